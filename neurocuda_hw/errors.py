@@ -1,0 +1,47 @@
+"""The exceptions that users see, and the exit code that the command line gives to each."""
+
+from __future__ import annotations
+
+
+class NeurocudaError(Exception):
+    """Root of every error this package raises on purpose: one sentence that says the way out."""
+
+    exit_code = 2
+
+
+class ModelError(NeurocudaError):
+    """A model, network or trace cannot be used: corrupt, inconsistent, or out of range."""
+
+
+class UnsupportedLayerError(ModelError):
+    """A layer of a trained model has no integer spiking equivalent here.
+
+    Parameters
+    ----------
+    path : str
+        Where the layer stands in the model, such as ``features.3``.
+    kind : str
+        Its type, such as ``LSTM``.
+    way_out : str
+        What the user can do about it.
+    """
+
+    def __init__(self, *, path: str, kind: str, way_out: str) -> None:
+        super().__init__(f"layer {path!r} ({kind}) cannot be converted: {way_out}")
+        self.path = path
+        self.kind = kind
+        self.way_out = way_out
+
+
+class DataError(NeurocudaError):
+    """Input data has the wrong shape, type or range."""
+
+
+class OutputError(NeurocudaError):
+    """A file or folder cannot be written."""
+
+
+class ToolError(NeurocudaError):
+    """An external tool is missing, too old, or failed."""
+
+    exit_code = 3

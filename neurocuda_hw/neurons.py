@@ -1,0 +1,215 @@
+"""The kinds of neuron and their integer parameters; `network` says what they compute.
+
+A bias is added in every step. One that shall be added once belongs in `v_init`: without a leak that
+is the same sum, and one rule less for every target.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.fixed import DECAY_ONE
+
+Ints: TypeAlias = "int | np.ndarray"
+LARGEST = 2**47
+
+
+class Reset(Enum):
+    """What a spike does to the membrane."""
+
+    SUBTRACT = "subtract"
+    ZERO = "zero"
+    TO_VALUE = "to_value"
+
+
+class Encoding(Enum):
+    """What the input delivers.
+
+    SPIKES: binary events per step. GRADED: small integers per step, such as event counts or the
+    pixels of an image in one step. CURRENT: one integer per neuron, held for all steps.
+    """
+
+    SPIKES = "spikes"
+    GRADED = "graded"
+    CURRENT = "current"
+
+
+def freeze(values: object, what: str) -> np.ndarray:
+    """A read-only int64 copy of integers; refuses floats, NaN and anything beyond 2^47.
+
+    Raises
+    ------
+    ModelError
+        If a value is not an integer of that range; `what` names it in the message.
+    """
+    array = np.asarray(values)
+    if array.dtype == object or not (
+        np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_
+    ):
+        raise ModelError(f"{what} must be integers, not {array.dtype}")
+    array = np.array(array, dtype=np.int64, order="C")
+    if array.size and max(int(array.max()), -int(array.min())) > LARGEST:
+        raise ModelError(
+            f"{what} must be at most 2^47 in magnitude, not {int(np.abs(array).max())}"
+        )
+    array.setflags(write=False)
+    return array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Steps ``start <= t < stop`` in which a population may send events."""
+
+    start: int
+    stop: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise ModelError(
+                f"window must be 0 <= start < stop, not ({self.start!r}, {self.stop!r})"
+            )
+
+    @property
+    def steps(self) -> int:
+        """How many steps."""
+        return self.stop - self.start
+
+    def __contains__(self, step: int) -> bool:
+        return self.start <= step < self.stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Neuron:
+    """Base of all neuron kinds."""
+
+    arrays: ClassVar[tuple[str, ...]] = ()
+
+    def array_fields(self) -> tuple[str, ...]:
+        """Names of the parameters that may differ per channel or per neuron."""
+        return self.arrays
+
+    def __post_init__(self) -> None:
+        for name in self.arrays:
+            what = f"{type(self).__name__} {name}"
+            object.__setattr__(self, name, freeze(getattr(self, name), what))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Input(Neuron):
+    """Where data comes in; `payload_bits` and `signed` bound the integer of one event.
+
+    `window` says in which steps data comes; a static image under the exact code comes in step 0
+    only, as GRADED events with the window (0, 1).
+    """
+
+    encoding: Encoding
+    payload_bits: int = 1
+    signed: bool = False
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        if self.encoding is Encoding.SPIKES and (self.payload_bits != 1 or self.signed):
+            raise ModelError("an input of SPIKES must have an unsigned payload of 1 bit")
+        if not 1 <= self.payload_bits <= 16:
+            raise ModelError(f"payload_bits must be 1 to 16, not {self.payload_bits!r}")
+
+    @property
+    def payload(self) -> tuple[int, int]:
+        """Lowest and highest payload."""
+        if self.signed:
+            return -(2 ** (self.payload_bits - 1)), 2 ** (self.payload_bits - 1) - 1
+        return 0, 2**self.payload_bits - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spiking(Neuron):
+    """What all firing neurons share.
+
+    Parameters
+    ----------
+    threshold : int or array
+        Fires where the membrane is at least this; at least 1 under SUBTRACT.
+    bias, v_init : int or array
+        Added in every step; the membrane before step 0.
+    reset : Reset
+        With `v_reset` for TO_VALUE.
+    v_floor : int, optional
+        Lower clip of the membrane at the end of a step.
+    window : Window, optional
+        Steps in which the neuron may fire; default all.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("threshold", "bias", "v_init", "v_reset")
+
+    threshold: Ints
+    bias: Ints = 0
+    v_init: Ints = 0
+    reset: Reset = Reset.SUBTRACT
+    v_reset: Ints = 0
+    v_floor: int | None = None
+    window: Window | None = None
+
+    def __post_init__(self) -> None:
+        # super() does not work in a slotted dataclass before Python 3.14: gh-90562
+        Neuron.__post_init__(self)
+        assert isinstance(self.threshold, np.ndarray)
+        if self.reset is Reset.SUBTRACT and self.threshold.size and self.threshold.min() < 1:
+            raise ModelError(
+                f"threshold must be at least 1 under reset by subtraction, not {self.threshold.min()}"
+            )
+        if self.reset is not Reset.TO_VALUE and np.any(self.v_reset):
+            raise ModelError("v_reset must be 0 unless reset is TO_VALUE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IF(Spiking):
+    """Integrate and fire, without leak."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LIF(Spiking):
+    """Leaky integrate and fire: each step the membrane keeps (4096 - decay) / 4096 of itself."""
+
+    arrays: ClassVar[tuple[str, ...]] = (*Spiking.arrays, "decay")
+
+    decay: Ints
+
+    def __post_init__(self) -> None:
+        Spiking.__post_init__(self)
+        _check_decay("decay", self.decay)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CubaLIF(Spiking):
+    """Current-based LIF: a synaptic current u that decays by `du`, a membrane v that decays by `dv`."""
+
+    arrays: ClassVar[tuple[str, ...]] = (*Spiking.arrays, "du", "dv")
+
+    du: Ints
+    dv: Ints
+
+    def __post_init__(self) -> None:
+        Spiking.__post_init__(self)
+        _check_decay("du", self.du)
+        _check_decay("dv", self.dv)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Readout(Neuron):
+    """Integrates and never fires: its membrane after the last step is the network's output."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("bias", "v_init")
+
+    bias: Ints = 0
+    v_init: Ints = 0
+
+
+def _check_decay(name: str, values: object) -> None:
+    assert isinstance(values, np.ndarray)
+    if values.size and not (values.min() >= 0 and values.max() <= DECAY_ONE):
+        raise ModelError(f"{name} must be 0 to 4096 (12 fractional bits), not {values!r}")
