@@ -42,7 +42,8 @@ def wrap(values: np.ndarray, bits: int) -> np.ndarray:
 
 def decay(values: np.ndarray, constant: np.ndarray | int) -> np.ndarray:
     """One step of leak: ``sign(v) * ((|v| * (4096 - constant)) >> 12)``, elementwise, int64."""
-    return np.sign(values) * ((np.abs(values) * (DECAY_ONE - constant)) >> 12)
+    kept: np.ndarray = np.sign(values) * ((np.abs(values) * (DECAY_ONE - constant)) >> 12)
+    return kept
 
 
 def quantise(real: np.ndarray, scale: np.ndarray, payload: tuple[int, int]) -> np.ndarray:
@@ -57,7 +58,8 @@ def quantise(real: np.ndarray, scale: np.ndarray, payload: tuple[int, int]) -> n
     bad = int(real.size - np.isfinite(real).sum())
     if bad:
         raise DataError(f"inputs must be finite, not NaN or infinite ({bad} of {real.size} values)")
-    return np.clip(np.rint(real / scale), payload[0], payload[1]).astype(np.int64)
+    payloads: np.ndarray = np.clip(np.rint(real / scale), payload[0], payload[1]).astype(np.int64)
+    return payloads
 
 
 def narrow(values: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Saving and loading networks: a ``.pt`` of plain values and tensors that loads without unpickling code."""
+"""Saves and loads networks: a ``.pt`` of plain values and tensors, loaded without running code."""
 
 from __future__ import annotations
 
@@ -89,19 +89,21 @@ def load(path: str | Path) -> Network:
         raise ModelError(f"{str(path)!r} cannot be read, it may be truncated: {reason}") from error
     if not is_network_file(content):
         raise ModelError(
-            f"{str(path)!r} is no neurocuda_hw network; make one with 'nchw convert MODEL -o {path}'"
+            f"{str(path)!r} is no neurocuda_hw network; make one with "
+            f"'nchw convert MODEL -o {path}'"
         )
     if content["version"] != SCHEMA_VERSION:
         raise ModelError(
-            f"{str(path)!r} must be of schema version {SCHEMA_VERSION}, not {content['version']!r}; "
-            "convert the model again"
+            f"{str(path)!r} must be of schema version {SCHEMA_VERSION}, not "
+            f"{content['version']!r}; convert the model again"
         )
     try:
         network = _rebuild(content["network"])
-        damaged = not isinstance(network, Network) or network.hash != content["hash"]
+        if not isinstance(network, Network):
+            raise TypeError(f"a network must be a Network, not {type(network).__name__}")
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ModelError(f"{str(path)!r} is damaged: {error}") from error
-    if damaged:
+    if network.hash != content["hash"]:
         raise ModelError(f"{str(path)!r} is damaged: its content does not match its hash")
     return network
 

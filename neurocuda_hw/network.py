@@ -3,7 +3,7 @@
 For each step t and each population p, in the order in which the populations are listed::
 
     a  = bias + sum over projections (q -> p) of W_q . s_q[t - delay_q]
-    v- = decay(v) + a                   IF: decay(v) = v        CubaLIF: u = decay(u) + sum, a = u + bias
+    v- = decay(v) + a                   IF: decay(v) = v;  CubaLIF: u = decay(u) + sum, a = u + bias
     s  = 1 if v- >= threshold and start <= t < stop else 0
     v  = v- - threshold * s   (SUBTRACT)      0 where s   (ZERO)      v_reset where s   (TO_VALUE)
     v  = max(v, v_floor)      if a floor is set
@@ -92,7 +92,7 @@ class Population:
     @property
     def chw(self) -> tuple[int, int, int]:
         """The shape as ``(C, H, W)``; a flat population is ``(N, 1, 1)``."""
-        return self.shape if len(self.shape) == 3 else (self.shape[0], 1, 1)  # type: ignore[return-value]
+        return self.shape if len(self.shape) == 3 else (self.shape[0], 1, 1)
 
     @property
     def spiking(self) -> bool:
@@ -124,7 +124,8 @@ class Projection:
             raise TypeError(f"synapse must be a Synapse, not {self.synapse!r}")
         if self.delay not in (0, 1):
             raise ModelError(
-                f"projection {self.source} -> {self.target}: delay must be 0 or 1, not {self.delay!r}"
+                f"projection {self.source} -> {self.target}: delay must be 0 or 1, "
+                f"not {self.delay!r}"
             )
 
     @property
@@ -234,7 +235,7 @@ class Network:
 
     @property
     def output(self) -> Population:
-        """The population that ends the network: a Readout, or spiking (its counts are the output)."""
+        """The population that ends the network: a Readout, or spiking (its counts are read)."""
         feeding = {p.source for p in self.projections if p.delay == 0}
         return next(p for p in self.populations if p.name not in feeding)
 

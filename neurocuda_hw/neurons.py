@@ -160,7 +160,8 @@ class Spiking(Neuron):
         assert isinstance(self.threshold, np.ndarray)
         if self.reset is Reset.SUBTRACT and self.threshold.size and self.threshold.min() < 1:
             raise ModelError(
-                f"threshold must be at least 1 under reset by subtraction, not {self.threshold.min()}"
+                "threshold must be at least 1 under reset by subtraction, "
+                f"not {self.threshold.min()}"
             )
         if self.reset is not Reset.TO_VALUE and np.any(self.v_reset):
             raise ModelError("v_reset must be 0 unless reset is TO_VALUE")
@@ -186,7 +187,7 @@ class LIF(Spiking):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CubaLIF(Spiking):
-    """Current-based LIF: a synaptic current u that decays by `du`, a membrane v that decays by `dv`."""
+    """Current-based LIF: a current u that decays by `du`, a membrane v that decays by `dv`."""
 
     arrays: ClassVar[tuple[str, ...]] = (*Spiking.arrays, "du", "dv")
 

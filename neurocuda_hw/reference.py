@@ -1,9 +1,9 @@
 """The oracle: the integer semantics of `network` in PyTorch, batched and exact.
 
-Convolutions and products run in floating point where the ranges prove that no sum can round: sums of
-integers whose magnitudes add up to at most 2^24 (float32) or 2^53 (float64) are exact in any order.
-On a GPU float64 is used throughout and convolutions become products of unfolded patches, since its
-fast convolutions (Winograd, TF32) are not exact.
+Convolutions and products run in floating point where the ranges prove that no sum can round: sums
+of integers whose magnitudes add up to at most 2^24 (float32) or 2^53 (float64) are exact in any
+order. On a GPU float64 is used throughout and convolutions become products of unfolded patches,
+since its fast convolutions (Winograd, TF32) are not exact.
 """
 
 from __future__ import annotations
@@ -325,7 +325,7 @@ def run(network: Network, inputs: object, *, spikes: bool = False, membranes: bo
 
 
 def explain(network: Network, expected: Trace, divergence: Divergence) -> Divergence:
-    """Adds the membrane before the step and the events that reached the neuron, by running it again."""
+    """Runs it again to add the membrane before the step and the events that reached the neuron."""
     if divergence.step < 0:
         return divergence
     sample = expected.inputs[divergence.sample : divergence.sample + 1]

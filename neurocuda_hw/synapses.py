@@ -6,6 +6,7 @@ went into the threshold of the target.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,8 @@ from neurocuda_hw.neurons import freeze
 Pair = tuple[int, int]
 
 
-def _pair(value: object, what: str, lowest: int) -> Pair:
-    pair = (value, value) if isinstance(value, int) else tuple(value)  # type: ignore[call-overload]
+def _pair(value: int | Iterable[int], what: str, lowest: int) -> Pair:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
     if len(pair) != 2 or any(not isinstance(n, int) or n < lowest for n in pair):
         raise ModelError(f"{what} must be one or two integers of at least {lowest}, not {value!r}")
     return pair
@@ -95,7 +96,8 @@ class Dense(Synapse):
         want = (int(np.prod(target)), int(np.prod(self.pooled(source, label))))
         if self.weight.shape != want:
             raise ModelError(
-                f"projection {label}: dense weight must have the shape {want}, not {self.weight.shape}"
+                f"projection {label}: dense weight must have the shape {want}, "
+                f"not {self.weight.shape}"
             )
 
 
@@ -118,7 +120,8 @@ class Conv2d(Synapse):
             raise ModelError(f"Conv2d weight must have 4 dimensions, not {self.weight.ndim}")
         if self.groups < 1 or self.weight.shape[0] % self.groups:
             raise ModelError(
-                f"groups must divide the {self.weight.shape[0]} output channels, not {self.groups!r}"
+                f"groups must divide the {self.weight.shape[0]} output channels, "
+                f"not {self.groups!r}"
             )
 
     def output(self, source: tuple[int, ...]) -> tuple[int, ...]:
@@ -158,6 +161,6 @@ class Diagonal(Synapse):
         """Raises ModelError unless the weights join these two shapes."""
         if self.pooled(source, label) != target or self.weight.shape != target[:1]:
             raise ModelError(
-                f"projection {label}: a diagonal needs equal shapes and one weight per channel, not "
-                f"{self.pooled(source, label)} -> {target} with {self.weight.shape}"
+                f"projection {label}: a diagonal needs equal shapes and one weight per channel, "
+                f"not {self.pooled(source, label)} -> {target} with {self.weight.shape}"
             )

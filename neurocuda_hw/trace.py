@@ -1,7 +1,7 @@
 """Traces: every spike of every layer, packed; and where two of them first part ways.
 
-A trace file is a ``.npz`` without pickled objects: ``meta`` (JSON), ``inputs``, ``outputs`` and, for
-each spiking population, ``spikes.NAME`` (bits packed along the neurons, first neuron in bit 0) and
+A trace file is a ``.npz`` without pickled objects: ``meta`` (JSON), ``inputs``, ``outputs`` and,
+for each spiking population, ``spikes.NAME`` (bits packed along the neurons, first in bit 0) and
 optionally ``membranes.NAME``. The same trace always gives the same bytes.
 """
 
@@ -64,7 +64,8 @@ class Trace:
 
     def counts(self, name: str) -> np.ndarray:
         """Spikes of one population per sample, ``(S,)``."""
-        return np.bitwise_count(self.spikes[name]).sum(axis=(1, 2), dtype=np.int64)
+        spikes: np.ndarray = np.bitwise_count(self.spikes[name]).sum(axis=(1, 2), dtype=np.int64)
+        return spikes
 
     def select(self, samples: slice) -> Trace:
         """The same trace with some samples only."""
