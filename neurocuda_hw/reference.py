@@ -114,22 +114,28 @@ class _Synapses:
         return y.reshape(-1, *self.target).to(torch.int64)
 
     def _convolve(self, x: torch.Tensor, synapse: Conv2d) -> torch.Tensor:
-        if x.device.type == "cpu":
-            return F.conv2d(
-                x,
-                self.weight,
-                None,
-                synapse.stride,
-                synapse.padding,
-                synapse.dilation,
-                synapse.groups,
-            )
-        patches = F.unfold(
-            x, synapse.weight.shape[2:], synapse.dilation, synapse.padding, synapse.stride
+        if x.device.type != "cpu":
+            return unfolded_convolution(x, self.weight, synapse)
+        return F.conv2d(
+            x,
+            self.weight,
+            None,
+            synapse.stride,
+            synapse.padding,
+            synapse.dilation,
+            synapse.groups,
         )
-        patches = patches.reshape(x.shape[0], synapse.groups, -1, patches.shape[-1])
-        weight = self.weight.reshape(synapse.groups, self.weight.shape[0] // synapse.groups, -1)
-        return torch.einsum("bgkp,gok->bgop", patches, weight)
+
+
+def unfolded_convolution(x: torch.Tensor, weight: torch.Tensor, synapse: Conv2d) -> torch.Tensor:
+    """The convolution as one product of patches, ``(B, groups, C_out / groups, H * W)``: no FFT,
+    no Winograd, so that integers stay exact on a GPU."""
+    patches = F.unfold(
+        x, synapse.weight.shape[2:], synapse.dilation, synapse.padding, synapse.stride
+    )
+    patches = patches.reshape(x.shape[0], synapse.groups, -1, patches.shape[-1])
+    weight = weight.reshape(synapse.groups, weight.shape[0] // synapse.groups, -1)
+    return torch.einsum("bgkp,gok->bgop", patches, weight)
 
 
 class Reference:
