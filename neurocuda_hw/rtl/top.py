@@ -1,0 +1,129 @@
+"""The whole network: packets in, one layer core per population, packets out, a tap on each layer.
+
+Layers work on different steps at the same time; every stream has backpressure, so nothing is ever
+dropped, and a packet may follow another at once.
+"""
+
+from __future__ import annotations
+
+from amaranth import Elaboratable, Module, Signal
+from amaranth.hdl import Shape, unsigned
+from amaranth.lib import stream
+from amaranth.lib.wiring import Component, In, Out, connect
+
+from neurocuda_hw.network import Network
+from neurocuda_hw.rtl.axi import EventOutput, PacketInput, ValueOutput, word_bits
+from neurocuda_hw.rtl.fork import Fork
+from neurocuda_hw.rtl.layer import LayerCore
+from neurocuda_hw.rtl.plan import LayerPlan
+from neurocuda_hw.rtl.signatures import event_layout, events_of
+
+
+def tdata_bits(network: Network, plans: dict[str, LayerPlan]) -> int:
+    """Width of TDATA: 32, or 64 where an event or a value needs more."""
+    out = network.output
+    need = word_bits(out) if out.spiking else plans[out.name].state_bits
+    return 32 if max(word_bits(network.input), need) <= 32 else 64
+
+
+def _tap_shape(plan: LayerPlan) -> Shape:
+    return unsigned(event_layout(plan.population).size)
+
+
+class Top(Component):
+    """The network with AXI4-Stream ports.
+
+    Members
+    -------
+    s_axis_tdata, s_axis_tlast, s_axis_tvalid : In;  s_axis_tready : Out
+    m_axis_tdata, m_axis_tlast, m_axis_tvalid : Out;  m_axis_tready : In
+
+    For each spiking population NAME there are the internal signals ``tap_NAME_valid`` and
+    ``tap_NAME_data`` (``{end, address}``): what it sent in this cycle. Nothing reads them.
+    """
+
+    def __init__(self, network: Network, plans: dict[str, LayerPlan]) -> None:
+        self.network, self.plans = network, plans
+        self.tdata_bits = tdata_bits(network, plans)
+        ends = {}
+        for name, this, other in (("s", In, Out), ("m", Out, In)):
+            ends[f"{name}_axis_tdata"] = this(self.tdata_bits)
+            ends[f"{name}_axis_tlast"] = this(1)
+            ends[f"{name}_axis_tvalid"] = this(1)
+            ends[f"{name}_axis_tready"] = other(1)
+        super().__init__(ends)
+        # kept through the clean-up of the Verilog, though nothing reads them
+        self.taps = {
+            name: (
+                Signal(name=f"tap_{name}_valid", attrs={"keep": 1}),
+                Signal(_tap_shape(plan), name=f"tap_{name}_data", attrs={"keep": 1}),
+            )
+            for name, plan in plans.items()
+            if plan.fires
+        }
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        network = self.network
+        packets = PacketInput(
+            population=network.input, timesteps=network.timesteps, tdata_bits=self.tdata_bits
+        )
+        m.submodules.packets = packets
+        m.d.comb += [
+            packets.words.payload.word.eq(self.s_axis_tdata),
+            packets.words.payload.last.eq(self.s_axis_tlast),
+            packets.words.valid.eq(self.s_axis_tvalid),
+            self.s_axis_tready.eq(packets.words.ready),
+        ]
+        cores = {name: LayerCore(plan) for name, plan in self.plans.items()}
+        for name, core in cores.items():
+            m.submodules[name] = core
+            if core.plan.fires:
+                valid, data = self.taps[name]
+                m.d.comb += [valid.eq(core.out.valid & core.out.ready), data.eq(core.out.payload)]
+        streams = {network.input.name: packets.events, **{n: c.out for n, c in cores.items()}}
+        for population in network.populations:
+            self._join(m, population.name, streams[population.name], cores)
+        self._output(m, cores[network.output.name])
+        return m
+
+    def _join(
+        self, m: Module, name: str, source: stream.Interface, cores: dict[str, LayerCore]
+    ) -> None:
+        """Leads a population's events to every projection that starts there."""
+        ends = [
+            getattr(core, f"events_{i}")
+            for core in cores.values()
+            for i, projection in enumerate(core.plan.projections)
+            if projection.source == name
+        ]
+        if name == self.network.output.name:
+            return
+        if len(ends) == 1:
+            connect(m, source, ends[0])
+            return
+        fork = Fork(signature=events_of(self.network[name]), branches=len(ends))
+        m.submodules[f"{name}_fork"] = fork
+        connect(m, source, fork.events)
+        for i, end in enumerate(ends):
+            connect(m, getattr(fork, f"branch_{i}"), end)
+
+    def _output(self, m: Module, core: LayerCore) -> None:
+        output: EventOutput | ValueOutput
+        if core.plan.fires:
+            output = EventOutput(
+                population=core.plan.population,
+                timesteps=self.network.timesteps,
+                tdata_bits=self.tdata_bits,
+            )
+            connect(m, core.out, output.events)
+        else:
+            output = ValueOutput(bits=core.plan.state_bits, tdata_bits=self.tdata_bits)
+            connect(m, core.out, output.values)
+        m.submodules.output = output
+        m.d.comb += [
+            self.m_axis_tdata.eq(output.words.payload.word),
+            self.m_axis_tlast.eq(output.words.payload.last),
+            self.m_axis_tvalid.eq(output.words.valid),
+            output.words.ready.eq(self.m_axis_tready),
+        ]

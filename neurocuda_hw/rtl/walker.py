@@ -1,0 +1,241 @@
+"""The walker: turns one event into the rows of its fan-out, one row per cycle, without a bubble.
+
+::
+
+    events -> [ slot ] -> tables -> [ counters ] -> rows
+                 |     y, x, c: count,     |  w, s: weight row and state row,
+                 |     first rows          |  stepped by constants
+
+The slot holds the next event, looked up in small tables (no divider, no modulo), while the counters
+still walk the one before: for each output line, each output position in it, each row of channels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth import C, Elaboratable, Module, Signal, Value
+from amaranth.hdl import Shape, unsigned
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.network import Population
+from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.taps import AxisTaps
+from neurocuda_hw.rtl.signatures import events_of, value_shape
+
+
+class Table(Component):
+    """A small read-only table of unsigned numbers, looked up in the same cycle.
+
+    Members
+    -------
+    key : In
+    data : Out
+        The columns of the addressed row, first column in the lowest bits.
+    """
+
+    def __init__(self, columns: list[np.ndarray]) -> None:
+        self.widths = [max(1, unsigned_bits(int(c.max()))) for c in columns]
+        self.columns = columns
+        depth = len(columns[0])
+        super().__init__(
+            {"key": In(max(1, unsigned_bits(depth - 1))), "data": Out(sum(self.widths))}
+        )
+
+    def column(self, index: int) -> Value:
+        """One column of the addressed row."""
+        start = sum(self.widths[:index])
+        return self.data[start : start + self.widths[index]]
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        init = []
+        for row in zip(*self.columns, strict=True):
+            value = 0
+            for number, width in reversed(list(zip(row, self.widths, strict=True))):
+                value = value << width | int(number)
+            init.append(value)
+        m.submodules.memory = memory = Memory(shape=sum(self.widths), depth=len(init), init=init)
+        port = memory.read_port(domain="comb")
+        m.d.comb += [port.addr.eq(self.key), self.data.eq(port.data)]
+        return m
+
+
+class Walker(Component):
+    """Walks the fan-out of one projection.
+
+    Parameters
+    ----------
+    source : Population
+        Whose events come in.
+    fanout : Fanout
+        Where they go.
+    rows : int
+        State rows of the target.
+
+    Members
+    -------
+    events : In, stream
+    row : Out
+        A row of weights is offered: `weight` and `state` are its addresses, `value` the payload
+        (absent for spikes). Latency from an accepted event to its first row: 2 cycles.
+    end : Out
+        An end-of-step marker is offered instead; all rows before it have been taken.
+    take : In
+        The row or marker is taken in this cycle.
+    """
+
+    def __init__(self, *, source: Population, fanout: Fanout, rows: int) -> None:
+        self.source, self.fanout, self.rows = source, fanout, rows
+        self.value_shape: Shape = value_shape(source)
+        super().__init__(
+            {
+                "events": In(events_of(source)),
+                "row": Out(1),
+                "end": Out(1),
+                "weight": Out(max(1, unsigned_bits(len(fanout.weights) - 1))),
+                "state": Out(max(1, unsigned_bits(rows - 1))),
+                "value": Out(self.value_shape),
+                "take": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        f = self.fanout
+        slot = Signal.like(self.events.payload)
+        full = Signal()
+        busy, last = Signal(), Signal()
+        free = Signal()  # the counters take a new event in this cycle
+        m.d.comb += free.eq(~busy | (self.take & last))
+
+        lookup = _Lookup(m, f, slot)
+        reaches = Signal()
+        m.d.comb += reaches.eq(slot.end | lookup.hits)
+        # an event that reaches nothing leaves the slot at once
+        leaves = Signal()
+        m.d.comb += [
+            leaves.eq(full & (free | ~reaches)),
+            self.events.ready.eq(~full | leaves),
+        ]
+        with m.If(self.events.ready):
+            m.d.sync += [full.eq(self.events.valid), slot.eq(self.events.payload)]
+
+        ending = Signal()
+        m.d.comb += [self.row.eq(busy & ~ending), self.end.eq(busy & ending)]
+        with m.If(free):
+            m.d.sync += [
+                busy.eq(full & reaches),
+                ending.eq(slot.end),
+                self.value.eq(slot.value),
+            ]
+        _Counters(m, f, lookup, self, free=free, ending=ending, last=last)
+        return m
+
+
+class _Lookup:
+    """What the tables say of the event in the slot: counts, and its first weight and state row."""
+
+    def __init__(self, m: Module, f: Fanout, slot: Signal) -> None:
+        y_count, y_state, y_weight = self._axis(
+            m, "y", slot.y, f.y, f.row_y, f.kernel_width * f.rows_per_tap
+        )
+        x_count, x_state, x_weight = self._axis(m, "x", slot.x, f.x, f.row_x, f.rows_per_tap)
+        if f.uniform:
+            c_rows = int(f.channel_rows[0])
+            c_count, c_state, c_weight = _constant(c_rows), _constant(0), slot.c * c_rows
+        else:
+            m.submodules.c_table = table = Table([f.channel_rows, f.channel_first, f.channel_base])
+            m.d.comb += table.key.eq(slot.c)
+            c_count, c_state, c_weight = (table.column(i) for i in range(3))
+        self.y_count, self.x_count, self.c_count = y_count, x_count, c_count
+        self.weight = y_weight + x_weight + c_weight
+        self.state = y_state + x_state + c_state
+        self.hits = (y_count != 0) & (x_count != 0)
+
+    @staticmethod
+    def _axis(
+        m: Module, name: str, key: Value, taps: AxisTaps, state: int, weight: int
+    ) -> tuple[Value, Value, Value]:
+        columns = [taps.count, taps.out * state, taps.tap * weight]
+        if len(taps.count) == 1:
+            first = (_constant(int(column[0])) for column in columns)
+            return next(first), next(first), next(first)
+        table = Table(columns)
+        m.submodules[f"{name}_table"] = table
+        m.d.comb += table.key.eq(key)
+        return table.column(0), table.column(1), table.column(2)
+
+
+def _constant(value: int) -> Value:
+    return C(value, unsigned(max(1, value.bit_length())))
+
+
+class _Counters:
+    """The three nested loops: output lines, positions in a line, rows of channels."""
+
+    def __init__(
+        self,
+        m: Module,
+        f: Fanout,
+        lookup: _Lookup,
+        walker: Walker,
+        *,
+        free: Signal,
+        ending: Signal,
+        last: Signal,
+    ) -> None:
+        y_left = Signal(unsigned_bits(int(f.y.count.max())))
+        x_left, x_again = (Signal(unsigned_bits(int(f.x.count.max()))) for _ in range(2))
+        c_left, c_again = (Signal(unsigned_bits(int(f.channel_rows.max()))) for _ in range(2))
+        position, line = _Pair(walker, "position"), _Pair(walker, "line")
+        now = _Pair(walker, "now")
+        m.d.comb += [walker.weight.eq(now.weight), walker.state.eq(now.state)]
+        c_last, x_last, y_last = c_left == 1, x_left == 1, y_left == 1
+        m.d.comb += last.eq(ending | (c_last & x_last & y_last))
+        tap = f.rows_per_tap
+        x_step = (f.x.out_step * f.row_x, -f.x.tap_step * tap)
+        y_step = (f.y.out_step * f.row_y, -f.y.tap_step * tap * f.kernel_width)
+        with m.If(free):
+            m.d.sync += [
+                y_left.eq(lookup.y_count),
+                x_left.eq(lookup.x_count),
+                x_again.eq(lookup.x_count),
+                c_left.eq(lookup.c_count),
+                c_again.eq(lookup.c_count),
+            ]
+            for pair in (now, position, line):
+                m.d.sync += [pair.weight.eq(lookup.weight), pair.state.eq(lookup.state)]
+        with m.Elif(walker.take):
+            with m.If(~c_last):
+                m.d.sync += [
+                    c_left.eq(c_left - 1),
+                    now.weight.eq(now.weight + 1),
+                    now.state.eq(now.state + 1),
+                ]
+            with m.Elif(~x_last):
+                m.d.sync += [c_left.eq(c_again), x_left.eq(x_left - 1)]
+                m.d.sync += position.step(x_step, now, position)
+            with m.Else():
+                m.d.sync += [c_left.eq(c_again), x_left.eq(x_again), y_left.eq(y_left - 1)]
+                m.d.sync += line.step(y_step, now, position, line)
+
+
+class _Pair:
+    """A weight row and a state row that step together."""
+
+    def __init__(self, walker: Walker, name: str) -> None:
+        self.weight = Signal.like(walker.weight, name=f"{name}_weight")
+        self.state = Signal.like(walker.state, name=f"{name}_state")
+
+    def step(self, step: tuple[int, int], *into: _Pair) -> list[object]:
+        """Statements that put this pair, moved by (state, weight) rows, into others."""
+        return [
+            part
+            for pair in into
+            for part in (
+                pair.weight.eq(self.weight + step[1]),
+                pair.state.eq(self.state + step[0]),
+            )
+        ]

@@ -1,0 +1,148 @@
+"""Runs hardware of a network in Amaranth's simulator and returns what its taps and its output saw."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+from amaranth.sim import Simulator
+
+from neurocuda_hw.network import Network
+from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.rtl.emit import plan_network
+from neurocuda_hw.rtl.signatures import address_bits
+from neurocuda_hw.rtl.top import Top
+from neurocuda_hw.trace import Trace, pack
+
+PATIENCE = 4000  # cycles without any transfer after which the hardware is taken to be stuck
+
+
+def packet(network: Network, sample: np.ndarray, tdata_bits: int) -> list[tuple[int, int]]:
+    """One inference as (word, last) pairs."""
+    population = network.input
+    neuron = population.neuron
+    assert isinstance(neuron, Input)
+    c_bits, y_bits, x_bits = address_bits(population)
+    value_bits = 0 if neuron.encoding is Encoding.SPIKES else neuron.payload_bits
+    frames = sample[None] if neuron.encoding is Encoding.CURRENT else sample
+    window = network.window(population.name)
+    marker = 1 << (tdata_bits - 1)
+    words = [marker] * window.start
+    for frame in frames:
+        for c, y, x in np.argwhere(frame.reshape(population.chw)):
+            value = int(frame.reshape(population.chw)[c, y, x]) & ((1 << value_bits) - 1)
+            address = ((int(c) << y_bits | int(y)) << x_bits) | int(x)
+            words.append(value << (c_bits + y_bits + x_bits) | address)
+        words.append(marker)
+    return [(word, int(i == len(words) - 1)) for i, word in enumerate(words)]
+
+
+class Bench:
+    """Drives a network's top level.
+
+    Parameters
+    ----------
+    network : Network
+    lanes : dict of str to int, optional
+    stalls : float
+        Probability that a stream pauses in a cycle.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        lanes: dict[str, int] | None = None,
+        stalls: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        self.network = network
+        self.plans = plan_network(network, lanes)
+        self.top = Top(network, self.plans)
+        self.random = random.Random(seed)
+        self.stalls = stalls
+        self.cycles = 0
+
+    def run(self, inputs: np.ndarray) -> Trace:
+        """Sends all samples back to back and returns the trace that the hardware made."""
+        words = [w for sample in inputs for w in packet(self.network, sample, self.top.tdata_bits)]
+        spiking = [p for p in self.network.populations if p.spiking]
+        seen: dict[str, list[list[int]]] = {p.name: [[]] for p in spiking}
+        outputs: list[int] = []
+        steps = len(inputs) * self.network.timesteps
+        wanted = len(inputs) * self.network.output.size
+        values = not self.network.output.spiking
+
+        def finished() -> bool:
+            done = all(len(parts) > steps for parts in seen.values())
+            return done and (not values or len(outputs) >= wanted)
+
+        async def drive(context) -> None:  # type: ignore[no-untyped-def]
+            top, sent, quiet, offered = self.top, 0, 0, False
+            while not finished():
+                # once offered, a word stays until it is taken
+                offered = offered or (sent < len(words) and self.random.random() >= self.stalls)
+                context.set(top.s_axis_tvalid, int(offered))
+                if offered:
+                    context.set(top.s_axis_tdata, words[sent][0])
+                    context.set(top.s_axis_tlast, words[sent][1])
+                context.set(top.m_axis_tready, int(self.random.random() >= self.stalls))
+                quiet += 1
+                if offered and context.get(top.s_axis_tready):
+                    sent, quiet, offered = sent + 1, 0, False
+                for population in spiking:
+                    valid, data = top.taps[population.name]
+                    if context.get(valid):
+                        quiet = 0
+                        self._note(population.name, context.get(data), seen)
+                if context.get(top.m_axis_tvalid) and context.get(top.m_axis_tready):
+                    quiet = 0
+                    word = context.get(top.m_axis_tdata)
+                    half = 1 << (top.tdata_bits - 1)
+                    outputs.append((word ^ half) - half)
+                assert quiet < PATIENCE, f"stuck after {self.cycles} cycles, {sent} words sent"
+                self.cycles += 1
+                await context.tick()
+
+        simulator = Simulator(self.top)
+        simulator.add_clock(1e-8)
+        simulator.add_testbench(drive)
+        simulator.run()
+        return self._trace(inputs, seen, np.array(outputs, dtype=np.int64), len(inputs))
+
+    def _note(self, name: str, data: int, seen: dict[str, list[list[int]]]) -> None:
+        population = self.network[name]
+        c_bits, y_bits, x_bits = address_bits(population)
+        if data >> (c_bits + y_bits + x_bits):
+            seen[name].append([])
+            return
+        c, y = data >> (y_bits + x_bits), data >> x_bits & ((1 << y_bits) - 1)
+        _, height, width = population.chw
+        seen[name][-1].append((c * height + y) * width + (data & ((1 << x_bits) - 1)))
+
+    def _trace(
+        self,
+        inputs: np.ndarray,
+        seen: dict[str, list[list[int]]],
+        outputs: np.ndarray,
+        samples: int,
+    ) -> Trace:
+        network, spikes = self.network, {}
+        for name, parts in seen.items():
+            bits = np.zeros((samples * network.timesteps, network[name].size), dtype=np.uint8)
+            for step, neurons in enumerate(parts[: len(bits)]):
+                assert len(set(neurons)) == len(neurons), (
+                    f"{name} sent a spike twice in step {step}"
+                )
+                bits[step, neurons] = 1
+            spikes[name] = bits.reshape(samples, network.timesteps, -1)
+        if network.output.spiking:
+            outputs = spikes[network.output.name].sum(axis=1, dtype=np.int64)
+        return Trace(
+            network_hash=network.hash,
+            timesteps=network.timesteps,
+            sizes={name: network[name].size for name in spikes},
+            inputs=inputs,
+            spikes={name: pack(bits) for name, bits in spikes.items()},
+            outputs=outputs.reshape(samples, -1),
+        )
