@@ -6,7 +6,7 @@ from neurocuda_hw.network import Network, Population
 
 
 def lane_choices(population: Population) -> list[int]:
-    """Numbers of lanes that suit `population`: powers of two below its channels, and its channels."""
+    """Lanes that suit `population`: powers of two below its channels, and all its channels."""
     channels = population.chw[0]
     powers = [1 << i for i in range(channels.bit_length()) if 1 << i < channels]
     return [*powers, channels]

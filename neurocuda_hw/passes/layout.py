@@ -1,8 +1,8 @@
 """How states and weights lie in memory for P lanes, and which rows an event visits.
 
-State row ``(y * W + x) * G + g`` holds channels ``g * P`` to ``g * P + P - 1`` of position (y, x), one
-per lane, where G = ceil(C / P). Weight row ``(ky * KW + kx) * rows_per_tap + base(ci) + j`` holds what
-an event of source channel ci adds to the j-th state row that it visits at that tap.
+State row ``(y * W + x) * G + g`` holds channels ``g * P`` to ``g * P + P - 1`` of position (y, x),
+one per lane, where G = ceil(C / P). Weight row ``(ky * KW + kx) * rows_per_tap + base(ci) + j`` holds
+what an event of source channel ci adds to the j-th state row that it visits at that tap.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class StateLayout:
         return self.height * self.width * self.groups
 
     def neurons(self) -> np.ndarray:
-        """Flat neuron index (C order of (C, H, W)) at each ``(row, lane)``; -1 where there is none."""
+        """Flat neuron index (C order) at each ``(row, lane)``; -1 where there is none."""
         index = np.full((self.groups * self.lanes, self.height * self.width), -1, dtype=np.int64)
         index[: self.channels] = np.arange(self.channels * self.height * self.width).reshape(
             self.channels, -1
@@ -46,7 +46,7 @@ class StateLayout:
         return index.T.reshape(self.rows, self.lanes)
 
     def arrange(self, values: np.ndarray, fill: int = 0) -> np.ndarray:
-        """Values per neuron, ``(..., N)``, as rows ``(..., rows, lanes)``; `fill` where no neuron is."""
+        """Values ``(..., N)`` as rows ``(..., rows, lanes)``; `fill` where no neuron is."""
         index = self.neurons()
         rows = values[..., np.maximum(index, 0)]
         rows[..., index < 0] = fill
@@ -108,11 +108,8 @@ class Fanout:
 
     def visits(self) -> np.ndarray:
         """State rows that an event of each source neuron visits, ``(C, H, W)``."""
-        return (
-            self.channel_rows[:, None, None]
-            * self.y.count[None, :, None]
-            * self.x.count[None, None]
-        )
+        per_position: np.ndarray = self.y.count[None, :, None] * self.x.count[None, None]
+        return self.channel_rows[:, None, None] * per_position
 
 
 def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
@@ -219,15 +216,15 @@ def _without_overlap(projection: Projection, source: Population) -> Conv2d | Den
     convolution = _as_convolution(synapse)
     if any(convolution.padding):
         raise ModelError(
-            f"projection {projection.label}: a convolution with padding behind a sum pool must have "
-            f"windows that do not overlap, not {pool.kernel} every {pool.stride}; pool with "
+            f"projection {projection.label}: a convolution with padding behind a sum pool must "
+            f"have windows that do not overlap, not {pool.kernel} every {pool.stride}; pool with "
             "stride = kernel, or put the pool's population in between"
         )
     return _multiplied_out(convolution, pool)
 
 
 def _multiplied_out(convolution: Conv2d, pool: SumPool) -> Conv2d:
-    """Pool and convolution as one convolution: w'[k * dilation * s + m] += w[k] for m < pool kernel."""
+    """Pool and convolution as one: w'[k * dilation * s + m] += w[k] for m < pool kernel."""
     assert pool.stride is not None
     weight = convolution.weight
     hops = [d * s for d, s in zip(convolution.dilation, pool.stride, strict=True)]

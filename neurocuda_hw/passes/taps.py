@@ -1,8 +1,8 @@
 """Where an event goes along one axis: the outputs it reaches and the kernel taps it meets there.
 
 For a source coordinate i behind a pool of stride s (p = i // s), output o meets tap k where
-``o * stride + k * dilation - padding = p``. The solutions form an arithmetic progression: o rises by
-dilation / g and k falls by stride / g, with g = gcd(stride, dilation). So a small table of
+``o * stride + k * dilation - padding = p``. The solutions form an arithmetic progression: o rises
+by dilation / g and k falls by stride / g, with g = gcd(stride, dilation). So a small table of
 (count, first output, first tap) per coordinate replaces every division in hardware.
 """
 

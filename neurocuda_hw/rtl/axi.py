@@ -3,7 +3,8 @@
 Input word: the address ``{c, y, x}`` in the lowest bits, the payload above it, and the end-of-step
 marker in the highest bit. TLAST comes with the packet's last word; end-of-step markers that are
 missing up to T steps follow by themselves. Words after the T-th marker are dropped up to TLAST.
-Output word: a readout's value, sign extended; or an event word like the input's. TLAST ends each packet.
+Output word: a readout's value, sign extended; or an event word like the input's. TLAST ends each
+packet.
 """
 
 from __future__ import annotations

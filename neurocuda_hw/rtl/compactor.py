@@ -13,7 +13,7 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
-from neurocuda_hw.rtl.plan import LayerPlan
+from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.signatures import events_of
 
 DEPTH = 8

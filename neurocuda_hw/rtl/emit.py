@@ -11,12 +11,12 @@ from amaranth.back import rtlil
 from neurocuda_hw.errors import ToolError
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.folding import choose_lanes
+from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
-from neurocuda_hw.rtl.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.top import Top
 
 TOP = "nchw_top"
-# as amaranth.back.verilog does, then tidied: no zero-width wires, none that nothing reads but the taps
+# as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
 _TO_VERILOG = """
 proc -norom
 clean_zerowidth

@@ -3,14 +3,14 @@
 ::
 
     cycle 0   row address to the state memory and the weight memories
-    cycle 1   weight x value (or bias, threshold); the state, or a newer one that is still on its way
+    cycle 1   weight x value (or bias, threshold); the state, or a newer one still on its way
     cycle 2   add, compare, reset; write back; spikes come out
 
 Two rows in the pipeline may be the same one: the state is then taken from cycle 2, or from what was
 written one cycle earlier, so that no cycle is ever lost to a hazard.
 
-The equation per lane: an accumulation is ``v += weight * value``; a sweep is ``v- = v + bias`` (or v +
-held current), ``spike = v- >= threshold``, then the reset rule and the floor of `network`.
+The equation per lane: an accumulation is ``v += weight * value``; a sweep is ``v- = v + bias`` (or
+v + held current), ``spike = v- >= threshold``, then the reset rule and the floor of `network`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from amaranth.lib import enum
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.neurons import Reset
+from neurocuda_hw.passes.plan import LayerPlan, Parameter
 from neurocuda_hw.rtl.memory import Ram, Rom
-from neurocuda_hw.rtl.plan import LayerPlan, Parameter
 from neurocuda_hw.rtl.signatures import value_shape
 
 
@@ -249,4 +249,4 @@ class _Alu:
 
 def _payload_bits(plan: LayerPlan, index: int) -> int:
     """Bits of the payload that projection `index` multiplies by; 0 for spikes."""
-    return value_shape(plan.sources[index]).width
+    return int(value_shape(plan.sources[index]).width)

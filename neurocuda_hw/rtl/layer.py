@@ -17,9 +17,9 @@ from __future__ import annotations
 from amaranth import Cat, Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
+from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.lanes import Kind, Lanes
-from neurocuda_hw.rtl.plan import LayerPlan
 from neurocuda_hw.rtl.serializer import Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.rtl.sweep import Sweep

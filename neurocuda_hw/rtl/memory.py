@@ -1,4 +1,4 @@
-"""Memories: a ROM whose content lies in a ``.mem`` file, and a RAM with one read and one write port.
+"""Memories: a ROM whose content lies in a ``.mem`` file, and a RAM with a read and a write port.
 
 Under Amaranth's own simulator they are ordinary memories. When Verilog is written (platform is a
 `MemoryFiles`) they become instances of two short Verilog modules, and contents go to files that
@@ -66,7 +66,7 @@ class MemoryFiles:
 
 
 def hex_lines(words: np.ndarray, bits: int) -> bytes:
-    """Words ``(depth, lanes)`` of signed integers as ``$readmemh`` text, lane 0 in the lowest bits."""
+    """Words ``(depth, lanes)`` as ``$readmemh`` text, two's complement, lane 0 in the lowest bits."""
     depth, lanes = words.shape
     width = lanes * bits
     digits = -(-width // 4)

@@ -8,7 +8,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
-from neurocuda_hw.rtl.plan import LayerPlan
+from neurocuda_hw.passes.plan import LayerPlan
 
 
 def values_of(bits: int) -> stream.Signature:

@@ -1,7 +1,7 @@
 """The sweep: counts the steps of an inference and walks all state rows where a step asks for it.
 
-After a reset it first walks all rows once to write the initial state. Then, for every step, it waits
-for `start` (all sources have sent their end-of-step markers) and either walks all rows, one per
+After a reset it first walks all rows once to write the initial state. Then, for every step, it
+waits for `start` (all sources have sent their end-of-step markers) and either walks all rows, one per
 cycle from that very cycle on, or passes the step on in one cycle when nothing can change.
 """
 
@@ -11,8 +11,8 @@ from amaranth import Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.lanes import Kind
-from neurocuda_hw.rtl.plan import LayerPlan
 
 
 class Sweep(Component):

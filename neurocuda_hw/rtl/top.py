@@ -12,10 +12,10 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect
 
 from neurocuda_hw.network import Network
+from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.axi import EventOutput, PacketInput, ValueOutput, word_bits
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.layer import LayerCore
-from neurocuda_hw.rtl.plan import LayerPlan
 from neurocuda_hw.rtl.signatures import event_layout, events_of
 
 

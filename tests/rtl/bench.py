@@ -1,4 +1,4 @@
-"""Runs hardware of a network in Amaranth's simulator and returns what its taps and its output saw."""
+"""Runs a network's hardware in Amaranth's simulator and returns what its taps and output saw."""
 
 from __future__ import annotations
 

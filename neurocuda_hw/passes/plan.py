@@ -1,7 +1,7 @@
 """What the hardware of one population needs to know, worked out before any of it is described.
 
-Two liberties are taken, both exact: a readout's bias is added T times at once, in its initial state;
-and a population sweeps its states only in steps in which a sweep can change something.
+Two liberties are taken, both exact: a readout's bias is added T times at once, in its initial
+state; and a population sweeps its states only in steps in which a sweep can change something.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
         )
     if isinstance(neuron, Readout) and len(population.shape) != 1:
         raise ModelError(
-            f"population {population.name!r}: a readout must be flat (N,) in the Verilog target, not "
-            f"{population.shape}; flatten it"
+            f"population {population.name!r}: a readout must be flat (N,) in the Verilog target, "
+            f"not {population.shape}; flatten it"
         )
     projections = network.incoming(population.name)
     for projection in projections:
