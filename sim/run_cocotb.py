@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Builds and runs the cocotb bench of the build folder that holds this file.
+
+Exit codes: 0 all tests passed, 1 a test failed, 3 it could not be built.
+
+cocotb's own runner makes every signal of the design public, which makes big designs several times
+slower; this one leaves that out and names what has to be visible in ports.vlt and taps.vlt.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+try:
+    from cocotb_tools.check_results import get_results
+    from cocotb_tools.runner import Verilator
+except ImportError:
+    print("cocotb was not found; pip install 'cocotb>=2.1,<2.2' numpy", file=sys.stderr)
+    sys.exit(3)
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN_FOLDER = ROOT / "rtl" / "mem"
+
+
+class LeanVerilator(Verilator):
+    """cocotb's Verilator runner without ``--public-flat-rw``, on the Verilator that verilator.sh finds."""
+
+    def _simulator_in_path_build_only(self) -> None:
+        self.executable = str(ROOT / "sim" / "verilator.sh")
+
+    def _build_command(self) -> list[list[str]]:
+        script, *words = super()._build_command()[0]
+        # --build: Verilator calls make itself, with the settings that verilator.sh has put right
+        return [
+            ["sh", script, *(w for w in words if w != "--public-flat-rw"), "--build", "-j", "0"]
+        ]
+
+
+def build(runner: Verilator, work: Path) -> None:
+    """Verilates and compiles the design."""
+    runner.build(
+        sources=[
+            *(ROOT / "sim" / name for name in ("taps.vlt", "ports.vlt", "waivers.vlt")),
+            *sorted((ROOT / "rtl").glob("*.v")),
+        ],
+        hdl_toplevel="nchw_top",
+        build_dir=work,
+        build_args=["-O3", "--x-assign", "unique", "--x-initial", "unique", "--no-timing"]
+        + ["-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O1"],
+        timescale=("1ns", "1ns"),
+    )
+
+
+def main() -> int:
+    os.environ["PYTHON"] = sys.executable
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # results go to the named file, whoever calls
+    work = Path(os.environ.get("NCHW_COCOTB_BUILD", ROOT / "cocotb_build"))
+    os.environ["NCHW_BUILD"] = str(ROOT)
+    runner = LeanVerilator()
+    try:
+        build(runner, work)
+    except RuntimeError as error:
+        print(f"the design could not be built: {error}", file=sys.stderr)
+        return 3
+    sys.path.insert(0, str(ROOT / "sim"))
+    results = runner.test(
+        test_module="test_top",
+        hdl_toplevel="nchw_top",
+        hdl_toplevel_lang="verilog",
+        build_dir=work,
+        test_dir=RUN_FOLDER,
+        test_args=["+verilator+rand+reset+2", "+verilator+seed+1"],
+        results_xml=str(work / "results.xml"),
+        seed=os.environ.get("NCHW_SEED", "1"),
+    )
+    tests, failed = get_results(results)
+    print(f"cocotb: {tests} tests, {failed} failed")
+    return 1 if failed or not tests else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
