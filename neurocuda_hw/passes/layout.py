@@ -1,8 +1,8 @@
 """How states and weights lie in memory for P lanes, and which rows an event visits.
 
 State row ``(y * W + x) * G + g`` holds channels ``g * P`` to ``g * P + P - 1`` of position (y, x),
-one per lane, where G = ceil(C / P). Weight row ``(ky * KW + kx) * rows_per_tap + base(ci) + j`` holds
-what an event of source channel ci adds to the j-th state row that it visits at that tap.
+one per lane, where G = ceil(C / P). Weight row ``(ky * KW + kx) * rows_per_tap + base(ci) + j``
+holds what an event of source channel ci adds to the j-th state row that it visits at that tap.
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ class Fanout:
     def visits(self) -> np.ndarray:
         """State rows that an event of each source neuron visits, ``(C, H, W)``."""
         per_position: np.ndarray = self.y.count[None, :, None] * self.x.count[None, None]
-        return self.channel_rows[:, None, None] * per_position
+        visits: np.ndarray = self.channel_rows[:, None, None] * per_position
+        return visits
 
 
 def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:

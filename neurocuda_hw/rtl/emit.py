@@ -10,7 +10,7 @@ from amaranth.back import rtlil
 
 from neurocuda_hw.errors import ToolError
 from neurocuda_hw.network import Network
-from neurocuda_hw.passes.folding import choose_lanes
+from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
 from neurocuda_hw.rtl.top import Top
@@ -55,14 +55,14 @@ class Design:
 
 
 def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[str, LayerPlan]:
-    """Plans every layer; `lanes` by population, chosen by `passes.folding` where None.
+    """Plans every layer; `lanes` by population, see `passes.folding`; up to 16 where None.
 
     Raises
     ------
     ModelError
         If a part of the network has no hardware, or a number of lanes does not suit its layer.
     """
-    chosen = choose_lanes(network) if lanes is None else lanes
+    chosen = uniform_lanes(network) if lanes is None else lanes
     return {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
 
 

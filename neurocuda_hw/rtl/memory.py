@@ -66,7 +66,7 @@ class MemoryFiles:
 
 
 def hex_lines(words: np.ndarray, bits: int) -> bytes:
-    """Words ``(depth, lanes)`` as ``$readmemh`` text, two's complement, lane 0 in the lowest bits."""
+    """Words ``(depth, lanes)`` as ``$readmemh`` text, two's complement, lane 0 lowest."""
     depth, lanes = words.shape
     width = lanes * bits
     digits = -(-width // 4)

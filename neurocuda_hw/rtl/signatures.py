@@ -1,7 +1,7 @@
 """What travels between layers: events and end-of-step markers.
 
 In a stream payload ``end`` set means: all events of this step have passed; the address and value
-are then without meaning. Coordinates are packed ``{c, y, x}``, x lowest, so that no division is needed.
+are then without meaning. Coordinates are packed ``{c, y, x}``, x lowest: no division is needed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The sweep: counts the steps of an inference and walks all state rows where a step asks for it.
 
 After a reset it first walks all rows once to write the initial state. Then, for every step, it
-waits for `start` (all sources have sent their end-of-step markers) and either walks all rows, one per
-cycle from that very cycle on, or passes the step on in one cycle when nothing can change.
+waits for `start` (all sources have sent their end-of-step markers) and either walks all rows, one
+per cycle from that very cycle on, or passes the step on in one cycle when nothing can change.
 """
 
 from __future__ import annotations
