@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 import pickle
 import zipfile
 from dataclasses import fields
@@ -16,7 +16,8 @@ import torch
 from neurocuda_hw import network as _network
 from neurocuda_hw import neurons as _neurons
 from neurocuda_hw import synapses as _synapses
-from neurocuda_hw.errors import ModelError, OutputError
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.files import read_file, write_file
 from neurocuda_hw.fixed import narrow
 from neurocuda_hw.network import SCHEMA_VERSION, Network
 
@@ -56,15 +57,9 @@ def save(network: Network, path: str | Path) -> None:
         "hash": network.hash,
         "network": _plain(network),
     }
-    aside = Path(f"{path}.{os.getpid()}.part")
-    try:
-        try:
-            torch.save(content, aside)
-            aside.replace(path)
-        finally:
-            aside.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot write {str(path)!r}: {error}") from error
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    write_file(path, buffer.getvalue())
 
 
 def load(path: str | Path) -> Network:
@@ -73,24 +68,15 @@ def load(path: str | Path) -> Network:
     Raises
     ------
     ModelError
-        If the file is missing, truncated, of another kind or version, or has been altered.
+        If the file is truncated, of another kind or version, or has been altered.
+    DataError
+        If there is no such file.
     """
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise ModelError(f"there is no file {str(path)!r}") from error
-    except pickle.UnpicklingError as error:
-        raise ModelError(
-            f"{str(path)!r} holds pickled objects, which could run code: it is not a network that "
-            "'nchw convert' wrote; convert the model first"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ModelError(f"{str(path)!r} cannot be read, it may be truncated: {reason}") from error
+    content = load_plain(path)
     if not is_network_file(content):
         raise ModelError(
             f"{str(path)!r} is no neurocuda_hw network; make one with "
-            f"'nchw convert MODEL -o {path}'"
+            "'nchw convert MODEL --data DATA -o FILE'"
         )
     if content["version"] != SCHEMA_VERSION:
         raise ModelError(
@@ -99,13 +85,51 @@ def load(path: str | Path) -> Network:
         )
     try:
         network = _rebuild(content["network"])
-        if not isinstance(network, Network):
-            raise TypeError(f"a network must be a Network, not {type(network).__name__}")
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        damaged = not isinstance(network, Network) or network.hash != content["hash"]
+    except Exception as error:  # altered values break the classes in any way they can
         raise ModelError(f"{str(path)!r} is damaged: {error}") from error
-    if network.hash != content["hash"]:
+    if damaged:
         raise ModelError(f"{str(path)!r} is damaged: its content does not match its hash")
+    assert isinstance(network, Network)
     return network
+
+
+def load_plain(path: str | Path) -> Any:
+    """The plain values and tensors of a ``.pt``: a network, or the state_dict of a model.
+
+    Raises
+    ------
+    ModelError
+        If it is truncated, altered, or holds pickled objects (which could run code).
+    DataError
+        If there is no such file.
+    """
+    content = read_file(path, "model")
+    if not content.startswith((b"PK", b"\x80")):
+        raise ModelError(f"{str(path)!r} must be a PyTorch file, not something else or empty")
+    try:
+        if content.startswith(b"PK"):
+            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                if archive.testzip() is not None:
+                    raise zipfile.BadZipFile("a checksum is wrong")
+                names = archive.namelist()
+            if not any(name.endswith("/data.pkl") for name in names):
+                raise ModelError(
+                    f"{str(path)!r} must hold tensors, not a torch.export program or something "
+                    "else; 'nchw convert' makes a network of a program"
+                )
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ModelError(
+            f"{str(path)!r} holds pickled objects, which could run code; save a state_dict or a "
+            "torch.export program instead"
+        ) from error
+    except ModelError:
+        raise
+    except Exception as error:  # damaged bytes break the readers in any way they can
+        raise ModelError(
+            f"{str(path)!r} is truncated or damaged; write or copy it again"
+        ) from error
 
 
 def is_network_file(content: object) -> bool:

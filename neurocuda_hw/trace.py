@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from neurocuda_hw.errors import ModelError
+from neurocuda_hw.files import read_file
 from neurocuda_hw.fixed import narrow
 from neurocuda_hw.network import Network
 
@@ -132,28 +132,28 @@ class Trace:
             trace._check()
         except ModelError:
             raise
-        except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile) as error:
+        except Exception as error:  # damaged bytes break zip, numpy and json in any way they can
+            reason = (str(error) or type(error).__name__).splitlines()[0][:80]
             raise ModelError(
-                f"{where} is not a readable trace ({error}); make it again with 'nchw golden'"
+                f"{where} is not a readable trace ({reason}); make it again with 'nchw golden'"
             ) from error
         return trace
 
     def _check(self) -> None:
+        places = (self.samples, self.timesteps)
         for name, size in self.sizes.items():
-            want = (self.samples, self.timesteps, (size + 7) // 8)
-            if self.spikes[name].shape != want or self.spikes[name].dtype != np.uint8:
-                raise ValueError(f"spikes of {name} have the shape {self.spikes[name].shape}")
+            spikes, membranes = self.spikes[name], self.membranes.get(name)
+            if spikes.shape != (*places, (size + 7) // 8) or spikes.dtype != np.uint8:
+                raise ValueError(f"spikes of {name} have the shape {spikes.shape}")
+            if membranes is not None and membranes.shape != (*places, size):
+                raise ValueError(f"membranes of {name} have the shape {membranes.shape}")
         if self.outputs.shape[:1] != (self.samples,) or self.outputs.ndim != 2:
             raise ValueError(f"outputs have the shape {self.outputs.shape}")
 
 
 def load_trace(path: str | Path) -> Trace:
-    """Reads a trace file; ModelError says what is wrong with it."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise ModelError(f"cannot read the trace {str(path)!r}: {error.strerror}") from error
-    return Trace.from_bytes(content, repr(str(path)))
+    """Reads a trace file; DataError or ModelError say what is wrong with it."""
+    return Trace.from_bytes(read_file(path, "trace"), repr(str(path)))
 
 
 def pack(spikes: np.ndarray) -> np.ndarray:

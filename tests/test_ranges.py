@@ -86,6 +86,9 @@ def single(
         # -9 per step: -36 needs 7 bits; in 6 bits it turns up as +28, which is over the threshold
         pytest.param(IF(threshold=20), [5, -9], [[0, 1]] * 4, (-36, 20), 7, id="downwards"),
         pytest.param(
+            IF(threshold=10), [1], [[9], [15]], (0, 24), 6, id="from just below the threshold"
+        ),
+        pytest.param(
             IF(threshold=9, reset=Reset.ZERO), [8], [[1]] * 4, (0, 16), 6, id="reset to zero"
         ),
         pytest.param(
@@ -104,7 +107,8 @@ def test_one_bit_less_overflows(
     neuron: IF, weight: list[int], frames: list[list[int]], bounds: tuple[int, int], bits: int
 ) -> None:
     """The worst input attains a bound exactly; a register one bit narrower fires differently."""
-    network = single(neuron, weight, len(frames))
+    payload_bits = int(np.max(frames)).bit_length()
+    network = single(neuron, weight, len(frames), payload_bits=payload_bits)
     membrane = network_ranges(network)["out"].membrane
     assert (membrane.lowest, membrane.highest, membrane.bits) == (*bounds, bits)
     sample = np.array(frames)
