@@ -23,7 +23,18 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.errors import ModelError
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Input, Neuron, Readout, Spiking, Window, freeze
+from neurocuda_hw.neurons import (
+    IF,
+    LIF,
+    CubaLIF,
+    Input,
+    Neuron,
+    Readout,
+    Spiking,
+    Window,
+    freeze,
+    whole,
+)
 from neurocuda_hw.synapses import Synapse
 
 SCHEMA_VERSION = 1
@@ -58,7 +69,7 @@ class Population:
                 "population name must be lower case letters, digits and underscores, starting with "
                 f"a letter, not {self.name!r}"
             )
-        shape = tuple(int(n) for n in self.shape)
+        shape = tuple(whole(n, f"population {self.name!r}: shape") for n in self.shape)
         if len(shape) not in (1, 3) or min(shape) < 1:
             raise ModelError(
                 f"population {self.name!r}: shape must be (N,) or (C, H, W), not {self.shape!r}"
@@ -122,6 +133,7 @@ class Projection:
     def __post_init__(self) -> None:
         if not isinstance(self.synapse, Synapse):
             raise TypeError(f"synapse must be a Synapse, not {self.synapse!r}")
+        object.__setattr__(self, "delay", whole(self.delay, "delay"))
         if self.delay not in (0, 1):
             raise ModelError(
                 f"projection {self.source} -> {self.target}: delay must be 0 or 1, "
@@ -164,7 +176,8 @@ class Network:
         object.__setattr__(self, "projections", tuple(self.projections))
         if not _NAME.fullmatch(self.name):
             raise ModelError(f"network name must be a lower case identifier, not {self.name!r}")
-        if isinstance(self.timesteps, bool) or not 1 <= int(self.timesteps) <= 65535:
+        object.__setattr__(self, "timesteps", whole(self.timesteps, "timesteps"))
+        if not 1 <= self.timesteps <= 65535:
             raise ModelError(f"timesteps must be 1 to 65535, not {self.timesteps!r}")
         names = [p.name for p in self.populations]
         doubles = sorted({n for n in names if names.count(n) > 1})

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from operator import index
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -52,13 +53,26 @@ def freeze(values: object, what: str) -> np.ndarray:
         np.issubdtype(array.dtype, np.integer) or array.dtype == np.bool_
     ):
         raise ModelError(f"{what} must be integers, not {array.dtype}")
+    largest = max(int(array.max()), -int(array.min())) if array.size else 0
+    if largest > LARGEST:
+        raise ModelError(f"{what} must be at most 2^47 in magnitude, not {largest}")
     array = np.array(array, dtype=np.int64, order="C")
-    if array.size and max(int(array.max()), -int(array.min())) > LARGEST:
-        raise ModelError(
-            f"{what} must be at most 2^47 in magnitude, not {int(np.abs(array).max())}"
-        )
     array.setflags(write=False)
     return array
+
+
+def whole(value: object, what: str) -> int:
+    """`value` as a plain int (NumPy's integers too, for they would be hashed under another name).
+
+    Raises
+    ------
+    ModelError
+        If it is no integer; `what` names it in the message.
+    """
+    try:
+        return index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise ModelError(f"{what} must be an integer, not {value!r}") from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +83,8 @@ class Window:
     stop: int
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "start", whole(self.start, "window start"))
+        object.__setattr__(self, "stop", whole(self.stop, "window stop"))
         if not 0 <= self.start < self.stop:
             raise ModelError(
                 f"window must be 0 <= start < stop, not ({self.start!r}, {self.stop!r})"
@@ -113,6 +129,10 @@ class Input(Neuron):
     window: Window | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.encoding, Encoding):
+            raise TypeError(f"encoding must be an Encoding, not {self.encoding!r}")
+        object.__setattr__(self, "payload_bits", whole(self.payload_bits, "payload_bits"))
+        object.__setattr__(self, "signed", bool(self.signed))
         if self.encoding is Encoding.SPIKES and (self.payload_bits != 1 or self.signed):
             raise ModelError("an input of SPIKES must have an unsigned payload of 1 bit")
         if not 1 <= self.payload_bits <= 16:
@@ -158,6 +178,12 @@ class Spiking(Neuron):
         # super() does not work in a slotted dataclass before Python 3.14: gh-90562
         Neuron.__post_init__(self)
         assert isinstance(self.threshold, np.ndarray)
+        if not isinstance(self.reset, Reset):
+            raise TypeError(f"reset must be a Reset, not {self.reset!r}")
+        if self.v_floor is not None:
+            object.__setattr__(
+                self, "v_floor", int(freeze(whole(self.v_floor, "v_floor"), "v_floor"))
+            )
         if self.reset is Reset.SUBTRACT and self.threshold.size and self.threshold.min() < 1:
             raise ModelError(
                 "threshold must be at least 1 under reset by subtraction, "

@@ -13,16 +13,17 @@ import numpy as np
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.fixed import signed_bits
-from neurocuda_hw.neurons import freeze
+from neurocuda_hw.neurons import freeze, whole
 
 Pair = tuple[int, int]
 
 
 def _pair(value: int | Iterable[int], what: str, lowest: int) -> Pair:
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or any(not isinstance(n, int) or n < lowest for n in pair):
+    given = tuple(value) if isinstance(value, Iterable) else (value, value)
+    pair = tuple(whole(n, what) for n in given)
+    if len(pair) != 2 or min(pair) < lowest:
         raise ModelError(f"{what} must be one or two integers of at least {lowest}, not {value!r}")
-    return pair
+    return pair[0], pair[1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ class Conv2d(Synapse):
         object.__setattr__(self, "dilation", _pair(self.dilation, "dilation", 1))
         if self.weight.ndim != 4:
             raise ModelError(f"Conv2d weight must have 4 dimensions, not {self.weight.ndim}")
+        object.__setattr__(self, "groups", whole(self.groups, "groups"))
         if self.groups < 1 or self.weight.shape[0] % self.groups:
             raise ModelError(
                 f"groups must divide the {self.weight.shape[0]} output channels, "
