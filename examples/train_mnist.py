@@ -27,7 +27,9 @@ from neurocuda_hw.errors import NeurocudaError
 HERE = Path(__file__).resolve().parent
 
 
-def augment(x: torch.Tensor, generator: torch.Generator, *, pixels: int, degrees: float) -> torch.Tensor:
+def augment(
+    x: torch.Tensor, generator: torch.Generator, *, pixels: int, degrees: float
+) -> torch.Tensor:
     """Images shifted by up to `pixels`, turned by up to `degrees` and scaled by up to 8 %."""
     count, size = len(x), x.shape[-1]
     draw = torch.rand((4, count), generator=generator) * 2 - 1
@@ -109,7 +111,9 @@ def main() -> int:
     parser.add_argument("--data", default="../shared/data/mnist", help="folder of the idx files")
     parser.add_argument("--out", type=Path, default=HERE / "checkpoints", help="where to write")
     parser.add_argument("--only", choices=["mlp", "cnn"], help="train one of the two")
-    parser.add_argument("--epochs", type=int, help="epochs (default: 40 for the MLP, 24 for the CNN)")
+    parser.add_argument(
+        "--epochs", type=int, help="epochs (default: 40 for the MLP, 24 for the CNN)"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sample", action="store_true", help="also write data/mnist_sample.npz")
     parser.add_argument("--json", action="store_true", help="print one JSON object of figures only")

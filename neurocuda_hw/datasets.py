@@ -142,9 +142,7 @@ def _read(path: Path) -> bytes:
         raise DataError(f"cannot read {str(path)!r}: {error}") from error
 
 
-def _checked(
-    images: np.ndarray, labels: np.ndarray, where: str
-) -> tuple[np.ndarray, np.ndarray]:
+def _checked(images: np.ndarray, labels: np.ndarray, where: str) -> tuple[np.ndarray, np.ndarray]:
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(
             f"{where!r}: labels must be integers (N,), not {labels.dtype} {labels.shape}"

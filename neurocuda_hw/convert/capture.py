@@ -1,0 +1,199 @@
+"""Reads a trained classifier through torch.export into a `Graph`; what it cannot read, it names.
+
+The exported program is functional (no in-place operation, no alias), so functional code, reused
+modules, ``+=`` and lambdas all look alike. Each value is a sum of linear maps of earlier
+activations and a constant; each activation function ends such a sum and starts a new layer.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from neurocuda_hw.convert.graph import Graph, evaluate
+from neurocuda_hw.convert.walk import Walker
+from neurocuda_hw.errors import DataError, ModelError
+
+# the largest relative difference that float rounding makes between the model and its layers
+_TOLERANCE = 1e-3
+
+
+def capture(model: nn.Module | ExportedProgram, example: torch.Tensor) -> Graph:
+    """The layers of `model`.
+
+    Parameters
+    ----------
+    model : torch.nn.Module or torch.export.ExportedProgram
+        In evaluation mode; takes one batch of inputs, gives one batch of outputs ``(B, N)``.
+    example : float tensor (B, *shape)
+        A few real inputs: the model is run on them, and so are the layers, and both must agree.
+
+    Raises
+    ------
+    ModelError
+        If the model is in training mode, does not take such inputs, holds NaN or infinite weights,
+        has no activation function, or depends on its data in a way that cannot be followed.
+    UnsupportedLayerError
+        For a layer that has no integer spiking equivalent; it names the layer and the way out.
+    """
+    if not torch.isfinite(example).all():
+        raise DataError("inputs must be finite, not NaN or infinite")
+    program = model if isinstance(model, ExportedProgram) else _export(model, example)
+    _check_evaluation_mode(program)
+    example = _fit_batch(program, example)
+    with _quiet():
+        wanted = _run(program, example)
+        functional = program.run_decompositions({})
+    graph = Walker(functional).graph(_parameters(functional))
+    if not any(layer.spiking for layer in graph.layers):
+        raise ModelError(
+            "the model must have an activation function (ReLU) between its layers: it has none"
+        )
+    got = evaluate(graph, example.double())[-1].reshape(wanted.shape)
+    if graph.notes:  # the final softmax stays outside of the layers
+        got = got.log_softmax(1)
+        wanted = wanted.log() if float(wanted.max()) > 0 else wanted
+    error = float((got - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6))
+    if not error <= _TOLERANCE:
+        raise ModelError(
+            "the model must compute what its exported layers compute; its outputs differ by "
+            f"{error:.1e} of the largest"
+        )
+    return graph
+
+
+def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
+    if not isinstance(model, nn.Module):
+        raise TypeError(
+            f"model must be a torch.nn.Module or an ExportedProgram, not {type(model).__name__}"
+        )
+    training = [name or "model" for name, module in model.named_modules() if module.training]
+    if training:
+        raise ModelError(
+            f"the model must be in evaluation mode, but {training[0]!r} is in training mode; "
+            "call model.eval() first"
+        )
+    _check_forward(model, example)
+    pair = example[:2] if len(example) > 1 else example.repeat(2, *[1] * (example.ndim - 1))
+    try:
+        with _quiet(), torch.no_grad():
+            return torch.export.export(model, (pair,), dynamic_shapes=({0: Dim.AUTO},))
+    except Exception as error:  # torch.export raises a dozen kinds, some of them private
+        raise ModelError(
+            f"the model cannot be traced by torch.export ({_first_line(error)}); remove control "
+            "flow that depends on the data"
+        ) from error
+
+
+def _check_forward(model: nn.Module, example: torch.Tensor) -> None:
+    """Runs the model once, so that a wrong input shape is told with the layer that refuses it."""
+    inside: list[str] = []
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(
+            module.register_forward_pre_hook(
+                lambda *_, n=name, m=module: inside.append(_title(n, m))
+            )
+        )
+        handles.append(module.register_forward_hook(lambda *_: inside.pop() and None))
+    try:
+        with torch.no_grad():
+            model(example[:2])
+    except Exception as error:  # whatever the user's own code raises
+        raise ModelError(
+            f"the model does not take inputs of the shape {tuple(example.shape[1:])}: "
+            f"{inside[-1] if inside else 'model'} says: {_first_line(error)}"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _title(name: str, module: nn.Module) -> str:
+    return f"layer {name!r} ({type(module).__name__})" if name else type(module).__name__
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
+
+
+def _check_evaluation_mode(program: ExportedProgram) -> None:
+    places = {"aten.dropout": 2, "aten.dropout_": 2, "aten.batch_norm": 5}
+    for node in program.graph.nodes:
+        name = str(node.target).removesuffix(".default")
+        training = name in places and len(node.args) > places[name] and node.args[places[name]]
+        if training or name in ("aten._native_batch_norm_legit_functional", "aten.native_dropout"):
+            raise ModelError(
+                f"the model must be exported in evaluation mode, but {node.name!r} is in training "
+                "mode; call model.eval() before torch.export.export"
+            )
+
+
+def _fit_batch(program: ExportedProgram, example: torch.Tensor) -> torch.Tensor:
+    """As many examples as the program was exported for, if it was for a fixed number."""
+    inputs = program.graph_signature.user_inputs
+    if len(inputs) != 1 or len(program.graph_signature.user_outputs) != 1:
+        raise ModelError(
+            f"the model must have one input and one output, not {len(inputs)} and "
+            f"{len(program.graph_signature.user_outputs)}"
+        )
+    node = next(n for n in program.graph.nodes if n.name == inputs[0])
+    shape = node.meta["val"].shape
+    if tuple(shape[1:]) != tuple(example.shape[1:]):
+        raise ModelError(
+            f"the model was exported for inputs of the shape {tuple(shape[1:])}, not "
+            f"{tuple(example.shape[1:])}"
+        )
+    if str(shape[0]).isdigit():  # a symbol, unless the model looks at the size of its batch
+        count = int(str(shape[0]))
+        return example.repeat(-(-count // len(example)), *[1] * (example.ndim - 1))[:count]
+    return example[:8] if len(example) > 1 else example.repeat(2, *[1] * (example.ndim - 1))
+
+
+def _run(program: ExportedProgram, example: torch.Tensor) -> torch.Tensor:
+    with torch.no_grad():
+        output = program.module()(example)
+    if not isinstance(output, torch.Tensor):
+        raise ModelError(f"the model must give one tensor, not {type(output).__name__}")
+    if not torch.isfinite(output).all():
+        _parameters(program)  # names the parameter, if one is the cause
+        raise ModelError("the model's outputs must be finite, not NaN or infinite")
+    return output.double()
+
+
+def _parameters(program: ExportedProgram) -> dict[str, torch.Tensor]:
+    """Every tensor that is part of the model, by its name in the program, in float64."""
+    found: dict[str, torch.Tensor] = {}
+    for spec in program.graph_signature.input_specs:
+        if spec.kind is InputKind.USER_INPUT or spec.target is None:
+            continue
+        tensor = program.state_dict.get(spec.target, program.constants.get(spec.target))
+        if not isinstance(tensor, torch.Tensor):
+            raise ModelError(f"the model holds {spec.target!r}, which is not a tensor")
+        if tensor.is_floating_point():
+            tensor = tensor.detach().double()
+            bad = int((~torch.isfinite(tensor)).sum())
+            if bad:
+                raise ModelError(
+                    f"parameter {spec.target!r} must be finite, but {bad} of its "
+                    f"{tensor.numel()} values are NaN or infinite"
+                )
+        name: Any = spec.arg
+        found[name.name] = tensor
+    return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export warns about its own internals; a user can do nothing about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,341 @@
+"""The quantised ANN as a PyTorch module that is trained in the integers it will be built from.
+
+Each spiking channel has a clip value lambda = exp(p) > 0, one spike is worth u = lambda / L, and
+
+    W = round(w u_source / s)    theta = round(u / s)    b = round(bias / s)
+    N = clip(floor((sum of W N_source + b + theta // 2) / theta), 0, L)
+
+which is a = lambda clip(floor(x L / lambda + 1/2) / L, 0, 1) (QCFS; Bu et al., ICLR 2022) with all
+rounding inside. Rounding passes gradients straight through. s, one per channel (one for all
+logits), makes the largest weight fill its bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from neurocuda_hw.convert.compose import scale_inputs
+from neurocuda_hw.convert.graph import Graph, Kind, Layer, Term, per_channel
+from neurocuda_hw.convert.quantize import Code, IntegerLayer, QuantizedAnn
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+
+# a skip connection has one weight per channel, so it may have more bits than the kernels
+_SKIP_BITS = 8
+# a threshold beyond this many weight units resolves nothing
+_LARGEST_THRESHOLD = 2.0**20
+
+
+class _Round(torch.autograd.Function):
+    """Rounds; the gradient passes straight through."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.round()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return gradient
+
+
+class _Levels(torch.autograd.Function):
+    """``clip(floor((total + theta // 2) / theta), 0, levels)``, straight through inside the clip."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, total: torch.Tensor, threshold: torch.Tensor, levels: int
+    ) -> torch.Tensor:
+        ratio = (total + (threshold / 2).floor()) / threshold
+        ctx.save_for_backward(ratio, threshold)
+        ctx.levels = levels
+        return ratio.floor().clamp_(0, levels)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+        ratio, threshold = ctx.saved_tensors
+        inside = (ratio > 0) & (ratio < ctx.levels + 1)
+        by_total = gradient * inside / threshold
+        by_threshold = (by_total * (0.5 - ratio)).sum_to_size(threshold.shape)
+        return by_total, by_threshold, None
+
+
+def round_through(x: torch.Tensor) -> torch.Tensor:
+    """`x` rounded to the nearest integer (ties to even), with the gradient of `x`."""
+    return _Round.apply(x)  # type: ignore[no-any-return, no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the conversion aims at.
+
+    `levels` is L of the exact code, T of the rate code; `weight_bits` one number per layer.
+    """
+
+    code: Code
+    levels: int
+    weight_bits: tuple[int, ...]
+    payload_bits: int = 8
+    signed: bool = False
+    input_scale: float = 1.0
+
+    @property
+    def payload(self) -> tuple[int, int]:
+        """Lowest and highest integer of an input value."""
+        half = 2 ** (self.payload_bits - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+
+
+@dataclass(slots=True, kw_only=True)
+class LayerTensors:
+    """One layer's integers, held in float32 tensors through which gradients pass."""
+
+    weights: list[torch.Tensor]
+    threshold: torch.Tensor | None
+    bias: torch.Tensor
+    scale: torch.Tensor
+
+
+class QcfsModel(nn.Module):
+    """The quantised ANN of a graph; call it with real inputs, it returns real logits.
+
+    Parameters
+    ----------
+    graph : Graph
+    settings : Settings
+    clips : sequence of float tensor (C,)
+        Initial lambda of each spiking layer, in order; positive.
+    """
+
+    def __init__(self, graph: Graph, settings: Settings, clips: Sequence[torch.Tensor]) -> None:
+        super().__init__()
+        self.graph = graph
+        self.settings = settings
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        self.log_clips = nn.ParameterList()
+        left = list(clips)
+        for number, layer in enumerate(graph.layers):
+            for term in layer.terms:
+                weight = term.weight.float()
+                self.weights.append(nn.Parameter(weight, requires_grad=term.trained))
+            self.biases.append(nn.Parameter(layer.bias.float()))
+            if layer.spiking:
+                self.log_clips.append(nn.Parameter(left.pop(0).float().log()))
+            channels = layer.shape[0] if layer.spiking else 1
+            self.register_buffer(f"shrink_{number}", torch.ones(channels))
+
+    def shrink(self, number: int) -> torch.Tensor:
+        """Share of the largest weight that is still represented, per channel of a layer."""
+        found: torch.Tensor = getattr(self, f"shrink_{number}")
+        return found
+
+    @property
+    def steps(self) -> int:
+        """How often the input and the bias are added up in one inference."""
+        return self.settings.levels if self.settings.code is Code.RATE else 1
+
+    def clips(self) -> list[torch.Tensor]:
+        """lambda of each spiking layer, ``(C,)``."""
+        return [p.exp() for p in self.log_clips]
+
+    def units(self) -> list[torch.Tensor]:
+        """What one event of each source is worth when it arrives, ``(C,)``; the input's first."""
+        device = self.biases[0].device
+        share = 1 if self.settings.code is Code.RATE else self.settings.levels
+        scale = torch.full((self.graph.input_shape[0],), self.settings.input_scale, device=device)
+        return [scale, *(clip / share for clip in self.clips())]
+
+    def tensors(self, number: int, units: list[torch.Tensor]) -> LayerTensors:
+        """The integers of layer `number`, rounded straight through."""
+        layer = self.graph.layers[number]
+        bits = self.settings.weight_bits[number]
+        wanted, limits = [], []
+        for place, term in zip(self._places(number), layer.terms, strict=True):
+            wanted.append(_absorb(self.weights[place], term, units[term.source], self.graph))
+            limits.append(2 ** ((bits if term.trained else max(bits, _SKIP_BITS)) - 1) - 1)
+        unit = units[number + 1] if layer.spiking else None
+        with torch.no_grad():
+            scale = self._scale(number, wanted, limits, unit)
+        weights = []
+        for weight, term, limit in zip(wanted, layer.terms, limits, strict=True):
+            steps = _per_row(scale, term, layer)
+            weights.append(round_through((weight / steps).clamp(-limit, limit)))
+        bias = self.biases[number]
+        return LayerTensors(
+            weights=weights,
+            threshold=None if unit is None else round_through(unit / scale).clamp(min=1),
+            bias=round_through(bias / _like(scale, bias)),
+            scale=scale,
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Real logits ``(B, N)`` of real inputs ``(B, ...)``, through the integers."""
+        units, values = self.units(), [self.payload(x)]
+        scale = torch.ones(())
+        for number, layer in enumerate(self.graph.layers):
+            tensors = self.tensors(number, units)
+            total = self.total(layer, tensors, values, steps=self.steps)
+            scale = tensors.scale
+            if tensors.threshold is not None:
+                threshold = per_channel(tensors.threshold, len(layer.shape))
+                total = _Levels.apply(total, threshold, self.settings.levels)  # type: ignore[no-untyped-call]
+                scale = units[number + 1] * self._worth()
+            values.append(total)
+        if not self.graph.layers[-1].spiking:
+            scale = scale / self.steps
+        return (values[-1] * per_channel(scale, values[-1].ndim - 1)).flatten(1)
+
+    def total(
+        self, layer: Layer, tensors: LayerTensors, values: list[torch.Tensor], *, steps: int
+    ) -> torch.Tensor:
+        """Sum of what the sources deliver and of the bias; input and bias count `steps` times."""
+        total: torch.Tensor | None = None
+        for term, weight in zip(layer.terms, tensors.weights, strict=True):
+            part = term.deliver(values[term.source], weight).reshape(-1, *layer.shape)
+            part = part * steps if term.source == 0 and steps != 1 else part
+            total = part if total is None else total + part
+        assert total is not None
+        return total + per_channel(tensors.bias, len(layer.shape)) * steps
+
+    def payload(self, x: torch.Tensor) -> torch.Tensor:
+        """Real inputs as integers ``(B, *input_shape)``, in float32."""
+        low, high = self.settings.payload
+        integers = (x.double() / self.settings.input_scale).round().clamp(low, high)
+        return integers.float().reshape(-1, *self.graph.input_shape)
+
+    @torch.no_grad()
+    def fit_shrink(self) -> None:
+        """Picks, per channel, how much of the largest weights to cut off for the least error."""
+        units = self.units()
+        for number in range(len(self.graph.layers)):
+            if self.settings.weight_bits[number] >= 8:
+                continue
+            shrink = self.shrink(number)
+            best = torch.full_like(shrink, torch.inf)
+            kept = shrink.clone()
+            for share in (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6, 0.55, 0.5, 0.45, 0.4):
+                shrink.fill_(share)
+                error = self._rounding_error(number, units)
+                better = error < best
+                best = torch.where(better, error, best)
+                kept = torch.where(better, torch.full_like(kept, share), kept)
+            shrink.copy_(kept)
+
+    def _rounding_error(self, number: int, units: list[torch.Tensor]) -> torch.Tensor:
+        layer = self.graph.layers[number]
+        tensors = self.tensors(number, units)
+        error = torch.zeros_like(self.shrink(number))
+        for place, term, weight in zip(
+            self._places(number), layer.terms, tensors.weights, strict=True
+        ):
+            wanted = _absorb(self.weights[place], term, units[term.source], self.graph)
+            off = (wanted - weight * _per_row(tensors.scale, term, layer)).square()
+            error = error + off.reshape(len(error), -1).sum(1)
+        return error
+
+    def _places(self, number: int) -> range:
+        """Where the weights of a layer's terms stand in `weights`."""
+        before = sum(len(layer.terms) for layer in self.graph.layers[:number])
+        return range(before, before + len(self.graph.layers[number].terms))
+
+    def _scale(
+        self,
+        number: int,
+        wanted: list[torch.Tensor],
+        limits: list[int],
+        unit: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """s of a layer: the largest weight of a channel (of all logits) fills its bits."""
+        shrink = self.shrink(number)
+        largest = torch.stack(
+            [
+                w.abs().reshape(len(shrink), -1).amax(1) / limit
+                for w, limit in zip(wanted, limits, strict=True)
+            ]
+        ).amax(0)
+        least = torch.full_like(largest, 1e-12) if unit is None else unit / _LARGEST_THRESHOLD
+        return torch.maximum(largest * shrink, least)
+
+    def _worth(self) -> float:
+        """Real worth of one counted spike, in units of `units`."""
+        return 1 / self.steps
+
+    @torch.no_grad()
+    def quantized(self) -> QuantizedAnn:
+        """The integers of this moment."""
+        units, layers = self.units(), []
+        for number, layer in enumerate(self.graph.layers):
+            tensors = self.tensors(number, units)
+            worth = (
+                units[number + 1] * self._worth() if layer.spiking else tensors.scale / self.steps
+            )
+            layers.append(
+                IntegerLayer(
+                    name=layer.name,
+                    shape=layer.shape,
+                    terms=tuple(
+                        (term.source, _synapse(term, _integers(weight)))
+                        for term, weight in zip(layer.terms, tensors.weights, strict=True)
+                    ),
+                    threshold=None if tensors.threshold is None else _integers(tensors.threshold),
+                    bias=_integers(tensors.bias),
+                    scale=worth.double().cpu().numpy() if layer.spiking else np.array(float(worth)),
+                )
+            )
+        return QuantizedAnn(
+            code=self.settings.code,
+            levels=self.settings.levels,
+            input_shape=self.graph.input_shape,
+            payload_bits=self.settings.payload_bits,
+            signed=self.settings.signed,
+            input_scale=self.settings.input_scale,
+            layers=tuple(layers),
+        )
+
+
+def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor, graph: Graph) -> torch.Tensor:
+    """Weights times the worth of the source's events: what one event adds, in real units."""
+    if term.kind is Kind.CONV:
+        return scale_inputs(weight, term.groups, unit)
+    if term.kind is Kind.GAIN:
+        return weight * unit
+    cells = term.pooled(graph.shapes[term.source])
+    return weight * unit.repeat_interleave(int(np.prod(cells[1:])))
+
+
+def _per_row(scale: torch.Tensor, term: Term, layer: Layer) -> torch.Tensor:
+    """s of each output channel, shaped to divide the weights of `term`."""
+    if len(scale) == 1 or term.kind is Kind.GAIN:
+        return scale
+    if term.kind is Kind.MATRIX:
+        return scale.repeat_interleave(int(np.prod(layer.shape[1:]))).reshape(-1, 1)
+    return scale.reshape(-1, 1, 1, 1)
+
+
+def _like(scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    return scale if bias.ndim == 1 else scale.reshape(-1, *[1] * (bias.ndim - 1))
+
+
+def _integers(values: torch.Tensor) -> np.ndarray:
+    return values.detach().double().cpu().numpy().astype(np.int64)
+
+
+def _synapse(term: Term, weight: np.ndarray) -> Synapse:
+    pool = None if term.pool is None else SumPool(kernel=term.pool, stride=term.pool_stride)
+    if term.kind is Kind.MATRIX:
+        return Dense(weight=weight, pool=pool)
+    if term.kind is Kind.GAIN:
+        return Diagonal(weight=weight, pool=pool)
+    return Conv2d(
+        weight=weight,
+        pool=pool,
+        stride=term.stride,
+        padding=term.padding,
+        dilation=term.dilation,
+        groups=term.groups,
+    )

@@ -1,0 +1,209 @@
+"""The L-level quantised ANN in plain integers, and the spiking network that computes it.
+
+    N_p = clip(floor((sum over q of W_q N_q + b + theta // 2) / theta), 0, L)
+
+`QuantizedAnn` evaluates this layer by layer, without time. `to_network` builds the network whose
+spike counts are these N (code EXACT), or approach them (code RATE).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from neurocuda_hw.convert.graph import Shape
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.fixed import fits_float64, quantise
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.ranges import network_ranges
+from neurocuda_hw.synapses import Conv2d, Dense, Synapse
+
+
+class Code(Enum):
+    """How spikes carry an activation: EXACT, layer after layer; RATE, all layers at once."""
+
+    EXACT = "exact"
+    RATE = "rate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IntegerLayer:
+    """One layer in integers.
+
+    Parameters
+    ----------
+    name : str
+    shape : tuple of int
+    terms : tuple of (int, Synapse)
+        Source number (0 is the input) and integer weights.
+    threshold : int array (C,), or None for the logits
+    bias : int array (C,) or of the whole shape
+    scale : float array, () or (C,)
+        What one spike, or one unit of a logit, is worth in the trained model.
+    """
+
+    name: str
+    shape: Shape
+    terms: tuple[tuple[int, Synapse], ...]
+    threshold: np.ndarray | None
+    bias: np.ndarray
+    scale: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class QuantizedAnn:
+    """The quantised ANN that a network was built from.
+
+    Parameters
+    ----------
+    code : Code
+    levels : int
+        L under EXACT, the steps T under RATE.
+    input_shape : tuple of int
+    payload_bits, signed
+        Of the integer that stands for one input value.
+    input_scale : float
+        What one unit of it is worth.
+    layers : tuple of IntegerLayer
+    """
+
+    code: Code
+    levels: int
+    input_shape: Shape
+    payload_bits: int
+    signed: bool
+    input_scale: float
+    layers: tuple[IntegerLayer, ...]
+
+    def quantise(self, x: np.ndarray | torch.Tensor) -> np.ndarray:
+        """Real inputs ``(B, ...)`` as the integers that the network takes, ``(B, *input_shape)``.
+
+        Raises
+        ------
+        DataError
+            If `x` has the wrong number of values per sample, or holds NaN or infinity.
+        """
+        array = np.asarray(x)
+        if array.ndim < 2 or array[0].size != int(np.prod(self.input_shape)):
+            raise DataError(
+                f"inputs must have the shape (samples, {', '.join(map(str, self.input_shape))}), "
+                f"not {array.shape}"
+            )
+        neuron = Input(encoding=Encoding.GRADED, payload_bits=self.payload_bits, signed=self.signed)
+        scale = np.array(self.input_scale)
+        return quantise(array.reshape(-1, *self.input_shape), scale, neuron.payload)
+
+    @torch.no_grad()
+    def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
+        """Integers of every layer for inputs from `quantise`: counts N, logits last; int64.
+
+        Sums are exact: they run in float64, far below 2^53 (checked).
+        """
+        steps = self.levels if self.code is Code.RATE else 1
+        values = [torch.as_tensor(payload).double()]
+        for layer in self.layers:
+            total = torch.zeros((), dtype=torch.float64)
+            for source, synapse in layer.terms:
+                part = _deliver(synapse, values[source]).reshape(-1, *layer.shape)
+                total = total + (part * steps if source == 0 else part)
+            total = total + torch.from_numpy(_spread(layer.bias, layer.shape)) * steps
+            if not fits_float64(float(total.abs().max())):
+                raise DataError(f"layer {layer.name!r}: sums are too large to be exact")
+            if layer.threshold is not None:
+                threshold = torch.from_numpy(_spread(layer.threshold, layer.shape))
+                total = (total + threshold // 2).div(threshold, rounding_mode="floor")
+                total = total.clamp(0, self.levels)
+            values.append(total)
+        return [value.to(torch.int64) for value in values[1:]]
+
+    def logits(self, payload: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Integers of the last layer, ``(B, N)``."""
+        return self.counts(payload)[-1].flatten(1)
+
+
+def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
+    """The spiking network that computes `ann`.
+
+    EXACT: each layer fires in its own window of L steps, from the last step of its sources on, and
+    every spike count and logit equals the ANN's. RATE: all layers fire in all T steps.
+    """
+    exact = ann.code is Code.EXACT
+    windows = [Window(start=0, stop=1)]
+    names = ["input", *(layer.name for layer in ann.layers)]
+    populations = [
+        Population(
+            name="input",
+            shape=ann.input_shape,
+            neuron=Input(
+                encoding=Encoding.GRADED if exact else Encoding.CURRENT,
+                payload_bits=ann.payload_bits,
+                signed=ann.signed,
+                window=windows[0] if exact else None,
+            ),
+            scale=np.array(ann.input_scale),
+        )
+    ]
+    projections = []
+    for layer in ann.layers:
+        start = max(windows[source].stop for source, _ in layer.terms) - 1
+        windows.append(Window(start=start, stop=start + ann.levels))
+        neuron: IF | Readout
+        if layer.threshold is None:
+            neuron = Readout(v_init=layer.bias) if exact else Readout(bias=layer.bias)
+        else:
+            half = layer.threshold // 2
+            if exact:
+                half = half.reshape(-1, *[1] * (layer.bias.ndim - 1))
+            neuron = IF(
+                threshold=layer.threshold,
+                bias=0 if exact else layer.bias,
+                v_init=half + layer.bias if exact else half,
+                window=windows[-1] if exact else None,
+            )
+        populations.append(
+            Population(name=layer.name, shape=layer.shape, neuron=neuron, scale=layer.scale)
+        )
+        projections += [
+            Projection(source=names[source], target=layer.name, synapse=synapse)
+            for source, synapse in layer.terms
+        ]
+    last = ann.layers[-1]
+    steps = windows[-1].start + 1 if last.threshold is None else windows[-1].stop
+    network = Network(
+        name=name,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        timesteps=steps if exact else ann.levels,
+    )
+    network_ranges(network)  # proves that every membrane has a width
+    return network
+
+
+def _spread(values: np.ndarray, shape: Shape) -> np.ndarray:
+    """Per-channel values, shaped to broadcast against `shape`, as float64."""
+    wide = values if values.shape == shape else values.reshape(-1, *[1] * (len(shape) - 1))
+    return wide.astype(np.float64)
+
+
+def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
+    weight = torch.from_numpy(synapse.weight.astype(np.float64))
+    if synapse.pool is not None:
+        x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
+    if isinstance(synapse, Dense):
+        return F.linear(x.flatten(1), weight)
+    if isinstance(synapse, Conv2d):
+        return F.conv2d(
+            x,
+            weight,
+            None,
+            synapse.stride,
+            synapse.padding,
+            synapse.dilation,
+            synapse.groups,
+        )
+    return x * weight.reshape(-1, *[1] * (x.ndim - 2))

@@ -1,0 +1,255 @@
+"""Walks an exported, functional graph node by node and builds the layers of `graph`."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import Node
+
+from neurocuda_hw.convert import compose
+from neurocuda_hw.convert.compose import CannotCompose
+from neurocuda_hw.convert.graph import Graph, Kind, Layer, Shape, Term
+from neurocuda_hw.convert.ops import HANDLERS, SUPPORTED, WAY_OUT, Value, image_shape
+from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+
+_BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
+
+
+class Walker:
+    """Turns one functional exported program into a `Graph`."""
+
+    def __init__(self, program: ExportedProgram) -> None:
+        self.program = program
+        self.layers: list[Layer] = []
+        self.shapes: list[Shape] = []
+        self.values: dict[Node, Any] = {}
+        self.notes: list[str] = []
+        self.places = {node: place for place, node in enumerate(program.graph.nodes)}
+
+    def graph(self, parameters: dict[str, torch.Tensor]) -> Graph:
+        """Walks; `parameters` are the model's tensors by placeholder name, in float64."""
+        output = next(n for n in self.program.graph.nodes if n.op == "output")
+        needed = _ancestors(output)
+        for node in self.program.graph.nodes:
+            if node not in needed or node is output:
+                continue
+            if node.op == "placeholder":
+                self.values[node] = (
+                    parameters[node.name] if node.name in parameters else self._input(node)
+                )
+            else:
+                self.values[node] = self._call(node)
+        last = output.args[0][0]
+        if not isinstance(last, Node) or not isinstance(self.values.get(last), Value):
+            raise ModelError("the model's output must depend on its input")
+        self._finish(last, self.values[last])
+        return Graph(input_shape=self.shapes[0], layers=tuple(self.layers), notes=tuple(self.notes))
+
+    def _input(self, node: Node) -> Value:
+        shape = self.static(node)
+        if len(shape) not in (1, 2, 3):
+            raise ModelError(
+                f"the model's input must have the shape (B, N), (B, C, L) or (B, C, H, W), not "
+                f"(B, {', '.join(map(str, shape))})"
+            )
+        self.shapes.append(image_shape(shape))
+        return Value(
+            terms=(compose.identity(0, self.shapes[0]),),
+            constant=torch.zeros(shape, dtype=torch.float64),
+            shape=shape,
+        )
+
+    def _call(self, node: Node) -> Any:
+        arguments = [self._argument(a) for a in node.args]
+        options = {k: self._argument(a) for k, a in node.kwargs.items()}
+        if node.target is operator.getitem:
+            return arguments[0][arguments[1]]
+        flat = list(_flatten([*arguments, *options.values()]))
+        target: Any = node.target
+        if not any(isinstance(a, Value) for a in flat):
+            # arithmetic among parameters (a weight that is itself computed), or sizes of the batch
+            return target(*arguments, **options) if _all_known(flat) else _BATCH
+        name = _operation(node)
+        if name == "aten.sym_size":
+            return _BATCH
+        handler = HANDLERS.get(name)
+        if handler is None:
+            raise self._unsupported(node, WAY_OUT.get(name, SUPPORTED))
+        try:
+            value = handler(self, node, *arguments, **options)
+        except CannotCompose as error:
+            raise self._unsupported(node, str(error)) from error
+        if isinstance(value, Value):
+            shape = self.static(node)
+            if tuple(value.constant.shape) != shape:
+                raise self._unsupported(
+                    node, f"it gives {shape} where its parts give {tuple(value.constant.shape)}"
+                )
+            return replace(value, shape=shape)
+        return value
+
+    def _argument(self, argument: Any) -> Any:
+        if isinstance(argument, Node):
+            return self.values[argument]
+        if isinstance(argument, (list, tuple)):
+            return [self._argument(a) for a in argument]
+        return argument
+
+    def _unsupported(self, node: Node, way_out: str) -> UnsupportedLayerError:
+        return UnsupportedLayerError(path=self.path(node), kind=_place(node)[1], way_out=way_out)
+
+    # ---- what the handlers share
+
+    def target(self, term: Term) -> Shape:
+        """Shape of what a term delivers."""
+        return term.target(self.shapes[term.source])
+
+    def static(self, node: Node) -> Shape:
+        """Shape of a node's value without the batch."""
+        shape = tuple(node.meta["val"].shape)[1:]
+        if not all(isinstance(n, int) for n in shape):
+            raise ModelError(f"the shape at {node.name!r} must not depend on the data: {shape}")
+        return shape
+
+    def path(self, node: Node) -> str:
+        """Where in the model a node comes from; its own name if it stands in the outermost module."""
+        return _place(node)[0] or node.name
+
+    def order(self, node: Node) -> int:
+        """The node's place in the graph."""
+        return self.places[node]
+
+    def activation(self, node: Node, value: Value, cap: float | None = None) -> Value:
+        """Ends a sum: a new layer."""
+        if cap is None and self._never_negative(value):
+            return value
+        path = value.path or self.path(node)
+        self._layer(path, value, spiking=True, cap=cap)
+        source = len(self.layers)
+        return Value(
+            terms=(compose.identity(source, self.shapes[source]),),
+            constant=torch.zeros(value.shape, dtype=torch.float64),
+            shape=value.shape,
+        )
+
+    def _never_negative(self, value: Value) -> bool:
+        """Whether a ReLU changes nothing: sums of spikes with factors of at least 0."""
+        return bool(
+            value.terms
+            and all(t.source > 0 and float(t.weight.min()) >= 0 for t in value.terms)
+            and float(value.constant.min()) >= 0
+        )
+
+    def _layer(self, path: str, value: Value, *, spiking: bool, cap: float | None = None) -> None:
+        terms = compose.merge(list(value.terms))
+        if not terms:
+            raise ModelError(f"layer {path!r} must depend on the input")
+        shape = image_shape(value.shape)
+        fixed = {self.target(t) for t in terms if t.kind is not Kind.MATRIX}
+        if len(shape) == 1 and len(fixed) == 1:
+            shape = fixed.pop()
+        elif fixed - {shape}:
+            raise UnsupportedLayerError(
+                path=path, kind="sum", way_out=f"its parts must all have the shape {shape}"
+            )
+        finished = []
+        for term in terms:
+            weight = term.weight
+            if term.kind is Kind.GAIN:
+                channels = compose.uniform(weight)
+                if channels is None:
+                    raise UnsupportedLayerError(
+                        path=path,
+                        kind="skip connection",
+                        way_out="its factors must be the same for all neurons of a channel",
+                    )
+                weight = channels
+            finished.append(replace(term, weight=weight.contiguous()))
+        bias = value.constant.reshape(shape)
+        channels = compose.uniform(bias)
+        self.layers.append(
+            Layer(
+                name=self._name(path),
+                path=path,
+                shape=shape,
+                terms=tuple(finished),
+                bias=bias.contiguous() if channels is None else channels,
+                spiking=spiking,
+                cap=cap,
+            )
+        )
+        self.shapes.append(shape)
+
+    def _name(self, path: str) -> str:
+        """The layer's path as a population name: lower case, unique."""
+        name = re.sub(r"[^a-z0-9]+", "_", path.lower()).strip("_") or "layer"
+        name = (name if name[0].isalpha() else f"layer{name}")[:56]
+        taken = {"input", *(layer.name for layer in self.layers)}
+        unique = name
+        count = 2
+        while unique in taken:
+            unique, count = f"{name}_{count}", count + 1
+        return unique
+
+    def _finish(self, node: Node, value: Value) -> None:
+        """The output: a readout, unless the model ends in an activation."""
+        if len(value.shape) != 1 and math.prod(value.shape) != max(value.shape):
+            raise ModelError(
+                f"the model's output must have the shape (B, classes), not (B, "
+                f"{', '.join(map(str, value.shape))})"
+            )
+        last = len(self.layers)
+        ends_in_spikes = (
+            last > 0
+            and len(value.terms) == 1
+            and value.terms[0].source == last
+            and value.terms[0].kind is Kind.GAIN
+            and value.terms[0].pool is None
+            and bool((value.terms[0].weight == 1).all())
+            and not bool(value.constant.any())
+        )
+        if not ends_in_spikes:
+            self._layer(value.path or "readout", value, spiking=False)
+
+
+def _ancestors(output: Node) -> set[Node]:
+    found, left = {output}, [output]
+    while left:
+        for node in left.pop().all_input_nodes:
+            if node not in found:
+                found.add(node)
+                left.append(node)
+    return found
+
+
+def _flatten(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _flatten(value)
+        else:
+            yield value
+
+
+def _all_known(values: list[Any]) -> bool:
+    return any(isinstance(v, torch.Tensor) for v in values) and not any(v is _BATCH for v in values)
+
+
+def _operation(node: Node) -> str:
+    """``aten.conv2d`` for any overload of it."""
+    return ".".join(str(node.target).split(".")[:2]) if node.op == "call_function" else node.op
+
+
+def _place(node: Node) -> tuple[str, str]:
+    """Where in the model a node comes from: the innermost module's path, and what it is."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    path, kind = next(((p, k) for p, k in reversed(stack) if p), ("", ""))
+    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
+    return path, kind.rsplit(".", 1)[-1] if leaf else _operation(node).removeprefix("aten.")
