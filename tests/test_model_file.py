@@ -136,6 +136,15 @@ def test_any_flipped_bit_is_refused_or_harmless(saved: Path) -> None:
     assert refused > 50
 
 
+def test_an_altered_scale_is_refused(saved: Path) -> None:
+    """Scales are not hashed: the archive's checksums guard them."""
+    content = saved.read_bytes()
+    scale = np.array([0.5, 1.5, 2.5]).tobytes()
+    assert content.count(scale) == 1
+    saved.write_bytes(content.replace(scale, np.array([0.5, 9.5, 2.5]).tobytes()))
+    refuses(saved, "FILE is truncated or damaged; write or copy it again")
+
+
 def test_empty_and_foreign_files(tmp_path: Path) -> None:
     path = tmp_path / "model.pt"
     for content in (b"", b"weights, honestly\n"):
