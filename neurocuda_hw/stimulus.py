@@ -1,8 +1,9 @@
-"""What the test benches are fed with: AXI4-Stream packets and expected spikes, as plain binary files.
+"""What the test benches are fed with: AXI4-Stream packets and expected spikes, as binary files.
 
-One packet is one inference. A word holds, from bit 0 up: the address {c, y, x} (x lowest), the payload
-in two's complement (absent for SPIKES); its top bit marks the end of a step, and then nothing else in
-it counts. Markers that are missing up to step T are implied by TLAST, which is on the last word.
+One packet is one inference. A word holds, from bit 0 up: the address {c, y, x} (x lowest), the
+payload in two's complement (absent for SPIKES); its top bit marks the end of a step, and then
+nothing else in it counts. Markers that are missing up to step T are implied by TLAST, which is on
+the last word.
 
 All files are little-endian::
 

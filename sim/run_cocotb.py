@@ -25,7 +25,7 @@ RUN_FOLDER = ROOT / "rtl" / "mem"
 
 
 class LeanVerilator(Verilator):
-    """cocotb's Verilator runner without ``--public-flat-rw``, on the Verilator that verilator.sh finds."""
+    """cocotb's runner without ``--public-flat-rw``, on the Verilator that verilator.sh finds."""
 
     def _simulator_in_path_build_only(self) -> None:
         self.executable = str(ROOT / "sim" / "verilator.sh")
@@ -47,8 +47,11 @@ def build(runner: Verilator, work: Path) -> None:
         ],
         hdl_toplevel="nchw_top",
         build_dir=work,
-        build_args=["-O3", "--x-assign", "unique", "--x-initial", "unique", "--no-timing"]
-        + ["-MAKEFLAGS", "OPT_FAST=-O2 OPT_SLOW=-O0 OPT_GLOBAL=-O1"],
+        build_args=[
+            *("-Wfuture-PROCASSINIT", "-O3", "--no-timing"),
+            *("--x-assign", "unique", "--x-initial", "unique"),
+            *("-MAKEFLAGS", "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1"),
+        ],
         timescale=("1ns", "1ns"),
     )
 

@@ -1,7 +1,7 @@
-"""cocotb bench of the design: stalls, resets, odd packets; every spike of every population is compared.
+"""cocotb bench of the design: stalls, resets, odd packets; every spike is compared.
 
-Reads ``report.json`` and ``golden/`` of the build folder named by NCHW_BUILD. NCHW_COCOTB_SAMPLES says
-how many inferences the longest test runs (default 20). Needs cocotb and numpy only.
+Reads ``report.json`` and ``golden/`` of the build folder named by NCHW_BUILD. NCHW_COCOTB_SAMPLES
+says how many inferences the longest test runs (default 20). Needs cocotb and numpy only.
 """
 
 from __future__ import annotations
@@ -45,9 +45,8 @@ class Population:
         y = address >> x_bits & ((1 << y_bits) - 1)
         c = address >> (x_bits + y_bits)
         channels, height, width = self.shape if len(self.shape) == 3 else (self.shape[0], 1, 1)
-        assert c < channels and y < height and x < width, (
-            f"population {self.name!r}: address {address} is of no neuron"
-        )
+        inside = c < channels and y < height and x < width
+        assert inside, f"population {self.name!r}: address {address} is of no neuron"
         return (c * height + y) * width + x
 
     def where(self, index: int) -> str:
@@ -109,7 +108,7 @@ class Observed:
 
 
 class Bench:
-    """Drives the ports of the design cycle by cycle and gathers what its taps and its output say."""
+    """Drives the ports of the design cycle by cycle and gathers what taps and output say."""
 
     def __init__(self, dut: Any) -> None:
         self.dut = dut
@@ -209,8 +208,8 @@ class Bench:
     def _deadlock(self) -> str:
         places = ", ".join(f"{name!r} {len(s)}" for name, s in self.seen.steps.items())
         return (
-            f"no transfer for {self.idle} cycles: {len(self.seen.outputs)} inferences are out, steps "
-            f"ended: {places}"
+            f"no transfer for {self.idle} cycles: {len(self.seen.outputs)} inferences are out, "
+            f"steps ended: {places}"
         )
 
     async def send(
@@ -220,13 +219,11 @@ class Bench:
         offer: Callable[[], bool] = lambda: True,
         ready: Callable[[], bool] = lambda: True,
         stop: int | None = None,
-        outputs: int | None = None,
     ) -> None:
-        """Sends packets back to back until as many inferences (`outputs`) came out, or `stop` cycles."""
+        """Sends packets back to back until as many inferences came out, or for `stop` cycles."""
         words = [(w, int(i == len(p) - 1)) for p in packets for i, w in enumerate(p)]
-        want = len(packets) if outputs is None else outputs
         sent, cycles, offered = 0, 0, False
-        while len(self.seen.outputs) < want or sent < len(words):
+        while len(self.seen.outputs) < len(packets) or sent < len(words):
             if cycles == stop:
                 return
             if not offered and sent < len(words) and offer():
@@ -248,7 +245,8 @@ class Bench:
             for index, (expected, value) in enumerate(zip(want, got, strict=True)):
                 assert expected == value, (
                     f"first divergence: sample {sample}, population {self.golden.output.name!r}, "
-                    f"neuron {self.golden.output.where(index)}: expected output {expected}, got {value}"
+                    f"neuron {self.golden.output.where(index)}: expected output {expected}, "
+                    f"got {value}"
                 )
         for population in self.golden.populations:
             ended = len(self.seen.steps[population.name])
@@ -340,7 +338,7 @@ async def reset_in_mid_inference(dut: Any) -> None:
 
 @cocotb.test()
 async def every_marker_sent(dut: Any) -> None:
-    """Packets that spell out every end-of-step marker mean the same as those that leave them out."""
+    """Packets that spell out every end-of-step marker mean the same as those that do not."""
     bench, samples = await started(dut), first(2)
     marker = 1 << (GOLDEN.word_bits - 1)
     packets = []

@@ -1,8 +1,8 @@
 """A slow, plain, behavioural Verilog of small dense networks, to test the test benches with.
 
-It has the same ports, taps and memory files as the generated hardware, is written by hand, and can be
-broken on purpose, through one more memory file, so that one build serves all faults: a bench that
-cannot catch these would prove nothing about real designs.
+It has the same ports, taps and memory files as the generated hardware, is written by hand, and can
+be broken on purpose, through one more memory file, so that one build serves all faults: a bench
+that cannot catch these would prove nothing about real designs.
 """
 
 from __future__ import annotations
@@ -83,8 +83,9 @@ def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
     for i, population in enumerate(targets):
         n, name = population.size, population.name
         neuron = population.neuron
+        before = (targets[i - 1] if i else source).size
         memories += [
-            f"  reg [{16 * n - 1}:0] {name}_w [0:{targets[i - 1].size - 1 if i else source.size - 1}];",
+            f"  reg [{16 * n - 1}:0] {name}_w [0:{before - 1}];",
             f"  reg signed [31:0] {name}_v [0:{n - 1}], {name}_start [0:{n - 1}];",
             f"  reg signed [31:0] {name}_bias [0:{n - 1}], {name}_theta [0:{n - 1}];",
             "  initial begin",
@@ -121,8 +122,8 @@ def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
         if i + 1 < len(targets):
             after = targets[i + 1]
             push = (
-                f"for (j = 0; j < {after.size}; j = j + 1) {after.name}_v[j] <= {after.name}_v[j] + "
-                f"$signed({after.name}_w[n][16 * j +: 16]);"
+                f"for (j = 0; j < {after.size}; j = j + 1) {after.name}_v[j] <= "
+                f"{after.name}_v[j] + $signed({after.name}_w[n][16 * j +: 16]);"
             )
         else:
             push = "fired[n] <= 1;"
