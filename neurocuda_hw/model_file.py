@@ -43,6 +43,10 @@ _CLASSES: dict[str, type] = {
 _ENUMS: dict[str, type[Enum]] = {"Reset": _neurons.Reset, "Encoding": _neurons.Encoding}
 
 
+class PickledError(ModelError):
+    """A file holds more than plain values and tensors."""
+
+
 def save(network: Network, path: str | Path) -> None:
     """Writes `network` to `path`, whole or not at all.
 
@@ -120,7 +124,7 @@ def load_plain(path: str | Path) -> Any:
                 )
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(
+        raise PickledError(
             f"{str(path)!r} holds pickled objects, which could run code; save a state_dict or a "
             "torch.export program instead"
         ) from error
