@@ -1,0 +1,59 @@
+"""The NIR paper's N-MNIST network: floating point against integers on real recordings.
+
+    python benchmarks/nir_nmnist.py cnn_sinabs.nir train1000.tar.gz [--bits 8] [--reset nir]
+
+The graph is in the repository of NIR (github.com/neuromorphs/NIR, paper/02_cnn), the recordings in
+that of slayerPytorch (github.com/bamsumit/slayerPytorch): 1,000 of N-MNIST's training set, binned
+into 300 steps of 1 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+import torch
+
+from neurocuda_hw.events import bin_events, load_nmnist
+from neurocuda_hw.neurons import Encoding
+from neurocuda_hw.nir import Executor, compare, from_nir, read
+from neurocuda_hw.ranges import network_ranges
+
+STEPS = 300
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("graph")
+    parser.add_argument("recordings")
+    parser.add_argument("--bits", type=int, default=8)
+    parser.add_argument("--reset", choices=("nir", "subtract"), default="nir")
+    parser.add_argument("--limit", type=int)
+    arguments = parser.parse_args()
+    graph = read(arguments.graph)
+    recordings, labels = load_nmnist(arguments.recordings, arguments.limit)
+    frames = np.stack([bin_events(r, steps=STEPS, highest=3) for r in recordings])
+    network = from_nir(
+        graph,
+        STEPS,
+        reset=arguments.reset,
+        weight_bits=arguments.bits,
+        encoding=Encoding.GRADED,
+        payload_bits=2,
+        name="nmnist",
+    )
+    executor = Executor(graph, subtract=arguments.reset == "subtract", dtype=torch.float32)
+    start = time.perf_counter()
+    print(compare(executor, network, frames, labels))
+    seconds = time.perf_counter() - start
+    widths = {name: r.membrane.bits for name, r in network_ranges(network).items()}
+    print(
+        f"{len(labels)} recordings, {arguments.bits} bits, reset {arguments.reset}, {seconds:.0f} s"
+    )
+    print(f"membrane bits: {', '.join(f'{n} {b}' for n, b in widths.items() if b > 1)}")
+
+
+if __name__ == "__main__":
+    main()

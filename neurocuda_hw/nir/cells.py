@@ -1,0 +1,326 @@
+"""A NIR graph as neurons and the linear maps between them, still in floating point.
+
+The membrane is counted in units of what one unit of input adds to it, so that weights stay as they
+are and gains (``r``, ``w_in``, ``1 - k``) go into thresholds. An integrator that only a Threshold
+reads becomes one neuron with it; a last integrator, or a sum of spikes, becomes a readout.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import nir
+import numpy as np
+import torch
+
+from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.nir.dynamics import Dynamics, Method, dynamics
+from neurocuda_hw.nir.flat import Flat, delay_steps
+from neurocuda_hw.nir.maps import Kind, Map, extend, identity, planes
+from neurocuda_hw.nir.ops import Operation
+from neurocuda_hw.nir.shapes import Shape
+
+MOST_PATHS = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Term:
+    """What one source sends to one cell: `delay` in steps, one for all or one per neuron of it."""
+
+    source: str
+    map: Map
+    delay: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cell:
+    """Neurons of one kind.
+
+    Parameters
+    ----------
+    name : str
+        Of the NIR node that fires, or of the readout.
+    shape : tuple of int
+        As a population has it.
+    rule : Dynamics or None
+        None for a readout of plain sums.
+    threshold : array or None
+        In units of input; None for a readout.
+    v_reset, offset : array
+        In units of input; `offset` is added to the membrane in each step.
+    resets : bool
+        False where nothing resets the membrane but arcs of the graph.
+    bias : array
+        What the affine nodes add to the input in each step.
+    terms : tuple of Term
+    output_scale : array or None
+        Units of the model per unit of input, of a readout.
+    """
+
+    name: str
+    shape: Shape
+    rule: Dynamics | None
+    threshold: np.ndarray | None
+    v_reset: np.ndarray
+    offset: np.ndarray
+    resets: bool
+    bias: np.ndarray
+    terms: tuple[Term, ...]
+    output_scale: np.ndarray | None = None
+
+
+def cells(flat: Flat, dt: float | None, method: Method) -> tuple[Cell, ...]:
+    """The cells of a graph in topological order; the last one is the output.
+
+    Raises
+    ------
+    ModelError, UnsupportedLayerError
+        If a node cannot be a neuron of an integer network; the message names it.
+    """
+    return _Reader(flat, dt, method).cells()
+
+
+class _Reader:
+    def __init__(self, flat: Flat, dt: float | None, method: Method) -> None:
+        self.flat, self.dt, self.method = flat, dt, method
+        self.targets: dict[str, list[str]] = {name: [] for name in flat.nodes}
+        for name, feeding in flat.sources.items():
+            for source in feeding:
+                self.targets[source].append(name)
+        self.paths: dict[str, list[Term]] = {}
+        self.biases: dict[str, torch.Tensor] = {}
+
+    def cells(self) -> tuple[Cell, ...]:
+        found = []
+        last = self._last()
+        for name in self.flat.neurons:
+            rule = self._rule(name)
+            if isinstance(self.flat.nodes[name], nir.Threshold):
+                found.append(self._threshold(name, rule))
+            elif rule.threshold is not None:
+                found.append(self._neuron(name, name, rule, rule.threshold, resets=True))
+            elif name == last:
+                found.append(self._readout(name, rule))
+            elif not self._is_membrane(name):
+                raise UnsupportedLayerError(
+                    path=name,
+                    kind=type(self.flat.nodes[name]).__name__,
+                    way_out="its values are no spikes; put a Threshold, or make it the last node",
+                )
+        if last is None and not self._spikes_out():
+            found.append(self._sums())
+        return tuple(found)
+
+    def _rule(self, name: str) -> Dynamics:
+        flat = self.flat
+        return dynamics(flat.nodes[name], flat.shapes[name], name, self.dt, self.method)
+
+    def _last(self) -> str | None:
+        """The integrator that the output reads, directly or through scales."""
+        name = self._behind_scales()
+        integrator = isinstance(self.flat.nodes[name], nir.I | nir.LI | nir.CubaLI)
+        return name if integrator and len(self.targets[name]) == 1 else None
+
+    def _behind_scales(self) -> str:
+        sources = self.flat.sources[self.flat.output]
+        while len(sources) == 1 and isinstance(self.flat.nodes[sources[0]], nir.Scale):
+            sources = self.flat.sources[sources[0]]
+        return sources[0] if len(sources) == 1 else self.flat.output
+
+    def _spikes_out(self) -> bool:
+        sources = self.flat.sources[self.flat.output]
+        kinds = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
+        return len(sources) == 1 and isinstance(self.flat.nodes[sources[0]], kinds)
+
+    def _is_membrane(self, name: str) -> bool:
+        """Whether a Threshold and nothing else reads this integrator."""
+        targets = self.targets[name]
+        return (
+            isinstance(self.flat.nodes[name], nir.I | nir.LI | nir.CubaLI)
+            and len(targets) == 1
+            and isinstance(self.flat.nodes[targets[0]], nir.Threshold)
+            and self.flat.sources[targets[0]] == (name,)
+        )
+
+    def _threshold(self, name: str, rule: Dynamics) -> Cell:
+        sources = self.flat.sources[name]
+        assert rule.threshold is not None
+        if len(sources) == 1 and self._is_membrane(sources[0]):
+            membrane = self._rule(sources[0])
+            return self._neuron(name, sources[0], membrane, rule.threshold, resets=False)
+        return self._neuron(name, name, rule, rule.threshold, resets=True)
+
+    def _neuron(
+        self, name: str, fed: str, rule: Dynamics, threshold: np.ndarray, *, resets: bool
+    ) -> Cell:
+        gain = rule.total_gain
+        if not (np.all(np.isfinite(gain)) and np.all(gain > 0)):
+            raise ModelError(
+                f"NIR node {fed!r} must have r and w_in above 0, not a gain of {np.min(gain)}"
+            )
+        return Cell(
+            name=name,
+            shape=planes(self.flat.shapes[name]),
+            rule=rule,
+            threshold=self._planes(threshold / gain, name),
+            v_reset=self._planes(rule.v_reset / gain, name),
+            offset=self._planes(rule.offset / gain, name),
+            resets=resets,
+            bias=self._bias(fed),
+            terms=self._terms(fed),
+        )
+
+    def _planes(self, values: np.ndarray, name: str) -> np.ndarray:
+        return np.broadcast_to(values, self.flat.shapes[name]).reshape(
+            planes(self.flat.shapes[name])
+        )
+
+    def _readout(self, name: str, rule: Dynamics) -> Cell:
+        if rule.keep_current is not None or np.any(rule.keep != 1) or np.any(rule.offset):
+            raise UnsupportedLayerError(
+                path=name,
+                kind=type(self.flat.nodes[name]).__name__,
+                way_out="a readout here does not leak; make it an I node, or a neuron that fires",
+            )
+        scale = np.array(rule.gain, dtype=np.float64)
+        place = self.flat.sources[self.flat.output][0]
+        while place != name:
+            node = self.flat.nodes[place]
+            assert isinstance(node, nir.Scale)
+            scale = scale * np.asarray(node.scale, dtype=np.float64)
+            place = self.flat.sources[place][0]
+        return self._sum_cell(name, name, scale)
+
+    def _sums(self) -> Cell:
+        return self._sum_cell(self.flat.output, self.flat.output, np.ones(()))
+
+    def _sum_cell(self, name: str, fed: str, scale: np.ndarray) -> Cell:
+        return Cell(
+            name=name,
+            shape=planes(self.flat.shapes[name]),
+            rule=None,
+            threshold=None,
+            v_reset=np.zeros(()),
+            offset=np.zeros(()),
+            resets=False,
+            bias=self._bias(fed),
+            terms=self._terms(fed),
+            output_scale=scale,
+        )
+
+    def _bias(self, name: str) -> np.ndarray:
+        """What reaches a node in each step when nothing fires."""
+        total = self._constant_in(name)
+        return total.numpy().reshape(planes(self.flat.shapes[name]))
+
+    def _constant_in(self, name: str) -> torch.Tensor:
+        parts = [self._constant(source) for source in self.flat.sources[name]]
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    def _constant(self, name: str) -> torch.Tensor:
+        flat = self.flat
+        if flat.is_source(name):
+            return torch.zeros(1, *flat.shapes[name], dtype=torch.float64)
+        if name not in self.biases:
+            value = self._constant_in(name)
+            node = flat.nodes[name]
+            if isinstance(node, nir.Delay):
+                if bool(value.any()):
+                    raise UnsupportedLayerError(
+                        path=name,
+                        kind="Delay",
+                        way_out="a bias in front of it would be late; put the bias behind it",
+                    )
+            else:
+                value = Operation(node, flat.shapes[name], name, torch.float64)(value)
+            self.biases[name] = value
+        return self.biases[name]
+
+    def _terms(self, name: str) -> tuple[Term, ...]:
+        found = []
+        for source in self.flat.sources[name]:
+            for term in self._paths(source):
+                late = 1 if (term.source, name) in self.flat.delayed else 0
+                found.append(Term(source=term.source, map=term.map, delay=term.delay + late))
+        return tuple(_merged(found))
+
+    def _paths(self, name: str) -> list[Term]:
+        """Every way from a neuron or the input to what node `name` gives."""
+        flat = self.flat
+        if flat.is_source(name):
+            return [
+                Term(source=name, map=identity(flat.shapes[name]), delay=np.zeros((), np.int64))
+            ]
+        if name not in self.paths:
+            arriving = [term for source in flat.sources[name] for term in self._paths(source)]
+            found = _merged([self._through(term, name) for term in arriving])
+            if len(found) > MOST_PATHS:
+                raise UnsupportedLayerError(
+                    path=name,
+                    kind=type(flat.nodes[name]).__name__,
+                    way_out=f"more than {MOST_PATHS} paths lead to it; put neurons between",
+                )
+            self.paths[name] = found
+        return self.paths[name]
+
+    def _through(self, term: Term, name: str) -> Term:
+        node, shape = self.flat.nodes[name], self.flat.shapes[name]
+        delay = term.delay
+        if isinstance(node, nir.Delay):
+            steps = delay_steps(node, self.dt, name)
+            if np.any(steps != steps.flat[0]):
+                plain = term.map.kind is Kind.GAIN and term.map.pool is None
+                if not plain or term.map.shape != shape:
+                    raise UnsupportedLayerError(
+                        path=name,
+                        kind="Delay",
+                        way_out="delays that differ must stand right behind the neurons they delay",
+                    )
+                delay = delay + np.broadcast_to(steps, shape).reshape(planes(shape))
+            else:
+                delay = delay + steps.flat[0]
+        return Term(source=term.source, map=extend(term.map, node, shape, name), delay=delay)
+
+
+def _merged(terms: list[Term]) -> list[Term]:
+    """Terms of one source, delay and geometry added up."""
+    found: list[Term] = []
+    for term in terms:
+        for i, other in enumerate(found):
+            if term.source == other.source and _alike(term, other):
+                total = other.map.weight + term.map.weight
+                a = other.map
+                found[i] = Term(
+                    source=term.source,
+                    delay=term.delay,
+                    map=Map(
+                        source=a.source,
+                        shape=a.shape,
+                        kind=a.kind,
+                        weight=total,
+                        pool=a.pool,
+                        pool_stride=a.pool_stride,
+                        stride=a.stride,
+                        padding=a.padding,
+                        dilation=a.dilation,
+                        groups=a.groups,
+                    ),
+                )
+                break
+        else:
+            found.append(term)
+    return found
+
+
+def _alike(one: Term, two: Term) -> bool:
+    a, b = one.map, two.map
+    return (
+        np.array_equal(one.delay, two.delay)
+        and a.kind is b.kind
+        and (a.kind is Kind.GAIN or a.weight.shape == b.weight.shape)
+        and (a.shape, a.pool, a.pool_stride, a.stride, a.padding, a.dilation, a.groups)
+        == (b.shape, b.pool, b.pool_stride, b.stride, b.padding, b.dilation, b.groups)
+    )

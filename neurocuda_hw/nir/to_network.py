@@ -1,0 +1,285 @@
+"""A NIR graph becomes an integer `Network`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import nir
+import numpy as np
+
+from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.nir.cells import Cell, Term, cells
+from neurocuda_hw.nir.dynamics import Method, check_dt
+from neurocuda_hw.nir.flat import Flat, flatten
+from neurocuda_hw.nir.maps import planes
+from neurocuda_hw.nir.quantise import Quantised, Rules, quantise
+from neurocuda_hw.nir.read import read
+from neurocuda_hw.synapses import Dense, Diagonal, Synapse
+
+ALWAYS = "always_on"
+_SUBTRACTING = {
+    "snntorch": "snnTorch subtracts the threshold unless reset_mechanism says otherwise",
+    "sinabs": "sinabs subtracts the threshold unless reset_fn says otherwise",
+    "rockpool": "Rockpool subtracts the threshold",
+    "norse": "Norse's neurons reset to v_reset",
+    "spikingjelly": "SpikingJelly subtracts the threshold where v_reset is None",
+}
+
+
+def from_nir(
+    graph: nir.NIRGraph | str | Path,
+    timesteps: int,
+    *,
+    dt: float | None = None,
+    method: Method | str = Method.EULER,
+    reset: str = "nir",
+    fires_at: bool = False,
+    weight_bits: int = 8,
+    encoding: Encoding = Encoding.SPIKES,
+    payload_bits: int = 1,
+    signed: bool = False,
+    input_scale: float = 1.0,
+    name: str = "network",
+) -> Network:
+    """An integer network from a NIR graph or file.
+
+    Parameters
+    ----------
+    graph : nir.NIRGraph, str or Path
+    timesteps : int
+        Steps T of one inference.
+    dt : float, optional
+        Seconds per step; needed where the graph has time constants or delays.
+    method : Method or str
+        ``"euler"`` or ``"exact"``: see `dynamics`.
+    reset : str
+        ``"nir"``: to `v_reset`, as NIR defines it. ``"subtract"``: the threshold is subtracted, as
+        many frameworks mean it without the file saying so; see `reset_hint`.
+    fires_at : bool
+        Fire at ``v >= threshold``, instead of NIR's ``v > threshold``.
+    weight_bits : int
+        2 to 32, signed, per output channel.
+    encoding, payload_bits, signed, input_scale
+        What the input sends: one payload unit is worth `input_scale` in the graph's units.
+
+    Raises
+    ------
+    DataError, ModelError, UnsupportedLayerError
+        If the file or graph cannot be used; the message names the node.
+    """
+    check_dt(dt)
+    if reset not in ("nir", "subtract"):
+        raise ValueError(f"reset must be 'nir' or 'subtract', not {reset!r}")
+    if not (np.isfinite(input_scale) and input_scale > 0):
+        raise ValueError(f"input_scale must be positive, not {input_scale!r}")
+    if isinstance(graph, str | Path):
+        graph = read(graph)
+    rules = Rules(weight_bits=weight_bits, subtract=reset == "subtract", fires_at=fires_at)
+    flat = flatten(graph, dt)
+    names = _names(flat)
+    source = Population(
+        name=names.take(flat.input),
+        shape=planes(flat.shapes[flat.input]),
+        neuron=Input(encoding=encoding, payload_bits=payload_bits, signed=signed),
+        scale=None if input_scale == 1 else np.array(input_scale),
+    )
+    return _Builder(flat, source, input_scale, names).network(
+        cells(flat, dt, Method(method)), rules, timesteps, name
+    )
+
+
+def reset_hint(graph: nir.NIRGraph) -> str | None:
+    """A sentence on the reset rule, where the metadata of the graph names its framework."""
+    texts = [str(v).lower() for v in _texts(graph.metadata)]
+    for node in graph.nodes.values():
+        texts += [str(v).lower() for v in _texts(node.metadata)]
+    for framework, rule in _SUBTRACTING.items():
+        if any(framework in text for text in texts):
+            return (
+                f"this file names {framework}: {rule}; NIR's own rule is a reset to v_reset, so "
+                "say which is meant (--reset subtract or --reset nir)"
+            )
+    return None
+
+
+def _texts(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return [part for k, v in value.items() for part in (k, *_texts(v))]
+    return [value] if isinstance(value, str | bytes) else []
+
+
+class _Names:
+    """NIR names as names of populations: each once."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, str] = {}
+        self.given: set[str] = set()
+
+    def take(self, name: str) -> str:
+        """The population name of a NIR node; the same whenever it is asked for."""
+        if name not in self.taken:
+            self.taken[name] = self.fresh(name)
+        return self.taken[name]
+
+    def fresh(self, name: str) -> str:
+        """A name like `name` that no other population has."""
+        plain = re.sub(r"[^a-z0-9_]", "_", name.lower())[:56]
+        plain = plain if plain[:1].isalpha() else f"n{plain}"
+        free, count = plain, 1
+        while free in self.given:
+            count += 1
+            free = f"{plain}_{count}"
+        self.given.add(free)
+        return free
+
+
+def population_names(flat: Flat) -> dict[str, str]:
+    """The population that each firing node, the input and the output of a graph become."""
+    return _names(flat).taken
+
+
+def _names(flat: Flat) -> _Names:
+    names = _Names()
+    firing = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
+    names.take(flat.input)
+    for name in flat.neurons:
+        if isinstance(flat.nodes[name], firing):
+            names.take(name)
+    return names
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Populations and projections as they come together."""
+
+    flat: Flat
+    source: Population
+    input_scale: float
+    names: _Names
+    relays: dict[tuple[str, int, bytes], str] = field(default_factory=dict)
+    populations: list[Population] = field(default_factory=list)
+    projections: list[Projection] = field(default_factory=list)
+
+    def network(self, found: tuple[Cell, ...], rules: Rules, timesteps: int, name: str) -> Network:
+        self.populations.append(self.source)
+        for cell in found:
+            self._add(cell, quantise(self._input_scaled(cell), rules))
+        return Network(
+            name=name,
+            populations=tuple(self.populations),
+            projections=tuple(self.projections),
+            timesteps=timesteps,
+        )
+
+    def _input_scaled(self, cell: Cell) -> Cell:
+        """The cell with inputs in payload units."""
+        if self.input_scale == 1:
+            return cell
+        terms = tuple(
+            replace(t, map=t.map.scaled(self.input_scale)) if t.source == self.flat.input else t
+            for t in cell.terms
+        )
+        return replace(cell, terms=terms)
+
+    def _add(self, cell: Cell, quantised: Quantised) -> None:
+        name = self.names.take(cell.name)
+        arriving: list[Projection] = []
+        for term, synapse in quantised.synapses:
+            arriving += self._projections(term, synapse, name, cell)
+        if np.any(quantised.input_bias):
+            arriving.append(self._constant(quantised.input_bias, name))
+        scale = None
+        if cell.threshold is None:
+            assert cell.output_scale is not None
+            scale = self._units(cell.output_scale, quantised.scale, cell)
+        self.populations.append(
+            Population(name=name, shape=cell.shape, neuron=quantised.neuron, scale=scale)
+        )
+        if not arriving:
+            raise ModelError(f"NIR node {cell.name!r} must be fed by a neuron or the input")
+        self.projections += arriving
+
+    def _units(self, model: np.ndarray, scale: np.ndarray, cell: Cell) -> np.ndarray | None:
+        """What one unit of a readout is worth; None where that is 1, or differs in a channel."""
+        rows = np.broadcast_to(model, cell.shape).reshape(cell.shape[0], -1)
+        if not ((rows == rows[:, :1]).all() and (rows > 0).all()):
+            raise UnsupportedLayerError(
+                path=cell.name,
+                kind="Scale",
+                way_out="a scale behind the readout must be positive and one per channel",
+            )
+        units = rows[:, 0] / scale
+        if (units == 1).all():
+            return None
+        return np.array(units[0]) if (units == units[0]).all() else units
+
+    def _projections(
+        self, term: Term, synapse: Synapse, target: str, cell: Cell
+    ) -> list[Projection]:
+        """The projections of one term: more than one where its neurons' delays differ."""
+        source = self.names.take(term.source)
+        if np.all(term.delay == term.delay.flat[0]):
+            place, delay = self._late(source, int(term.delay.flat[0]), cell)
+            return [Projection(source=place, target=target, synapse=synapse, delay=delay)]
+        found = []
+        for steps in sorted({int(d) for d in np.unique(term.delay)}):
+            place, delay = self._late(source, steps, cell)
+            chosen = self._relay(
+                f"{source}_at{steps}", place, delay, cell, np.where(term.delay == steps, 1, 2)
+            )
+            found.append(Projection(source=chosen, target=target, synapse=synapse))
+        return found
+
+    def _late(self, source: str, steps: int, cell: Cell) -> tuple[str, int]:
+        """Where to read `source` so many steps late, and the delay that remains to be given."""
+        if steps <= 1:
+            return source, steps
+        place = source
+        for late in range(1, steps):
+            place = self._relay(f"{source}_late{late}", place, 1, cell, np.array(1))
+        return place, 1
+
+    def _relay(self, name: str, source: str, delay: int, cell: Cell, threshold: np.ndarray) -> str:
+        """A population that repeats spikes (where its threshold is 1), made once."""
+        key = (source, delay, threshold.tobytes())
+        if key in self.relays:
+            return self.relays[key]
+        name = self.relays[key] = self.names.fresh(name)
+        shape = self._shape(source)
+        origin = next((p.neuron for p in self.populations if p.name == source), None)
+        if isinstance(origin, Input) and origin.encoding is not Encoding.SPIKES:
+            raise UnsupportedLayerError(
+                path=cell.name,
+                kind="Delay",
+                way_out="an input that is not binary can be delayed by at most one step",
+            )
+        neuron = IF(threshold=threshold, reset=Reset.ZERO)
+        self.populations.append(Population(name=name, shape=shape, neuron=neuron))
+        ones = Diagonal(weight=np.ones(shape[0], dtype=np.int64))
+        self.projections.append(Projection(source=source, target=name, synapse=ones, delay=delay))
+        return name
+
+    def _shape(self, name: str) -> tuple[int, ...]:
+        for population in self.populations:
+            if population.name == name:
+                return population.shape
+        original = next(n for n, taken in self.names.taken.items() if taken == name)
+        return planes(self.flat.shapes[original])
+
+    def _constant(self, bias: np.ndarray, target: str) -> Projection:
+        """A bias that is low-pass filtered like any input: spikes of a neuron that always fires."""
+        key = (ALWAYS, 0, b"")
+        if key not in self.relays:
+            self.relays[key] = self.names.fresh(ALWAYS)
+            neuron = IF(threshold=1, bias=1, reset=Reset.ZERO)
+            self.populations.append(Population(name=self.relays[key], shape=(1,), neuron=neuron))
+            nothing = Dense(weight=np.zeros((1, self.source.size), dtype=np.int64))
+            self.projections.append(
+                Projection(source=self.source.name, target=self.relays[key], synapse=nothing)
+            )
+        synapse = Dense(weight=bias.reshape(-1, 1))
+        return Projection(source=self.relays[key], target=target, synapse=synapse)
