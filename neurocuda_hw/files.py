@@ -43,3 +43,16 @@ def write_file(path: str | Path, content: bytes) -> None:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputError(f"cannot write {str(path)!r}: {reason}") from error
+
+
+def check_writable(path: str | Path) -> None:
+    """Raises OutputError where `write_file` would surely fail: before hours of work, not after."""
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"cannot write {str(path)!r}: Is a directory")
+    folder = target.parent
+    if not folder.is_dir():
+        reason = "Not a directory" if folder.exists() else "there is no such folder"
+        raise OutputError(f"cannot write {str(path)!r}: {str(folder)!r}: {reason}")
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write {str(path)!r}: Permission denied")

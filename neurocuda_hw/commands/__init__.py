@@ -1,0 +1,1 @@
+"""The commands of ``nchw``, one file each: parse, call, print."""

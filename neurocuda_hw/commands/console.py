@@ -1,0 +1,86 @@
+"""What the commands share: tables on standard output, progress on standard error, JSON alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+Progress = Callable[[str, int, int], None]
+
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, to stdout."
+)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on standard output."""
+    click.echo(to_json(value))
+
+
+def to_json(value: object) -> str:
+    """Any plain value as JSON."""
+    return json.dumps(value, indent=1, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    """NumPy's numbers as Python's."""
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def say(text: str = "", *, err: bool = False) -> None:
+    """One line for people."""
+    click.echo(text, err=err)
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, err: bool = False
+) -> None:
+    """A table; columns whose name starts with ``>`` are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", title_style="bold")
+    for name in columns:
+        justify: Any = "right" if name.startswith(">") else "left"
+        table.add_column(name.removeprefix(">"), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console = Console(stderr=err)
+    if not console.is_terminal:
+        console.width = 160  # a pipe has no width: do not fold what will be searched
+    console.print(table, markup=False)
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text
+
+    if isinstance(value, float):
+        return f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else Text(str(value))
+
+
+@contextmanager
+def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
+    """Gives a function ``(stage, done, total)`` that draws bars on a terminal's standard error."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=None)
+            bars.update(tasks[stage], completed=done, total=total or None)
+
+        yield show

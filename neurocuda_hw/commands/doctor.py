@@ -1,0 +1,61 @@
+"""``nchw doctor``: which tools are here, which are missing, and how to get them."""
+
+from __future__ import annotations
+
+import click
+
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+
+NEEDED = ("python", "torch", "numpy", "amaranth", "c++", "make", "verilator")
+
+
+@click.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Check the tools: Python packages, a C++ compiler, make, Verilator, cocotb, yosys.
+
+    \b
+    nchw doctor
+
+    \b
+    Exit codes: 0 all that is needed is here   3 something needed is missing
+    """
+    from neurocuda_hw.toolchain import doctor as look
+
+    tools = look()
+    missing = [tool for tool in tools if not tool.usable and tool.name in NEEDED]
+    if as_json:
+        print_json(
+            {
+                "ready": not missing,
+                "tools": [
+                    {
+                        "name": tool.name,
+                        "needed": tool.name in NEEDED,
+                        "usable": tool.usable,
+                        "version": tool.version,
+                        "where": tool.where,
+                        "problem": tool.problem,
+                    }
+                    for tool in tools
+                ],
+            }
+        )
+    else:
+        rows = [
+            (
+                tool.name,
+                tool.version or "-",
+                ("ready" if tool.usable else "MISSING" if tool in missing else "not there"),
+                tool.problem or tool.where,
+            )
+            for tool in tools
+        ]
+        print_table("", ("tool", "version", "", "where, or how to get it"), rows)
+        optional = [t.name for t in tools if not t.usable and t not in missing]
+        if missing:
+            say(f"Missing: {', '.join(tool.name for tool in missing)}.")
+        else:
+            rest = f"; without {', '.join(optional)} some checks are left out" if optional else ""
+            say(f"Ready to convert, build and verify{rest}.")
+    raise SystemExit(3 if missing else 0)

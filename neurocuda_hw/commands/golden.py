@@ -1,0 +1,71 @@
+"""``nchw golden``: records what a network must do."""
+
+from __future__ import annotations
+
+import click
+
+from neurocuda_hw.commands.console import as_json, print_json, progress_bar, say
+from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@stimulus_options
+@click.option("-o", "--output", required=True, metavar="TRACE", help="Where to write the trace.")
+@click.option("--membranes", is_flag=True, help="Record every membrane too: large.")
+@as_json
+def golden(
+    model: str,
+    data: str | None,
+    inputs: str | None,
+    samples: int | None,
+    output: str,
+    membranes: bool,
+    as_json: bool,
+) -> None:
+    """Record the golden trace of a network: every spike of every layer.
+
+    The integer reference runs MODEL on the inputs; without any, on random ones of a fixed seed.
+
+    \b
+    nchw golden network.pt --inputs images.npy -o trace.npz
+    nchw golden network.pt --data mnist/ --samples 100 -o trace.npz
+    """
+    from neurocuda_hw.files import check_writable, write_file
+    from neurocuda_hw.model_file import load
+    from neurocuda_hw.reference import Reference
+
+    check_writable(output)
+    network = load(model)
+    given = stimulus(network, data, inputs, samples)
+    with progress_bar(quiet=as_json) as progress:
+        trace = Reference(network).trace(
+            given.inputs,
+            membranes=membranes,
+            progress=lambda done, total: progress("reference", done, total),
+        )
+    content = trace.to_bytes()
+    write_file(output, content)
+    spikes = {name: int(trace.counts(name).sum()) for name in trace.sizes}
+    right = None
+    if given.labels is not None:
+        right = int((trace.outputs.argmax(axis=1) == given.labels).sum())
+    if as_json:
+        print_json(
+            {
+                "file": output,
+                "network": network.hash,
+                "inputs": given.origin,
+                "samples": trace.samples,
+                "timesteps": trace.timesteps,
+                "spikes": spikes,
+                "right": right,
+            }
+        )
+        return
+    say(
+        f"Wrote {output}: {trace.samples} samples of {given.origin}, {trace.timesteps} steps, "
+        f"{sum(spikes.values()):,} spikes, {len(content):,} bytes."
+    )
+    if right is not None:
+        say(f"{right} of {trace.samples} samples are classified as their label says.")

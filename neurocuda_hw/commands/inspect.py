@@ -1,0 +1,168 @@
+"""``nchw inspect``: what a network is made of, and what hardware it asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neurocuda_hw.commands.build import lanes_option
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
+
+if TYPE_CHECKING:
+    from neurocuda_hw.network import Network, Population
+
+
+@click.command()
+@click.argument("model", metavar="MODEL")
+@stimulus_options
+@lanes_option("Lanes to count cycles for; see 'nchw build'.")
+@as_json
+def inspect(
+    model: str,
+    data: str | None,
+    inputs: str | None,
+    samples: int | None,
+    lanes: int | None,
+    as_json: bool,
+) -> None:
+    """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
+
+    Events are measured by running the reference on the inputs named (16 random ones without any).
+    Cycles are the bound of each layer at one row of lanes per cycle; layers work at the same time,
+    so the slowest one sets the pace.
+
+    \b
+    nchw inspect network.pt
+    nchw inspect network.pt --data mnist/ --samples 100 --json
+    """
+    from neurocuda_hw.model_file import load
+
+    path = Path(model)
+    network = load(path / "model.pt" if path.is_dir() else path)
+    given = stimulus(network, data, inputs, samples)
+    facts = describe(network, given, lanes)
+    if as_json:
+        print_json(facts)
+        return
+    rows = [
+        (
+            p["name"],
+            p["kind"],
+            "x".join(map(str, p["shape"])),
+            p["neurons"],
+            p["weights"],
+            p["weight_bits"],
+            p["membrane_bits"],
+            f"{p['window'][0]}-{p['window'][1] - 1}",
+            _number(p["events"]),
+            p["lanes"] or "",
+            _number(p["cycles"]),
+        )
+        for p in facts["populations"]
+    ]
+    columns = (
+        "population",
+        "kind",
+        "shape",
+        ">neurons",
+        ">weights",
+        ">weight bits",
+        ">membrane bits",
+        ">steps",
+        ">events",
+        ">lanes",
+        ">cycles",
+    )
+    print_table(f"{network.name} {network.hash[:12]}, T = {network.timesteps}", columns, rows)
+    for projection in facts["projections"]:
+        say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}")
+    say(
+        f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
+        f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
+    )
+    if facts["right"] is not None:
+        say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
+
+
+def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, Any]:
+    """All that the command prints, as plain values."""
+    from neurocuda_hw.passes.cycles import mean_events, network_work, slowest
+    from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
+    from neurocuda_hw.passes.plan import plan_layer
+    from neurocuda_hw.ranges import network_ranges
+    from neurocuda_hw.reference import Reference
+
+    trace = Reference(network).trace(given.inputs)
+    events, ranges = mean_events(network, trace), network_ranges(network)
+    chosen = balanced_lanes(network, events) if lanes is None else uniform_lanes(network, lanes)
+    plans = {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
+    work = network_work(plans, events)
+    pace = slowest(work)
+    populations = []
+    for population in network.populations:
+        name = population.name
+        incoming = [p.synapse for p in network.incoming(name)]
+        window = network.window(name)
+        populations.append(
+            {
+                "name": name,
+                "kind": _kind(population),
+                "shape": list(population.shape),
+                "neurons": population.size,
+                "weights": sum(s.weight.size for s in incoming),
+                "weight_bits": max((s.weight_bits for s in incoming), default=0),
+                "membrane": [ranges[name].membrane.lowest, ranges[name].membrane.highest],
+                "membrane_bits": ranges[name].membrane.bits if incoming else 0,
+                "address_bits": sum(ranges[name].address_bits),
+                "window": [window.start, window.stop],
+                "events": float(events[name].sum()) if name in events else 0.0,
+                "lanes": chosen.get(name, 0),
+                "cycles": work[name].bound if name in work else 0.0,
+            }
+        )
+    right = None
+    if given.labels is not None:
+        right = int((trace.outputs.argmax(axis=1) == given.labels).sum())
+    return {
+        "name": network.name,
+        "hash": network.hash,
+        "timesteps": network.timesteps,
+        "populations": populations,
+        "projections": [
+            {"from": p.source, "to": p.target, "delay": p.delay, "synapse": _synapse(p.synapse)}
+            for p in network.projections
+        ],
+        "inputs": given.origin,
+        "samples": trace.samples,
+        "right": right,
+        "slowest": pace,
+        "cycles": work[pace].bound,
+    }
+
+
+def _kind(population: Population) -> str:
+    neuron: Any = population.neuron
+    name = type(neuron).__name__
+    if population.spiking:
+        return f"{name} {neuron.reset.value}"
+    return f"{name} {neuron.encoding.value}" if hasattr(neuron, "encoding") else name
+
+
+def _synapse(synapse: Any) -> str:
+    parts = [type(synapse).__name__, "x".join(map(str, synapse.weight.shape))]
+    if hasattr(synapse, "stride"):
+        for what, plain in (("stride", (1, 1)), ("padding", (0, 0)), ("dilation", (1, 1))):
+            value = getattr(synapse, what)
+            parts += [f"{what} {value[0]}x{value[1]}"] if value != plain else []
+        parts += [f"groups {synapse.groups}"] if synapse.groups > 1 else []
+    if synapse.pool is not None:
+        kernel, stride = synapse.pool.kernel, synapse.pool.stride
+        parts.append(f"behind a sum pool {kernel[0]}x{kernel[1]}, stride {stride[0]}x{stride[1]}")
+    return ", ".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.1f}" if value else ""

@@ -1,0 +1,127 @@
+"""The options that say what a network is fed with, and what they mean."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from neurocuda_hw.network import Network
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stimulus:
+    """Integer inputs ``(S, ...)``, their labels where there are any, and where they come from."""
+
+    inputs: np.ndarray
+    labels: np.ndarray | None
+    origin: str
+
+
+def stimulus_options(command: Command) -> Command:
+    """Adds --data, --inputs and --samples."""
+    for option in (
+        click.option(
+            "--samples",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Take the first N samples only.",
+        ),
+        click.option(
+            "--inputs",
+            metavar="FILE",
+            help="Inputs from a .npy or .npz array (samples first): integers as they are, real "
+            "numbers quantised with the model's input scale.",
+        ),
+        click.option(
+            "--data",
+            metavar="DATA",
+            help="Test images from a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz "
+            "with x_test and y_test, or x and y; quantised with the model's input scale.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def stimulus(
+    network: Network, data: str | None, inputs: str | None, samples: int | None
+) -> Stimulus:
+    """What the options ask for; random inputs of a fixed seed where they name nothing.
+
+    Raises
+    ------
+    DataError
+        If the data is missing, damaged, of the wrong shape or range.
+    """
+    from neurocuda_hw import datasets
+    from neurocuda_hw.reference import check_inputs
+    from neurocuda_hw.stimulus import default_inputs
+
+    if data is not None and inputs is not None:
+        raise click.UsageError("--data and --inputs exclude each other")
+    labels = None
+    if data is not None:
+        real, labels = datasets.load(data, "test")
+        found, origin = quantised(network, real[:samples]), data
+        labels = labels[:samples]
+    elif inputs is not None:
+        found, origin = read_array(inputs)[:samples], inputs
+        if found.dtype.kind == "f":
+            found = quantised(network, found)
+    else:
+        found = default_inputs(network, samples or 16)
+        origin = "random inputs, seed 0"
+    return Stimulus(inputs=check_inputs(network, found).numpy(), labels=labels, origin=origin)
+
+
+def quantised(network: Network, real: np.ndarray) -> np.ndarray:
+    """Real inputs as integer payloads, by the scale that the converter found."""
+    from neurocuda_hw.errors import DataError
+    from neurocuda_hw.fixed import quantise
+
+    population = network.input
+    if population.scale is None:
+        raise DataError(
+            "the model has no input scale to quantise real inputs with; give integers with --inputs"
+        )
+    if real[0].size == population.size:
+        real = real.reshape(-1, *population.shape)
+    if real.shape[-len(population.shape) :] != population.shape:
+        raise DataError(
+            f"inputs must have the shape (samples, {', '.join(map(str, population.shape))}), "
+            f"not {real.shape}"
+        )
+    neuron: Any = population.neuron
+    return quantise(real, population.spread(population.scale), neuron.payload)
+
+
+def read_array(path: str) -> np.ndarray:
+    """The array of a .npy, or of a .npz that holds ``x`` or only one array."""
+    import numpy as np
+
+    from neurocuda_hw.errors import DataError
+    from neurocuda_hw.files import read_file
+
+    content = read_file(path, "inputs")
+    try:
+        found = np.load(io.BytesIO(content), allow_pickle=False)
+        if not isinstance(found, np.ndarray):
+            names = found.files
+            found = found["x" if "x" in names or len(names) != 1 else names[0]]
+    except Exception as error:  # damaged bytes break zip and numpy in any way they can
+        reason = (str(error) or type(error).__name__).splitlines()[0][:80]
+        raise DataError(f"{path!r} must be a .npy, or a .npz with x: {reason}") from error
+    if found.dtype.kind not in "biuf" or found.ndim < 2 or len(found) == 0:
+        raise DataError(
+            f"{path!r} must hold numbers (samples, ...), not {found.dtype} {found.shape}"
+        )
+    return np.asarray(found)

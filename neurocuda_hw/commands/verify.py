@@ -1,0 +1,182 @@
+"""``nchw verify``: equal, bit for bit, or the first divergence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from neurocuda_hw.commands.build import lanes_option
+from neurocuda_hw.commands.console import print_table, progress_bar, say, to_json
+from neurocuda_hw.commands.stimuli import stimulus
+
+if TYPE_CHECKING:
+    from neurocuda_hw.network import Network
+    from neurocuda_hw.verify import Check, Verification
+
+GOLDEN = "golden"  # the folder that `--golden` without a value means
+
+
+@click.command()
+@click.argument("subject", metavar="[MODEL|BUILD_DIR]", required=False)
+@click.option(
+    "--golden",
+    is_flag=False,
+    flag_value=GOLDEN,
+    metavar="[TRACE|DIR]",
+    help="A trace, or a folder of them with a manifest; without a value: the folder 'golden'.",
+)
+@click.option("--data", metavar="DATA", help="Record the golden trace of these test images.")
+@click.option("--inputs", metavar="FILE", help="Record it of this .npy or .npz array.")
+@click.option(
+    "--samples", type=click.IntRange(min=1), metavar="N", help="The first N samples only."
+)
+@click.option(
+    "--mutate",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Also break the design on purpose: N flipped bits, and swapped lanes and changed "
+    "thresholds. Each must be caught.",
+)
+@click.option("--cocotb", is_flag=True, help="Also run the cocotb bench: stalls and resets.")
+@click.option(
+    "--stalls",
+    type=click.IntRange(0, 95),
+    default=0,
+    metavar="PERCENT",
+    help="Random pauses on both streams of the bulk harness.",
+)
+@lanes_option("Lanes of the Verilog, where a MODEL is verified.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of mutants and stalls.")
+@click.option(
+    "--json",
+    "json_file",
+    metavar="FILE",
+    help="Write all results as JSON; '-' is standard output, which then holds nothing else.",
+)
+def verify(
+    subject: str | None,
+    golden: str | None,
+    data: str | None,
+    inputs: str | None,
+    samples: int | None,
+    mutate: int,
+    cocotb: bool,
+    stalls: int,
+    lanes: int | None,
+    seed: int,
+    json_file: str | None,
+) -> None:
+    """Compare every spike of every layer, and every output, with the golden trace.
+
+    Verifies a build folder, a network (whose Verilog is made on the fly), or every entry of a
+    golden folder. The Verilog is compiled with Verilator.
+
+    \b
+    nchw verify build                        the folder's own golden spikes
+    nchw verify build --mutate 20            and that broken hardware would be caught
+    nchw verify network.pt --data mnist/ --samples 1000
+    nchw verify --golden                     all of ./golden
+
+    \b
+    Exit codes: 0 equal   1 a divergence, printed first   2 bad input   3 a tool is missing
+    """
+    from neurocuda_hw.files import check_writable, write_file
+    from neurocuda_hw.passes.folding import uniform_lanes
+    from neurocuda_hw.simulate import Stalls
+    from neurocuda_hw.verify import Request
+    from neurocuda_hw.verify import verify as run_verify
+
+    if json_file not in (None, "-"):
+        check_writable(str(json_file))
+    if golden is not None and (data is not None or inputs is not None):
+        raise click.UsageError("--golden excludes --data and --inputs")
+    if subject is None and golden is None:
+        raise click.UsageError("name a model or a build folder, or a golden folder with --golden")
+    network = _network(subject) if data is not None or inputs is not None or lanes else None
+    given = None
+    if network is not None and (data is not None or inputs is not None):
+        given = stimulus(network, data, inputs, samples).inputs
+    to_stdout = json_file == "-"
+    with progress_bar(quiet=to_stdout) as progress:
+        results = run_verify(
+            subject,
+            golden=golden,
+            inputs=given,
+            request=Request(
+                targets=("reference", "verilog", "cocotb") if cocotb else ("reference", "verilog"),
+                samples=samples,
+                mutate=mutate,
+                seed=seed,
+                lanes=uniform_lanes(network, lanes) if network and lanes else None,
+                stalls=Stalls(percent=stalls, seed=seed),
+                progress=progress,
+            ),
+        )
+    show(results, err=to_stdout)
+    if json_file is not None:
+        content = to_json([result.to_json() for result in results])
+        if to_stdout:
+            click.echo(content)
+        else:
+            write_file(json_file, f"{content}\n".encode())
+    raise SystemExit(max(r.exit_code for r in results))
+
+
+def _network(subject: str | None) -> Network:
+    """The network of a model file or a build folder."""
+    from neurocuda_hw.model_file import load
+
+    if subject is None:
+        raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
+    path = Path(subject)
+    return load(path / "model.pt" if path.is_dir() else path)
+
+
+def show(results: list[Verification], *, err: bool = False) -> None:
+    """Divergences first, then a table, then the verdict."""
+    for result in results:
+        for check in result.checks:
+            if not check.equal:
+                say(f"{result.name}, {check.target}: {check.message}", err=err)
+        for mutant in result.mutants:
+            if mutant.outcome == "missed":
+                say(f"{result.name}: mutant {mutant.place} was missed: {mutant.detail}", err=err)
+    rows = [
+        (
+            result.name,
+            check.target,
+            check.samples,
+            sum(check.spikes.values()),
+            _cycles(check),
+            "equal" if check.equal else "DIFFERENT",
+        )
+        for result in results
+        for check in result.checks
+    ]
+    columns = (
+        "network",
+        "target",
+        ">samples",
+        ">golden spikes",
+        ">cycles per inference",
+        "verdict",
+    )
+    print_table("", columns, rows, err=err)
+    for result in results:
+        if result.mutants:
+            caught, missed = result.count("caught"), result.count("missed")
+            idle = result.count("not exercised")
+            say(
+                f"{result.name}: {caught} mutants caught, {missed} missed, {idle} that change no "
+                "spike for these inputs.",
+                err=err,
+            )
+    good = all(result.equal for result in results)
+    say("Equal, every spike of every layer." if good else "NOT equal.", err=err)
+
+
+def _cycles(check: Check) -> str:
+    return f"{check.cycles_per_inference:,.1f}" if check.cycles_per_inference else "-"
