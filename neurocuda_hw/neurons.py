@@ -135,6 +135,8 @@ class Input(Neuron):
         object.__setattr__(self, "signed", bool(self.signed))
         if self.encoding is Encoding.SPIKES and (self.payload_bits != 1 or self.signed):
             raise ModelError("an input of SPIKES must have an unsigned payload of 1 bit")
+        if self.encoding is Encoding.CURRENT and self.window is not None:
+            raise ModelError("an input of CURRENT is held for all steps: it must have no window")
         if not 1 <= self.payload_bits <= 16:
             raise ModelError(f"payload_bits must be 1 to 16, not {self.payload_bits!r}")
 

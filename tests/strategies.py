@@ -174,7 +174,8 @@ class _Builder:
         bits, signed = 1, False
         if encoding is not Encoding.SPIKES:
             bits, signed = self._size(self.features.payload_bits), self._maybe(self.features.signed)
-        neuron = Input(encoding=encoding, payload_bits=bits, signed=signed, window=self._window())
+        window = None if encoding is Encoding.CURRENT else self._window()
+        neuron = Input(encoding=encoding, payload_bits=bits, signed=signed, window=window)
         return Population(name="input", shape=self._shape(), neuron=neuron)
 
     def _layer(self, number: int, *, last: bool) -> None:

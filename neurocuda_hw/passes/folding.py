@@ -1,8 +1,8 @@
 """Folding: how many lanes each layer gets.
 
-Layers work at the same time, so lanes are wasted on a layer that the slowest one has to wait for
-anyway. Each layer gets the fewest lanes with which it still keeps pace with the slowest layer at its
-widest.
+Layers work at the same time, so lanes are wasted on a layer that has to wait for the slowest one
+anyway. Each layer gets the fewest lanes with which it still keeps pace with the slowest layer at
+its widest.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """What the hardware of one population needs to know, worked out before any of it is described.
 
-Two liberties are taken, both exact: a readout's bias is added T times at once, in its initial
-state; and a population sweeps its states only in steps in which a sweep can change something.
+Three liberties are taken, all exact: a readout's bias is added T times at once, in its initial
+state; a population sweeps its states only in steps in which a sweep can change something; and a
+leak is applied at the end of a step instead of at the start of the next, so that spikes can be
+added as they come.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.errors import ModelError
-from neurocuda_hw.fixed import signed_bits, wrap
+from neurocuda_hw.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Neuron, Readout, Reset
+from neurocuda_hw.neurons import LIF, CubaLIF, Encoding, Input, Neuron, Readout, Reset, Spiking
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 from neurocuda_hw.ranges import PopulationRanges, drive_bounds, population_ranges
 
@@ -39,10 +41,16 @@ class LayerPlan:
 
     Parameters
     ----------
+    held : tuple of bool
+        Which projections carry a CURRENT input.
     state_bits : int
-        Membrane as it is stored, without this step's bias.
-    current_bits : int
-        Held input current with the bias; 0 where no CURRENT input arrives.
+        Membrane as it is stored: after the leak, without this step's bias.
+    synaptic_bits : int
+        Synaptic current u of a CubaLIF; 0 for other neurons.
+    held_bits : int
+        Input current that is held for all steps; 0 where no CURRENT input arrives.
+    keep, keep_synaptic : Parameter, optional
+        ``4096 - decay`` of v and u, in 1/4096; None without that leak.
     first_sweep, last_sweep : int
         Steps in which all states are swept; the last one restores the initial state.
     fire_start, fire_stop : int
@@ -58,7 +66,10 @@ class LayerPlan:
     weight_bits: tuple[int, ...]
     held: tuple[bool, ...]
     state_bits: int
-    current_bits: int
+    synaptic_bits: int
+    held_bits: int
+    keep: Parameter | None
+    keep_synaptic: Parameter | None
     threshold: Parameter
     bias: Parameter
     initial: Parameter
@@ -75,6 +86,17 @@ class LayerPlan:
         """Whether the population sends spikes (a readout sends values)."""
         return self.population.spiking
 
+    def projection_name(self, index: int) -> str:
+        """The projection's source, for file names; numbered where several come from it."""
+        sources = [p.source for p in self.projections]
+        name = sources[index]
+        return name if sources.count(name) == 1 else f"{name}.{index}"
+
+    @property
+    def leaks(self) -> bool:
+        """Whether v or u decays."""
+        return self.keep is not None or self.keep_synaptic is not None
+
 
 def plan_layer(network: Network, population: Population, lanes: int) -> LayerPlan:
     """Plans one population for `lanes` lanes.
@@ -82,100 +104,102 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
     Raises
     ------
     ModelError
-        For a kind of neuron or edge that the hardware does not have yet; the message names it.
+        If `lanes` does not suit the population, or something has no hardware; it is named.
     """
     neuron = population.neuron
-    if not isinstance(neuron, IF | Readout):
-        raise ModelError(
-            f"population {population.name!r}: the Verilog target has IF neurons and readouts, not "
-            f"{type(neuron).__name__}; run it with the reference, or convert to IF"
-        )
+    assert isinstance(neuron, Readout | Spiking)
     if isinstance(neuron, Readout) and len(population.shape) != 1:
         raise ModelError(
             f"population {population.name!r}: a readout must be flat (N,) in the Verilog target, "
             f"not {population.shape}; flatten it"
         )
-    projections = network.incoming(population.name)
-    for projection in projections:
-        if projection.delay:
-            raise ModelError(
-                f"projection {projection.label}: the Verilog target has no recurrent edges; run it "
-                "with the reference, or unroll the recurrence"
-            )
     layout = state_layout(population, lanes)
+    projections = network.incoming(population.name)
     fanouts = tuple(fanout(network, p, lanes) for p in projections)
+    held = tuple(_is_held(network[p.source].neuron) for p in projections)
     ranges = population_ranges(network, population)
-    sources = tuple(network[p.source] for p in projections)
-    held = tuple(_is_held(source.neuron) for source in sources)
-    bias = _per_neuron(population, neuron.bias)
-    current = _current_interval(network, population, projections, held, bias)
+    numbers = _Numbers(population, neuron, layout)
+    bias, initial = numbers.of("bias"), numbers.of("v_init")
+    first, last = 0, network.timesteps - 1
     window = network.window(population.name)
-    steps = network.timesteps
-    if isinstance(neuron, Readout):
-        initial = _per_neuron(population, neuron.v_init)
-        if current is None:
-            initial, bias = initial + steps * bias, np.zeros_like(bias)
-        state_bits = ranges.membrane.bits
-        first, last = (0 if current else steps - 1), steps - 1
-        fire_start = fire_stop = 0
-        threshold = reset_value = np.zeros_like(bias)
-        reset, v_floor = Reset.SUBTRACT, None
-    else:
-        initial = _per_neuron(population, neuron.v_init)
-        state_bits = _state_bits(ranges, bias, bool(current))
-        fire_start, fire_stop = window.start, window.stop
-        every_step = bool(bias.any()) or current is not None or neuron.v_floor is not None
-        first = 0 if every_step else window.start
+    if isinstance(neuron, Spiking):
+        leaky = isinstance(neuron, LIF | CubaLIF)
+        if not (leaky or bias.any() or any(held) or neuron.v_floor is not None):
+            first = window.start
         last = _last_sweep(network, population, projections, held)
+        if isinstance(neuron, LIF | CubaLIF):
+            initial = decay(initial, numbers.of("decay" if isinstance(neuron, LIF) else "dv"))
         # a threshold out of the membrane's reach may as well be just out of reach
         reachable = (ranges.membrane.lowest, ranges.membrane.highest + 1)
-        threshold = np.clip(_per_neuron(population, neuron.threshold), *reachable)
-        reset_value = _per_neuron(population, neuron.v_reset)
-        reset, v_floor = neuron.reset, neuron.v_floor
-    per_row = {f: getattr(neuron, f).shape == population.shape for f in neuron.array_fields()}
-    in_rows = len(population.shape) == 3
-
-    def parameter(name: str, values: np.ndarray, bits: int | None, *fields: str) -> Parameter:
-        own = in_rows and any(per_row.get(field, False) for field in fields)
-        rows = layout.arrange(values, fill=int(values[0]))
-        need = signed_bits(int(values.min()), int(values.max())) if bits is None else bits
-        rows = wrap(rows, need) if bits is not None else rows
-        return Parameter(
-            name=name, bits=need, rows=rows if own else rows[: layout.groups], per_row=own
-        )
-
+        threshold, reset_value = np.clip(numbers.of("threshold"), *reachable), numbers.of("v_reset")
+    else:
+        threshold = reset_value = np.zeros_like(bias)
+        if not any(held):
+            first, initial, bias = last, initial + network.timesteps * bias, np.zeros_like(bias)
+    chained = any(held) or isinstance(neuron, CubaLIF)
+    state_bits = ranges.membrane.bits if chained else _state_bits(ranges, bias)
     return LayerPlan(
         population=population,
-        timesteps=steps,
+        timesteps=network.timesteps,
         layout=layout,
         projections=projections,
-        sources=sources,
+        sources=tuple(network[p.source] for p in projections),
         fanouts=fanouts,
         weight_bits=tuple(_weight_bits(part) for part in fanouts),
         held=held,
         state_bits=state_bits,
-        # the sum with the membrane is taken modulo its width, so no more bits matter
-        current_bits=min(state_bits, signed_bits(*current)) if current else 0,
-        threshold=parameter("threshold", threshold, None, "threshold"),
-        bias=parameter("bias", bias, None, "bias"),
-        initial=parameter("initial", initial, state_bits, "v_init", "bias"),
-        reset_value=parameter("reset_value", reset_value, None, "v_reset"),
-        reset=reset,
-        v_floor=v_floor,
+        synaptic_bits=ranges.current.bits if isinstance(neuron, CubaLIF) else 0,
+        held_bits=_held_bits(network, projections, held),
+        keep=numbers.keep("keep", {LIF: "decay", CubaLIF: "dv"}),
+        keep_synaptic=numbers.keep("keep_synaptic", {CubaLIF: "du"}),
+        threshold=numbers.parameter("threshold", threshold, "threshold"),
+        bias=numbers.parameter("bias", bias, "bias"),
+        initial=numbers.parameter(
+            "initial", wrap(initial, state_bits), "v_init", "bias", "decay", "dv"
+        ),
+        reset_value=numbers.parameter("reset_value", reset_value, "v_reset"),
+        reset=neuron.reset if isinstance(neuron, Spiking) else Reset.SUBTRACT,
+        v_floor=neuron.v_floor if isinstance(neuron, Spiking) else None,
         first_sweep=first,
         last_sweep=last,
-        fire_start=fire_start,
-        fire_stop=fire_stop,
+        fire_start=window.start if isinstance(neuron, Spiking) else 0,
+        fire_stop=window.stop if isinstance(neuron, Spiking) else 0,
     )
+
+
+class _Numbers:
+    """The parameters of a population's neurons, spread over neurons and laid out in rows."""
+
+    def __init__(self, population: Population, neuron: Neuron, layout: StateLayout) -> None:
+        self.population, self.neuron, self.layout = population, neuron, layout
+
+    def of(self, field: str) -> np.ndarray:
+        """A parameter of every neuron, ``(N,)``."""
+        array = self.population.spread(np.asarray(getattr(self.neuron, field)))
+        return np.broadcast_to(array, self.population.shape).flatten()
+
+    def parameter(self, name: str, values: np.ndarray, *fields: str) -> Parameter:
+        """Values that were made of `fields`, one row per channel group if those allow it."""
+        shapes = [getattr(self.neuron, f).shape for f in fields if f in self.neuron.array_fields()]
+        per_row = len(self.population.shape) == 3 and self.population.shape in shapes
+        rows = self.layout.arrange(values, fill=int(values[0]))
+        return Parameter(
+            name=name,
+            bits=signed_bits(int(values.min()), int(values.max())),
+            rows=rows if per_row else rows[: self.layout.groups],
+            per_row=per_row,
+        )
+
+    def keep(self, name: str, fields: dict[type[Neuron], str]) -> Parameter | None:
+        """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
+        field = fields.get(type(self.neuron))
+        if field is None:
+            return None
+        return self.parameter(name, DECAY_ONE - self.of(field), field)
 
 
 def _is_held(neuron: Neuron) -> bool:
     return isinstance(neuron, Input) and neuron.encoding is Encoding.CURRENT
-
-
-def _per_neuron(population: Population, values: object) -> np.ndarray:
-    array = population.spread(np.asarray(values))
-    return np.broadcast_to(array, population.shape).flatten()
 
 
 def _weight_bits(part: Fanout) -> int:
@@ -183,32 +207,21 @@ def _weight_bits(part: Fanout) -> int:
     return signed_bits(min(0, int(part.weights.min())), max(0, int(part.weights.max())))
 
 
-def _current_interval(
-    network: Network,
-    population: Population,
-    projections: tuple[Projection, ...],
-    held: tuple[bool, ...],
-    bias: np.ndarray,
-) -> tuple[int, int] | None:
-    """Bounds of the held current with the bias, or None where nothing is held."""
-    if not any(held):
-        return None
-    low, high = int(bias.min()), int(bias.max())
+def _held_bits(
+    network: Network, projections: tuple[Projection, ...], held: tuple[bool, ...]
+) -> int:
+    """Width of what CURRENT inputs deliver together; 0 if there are none."""
+    low = high = 0
     for projection, is_held in zip(projections, held, strict=True):
         if is_held:
             lowest, highest, _ = drive_bounds(projection, network[projection.source])
             low, high = low + min(0, int(lowest.min())), high + max(0, int(highest.max()))
-    return low, high
+    return signed_bits(low, high) if any(held) else 0
 
 
-def _state_bits(ranges: PopulationRanges, bias: np.ndarray, chained: bool) -> int:
-    """Bits of the stored membrane: it lacks this step's bias, which may matter to the comparison.
-
-    With a held current the bias is added before the comparison, modulo 2^n, and v- itself fits.
-    """
+def _state_bits(ranges: PopulationRanges, bias: np.ndarray) -> int:
+    """Bits of the stored membrane: it lacks this step's bias, which matters to the comparison."""
     membrane = ranges.membrane
-    if chained:
-        return membrane.bits
     low, high = membrane.lowest - int(bias.max()), membrane.highest - int(bias.min())
     return signed_bits(min(low, membrane.lowest), max(high, membrane.highest))
 
@@ -222,7 +235,7 @@ def _last_sweep(
     """The sweep that restores the initial state: when nothing can fire or arrive any more."""
     stop = network.window(population.name).stop
     for projection, is_held in zip(projections, held, strict=True):
-        arrives = 1 if is_held else network.window(projection.source).stop
-        if arrives > stop:
+        last = 1 if is_held else network.window(projection.source).stop
+        if last + projection.delay > stop:
             return network.timesteps - 1
     return stop - 1

@@ -7,23 +7,23 @@
     cycle 2   add, compare, reset; write back; spikes come out
 
 Two rows in the pipeline may be the same one: the state is then taken from cycle 2, or from what was
-written one cycle earlier, so that no cycle is ever lost to a hazard.
-
-The equation per lane: an accumulation is ``v += weight * value``; a sweep is ``v- = v + bias`` (or
-v + held current), ``spike = v- >= threshold``, then the reset rule and the floor of `network`.
+written one cycle earlier, so that no cycle is ever lost to a hazard. The sweep of a leaking
+population is written back in cycle 4; whoever sweeps leaves `SETTLE` cycles before the next row.
 """
 
 from __future__ import annotations
 
-from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import enum
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.neurons import Reset
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
 from neurocuda_hw.rtl.memory import Ram, Rom
+from neurocuda_hw.rtl.neuron import NeuronLane
 from neurocuda_hw.rtl.signatures import value_shape
+
+SETTLE = 4  # cycles from a leaking sweep's last row to the next row of any kind
 
 
 class Kind(enum.Enum, shape=2):
@@ -84,7 +84,7 @@ class Lanes(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         plan, p = self.plan, self.plan.layout.lanes
-        word_bits = plan.state_bits + plan.current_bits
+        word_bits = plan.state_bits + plan.synaptic_bits + plan.held_bits
         m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows)
         m.d.comb += state.read_address.eq(self.row)
 
@@ -97,12 +97,35 @@ class Lanes(Component):
         held1, held2 = Signal(), Signal()
         m.d.sync += [kind2.eq(kind1), row2.eq(row1), held2.eq(held1)]
         m.d.sync += [fire2.eq(fire1), restore2.eq(restore1), group2.eq(group1)]
+        with m.Switch(port1):
+            for i, is_held in enumerate(plan.held):
+                with m.Case(i):
+                    m.d.comb += held1.eq(is_held)
 
-        word2, result = Signal(p * word_bits), Signal(p * word_bits)
+        swept, late = Signal(), Signal()
+        accumulates1, accumulates2 = kind1 == Kind.ACCUMULATE, kind2 == Kind.ACCUMULATE
+        m.d.comb += [
+            swept.eq(kind2 == Kind.SWEEP),
+            self.done.eq(swept | (kind2 == Kind.PASS)),
+            late.eq(swept & ~restore2 if plan.leaks else 0),
+        ]
+        word2 = Signal(p * word_bits)
+        products = self._products(m, port1)
+        own = {q.name: self._parameter(m, q) for q in self._parameters()}
+        words, late_words, spikes, membranes = [], [], [], []
+        for i in range(p):
+            lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
+            lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
+            lane.second_stage(accumulates2, held2, fire2, (kind2 == Kind.CLEAR) | restore2)
+            words.append(lane.word)
+            late_words.append(lane.late_word)
+            spikes.append(lane.fired & self._exists(i, group2) & swept)
+            membranes.append(lane.membrane)
+        m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
+
+        result, write2 = Signal(p * word_bits), Signal()
+        m.d.comb += [result.eq(Cat(words)), write2.eq((kind2 != Kind.PASS) & ~late)]
         row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
-        write2 = kind2 != Kind.PASS
-        m.d.comb += [state.write.eq(write2), state.write_address.eq(row2)]
-        m.d.comb += state.write_data.eq(result)
         m.d.sync += [row3.eq(row2), written3.eq(write2), result3.eq(result)]
         with m.If(write2 & (row2 == row1)):
             m.d.sync += word2.eq(result)
@@ -110,37 +133,28 @@ class Lanes(Component):
             m.d.sync += word2.eq(result3)
         with m.Else():
             m.d.sync += word2.eq(state.read_data)
-
-        products = self._products(m, port1)
-        with m.Switch(port1):
-            for i, is_held in enumerate(plan.held):
-                with m.Case(i):
-                    m.d.comb += held1.eq(is_held)
-        parameters = {
-            q.name: self._parameter(m, q)
-            for q in (plan.threshold, plan.bias, plan.initial, plan.reset_value)
-        }
-        swept = Signal()
-        m.d.comb += [swept.eq(kind2 == Kind.SWEEP), self.done.eq(swept | (kind2 == Kind.PASS))]
-        new, spikes, membranes = [], [], []
-        for lane in range(p):
-            alu = _Alu(m, self, lane, word2.word_select(lane, word_bits))
-            alu.first_stage(kind1, products[lane], {n: v[lane] for n, v in parameters.items()})
-            alu.second_stage(kind2, held2, fire2, restore2)
-            new.append(alu.word)
-            spikes.append(alu.fired & self._exists(lane, group2) & swept)
-            membranes.append(alu.membrane)
-        m.d.comb += [result.eq(Cat(new)), self.spikes.eq(Cat(spikes))]
-        m.d.comb += self.membranes.eq(Cat(membranes))
+        m.d.comb += [state.write.eq(write2), state.write_address.eq(row2)]
+        m.d.comb += state.write_data.eq(result)
+        if plan.leaks:
+            late3, late4, row4 = Signal(), Signal(), Signal.like(self.row)
+            m.d.sync += [late3.eq(late), late4.eq(late3), row4.eq(row3)]
+            with m.If(late4):
+                m.d.comb += [state.write.eq(1), state.write_address.eq(row4)]
+                m.d.comb += state.write_data.eq(Cat(late_words))
         return m
+
+    def _parameters(self) -> list[Parameter]:
+        plan = self.plan
+        leaks = [q for q in (plan.keep, plan.keep_synaptic) if q is not None]
+        return [plan.threshold, plan.bias, plan.initial, plan.reset_value, *leaks]
 
     def _products(self, m: Module, port1: Signal) -> list[Value]:
         """weight x value of each lane in cycle 1, from the projection that was asked."""
         plan, p = self.plan, self.plan.layout.lanes
         per_port = []
         for i, (f, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
-            name = f"{plan.population.name}_{plan.projections[i].source}_weight"
-            rom = Rom(words=f.weights, bits=bits, file=f"{name}.mem")
+            name = f"{plan.population.name}.{plan.projection_name(i)}.weight.mem"
+            rom = Rom(words=f.weights, bits=bits, file=name)
             m.submodules[f"weights_{i}"] = rom
             m.d.comb += rom.address.eq(getattr(self, f"weight_{i}"))
             weights = [rom.data.word_select(lane, bits).as_signed() for lane in range(p)]
@@ -168,8 +182,8 @@ class Lanes(Component):
         if parameter.uniform:
             value = int(parameter.rows.flat[0])
             return [C(value, signed(parameter.bits))] * p
-        name = f"{self.plan.population.name}_{parameter.name}"
-        rom = Rom(words=parameter.rows, bits=parameter.bits, file=f"{name}.mem")
+        name = f"{self.plan.population.name}.{parameter.name}.mem"
+        rom = Rom(words=parameter.rows, bits=parameter.bits, file=name)
         m.submodules[parameter.name] = rom
         m.d.comb += rom.address.eq(self.row if parameter.per_row else self.group)
         return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
@@ -179,72 +193,6 @@ class Lanes(Component):
         layout = self.plan.layout
         inside = layout.channels - (layout.groups - 1) * layout.lanes
         return C(1, unsigned(1)) if lane < inside else group != layout.groups - 1
-
-
-class _Alu:
-    """Cycles 1 and 2 of one lane."""
-
-    def __init__(self, m: Module, lanes: Lanes, lane: int, word: Value) -> None:
-        self.m, self.plan, self.lane = m, lanes.plan, lane
-        bits = self.plan.state_bits
-        self.v = self._signal("v", bits)
-        self.held = self._signal("held", self.plan.current_bits)
-        m.d.comb += Cat(self.v, self.held).eq(word)
-        self.addend = self._signal("addend", bits)
-        self.below = self._signal("below", bits + 1)
-        self.initial = self._signal("initial", bits)
-        self.bias = self._signal("bias", max(1, self.plan.bias.bits))
-        self.reset_value = self._signal("reset_value", self.plan.reset_value.bits)
-        self.membrane = self._signal("membrane", bits)
-        self.fired = Signal(name=f"fired_{lane}")
-        self.word = Signal(len(word), name=f"word_{lane}")
-
-    def _signal(self, name: str, bits: int) -> Signal:
-        return Signal(signed(bits) if bits else unsigned(0), name=f"{name}_{self.lane}")
-
-    def first_stage(self, kind: Signal, product: Value, own: dict[str, Value]) -> None:
-        """Registers what cycle 2 adds: a product or the bias, and what it compares with."""
-        chained = self.plan.current_bits > 0
-        bias = C(0) if chained else own["bias"]
-        self.m.d.sync += [
-            self.addend.eq(Mux(kind == Kind.ACCUMULATE, product, bias)),
-            self.below.eq(bias - own["threshold"]),
-            self.initial.eq(own["initial"]),
-            self.bias.eq(own["bias"]),
-            self.reset_value.eq(own["reset_value"]),
-        ]
-
-    def second_stage(self, kind: Signal, held: Signal, fire: Signal, restore: Signal) -> None:
-        """Adds, compares, resets; leaves the new state word, the spike and v-."""
-        m, plan = self.m, self.plan
-        chained = plan.current_bits > 0
-        over = self._signal("over", plan.state_bits + 1)
-        after = self._signal("after", plan.state_bits)
-        if chained:
-            swept = kind == Kind.SWEEP
-            m.d.comb += self.membrane.eq(self.v + Mux(swept, self.held, self.addend))
-            m.d.comb += over.eq(self.membrane + self.below)
-        else:
-            m.d.comb += self.membrane.eq(self.v + self.addend)
-            m.d.comb += over.eq(self.v + self.below)
-        m.d.comb += self.fired.eq((over >= 0) & fire)
-        reset = {Reset.SUBTRACT: over, Reset.ZERO: C(0), Reset.TO_VALUE: self.reset_value}
-        m.d.comb += after.eq(Mux(self.fired, reset[plan.reset], self.membrane))
-        floored: Value = after
-        if plan.v_floor is not None:
-            floored = Mux(after < plan.v_floor, plan.v_floor, after)
-        fresh = (kind == Kind.CLEAR) | restore
-        new_v = self._signal("new_v", plan.state_bits)
-        new_held = self._signal("new_held", plan.current_bits)
-        m.d.comb += [new_v.eq(floored), new_held.eq(self.held)]
-        with m.If(fresh):
-            m.d.comb += [new_v.eq(self.initial), new_held.eq(self.bias)]
-        with m.Elif(kind == Kind.ACCUMULATE):
-            m.d.comb += new_v.eq(self.membrane)
-            if chained:
-                with m.If(held):
-                    m.d.comb += [new_v.eq(self.v), new_held.eq(self.held + self.addend)]
-        m.d.comb += self.word.eq(Cat(new_v, new_held))
 
 
 def _payload_bits(plan: LayerPlan, index: int) -> int:

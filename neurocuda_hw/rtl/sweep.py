@@ -2,7 +2,8 @@
 
 After a reset it first walks all rows once to write the initial state. Then, for every step, it
 waits for `start` (all sources have sent their end-of-step markers) and either walks all rows, one
-per cycle from that very cycle on, or passes the step on in one cycle when nothing can change.
+per cycle from that very cycle on, or passes the step on in one cycle when nothing can change. A
+leaking population's states are written late: the step then ends `SETTLE` cycles after its last row.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.rtl.lanes import Kind
+from neurocuda_hw.rtl.lanes import SETTLE, Kind
 
 
 class Sweep(Component):
@@ -58,6 +59,8 @@ class Sweep(Component):
         clearing = Signal(init=1)
         step = Signal(unsigned_bits(plan.timesteps - 1))
         needed, walks, last_row = Signal(), Signal(), Signal()
+        settle = Signal(range(SETTLE + 1))
+        settled = settle == 0
         m.d.comb += [
             needed.eq((step >= plan.first_sweep) & (step <= plan.last_sweep)),
             self.fire.eq((step >= plan.fire_start) & (step < plan.fire_stop)),
@@ -68,11 +71,19 @@ class Sweep(Component):
             m.d.comb += [self.kind.eq(Kind.CLEAR), walks.eq(1)]
             with m.If(last_row):
                 m.d.sync += clearing.eq(0)
-        with m.Elif(self.start & self.room):
+        with m.Elif(self.start & self.room & settled):
             with m.If(needed):
-                m.d.comb += [self.kind.eq(Kind.SWEEP), walks.eq(1), self.end.eq(last_row)]
+                m.d.comb += [self.kind.eq(Kind.SWEEP), walks.eq(1)]
+                if plan.leaks:
+                    with m.If(last_row):
+                        m.d.sync += settle.eq(SETTLE)
+                else:
+                    m.d.comb += self.end.eq(last_row)
             with m.Else():
                 m.d.comb += self.end.eq(1)
+        with m.If(~settled):
+            m.d.sync += settle.eq(settle - 1)
+            m.d.comb += self.end.eq(settle == 1)
         with m.If(self.end):
             m.d.sync += step.eq(step + 1)
             with m.If(step == plan.timesteps - 1):

@@ -14,6 +14,7 @@ from amaranth.lib.wiring import Component, In, Out, connect
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.axi import EventOutput, PacketInput, ValueOutput, word_bits
+from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.layer import LayerCore
 from neurocuda_hw.rtl.signatures import event_layout, events_of
@@ -77,38 +78,50 @@ class Top(Component):
         ]
         cores = {name: LayerCore(plan) for name, plan in self.plans.items()}
         for name, core in cores.items():
-            m.submodules[name] = core
+            m.submodules[f"layer_{name}"] = core
             if core.plan.fires:
                 valid, data = self.taps[name]
                 m.d.comb += [valid.eq(core.out.valid & core.out.ready), data.eq(core.out.payload)]
         streams = {network.input.name: packets.events, **{n: c.out for n, c in cores.items()}}
-        for population in network.populations:
-            self._join(m, population.name, streams[population.name], cores)
-        self._output(m, cores[network.output.name])
+        ends = {name: self._ends(m, name, cores) for name in streams}
+        ends[network.output.name].append(self._output(m, cores[network.output.name]))
+        for name, source in streams.items():
+            self._join(m, name, source, ends[name])
         return m
 
+    def _ends(self, m: Module, name: str, cores: dict[str, LayerCore]) -> list[stream.Interface]:
+        """Where a population's events go: every projection from there, some behind a delay."""
+        ends = []
+        for core in cores.values():
+            for i, projection in enumerate(core.plan.projections):
+                if projection.source != name:
+                    continue
+                end = getattr(core, f"events_{i}")
+                if projection.delay:
+                    delay = Delay(population=self.network[name], timesteps=self.network.timesteps)
+                    m.submodules[f"{projection.target}_{core.plan.projection_name(i)}_delay"] = (
+                        delay
+                    )
+                    connect(m, delay.delayed, end)
+                    end = delay.events
+                ends.append(end)
+        return ends
+
     def _join(
-        self, m: Module, name: str, source: stream.Interface, cores: dict[str, LayerCore]
+        self, m: Module, name: str, source: stream.Interface, ends: list[stream.Interface]
     ) -> None:
-        """Leads a population's events to every projection that starts there."""
-        ends = [
-            getattr(core, f"events_{i}")
-            for core in cores.values()
-            for i, projection in enumerate(core.plan.projections)
-            if projection.source == name
-        ]
-        if name == self.network.output.name:
-            return
+        """Leads a stream to all its ends."""
         if len(ends) == 1:
             connect(m, source, ends[0])
             return
         fork = Fork(signature=events_of(self.network[name]), branches=len(ends))
-        m.submodules[f"{name}_fork"] = fork
+        m.submodules[f"fork_{name}"] = fork
         connect(m, source, fork.events)
         for i, end in enumerate(ends):
             connect(m, getattr(fork, f"branch_{i}"), end)
 
-    def _output(self, m: Module, core: LayerCore) -> None:
+    def _output(self, m: Module, core: LayerCore) -> stream.Interface:
+        """The end that turns the last population's events or values into words."""
         output: EventOutput | ValueOutput
         if core.plan.fires:
             output = EventOutput(
@@ -116,10 +129,8 @@ class Top(Component):
                 timesteps=self.network.timesteps,
                 tdata_bits=self.tdata_bits,
             )
-            connect(m, core.out, output.events)
         else:
             output = ValueOutput(bits=core.plan.state_bits, tdata_bits=self.tdata_bits)
-            connect(m, core.out, output.values)
         m.submodules.output = output
         m.d.comb += [
             self.m_axis_tdata.eq(output.words.payload.word),
@@ -127,3 +138,4 @@ class Top(Component):
             self.m_axis_tvalid.eq(output.words.valid),
             output.words.ready.eq(self.m_axis_tready),
         ]
+        return output.events if isinstance(output, EventOutput) else output.values
