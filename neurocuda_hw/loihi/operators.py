@@ -1,0 +1,149 @@
+"""What a projection delivers, ``y = W . pool(x)``, for any number of frames at once, exactly.
+
+Sums of integers whose magnitudes add up to at most 2^24 (2^53) are exact in float32 (float64), in
+any order; the operator takes the cheaper type that is proved to be exact.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.fixed import fits_float32, fits_float64
+from neurocuda_hw.synapses import Conv2d, Dense, Synapse
+
+Shape = tuple[int, ...]
+
+
+class Operator:
+    """One synapse between flat frames of neurons.
+
+    Parameters
+    ----------
+    synapse : Synapse
+        Weights, with their pool.
+    source, target : tuple of int
+        Shapes of the two populations.
+    payload : int
+        Largest magnitude of one event.
+
+    Raises
+    ------
+    ModelError
+        If a sum could exceed 2^53.
+    """
+
+    def __init__(self, synapse: Synapse, source: Shape, target: Shape, payload: int = 1) -> None:
+        self.synapse, self.source, self.target = synapse, source, target
+        axes = tuple(range(1, synapse.weight.ndim))
+        cells = synapse.pool.cells if synapse.pool else 1
+        self.bound = int(np.abs(synapse.weight).sum(axis=axes).max()) * cells * payload
+        if not fits_float64(self.bound):
+            raise ModelError(f"sums of weights must stay below 2^53, not {self.bound}")
+        self.dtype = torch.float32 if fits_float32(self.bound) else torch.float64
+        self.weight = torch.from_numpy(np.array(synapse.weight)).to(self.dtype)
+        self.bytes, self.unit = self._as_bytes(payload)
+
+    def _as_bytes(self, payload: int) -> tuple[torch.Tensor | None, int]:
+        """Dense weights as ``(sources, targets)`` int8 and their common power of two, where they
+        are that and the machine's int8 product is exact; else None."""
+        synapse = self.synapse
+        if not isinstance(synapse, Dense) or synapse.pool is not None or payload > 127:
+            return None, 1
+        common = int(np.bitwise_or.reduce(synapse.weight, axis=None))
+        unit = min(common & -common, 2**16) or 1
+        scaled = synapse.weight // unit
+        if scaled.min() < -128 or scaled.max() > 127 or self.bound >= 2**31 or not int8_is_exact():
+            return None, 1
+        return torch.from_numpy(scaled.T.astype(np.int8)), unit
+
+    def __call__(self, events: torch.Tensor) -> torch.Tensor:
+        """Events ``(K, N of source)`` to sums ``(K, N of target)``: integers in an exact type."""
+        if self.bytes is not None:
+            sums = torch._int_mm(events.to(torch.int8), self.bytes)
+            return sums if self.unit == 1 else sums.mul_(self.unit)
+        x = events.to(self.dtype)
+        synapse = self.synapse
+        if synapse.pool is not None or isinstance(synapse, Conv2d):
+            x = x.reshape(-1, *self.source)
+        if synapse.pool is not None:
+            x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
+        if isinstance(synapse, Dense):
+            return F.linear(x.flatten(1), self.weight)
+        if isinstance(synapse, Conv2d):
+            y = F.conv2d(
+                x,
+                self.weight,
+                None,
+                synapse.stride,
+                synapse.padding,
+                synapse.dilation,
+                synapse.groups,
+            )
+            return y.flatten(1)
+        return x.reshape(len(x), self.target[0], -1).mul(self.weight[:, None]).flatten(1)
+
+
+@cache
+def int8_is_exact() -> bool:
+    """Whether this machine's product of int8 matrices is there and does not saturate.
+
+    Some instruction sets add pairs of products in 16 bits; the extremes below would show it.
+    """
+    extremes = torch.tensor([127, -128, 1, -1], dtype=torch.int8)
+    left = extremes.repeat_interleave(4).repeat(4)[None].repeat(32, 1)
+    left[16:] = left[16:].roll(1, dims=1)
+    right = extremes.repeat(16)[:, None].repeat(1, 32)
+    right[:, 16:] = 127
+    try:
+        got = torch._int_mm(left, right.contiguous())
+    except (AttributeError, RuntimeError):
+        return False
+    return bool(torch.equal(got.to(torch.int64), left.to(torch.int64) @ right.to(torch.int64)))
+
+
+def counting(synapse: Synapse, source: Shape, target: Shape) -> Operator:
+    """The same connections with every weight 1: it counts synapses instead of summing weights.
+
+    A weight of zero counts: it is stored, and the chip adds it.
+    """
+    ones = np.ones(synapse.weight.shape, dtype=np.int64)
+    if isinstance(synapse, Conv2d):
+        unit: Synapse = Conv2d(
+            weight=ones,
+            pool=synapse.pool,
+            stride=synapse.stride,
+            padding=synapse.padding,
+            dilation=synapse.dilation,
+            groups=synapse.groups,
+        )
+    else:
+        unit = type(synapse)(weight=ones, pool=synapse.pool)
+    return Operator(unit, source, target)
+
+
+def fan_out(operator: Operator, targets: torch.Tensor) -> torch.Tensor:
+    """Weight that each source neuron has into each set of targets: the operator, transposed.
+
+    Parameters
+    ----------
+    operator : Operator
+        As `counting` makes it, to count synapses.
+    targets : tensor (P, N of target)
+        One row of 0 and 1 per set.
+
+    Returns
+    -------
+    tensor (P, N of source), float32 or float64, of integers
+    """
+    with torch.enable_grad():
+        x = torch.zeros(
+            (len(targets), int(np.prod(operator.source))), dtype=operator.dtype, requires_grad=True
+        )
+        (operator(x) * targets.to(operator.dtype)).sum().backward()  # type: ignore[no-untyped-call]
+    assert x.grad is not None
+    return x.grad.round()
