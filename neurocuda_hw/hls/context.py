@@ -1,0 +1,530 @@
+"""The plain values that the templates show: names, types, numbers, tables; no decision is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurocuda_hw.fixed import signed_bits, unsigned_bits
+from neurocuda_hw.hls.plan import Edge, Layer, Parameter, Plan, synapse_name
+from neurocuda_hw.network import Network, Population
+from neurocuda_hw.neurons import CubaLIF, Input, Readout, Reset
+from neurocuda_hw.passes.taps import AxisTaps
+
+Values = dict[str, Any]
+
+EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
+MASK_DEPTH = 8  # rows of spikes that wait while single events leave
+BLOCK_RAM_BITS = 4096  # smaller memories go to LUTs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rom:
+    """A table of constants of one width, ``[rows][lanes]`` or ``[rows]``, kept in a file."""
+
+    name: str
+    file: str
+    kind: str
+    bits: int
+    dimensions: str
+    storage: str
+    values: np.ndarray
+
+    @property
+    def wide(self) -> bool:
+        """Whether a row holds several lanes."""
+        return self.values.ndim == 2
+
+    def text(self) -> str:
+        """The table as C++ initialisers, one row a line."""
+        if self.wide:
+            return ",\n".join("{" + ",".join(map(str, row)) + "}" for row in self.values.tolist()) + "\n"
+        return ",".join(map(str, self.values.tolist())) + "\n"
+
+
+def word_bits(network: Network, plan: Plan) -> int:
+    """Width of TDATA: 32, or 64 where an event or a value needs more."""
+    out = network.output
+    need = _word(out) if out.spiking else plan.layers[out.name].v_bits
+    return 32 if max(_word(network.input), need) <= 32 else 64
+
+
+def payload_bits(population: Population) -> tuple[int, bool]:
+    """Bits of an event's payload and whether it is signed; 0 bits where every event is worth 1."""
+    neuron = population.neuron
+    if not isinstance(neuron, Input) or (neuron.payload_bits == 1 and not neuron.signed):
+        return 0, False
+    return neuron.payload_bits, neuron.signed
+
+
+def address_bits(population: Population) -> tuple[int, int, int]:
+    """Bits of (c, y, x) in an event."""
+    c, y, x = (unsigned_bits(n - 1) for n in population.chw)
+    return c, y, x
+
+
+def _word(population: Population) -> int:
+    return sum(address_bits(population)) + payload_bits(population)[0] + 1
+
+
+def context(plan: Plan) -> Values:
+    """All values of ``nchw_top.cpp`` and its companions."""
+    network = plan.network
+    numbers = {p.name: i for i, p in enumerate(p for p in network.populations if p.spiking)}
+    streams = _streams(plan)
+    layers = {
+        name: _layer(layer, numbers.get(name, -1), _outs(streams, name))
+        for name, layer in plan.layers.items()
+    }
+    processes = [_process(plan, process, streams, layers) for process in plan.processes]
+    last = plan.layers[network.output.name]
+    return {
+        "hash": network.hash[:12],
+        "name": network.name,
+        "steps": network.timesteps,
+        "word_bits": word_bits(network, plan),
+        "input": _events(network.input),
+        "sources": [_events(p) for p in network.populations if not isinstance(p.neuron, Readout)],
+        "layers": [layers[name] for process in plan.processes for name in process],
+        "processes": processes,
+        "streams": [s for s in streams if not s["local"]],
+        "reader": {"outs": _outs(streams, network.input.name)},
+        "output": _output(network, last),
+        "most_words": network.timesteps * (network.input.size + 1),
+        "spiking": [_tapped(p) for p in network.populations if p.spiking],
+    }
+
+
+def roms(plan: Plan) -> list[Rom]:
+    """Every table of the network; each is a file that the C++ includes."""
+    found = []
+    for name, layer in plan.layers.items():
+        found += [rom for _, rom in _parameters(layer) if rom is not None]
+        for edge in layer.edges:
+            found.append(_weights(name, edge))
+            found += _tables(name, edge)
+    return found
+
+
+def _namespace(name: str) -> str:
+    return f"layer_{name}"  # a population may be called `double`
+
+
+def _tapped(population: Population) -> Values:
+    c, h, w = population.chw
+    return {
+        "name": population.name,
+        "flat": "true" if len(population.shape) == 1 else "false",
+        "size": population.size,
+        "chw": f"{c}, {h}, {w}",
+    }
+
+
+def _events(population: Population) -> Values:
+    """An event's fields with their place in a stream word."""
+    c, y, x = address_bits(population)
+    bits, signed = payload_bits(population)
+    fields = []
+    low = 0
+    for name, width in (("x", x), ("y", y), ("c", c)):
+        if width:
+            fields.append({"name": name, "type": f"uint_w<{width}>", "low": low})
+        low += width
+    if bits:
+        kind = "int_w" if signed else "uint_w"
+        fields.append({"name": "value", "type": f"{kind}<{bits}>", "low": low})
+    return {
+        "name": population.name,
+        "namespace": _namespace(population.name),
+        "shape": " x ".join(map(str, population.shape)),
+        "fields": fields,
+    }
+
+
+def _output(network: Network, layer: Layer) -> Values:
+    population = network.output
+    c, h, w = population.chw
+    return {
+        "name": population.name,
+        "namespace": _namespace(population.name),
+        "spiking": population.spiking,
+        "events": _events(population),
+        "size": population.size,
+        "most": network.timesteps * (population.size + 1),
+        "flat": "true" if len(population.shape) == 1 else "false",
+        "chw": f"{c}, {h}, {w}",
+        "bits": ", ".join(map(str, address_bits(population))),
+    }
+
+
+def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
+    population, layout = layer.population, layer.layout
+    neuron = population.neuron
+    parameters = _parameters(layer)
+    members = layout.channels - (layout.groups - 1) * layout.lanes
+    cuba = isinstance(neuron, CubaLIF)
+    states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
+    if cuba:
+        states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
+    for held in layer.held:
+        states.append({"type": f"held{held.delay}_t", "name": f"held{held.delay}", "bits": held.bits})
+    masked = members < layout.lanes
+    return {
+        **_events(population),
+        "kind": type(neuron).__name__,
+        "number": number,
+        "outs": outs,
+        "index": _index(population),
+        "readout": isinstance(neuron, Readout),
+        "cuba": cuba,
+        "channels": layout.channels,
+        "height": layout.height,
+        "width": layout.width,
+        "groups": layout.groups,
+        "lanes": layout.lanes,
+        "rows": layout.rows,
+        "size": population.size,
+        "row_bits": unsigned_bits(layout.rows),
+        "lane_bits": max(1, unsigned_bits(layout.lanes - 1)),
+        "v_bits": layer.v_bits,
+        "states": states,
+        "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
+        "roms": [rom for _, rom in parameters if rom is not None],
+        **{name: f"{name.upper()}" if rom is None else _lookup(rom, layout.groups) for name, rom in parameters},
+        "constants": _constants(layer),
+        "members": members,
+        "masked": masked,
+        "threshold_bits": layer.threshold.bits,
+        "reset": layer.reset.value,
+        "resets_to_zero": layer.reset is Reset.ZERO,
+        "subtracts": layer.reset is Reset.SUBTRACT,
+        "biased": bool(layer.bias.rows.any()),
+        "leaks_v": layer.keep_v is not None,
+        "leaks_u": layer.keep_u is not None,
+        "floor": layer.v_floor,
+        "floored": layer.v_floor is not None,
+        "held": [
+            {"name": f"held{h.delay}", "start": h.start, "stop": h.stop} for h in layer.held
+        ],
+        "sweeps": layer.sweeps > 0,
+        "first_sweep": layer.first_sweep,
+        "last_sweep": layer.last_sweep,
+        "fire_start": layer.fire_start,
+        "fire_stop": layer.fire_stop,
+        "mask_fields": _mask_fields(layer),
+        "channel": _channel(layer),
+        "edges": [_edge(layer, edge, cuba) for edge in layer.edges],
+    }
+
+
+def _index(population: Population) -> str:
+    """The flat index of the neuron of an event `e`, in C++."""
+    c, y, x = (
+        f"int(e.{axis})" if size > 1 else "0"
+        for axis, size in zip("cyx", population.chw, strict=True)
+    )
+    _, height, width = population.chw
+    return c if height * width == 1 else f"({c} * {height} + {y}) * {width} + {x}"
+
+
+def _mask_fields(layer: Layer) -> list[Values]:
+    """Where a row's neurons stand; a coordinate that is always 0 is left out."""
+    layout = layer.layout
+    sizes = (("g", layout.groups), ("y", layout.height), ("x", layout.width))
+    return [{"name": n, "type": f"uint_w<{unsigned_bits(s - 1)}>"} for n, s in sizes if s > 1]
+
+
+def _channel(layer: Layer) -> str:
+    """The channel of a lane, in terms of a mask `m`; an empty string where there is only one."""
+    if layer.layout.channels == 1:
+        return ""
+    return "m.g * LANES + lane" if layer.layout.groups > 1 else "lane"
+
+
+def _parameters(layer: Layer) -> list[tuple[str, Rom | None]]:
+    named: list[tuple[str, Parameter]] = [("initial", layer.initial)]
+    if layer.population.spiking:
+        named.append(("threshold", layer.threshold))
+    if layer.bias.rows.any():
+        named.append(("bias", layer.bias))
+    if layer.reset is Reset.TO_VALUE:
+        named.append(("reset_value", layer.reset_value))
+    if layer.keep_v is not None:
+        named.append(("keep_v", layer.keep_v))
+    if layer.keep_u is not None:
+        named.append(("keep_u", layer.keep_u))
+    return [(name, _parameter(layer, name, p)) for name, p in named]
+
+
+def _parameter(layer: Layer, name: str, parameter: Parameter) -> Rom | None:
+    if parameter.uniform:
+        return None
+    return _rom(f"{name}_table", f"{layer.population.name}_{name}", parameter.rows)
+
+
+def _lookup(rom: Rom, groups: int) -> str:
+    return f"{rom.name}[{'g' if len(rom.values) == groups else 'row'}][l]"
+
+
+def _constants(layer: Layer) -> list[Values]:
+    """Parameters that all neurons share."""
+    found: list[Values] = []
+    for name, rom in _parameters(layer):
+        if rom is None:
+            value = int(getattr(layer, name).rows.flat[0])
+            bits = max(signed_bits(min(0, value), max(0, value)), 2)
+            found.append({"name": name.upper(), "bits": bits, "value": _literal(value)})
+    if layer.v_floor is not None:
+        bits = signed_bits(min(0, layer.v_floor), max(0, layer.v_floor))
+        found.append({"name": "FLOOR", "bits": bits, "value": _literal(layer.v_floor)})
+    return found
+
+
+def _literal(value: int) -> str:
+    return str(value) if abs(value) < 2**31 else f"{value}LL"
+
+
+def _rom(name: str, file: str, values: np.ndarray) -> Rom:
+    low, high = min(0, int(values.min())), max(0, int(values.max()))
+    bits = signed_bits(low, high) if low < 0 else max(1, unsigned_bits(high))
+    return Rom(
+        name=name,
+        file=f"tables/{file}.inc",
+        kind="rom_s" if low < 0 else "rom_u",
+        bits=bits,
+        dimensions=f"[{len(values)}]" + ("[LANES]" if values.ndim == 2 else ""),
+        storage="bram" if values.size * bits > BLOCK_RAM_BITS else "lutram",
+        values=values,
+    )
+
+
+def _weights(target: str, edge: Edge) -> Rom:
+    return _rom("weights", f"{target}_{edge.number}_weights", edge.fanout.weights)
+
+
+def _tables(target: str, edge: Edge) -> list[Rom]:
+    """Per coordinate of an event: how many rows it visits, and the first ones."""
+    part, source = edge.fanout, edge.source
+    found = []
+    axes: list[tuple[str, AxisTaps, int, int]] = [
+        ("y", part.y, part.row_y, part.kernel_width * part.rows_per_tap),
+        ("x", part.x, part.row_x, part.rows_per_tap),
+    ]
+    for axis, taps, rows, weights in axes:
+        if len(taps.count) > 1:
+            columns = (("count", taps.count), ("row", taps.out * rows), ("weight", taps.tap * weights))
+            found += [
+                _rom(f"{axis}_{what}", f"{target}_{edge.number}_{axis}_{what}", column)
+                for what, column in columns
+                if (column != column[0]).any()
+            ]
+    if source.chw[0] > 1 and not part.uniform:
+        columns = (
+            ("count", part.channel_rows),
+            ("row", part.channel_first),
+            ("weight", part.channel_base),
+        )
+        found += [
+            _rom(f"c_{what}", f"{target}_{edge.number}_c_{what}", column)
+            for what, column in columns
+            if (column != column[0]).any()
+        ]
+    return found
+
+
+def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
+    part = edge.fanout
+    tables = {rom.name: rom for rom in _tables(layer.population.name, edge)}
+    weights = _weights(layer.population.name, edge)
+    value_bits, signed = payload_bits(edge.source)
+    delay = edge.projection.delay
+    state = f"held{delay}" if edge.held else ("u" if cuba else "v")
+    distance = _distance(layer, edge)
+    kind = synapse_name(edge.projection.synapse)
+    return {
+        "name": f"add_{edge.source.name}_{edge.number}",
+        "stream": _stream_name(edge),
+        "source": edge.source.name,
+        "namespace": _namespace(edge.source.name),
+        "kind": kind,
+        "state": state,
+        "state_type": f"{state}_t",
+        "delay": delay,
+        "source_size": edge.source.size,
+        "iterations": edge.iterations,
+        "most_rows": int(part.visits().max()),
+        "weights": weights,
+        "weight_row_bits": max(1, unsigned_bits(len(part.weights) - 1)),
+        "tables": list(tables.values()),
+        "value": value_bits > 0,
+        "product_bits": weights.bits + value_bits + (0 if signed else 1),
+        "first_row": _sum(_terms(edge, tables, "row")),
+        "first_weight": _sum(_terms(edge, tables, "weight")),
+        "misses": [
+            f"{axis}_count[e.{axis}] == 0"
+            for axis in ("y", "x")
+            if f"{axis}_count" in tables and int(tables[f"{axis}_count"].values.min()) == 0
+        ],
+        "never": bool((part.visits() == 0).all()),
+        "levels": _levels(edge, tables),
+        "forwards": distance is None,
+        "distance": 3 if distance is None else distance,
+    }
+
+
+def _distance(layer: Layer, edge: Edge) -> int | None:
+    """Rows between two visits of one row, where every event visits all rows in order."""
+    rows = layer.layout.rows
+    all_rows = bool((edge.fanout.visits() == rows).all())
+    return rows if all_rows and rows >= 3 else None
+
+
+def _sum(terms: list[str]) -> str:
+    return " + ".join(terms) if terms else "0"
+
+
+def _terms(edge: Edge, tables: dict[str, Rom], what: str) -> list[str]:
+    """What an event's coordinates add to the first state row or weight row."""
+    part = edge.fanout
+    terms, constant = [], 0
+    line = part.kernel_width * part.rows_per_tap
+    firsts = {
+        "y": part.y.out * part.row_y if what == "row" else part.y.tap * line,
+        "x": part.x.out * part.row_x if what == "row" else part.x.tap * part.rows_per_tap,
+        "c": part.channel_first if what == "row" else part.channel_base,
+    }
+    for axis, column in firsts.items():
+        if f"{axis}_{what}" in tables:
+            terms.append(f"{axis}_{what}[e.{axis}]")
+        elif axis == "c" and what == "weight" and part.uniform and len(column) > 1:
+            terms.append(f"e.c * {int(part.channel_rows[0])}")
+        else:
+            constant += int(column[0])
+    return [*terms, str(constant)] if constant else terms
+
+
+def _levels(edge: Edge, tables: dict[str, Rom]) -> list[Values]:
+    """The nested loops of a fan-out that ever run more than once, innermost first."""
+    part = edge.fanout
+    tap = part.rows_per_tap
+    steps = (
+        ("c", "group", part.channel_rows, 1, 1),
+        ("x", "column", part.x.count, part.x.out_step * part.row_x, -part.x.tap_step * tap),
+        (
+            "y",
+            "line",
+            part.y.count,
+            part.y.out_step * part.row_y,
+            -part.y.tap_step * tap * part.kernel_width,
+        ),
+    )
+    found: list[Values] = []
+    for axis, name, counts, row_step, weight_step in steps:
+        most = int(counts.max())
+        if most > 1:
+            table = f"{axis}_count"
+            found.append(
+                {
+                    "name": name,
+                    "bits": unsigned_bits(most),
+                    "count": f"{table}[e.{axis}]" if table in tables else str(int(counts[0])),
+                    "row_step": row_step,
+                    "weight_step": _signed(weight_step),
+                    "inner": [level["name"] for level in found],
+                }
+            )
+    if found:
+        found[-1]["outermost"] = True
+    return found
+
+
+def _signed(step: int) -> str:
+    return f"+ {step}" if step >= 0 else f"- {-step}"
+
+
+def _stream_name(edge: Edge) -> str:
+    return f"{edge.source.name}_to_{edge.projection.target}_{edge.number}"
+
+
+def _streams(plan: Plan) -> list[Values]:
+    """The FIFOs of events; those inside a loop are local to its process."""
+    found: list[Values] = []
+    for layer in plan.layers.values():
+        process = plan.process_of(layer.population.name)
+        loops = plan.loops(process)
+        for edge in layer.edges:
+            step = edge.source.size + 1
+            # a delayed reader is a step behind; a loop's process may be busy with another member
+            depth = 2 * step if edge.projection.delay or loops else EVENT_DEPTH
+            found.append(
+                {
+                    "name": _stream_name(edge),
+                    "source": edge.source.name,
+                    "namespace": _namespace(edge.source.name),
+                    "target": edge.projection.target,
+                    "local": edge.inside,
+                    "delay": edge.projection.delay,
+                    "depth": max(2, depth),
+                    "step": step,
+                }
+            )
+    out = plan.network.output
+    if out.spiking:
+        found.append(
+            {
+                "name": "result",
+                "source": out.name,
+                "namespace": _namespace(out.name),
+                "target": "",
+                "local": False,
+                "delay": 0,
+                "depth": EVENT_DEPTH,
+                "step": out.size + 1,
+            }
+        )
+    return found
+
+
+def _outs(streams: list[Values], source: str) -> list[Values]:
+    return [s for s in streams if s["source"] == source]
+
+
+def _process(
+    plan: Plan,
+    process: tuple[str, ...],
+    streams: list[Values],
+    layers: dict[str, Values],
+) -> Values:
+    """One box of the data flow: a layer, or the members of a recurrent loop."""
+    readout = isinstance(plan.network[process[0]].neuron, Readout)
+    ins = [s for s in streams if s["target"] in process and not s["local"]]
+    outs = [s for s in streams if s["source"] in process and not s["local"]]
+    local = [s for s in streams if s["source"] in process and s["local"]]
+    members = [
+        {
+            "name": name,
+            "namespace": _namespace(name),
+            "ins": [
+                {"name": _stream_name(e), "add": f"add_{e.source.name}_{e.number}", "delay": e.projection.delay,
+                 "state": f"held{e.projection.delay}" if e.held else ("u" if isinstance(plan.network[name].neuron, CubaLIF) else "v")}
+                for e in plan.layers[name].edges
+            ],
+            "outs": _outs(streams, name),
+            "rows": plan.layers[name].layout.rows,
+            "layer": layers[name],
+        }
+        for name in process
+    ]
+    return {
+        "name": process[0],
+        "readout": readout,
+        "loop": plan.loops(process),
+        "members": members,
+        "ins": ins,
+        "outs": outs,
+        "local": local,
+        "late": [s for s in (*ins, *local) if s["delay"]],
+        "mask_depth": MASK_DEPTH,
+    }

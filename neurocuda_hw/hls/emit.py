@@ -1,0 +1,74 @@
+"""The HLS project of a network as files: C++, tables, test bench, Makefile, script for Vitis HLS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jinja2
+
+from neurocuda_hw.hls.context import context, roms, word_bits
+from neurocuda_hw.hls.plan import Plan, plan_network
+from neurocuda_hw.network import Network
+from neurocuda_hw.stimulus import expected_bytes, stimulus_bytes
+from neurocuda_hw.trace import Trace
+
+PART = "xc7z020clg400-1"
+CLOCK_NS = 10
+STIMULUS, EXPECTED = "golden/stimulus.bin", "golden/expected.bin"
+_RENDERED = ("nchw_top.cpp", "nchw_top.h", "nchw_testbench.h", "run_hls.tcl")
+_VERBATIM = ("nchw_types.h", "nchw_sim.h", "testbench.cpp", "Makefile")
+_TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+def emit(network: Network, lanes: Mapping[str, int] | None = None) -> dict[str, bytes]:
+    """The project of `network` but the golden data (see `golden_files`), by relative path.
+
+    Parameters
+    ----------
+    lanes : mapping of str to int, optional
+        Lanes of each population; the widest up to 16 where None.
+
+    Raises
+    ------
+    ModelError
+        If a number of lanes does not suit its population, or a state is too wide.
+    """
+    return _files(plan_network(network, lanes))
+
+
+def golden_files(network: Network, trace: Trace) -> dict[str, bytes]:
+    """The inputs and expected spikes of `trace` as the test bench reads them."""
+    bits = word_bits(network, plan_network(network))
+    return {
+        STIMULUS: stimulus_bytes(network, trace.inputs, bits),
+        EXPECTED: expected_bytes(trace),
+    }
+
+
+def to_hls_cpp(network: Network, lanes: Mapping[str, int] | None = None) -> str:
+    """The text of ``nchw_top.cpp``; it includes the tables that `emit` writes beside it."""
+    plan = plan_network(network, lanes)
+    return _environment().get_template("nchw_top.cpp.j2").render(context(plan))
+
+
+def _files(plan: Plan) -> dict[str, bytes]:
+    environment = _environment()
+    values = {**context(plan), "part": PART, "clock_ns": CLOCK_NS}
+    files = {
+        name: environment.get_template(f"{name}.j2").render(values).encode() for name in _RENDERED
+    }
+    files |= {name: (_TEMPLATES / name).read_bytes() for name in _VERBATIM}
+    files |= {rom.file: rom.text().encode() for rom in roms(plan)}
+    return files
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )

@@ -1,0 +1,268 @@
+// Replays golden inferences and compares every spike of every layer, and the output.
+//
+//   testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only]
+//
+// STIMULUS holds packets of stream words, EXPECTED the spikes of a golden trace; --observed writes what
+// was seen in the format of EXPECTED and goes on after a divergence; --outputs-only leaves the layers
+// out (in co-simulation nothing reports their spikes). Exit code: 0 equal, 1 a divergence (printed),
+// 2 an unusable file. All files are little-endian:
+//
+//   stimulus   "NCHWSTM1"  u32 bytes per word  u32 samples  u64 words
+//              u64[samples] index of the word after each packet's last  words
+//   expected   "NCHWEXP1"  u32 samples  u32 steps  u32 populations  u32 outputs  u32[populations] neurons
+//              per sample and population: steps x ceil(neurons / 8) bytes, first neuron in bit 0; then
+//              i64[outputs]
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "nchw_testbench.h"
+#include "nchw_top.h"
+
+namespace {
+
+typedef std::vector<uint8_t> Bytes;
+
+const size_t kStimulusHead = 24;
+const size_t kExpectedHead = 24;
+
+// Where each population's spikes of one sample start, and the sample's size without outputs.
+struct Layout {
+    size_t start[kPopulations + 1];
+    size_t width[kPopulations + 1];
+    size_t spikes;
+    Layout() : spikes(0) {
+        for (unsigned p = 0; p < kPopulations; ++p) {
+            start[p] = spikes;
+            width[p] = (kSpiking[p].neurons() + 7) / 8;
+            spikes += width[p] * kSteps;
+        }
+    }
+    size_t outputs() const { return kOutput.neurons(); }
+    size_t record() const { return spikes + 8 * outputs(); }
+};
+
+const Layout kLayout;
+Bytes seen;  // spikes of the sample that runs
+
+template <class T>
+T get(const Bytes &bytes, size_t place) {
+    T value;
+    std::memcpy(&value, bytes.data() + place, sizeof value);
+    return value;
+}
+
+[[noreturn]] void unusable(const std::string &what) {
+    std::fprintf(stderr, "%s\n", what.c_str());
+    std::exit(2);
+}
+
+Bytes read_file(const char *path, const char *magic, size_t head) {
+    Bytes bytes;
+    std::FILE *file = std::fopen(path, "rb");
+    if (!file) unusable(std::string(path) + " cannot be opened");
+    uint8_t block[1 << 16];
+    for (size_t n; (n = std::fread(block, 1, sizeof block, file)) > 0;)
+        bytes.insert(bytes.end(), block, block + n);
+    std::fclose(file);
+    if (bytes.size() < head || std::memcmp(bytes.data(), magic, 8) != 0)
+        unusable(std::string(path) + " must be a file of " + magic);
+    return bytes;
+}
+
+std::string place(const Population &population, unsigned neuron) {
+    if (population.flat) return "(" + std::to_string(neuron) + ",)";
+    const unsigned cell = population.height * population.width;
+    return "(" + std::to_string(neuron / cell) + ", " +
+           std::to_string(neuron % cell / population.width) + ", " +
+           std::to_string(neuron % population.width) + ")";
+}
+
+// The first spike that differs, by step, then topological order.
+bool spikes_equal(const uint8_t *expected, unsigned sample) {
+    if (std::memcmp(expected, seen.data(), kLayout.spikes) == 0) return true;
+    for (unsigned step = 0; step < kSteps; ++step) {
+        for (unsigned p = 0; p < kPopulations; ++p) {
+            const size_t row = kLayout.start[p] + step * kLayout.width[p];
+            for (unsigned neuron = 0; neuron < kSpiking[p].neurons(); ++neuron) {
+                const int want = expected[row + neuron / 8] >> (neuron % 8) & 1;
+                const int got = seen[row + neuron / 8] >> (neuron % 8) & 1;
+                if (want == got) continue;
+                std::printf(
+                    "first divergence: sample %u, population '%s', step %u, neuron %u %s: "
+                    "expected spike %d, got %d\n",
+                    sample, kSpiking[p].name, step, neuron, place(kSpiking[p], neuron).c_str(), want,
+                    got);
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+bool outputs_equal(const uint8_t *expected, const std::vector<int64_t> &got, unsigned sample) {
+    for (unsigned neuron = 0; neuron < got.size(); ++neuron) {
+        int64_t want;
+        std::memcpy(&want, expected + 8 * neuron, 8);
+        if (want == got[neuron]) continue;
+        std::printf(
+            "first divergence: sample %u, population '%s', neuron %u %s: expected output %lld, got "
+            "%lld\n",
+            sample, kOutput.name, neuron, place(kOutput, neuron).c_str(), (long long)want,
+            (long long)got[neuron]);
+        return false;
+    }
+    return true;
+}
+
+// The packet that came out, as one number per neuron; false if it is no packet.
+bool read_outputs(hls::stream<axis_word> &m_axis, std::vector<int64_t> &outputs, unsigned sample) {
+    const unsigned cell = kOutput.height * kOutput.width;
+    unsigned words = 0, steps = 0;
+    bool last = false;
+    outputs.assign(kLayout.outputs(), 0);
+    while (!m_axis.empty() && !last) {
+        const axis_word in = m_axis.read();
+        const word_t word = in.data;
+        last = in.last;
+        if (!kOutputSpikes) {
+            if (words >= outputs.size()) break;
+            const unsigned channel = words % kOutput.channels;
+            outputs[channel * cell + words / kOutput.channels] =
+                static_cast<std::make_signed<word_t>::type>(word);
+        } else if (word >> (8 * sizeof(word_t) - 1)) {
+            ++steps;
+        } else {
+            const unsigned *bits = kOutputBits;
+            const word_t x = word & ((word_t(1) << bits[2]) - 1);
+            const word_t y = word >> bits[2] & ((word_t(1) << bits[1]) - 1);
+            const word_t c = word >> (bits[2] + bits[1]) & ((word_t(1) << bits[0]) - 1);
+            const word_t neuron = (c * kOutput.height + y) * kOutput.width + x;
+            if (neuron >= outputs.size()) break;
+            ++outputs[neuron];
+        }
+        ++words;
+    }
+    const bool whole = kOutputSpikes ? steps == kSteps : words == outputs.size();
+    if (whole && last && m_axis.empty()) return true;
+    std::printf("first divergence: sample %u: the output is not one packet of %s\n", sample,
+                kOutputSpikes ? "all steps" : "all neurons");
+    return false;
+}
+
+struct Options {
+    const char *stimulus = nullptr;
+    const char *expected = nullptr;
+    const char *observed = nullptr;
+    unsigned samples = ~0u;
+    bool outputs_only = false;
+};
+
+Options parse(int argc, char **argv) {
+    Options options;
+    for (int i = 1; i < argc; ++i) {
+        const std::string word = argv[i];
+        if (word == "--observed" && i + 1 < argc)
+            options.observed = argv[++i];
+        else if (word == "--samples" && i + 1 < argc)
+            options.samples = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
+        else if (word == "--outputs-only")
+            options.outputs_only = true;
+        else if (!options.stimulus)
+            options.stimulus = argv[i];
+        else if (!options.expected)
+            options.expected = argv[i];
+        else
+            unusable("unknown argument " + word);
+    }
+    if (!options.expected)
+        unusable("usage: testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only]");
+    return options;
+}
+
+void check_files(const Bytes &stimulus, const Bytes &expected) {
+    const uint64_t samples = get<uint32_t>(stimulus, 12), words = get<uint64_t>(stimulus, 16);
+    if (get<uint32_t>(stimulus, 8) != sizeof(word_t) ||
+        stimulus.size() != kStimulusHead + 8 * samples + sizeof(word_t) * words)
+        unusable("the stimulus must be whole and of this network");
+    bool same = get<uint32_t>(expected, 8) == samples && get<uint32_t>(expected, 12) == kSteps &&
+                get<uint32_t>(expected, 16) == kPopulations &&
+                get<uint32_t>(expected, 20) == kLayout.outputs() &&
+                expected.size() == kExpectedHead + 4 * kPopulations + samples * kLayout.record();
+    for (unsigned p = 0; same && p < kPopulations; ++p)
+        same = get<uint32_t>(expected, kExpectedHead + 4 * p) == kSpiking[p].neurons();
+    if (!same) unusable("the expected spikes must be whole, of this network and these samples");
+}
+
+void send_packet(const Bytes &stimulus, size_t words, uint64_t first, uint64_t end,
+                 hls::stream<axis_word> &s_axis) {
+    for (uint64_t i = first; i < end; ++i) {
+        axis_word out;
+        out.data = get<word_t>(stimulus, words + i * sizeof(word_t));
+        out.keep = -1;
+        out.strb = -1;
+        out.last = i + 1 == end;
+        s_axis.write(out);
+    }
+}
+
+}  // namespace
+
+void nchw_tap(int population, int step, int neuron) {
+    const size_t row = kLayout.start[population] + step * kLayout.width[population];
+    seen[row + neuron / 8] |= static_cast<uint8_t>(1u << (neuron % 8));
+}
+
+int main(int argc, char **argv) {
+    const Options options = parse(argc, argv);
+    const Bytes stimulus = read_file(options.stimulus, "NCHWSTM1", kStimulusHead);
+    Bytes expected = read_file(options.expected, "NCHWEXP1", kExpectedHead);
+    check_files(stimulus, expected);
+    unsigned samples = get<uint32_t>(stimulus, 12);
+    const size_t words = kStimulusHead + 8 * size_t(samples);
+    if (options.samples < samples) samples = options.samples;
+
+    Bytes observed(expected.begin(), expected.begin() + kExpectedHead + 4 * kPopulations);
+    std::memcpy(observed.data() + 8, &samples, 4);
+    bool equal = true;
+    unsigned done = 0;
+    double seconds = 0;
+    uint64_t first = 0;
+    hls::stream<axis_word> s_axis("s_axis"), m_axis("m_axis");
+    std::vector<int64_t> outputs;
+    for (; done < samples && (equal || options.observed); ++done) {
+        const uint64_t end = get<uint64_t>(stimulus, kStimulusHead + 8 * size_t(done));
+        send_packet(stimulus, words, first, end, s_axis);
+        first = end;
+        seen.assign(kLayout.spikes, 0);
+        const auto before = std::chrono::steady_clock::now();
+        nchw_top(s_axis, m_axis);
+        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+        const bool packet = read_outputs(m_axis, outputs, done);
+        const uint8_t *golden = expected.data() + kExpectedHead + 4 * kPopulations +
+                                size_t(done) * kLayout.record();
+        if (equal)
+            equal = (options.outputs_only || spikes_equal(golden, done)) && packet &&
+                    outputs_equal(golden + kLayout.spikes, outputs, done);
+        if (!packet) break;
+        observed.insert(observed.end(), seen.begin(), seen.end());
+        const uint8_t *bytes = reinterpret_cast<const uint8_t *>(outputs.data());
+        observed.insert(observed.end(), bytes, bytes + 8 * outputs.size());
+    }
+    if (options.observed) {
+        std::FILE *file = std::fopen(options.observed, "wb");
+        if (!file || std::fwrite(observed.data(), 1, observed.size(), file) != observed.size() ||
+            std::fclose(file) != 0)
+            unusable(std::string(options.observed) + " cannot be written");
+    }
+    if (equal)
+        std::printf("%u samples equal, every spike of %u populations and every output\n", done,
+                    kPopulations);
+    std::printf("%u samples in %.3f s: %.1f samples/s\n", done, seconds,
+                seconds > 0 ? done / seconds : 0.0);
+    return equal ? 0 : 1;
+}
