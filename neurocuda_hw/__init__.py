@@ -1,1 +1,58 @@
-"""neurocuda_hw: a trained PyTorch model in, spiking hardware that provably computes it out."""
+"""neurocuda_hw: a trained PyTorch model in, spiking hardware that provably computes it out.
+
+The names below load their modules when they are first used, so importing the package is cheap.
+Whole tasks have a module each: `convert.convert`, `build.build`, `verify.verify`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neurocuda_hw.errors import NeurocudaError as NeurocudaError
+    from neurocuda_hw.model_file import load as load
+    from neurocuda_hw.model_file import save as save
+    from neurocuda_hw.network import Network as Network
+    from neurocuda_hw.network import Population as Population
+    from neurocuda_hw.network import Projection as Projection
+    from neurocuda_hw.neurons import IF as IF
+    from neurocuda_hw.neurons import LIF as LIF
+    from neurocuda_hw.neurons import CubaLIF as CubaLIF
+    from neurocuda_hw.neurons import Encoding as Encoding
+    from neurocuda_hw.neurons import Input as Input
+    from neurocuda_hw.neurons import Readout as Readout
+    from neurocuda_hw.neurons import Reset as Reset
+    from neurocuda_hw.neurons import Window as Window
+    from neurocuda_hw.ranges import network_ranges as network_ranges
+    from neurocuda_hw.reference import Reference as Reference
+    from neurocuda_hw.synapses import Conv2d as Conv2d
+    from neurocuda_hw.synapses import Dense as Dense
+    from neurocuda_hw.synapses import Diagonal as Diagonal
+    from neurocuda_hw.synapses import SumPool as SumPool
+    from neurocuda_hw.trace import Trace as Trace
+    from neurocuda_hw.trace import first_divergence as first_divergence
+    from neurocuda_hw.trace import load_trace as load_trace
+
+_MODULES = {
+    "errors": ("NeurocudaError",),
+    "model_file": ("load", "save"),
+    "network": ("Network", "Population", "Projection"),
+    "neurons": ("IF", "LIF", "CubaLIF", "Encoding", "Input", "Readout", "Reset", "Window"),
+    "ranges": ("network_ranges",),
+    "reference": ("Reference",),
+    "synapses": ("Conv2d", "Dense", "Diagonal", "SumPool"),
+    "trace": ("Trace", "first_divergence", "load_trace"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
