@@ -1,7 +1,7 @@
 """Golden folders: small committed models and traces, with a manifest that vouches for every file.
 
 ``manifest.json`` holds ``format``, ``version``, free metadata (how the files were made), and
-``entries``, each with ``name``, ``model`` and ``trace`` (paths in the folder) and ``sha256`` of both.
+``entries``, each with ``name``, ``model``, ``trace`` (paths in the folder), ``sha256`` of both.
 """
 
 from __future__ import annotations

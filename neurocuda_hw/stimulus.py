@@ -151,8 +151,8 @@ def observed_trace(content: bytes, expected: Trace) -> Trace:
         sizes=expected.sizes,
         inputs=expected.inputs[:samples],
         spikes={
-            name: np.ascontiguousarray(part).reshape(samples, steps, -1)
-            for name, part in zip(expected.sizes, columns, strict=False)
+            name: np.ascontiguousarray(part).reshape(samples, steps, (size + 7) // 8)
+            for (name, size), part in zip(expected.sizes.items(), columns, strict=False)
         },
         outputs=np.ascontiguousarray(columns[-1]).view("<i8").astype(np.int64),
     )

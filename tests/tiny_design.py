@@ -9,11 +9,42 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocuda_hw.network import IF, Network, Readout, Window
+from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
+from neurocuda_hw.neurons import Encoding
 from neurocuda_hw.ranges import PopulationRanges, network_ranges
 from neurocuda_hw.stimulus import payload_bits
+from neurocuda_hw.synapses import Dense
 
 FAULTS = ("hang", "twice", "extra_marker", "no_tlast", "early_tlast", "bad_address", "dirty_start")
+
+
+def tiny_network(*, spiking: bool) -> Network:
+    """Image (2, 3, 3), five IF neurons, three outputs: a readout, or IF neurons too."""
+    rng = np.random.default_rng(0)
+    hidden = IF(
+        threshold=rng.integers(20, 40, 5),
+        bias=rng.integers(-3, 4, 5),
+        v_init=rng.integers(0, 9, 5),
+        window=Window(start=0, stop=3),
+    )
+    out = IF(threshold=9, v_init=4) if spiking else Readout(bias=np.array([1, -2, 3]))
+    graded = Input(encoding=Encoding.GRADED, payload_bits=4, signed=True)
+    return Network(
+        populations=(
+            Population(name="image", shape=(2, 3, 3), neuron=graded),
+            Population(name="a__b", shape=(5,), neuron=hidden),
+            Population(name="out", shape=(3,), neuron=out),
+        ),
+        projections=(
+            Projection(
+                source="image", target="a__b", synapse=Dense(weight=rng.integers(-8, 9, (5, 18)))
+            ),
+            Projection(
+                source="a__b", target="out", synapse=Dense(weight=rng.integers(-8, 9, (3, 5)))
+            ),
+        ),
+        timesteps=4,
+    )
 
 
 def tiny_design(network: Network, fault: str = "") -> dict[str, bytes]:
