@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-
-from neurocuda_hw.fixed import signed_bits, unsigned_bits
-from neurocuda_hw.hls.plan import Edge, Layer, Parameter, Plan, synapse_name
+from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.hls.plan import Edge, Layer, Plan, synapse_name
+from neurocuda_hw.hls.tables import (
+    BLOCK_RAM_BITS,
+    Values,
+    constants,
+    levels,
+    lookup,
+    parameters,
+    summed,
+    tables_of,
+    terms,
+    weights_of,
+)
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.neurons import CubaLIF, Input, Readout, Reset
-from neurocuda_hw.passes.taps import AxisTaps
-
-Values = dict[str, Any]
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
-BLOCK_RAM_BITS = 4096  # smaller memories go to LUTs
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rom:
-    """A table of constants of one width, ``[rows][lanes]`` or ``[rows]``, kept in a file."""
-
-    name: str
-    file: str
-    kind: str
-    bits: int
-    dimensions: str
-    storage: str
-    values: np.ndarray
-
-    @property
-    def wide(self) -> bool:
-        """Whether a row holds several lanes."""
-        return self.values.ndim == 2
-
-    def text(self) -> str:
-        """The table as C++ initialisers, one row a line."""
-        if self.wide:
-            return ",\n".join("{" + ",".join(map(str, row)) + "}" for row in self.values.tolist()) + "\n"
-        return ",".join(map(str, self.values.tolist())) + "\n"
 
 
 def word_bits(network: Network, plan: Plan) -> int:
@@ -95,17 +74,6 @@ def context(plan: Plan) -> Values:
         "most_words": network.timesteps * (network.input.size + 1),
         "spiking": [_tapped(p) for p in network.populations if p.spiking],
     }
-
-
-def roms(plan: Plan) -> list[Rom]:
-    """Every table of the network; each is a file that the C++ includes."""
-    found = []
-    for name, layer in plan.layers.items():
-        found += [rom for _, rom in _parameters(layer) if rom is not None]
-        for edge in layer.edges:
-            found.append(_weights(name, edge))
-            found += _tables(name, edge)
-    return found
 
 
 def _namespace(name: str) -> str:
@@ -162,14 +130,16 @@ def _output(network: Network, layer: Layer) -> Values:
 def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
     population, layout = layer.population, layer.layout
     neuron = population.neuron
-    parameters = _parameters(layer)
+    found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
     cuba = isinstance(neuron, CubaLIF)
     states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
     for held in layer.held:
-        states.append({"type": f"held{held.delay}_t", "name": f"held{held.delay}", "bits": held.bits})
+        states.append(
+            {"type": f"held{held.delay}_t", "name": f"held{held.delay}", "bits": held.bits}
+        )
     masked = members < layout.lanes
     return {
         **_events(population),
@@ -191,9 +161,12 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "v_bits": layer.v_bits,
         "states": states,
         "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
-        "roms": [rom for _, rom in parameters if rom is not None],
-        **{name: f"{name.upper()}" if rom is None else _lookup(rom, layout.groups) for name, rom in parameters},
-        "constants": _constants(layer),
+        "roms": [rom for _, rom in found if rom is not None],
+        **{
+            name: f"{name.upper()}" if rom is None else lookup(rom, layout.groups)
+            for name, rom in found
+        },
+        "constants": constants(layer),
         "members": members,
         "masked": masked,
         "threshold_bits": layer.threshold.bits,
@@ -205,9 +178,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "leaks_u": layer.keep_u is not None,
         "floor": layer.v_floor,
         "floored": layer.v_floor is not None,
-        "held": [
-            {"name": f"held{h.delay}", "start": h.start, "stop": h.stop} for h in layer.held
-        ],
+        "held": [{"name": f"held{h.delay}", "start": h.start, "stop": h.stop} for h in layer.held],
         "sweeps": layer.sweeps > 0,
         "first_sweep": layer.first_sweep,
         "last_sweep": layer.last_sweep,
@@ -243,101 +214,10 @@ def _channel(layer: Layer) -> str:
     return "m.g * LANES + lane" if layer.layout.groups > 1 else "lane"
 
 
-def _parameters(layer: Layer) -> list[tuple[str, Rom | None]]:
-    named: list[tuple[str, Parameter]] = [("initial", layer.initial)]
-    if layer.population.spiking:
-        named.append(("threshold", layer.threshold))
-    if layer.bias.rows.any():
-        named.append(("bias", layer.bias))
-    if layer.reset is Reset.TO_VALUE:
-        named.append(("reset_value", layer.reset_value))
-    if layer.keep_v is not None:
-        named.append(("keep_v", layer.keep_v))
-    if layer.keep_u is not None:
-        named.append(("keep_u", layer.keep_u))
-    return [(name, _parameter(layer, name, p)) for name, p in named]
-
-
-def _parameter(layer: Layer, name: str, parameter: Parameter) -> Rom | None:
-    if parameter.uniform:
-        return None
-    return _rom(f"{name}_table", f"{layer.population.name}_{name}", parameter.rows)
-
-
-def _lookup(rom: Rom, groups: int) -> str:
-    return f"{rom.name}[{'g' if len(rom.values) == groups else 'row'}][l]"
-
-
-def _constants(layer: Layer) -> list[Values]:
-    """Parameters that all neurons share."""
-    found: list[Values] = []
-    for name, rom in _parameters(layer):
-        if rom is None:
-            value = int(getattr(layer, name).rows.flat[0])
-            bits = max(signed_bits(min(0, value), max(0, value)), 2)
-            found.append({"name": name.upper(), "bits": bits, "value": _literal(value)})
-    if layer.v_floor is not None:
-        bits = signed_bits(min(0, layer.v_floor), max(0, layer.v_floor))
-        found.append({"name": "FLOOR", "bits": bits, "value": _literal(layer.v_floor)})
-    return found
-
-
-def _literal(value: int) -> str:
-    return str(value) if abs(value) < 2**31 else f"{value}LL"
-
-
-def _rom(name: str, file: str, values: np.ndarray) -> Rom:
-    low, high = min(0, int(values.min())), max(0, int(values.max()))
-    bits = signed_bits(low, high) if low < 0 else max(1, unsigned_bits(high))
-    return Rom(
-        name=name,
-        file=f"tables/{file}.inc",
-        kind="rom_s" if low < 0 else "rom_u",
-        bits=bits,
-        dimensions=f"[{len(values)}]" + ("[LANES]" if values.ndim == 2 else ""),
-        storage="bram" if values.size * bits > BLOCK_RAM_BITS else "lutram",
-        values=values,
-    )
-
-
-def _weights(target: str, edge: Edge) -> Rom:
-    return _rom("weights", f"{target}_{edge.number}_weights", edge.fanout.weights)
-
-
-def _tables(target: str, edge: Edge) -> list[Rom]:
-    """Per coordinate of an event: how many rows it visits, and the first ones."""
-    part, source = edge.fanout, edge.source
-    found = []
-    axes: list[tuple[str, AxisTaps, int, int]] = [
-        ("y", part.y, part.row_y, part.kernel_width * part.rows_per_tap),
-        ("x", part.x, part.row_x, part.rows_per_tap),
-    ]
-    for axis, taps, rows, weights in axes:
-        if len(taps.count) > 1:
-            columns = (("count", taps.count), ("row", taps.out * rows), ("weight", taps.tap * weights))
-            found += [
-                _rom(f"{axis}_{what}", f"{target}_{edge.number}_{axis}_{what}", column)
-                for what, column in columns
-                if (column != column[0]).any()
-            ]
-    if source.chw[0] > 1 and not part.uniform:
-        columns = (
-            ("count", part.channel_rows),
-            ("row", part.channel_first),
-            ("weight", part.channel_base),
-        )
-        found += [
-            _rom(f"c_{what}", f"{target}_{edge.number}_c_{what}", column)
-            for what, column in columns
-            if (column != column[0]).any()
-        ]
-    return found
-
-
 def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
     part = edge.fanout
-    tables = {rom.name: rom for rom in _tables(layer.population.name, edge)}
-    weights = _weights(layer.population.name, edge)
+    tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
+    weights = weights_of(layer.population.name, edge)
     value_bits, signed = payload_bits(edge.source)
     delay = edge.projection.delay
     state = f"held{delay}" if edge.held else ("u" if cuba else "v")
@@ -360,15 +240,15 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
         "tables": list(tables.values()),
         "value": value_bits > 0,
         "product_bits": weights.bits + value_bits + (0 if signed else 1),
-        "first_row": _sum(_terms(edge, tables, "row")),
-        "first_weight": _sum(_terms(edge, tables, "weight")),
+        "first_row": summed(terms(edge, tables, "row")),
+        "first_weight": summed(terms(edge, tables, "weight")),
         "misses": [
             f"{axis}_count[e.{axis}] == 0"
             for axis in ("y", "x")
             if f"{axis}_count" in tables and int(tables[f"{axis}_count"].values.min()) == 0
         ],
         "never": bool((part.visits() == 0).all()),
-        "levels": _levels(edge, tables),
+        "levels": levels(edge, tables),
         "forwards": distance is None,
         "distance": 3 if distance is None else distance,
     }
@@ -379,69 +259,6 @@ def _distance(layer: Layer, edge: Edge) -> int | None:
     rows = layer.layout.rows
     all_rows = bool((edge.fanout.visits() == rows).all())
     return rows if all_rows and rows >= 3 else None
-
-
-def _sum(terms: list[str]) -> str:
-    return " + ".join(terms) if terms else "0"
-
-
-def _terms(edge: Edge, tables: dict[str, Rom], what: str) -> list[str]:
-    """What an event's coordinates add to the first state row or weight row."""
-    part = edge.fanout
-    terms, constant = [], 0
-    line = part.kernel_width * part.rows_per_tap
-    firsts = {
-        "y": part.y.out * part.row_y if what == "row" else part.y.tap * line,
-        "x": part.x.out * part.row_x if what == "row" else part.x.tap * part.rows_per_tap,
-        "c": part.channel_first if what == "row" else part.channel_base,
-    }
-    for axis, column in firsts.items():
-        if f"{axis}_{what}" in tables:
-            terms.append(f"{axis}_{what}[e.{axis}]")
-        elif axis == "c" and what == "weight" and part.uniform and len(column) > 1:
-            terms.append(f"e.c * {int(part.channel_rows[0])}")
-        else:
-            constant += int(column[0])
-    return [*terms, str(constant)] if constant else terms
-
-
-def _levels(edge: Edge, tables: dict[str, Rom]) -> list[Values]:
-    """The nested loops of a fan-out that ever run more than once, innermost first."""
-    part = edge.fanout
-    tap = part.rows_per_tap
-    steps = (
-        ("c", "group", part.channel_rows, 1, 1),
-        ("x", "column", part.x.count, part.x.out_step * part.row_x, -part.x.tap_step * tap),
-        (
-            "y",
-            "line",
-            part.y.count,
-            part.y.out_step * part.row_y,
-            -part.y.tap_step * tap * part.kernel_width,
-        ),
-    )
-    found: list[Values] = []
-    for axis, name, counts, row_step, weight_step in steps:
-        most = int(counts.max())
-        if most > 1:
-            table = f"{axis}_count"
-            found.append(
-                {
-                    "name": name,
-                    "bits": unsigned_bits(most),
-                    "count": f"{table}[e.{axis}]" if table in tables else str(int(counts[0])),
-                    "row_step": row_step,
-                    "weight_step": _signed(weight_step),
-                    "inner": [level["name"] for level in found],
-                }
-            )
-    if found:
-        found[-1]["outermost"] = True
-    return found
-
-
-def _signed(step: int) -> str:
-    return f"+ {step}" if step >= 0 else f"- {-step}"
 
 
 def _stream_name(edge: Edge) -> str:
@@ -507,8 +324,14 @@ def _process(
             "name": name,
             "namespace": _namespace(name),
             "ins": [
-                {"name": _stream_name(e), "add": f"add_{e.source.name}_{e.number}", "delay": e.projection.delay,
-                 "state": f"held{e.projection.delay}" if e.held else ("u" if isinstance(plan.network[name].neuron, CubaLIF) else "v")}
+                {
+                    "name": _stream_name(e),
+                    "add": f"add_{e.source.name}_{e.number}",
+                    "delay": e.projection.delay,
+                    "state": f"held{e.projection.delay}"
+                    if e.held
+                    else ("u" if isinstance(plan.network[name].neuron, CubaLIF) else "v"),
+                }
                 for e in plan.layers[name].edges
             ],
             "outs": _outs(streams, name),

@@ -1,4 +1,4 @@
-"""The HLS project of a network as files: C++, tables, test bench, Makefile, script for Vitis HLS."""
+"""The HLS project of a network as files: C++, tables, test bench, Makefile, Vitis HLS script."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 
 import jinja2
 
-from neurocuda_hw.hls.context import context, roms, word_bits
+from neurocuda_hw.hls.context import context, word_bits
 from neurocuda_hw.hls.plan import Plan, plan_network
+from neurocuda_hw.hls.tables import roms
 from neurocuda_hw.network import Network
 from neurocuda_hw.stimulus import expected_bytes, stimulus_bytes
 from neurocuda_hw.trace import Trace

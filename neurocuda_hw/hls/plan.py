@@ -1,9 +1,9 @@
 """What the C++ of one population needs to know, worked out before any of it is written.
 
 A membrane is stored as it enters the next step: already decayed, without that step's bias. Three
-liberties are taken, all exact: partial sums wrap (`ranges` proves that v- fits); a readout's bias is
-added T times at once, in its initial state; and states are swept only in steps in which a sweep can
-change something.
+liberties are taken, all exact: partial sums wrap (`ranges` proves that v- fits); a readout's bias
+is added T times at once, in its initial state; and states are swept only in steps in which a sweep
+can change something.
 """
 
 from __future__ import annotations
@@ -174,9 +174,7 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
     while waiting:
         pending = {name for group in waiting for name in group}
         ready = next(
-            g
-            for g in waiting
-            if not any(t in g and s in pending and s not in g for s, t in joined)
+            g for g in waiting if not any(t in g and s in pending and s not in g for s, t in joined)
         )
         order.append(ready)
         waiting.remove(ready)
@@ -281,7 +279,7 @@ def _edges(
 
 
 def _laid_out(network: Network, projection: Projection) -> Projection:
-    """The projection, as a dense one where padding behind overlapping pool windows has no kernel."""
+    """The projection; a dense one where padding behind overlapping pools has no kernel."""
     synapse = projection.synapse
     pool = synapse.pool
     if not isinstance(synapse, Conv2d) or pool is None or not any(synapse.padding):
@@ -368,9 +366,11 @@ def _sweeps(
 
 def synapse_name(synapse: Synapse) -> str:
     """The kind of synapse in words, for comments in the code."""
-    pool = f" behind a {synapse.pool.kernel[0]} x {synapse.pool.kernel[1]} sum pool" if (
-        synapse.pool
-    ) else ""
+    pool = (
+        f" behind a {synapse.pool.kernel[0]} x {synapse.pool.kernel[1]} sum pool"
+        if (synapse.pool)
+        else ""
+    )
     if isinstance(synapse, Conv2d):
         height, width = synapse.weight.shape[2:]
         return f"{height} x {width} convolution{pool}"

@@ -1,0 +1,241 @@
+"""C simulation: compiles an emitted project with g++, replays a golden trace, compares every spike.
+
+Two models of the same widths compute the same bits: ``ap_int`` takes the vendor's classes, ``fast``
+the built-in integers of ``nchw_sim.h``, some forty times faster and without the vendor's headers.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from neurocuda_hw.errors import DataError, ToolError
+from neurocuda_hw.hls.emit import EXPECTED, STIMULUS, emit, golden_files
+from neurocuda_hw.network import Network
+from neurocuda_hw.stimulus import observed_trace
+from neurocuda_hw.toolchain import Tool, find_compiler, require, run, wheel_version
+from neurocuda_hw.trace import Divergence, Trace, first_divergence
+
+# as in the Makefile: g++ does not know HLS pragmas, nor that a label is the name of a loop in HLS
+WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label")
+# ap_int reads itself before it is set, which g++ reports wherever that is inlined
+_VENDOR_WARNINGS = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
+_SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_LIMIT = 3600.0  # seconds
+_HEADERS = "nchw_hls headers"
+_GET_HEADERS = (
+    "install Vitis HLS (and set XILINX_HLS), or 'pip install --no-deps hls4ml', whose wheel holds "
+    "them; the fast model needs none of them"
+)
+
+
+class Model(Enum):
+    """Whose integers the C simulation computes with."""
+
+    AP_INT = "ap_int"
+    FAST = "fast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HlsResult:
+    """What the C simulation found.
+
+    Parameters
+    ----------
+    equal : bool
+        Whether every spike of every population and every output was as expected.
+    model : Model
+    samples : int
+        Inferences that ended.
+    unequal_samples : dict of str to int
+        Samples that differ, by spiking population.
+    unequal_outputs : int
+        Samples whose outputs differ.
+    divergence : Divergence, optional
+        The first one.
+    fault : str
+        A broken packet, or events that nobody read; empty if there was none.
+    compile_seconds, seconds : float
+        Of g++, and within ``nchw_top``.
+    """
+
+    equal: bool
+    model: Model
+    samples: int
+    unequal_samples: dict[str, int]
+    unequal_outputs: int
+    divergence: Divergence | None
+    fault: str
+    compile_seconds: float
+    seconds: float
+
+    @property
+    def samples_per_second(self) -> float:
+        """Inferences per second of C simulation."""
+        return self.samples / self.seconds if self.seconds else 0.0
+
+
+def find_ap_headers() -> Tool:
+    """The vendor's ``ap_int.h``: ``NCHW_AP_INCLUDE``, an installed Vitis HLS, else hls4ml's wheel.
+
+    `Tool.where` is the folder. Nothing is imported from hls4ml.
+    """
+    places = []
+    named = os.environ.get("NCHW_AP_INCLUDE")
+    if named:
+        places.append((Path(named), "NCHW_AP_INCLUDE"))
+    if os.environ.get("XILINX_HLS"):
+        places.append((Path(os.environ["XILINX_HLS"]) / "include", "Vitis HLS"))
+    vitis = shutil.which("vitis_hls")
+    if vitis:
+        places.append((Path(vitis).resolve().parents[1] / "include", "Vitis HLS"))
+    spec = find_spec("hls4ml")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        wheel = f"hls4ml {wheel_version('hls4ml')}"
+        places.append((Path(folder) / "templates" / "vivado" / "ap_types", wheel))
+    for place, version in places:
+        if (place / "ap_int.h").is_file():
+            return Tool(name=_HEADERS, command=(str(place),), version=version)
+    return Tool(name=_HEADERS, problem=f"ap_int.h was not found: {_GET_HEADERS}")
+
+
+def write(files: Mapping[str, bytes], folder: Path) -> None:
+    """Writes a project into `folder`, over what is there; tables that are as they were stay."""
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def compile_csim(
+    folder: Path, model: Model, *, optimise: int = 2, sanitize: bool = False
+) -> tuple[Path, float]:
+    """Compiles the project in `folder`; the program's path and the seconds it took.
+
+    Raises
+    ------
+    ToolError
+        If there is no compiler, no vendor header, or the code does not compile without a warning.
+    """
+    flags = [f"-O{optimise}", *WARNINGS]
+    if model is Model.FAST:
+        flags.append("-DNCHW_FAST")
+    else:
+        flags += [*_VENDOR_WARNINGS, "-isystem", require(find_ap_headers()).where]
+    if sanitize:
+        flags += _SANITIZE
+    program = folder / "build" / (model.value + ("_sanitize" if sanitize else ""))
+    program.parent.mkdir(exist_ok=True)
+    start = time.perf_counter()
+    run(
+        find_compiler(),
+        ["-std=c++14", *flags, "nchw_top.cpp", "testbench.cpp", "-o", str(program.absolute())],
+        cwd=folder,
+        what="compiling the HLS project",
+        timeout=_LIMIT,
+    )
+    return program, time.perf_counter() - start
+
+
+def verify_hls(
+    network: Network,
+    trace: Trace,
+    work_dir: str | Path,
+    *,
+    lanes: Mapping[str, int] | None = None,
+    model: Model = Model.AP_INT,
+    optimise: int = 2,
+    sanitize: bool = False,
+    files: Mapping[str, bytes] | None = None,
+) -> HlsResult:
+    """Emits, compiles and simulates `network`, and compares it with `trace`.
+
+    Parameters
+    ----------
+    work_dir : str or Path
+        A folder for the project; what is in it may be overwritten.
+    lanes : mapping of str to int, optional
+        See `emit`.
+    optimise : int
+        g++'s ``-O``; at 0 it compiles fastest.
+    sanitize : bool
+        Compile with AddressSanitizer and UndefinedBehaviorSanitizer; a finding is an error.
+    files : mapping of str to bytes, optional
+        The project to verify instead of the one that `emit` gives now.
+
+    Raises
+    ------
+    ModelError
+        If the network does not suit the target.
+    ToolError
+        If a tool is missing, or the code does not compile or crashes.
+    """
+    folder = Path(work_dir)
+    write(emit(network, lanes) if files is None else files, folder)
+    write(golden_files(network, trace), folder)
+    program, compile_seconds = compile_csim(folder, model, optimise=optimise, sanitize=sanitize)
+    observed = folder / "build" / "observed.bin"
+    observed.unlink(missing_ok=True)
+    done = run(
+        Tool(name="C simulation", command=(str(program.absolute()),)),
+        [STIMULUS, EXPECTED, "--observed", str(observed.absolute())],
+        cwd=folder,
+        accept=(0, 1),
+        timeout=_LIMIT,
+    )
+    timing = re.search(r"(\d+) samples in ([\d.]+) s", done.stdout)
+    if timing is None:
+        raise ToolError(f"the C simulation ended without a result:\n{done.stdout[-2000:]}")
+    return _judge(network, trace, observed, done, compile_seconds, float(timing[2]), model)
+
+
+def _judge(
+    network: Network,
+    trace: Trace,
+    observed: Path,
+    done: subprocess.CompletedProcess[str],
+    compile_seconds: float,
+    seconds: float,
+    model: Model,
+) -> HlsResult:
+    code, text = done.returncode, done.stdout
+    try:
+        seen = observed_trace(observed.read_bytes(), trace)
+    except (OSError, DataError) as error:
+        raise ToolError(f"the C simulation left no observed spikes: {error}") from error
+    expected = trace.select(slice(0, seen.samples))
+    divergence = first_divergence(network, expected, seen)
+    faults = [line for line in text.splitlines() if "WARNING: Hls::stream" in line]
+    faults += [line for line in text.splitlines() if "is not one packet" in line]
+    if seen.samples != trace.samples and not faults:
+        faults.append(f"only {seen.samples} of {trace.samples} inferences ended")
+    equal = divergence is None and not faults
+    if equal != (code == 0) and not faults:
+        raise ToolError(
+            f"the C test bench and the comparison of traces must agree, not say {code} and "
+            f"{divergence}"
+        )
+    return HlsResult(
+        equal=equal,
+        model=model,
+        samples=seen.samples,
+        unequal_samples={
+            name: int((expected.spikes[name] != seen.spikes[name]).any(axis=(1, 2)).sum())
+            for name in expected.sizes
+        },
+        unequal_outputs=int(np.any(expected.outputs != seen.outputs, axis=1).sum()),
+        divergence=divergence,
+        fault="\n".join(faults),
+        compile_seconds=compile_seconds,
+        seconds=seconds,
+    )

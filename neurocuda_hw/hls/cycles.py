@@ -1,0 +1,88 @@
+"""Cycles that the C++ takes by its own schedule: each loop starts one row a cycle (II = 1).
+
+Per step a layer takes one cycle for each row that an event visits (at least one an event), one for
+the end of the step of each source, and one for each state row if the step is swept. Layers run at
+the same time: an inference follows another after as many cycles as the slowest process takes. The
+few cycles in which a loop's pipeline fills are not counted: only the vendor's tool knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocuda_hw.hls.plan import Layer, Plan, plan_network
+from neurocuda_hw.network import Network
+from neurocuda_hw.neurons import Readout
+from neurocuda_hw.passes.cycles import mean_events
+from neurocuda_hw.trace import Trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerCycles:
+    """Predicted cycles of one layer, mean per inference.
+
+    Parameters
+    ----------
+    events, rows : float
+        Events that arrive, and cycles that their rows take.
+    ends : int
+        Ends of steps that are read.
+    sweeps : int
+        State rows that are swept, and values that a readout reports.
+    sends : float
+        Cycles of the process that sends spikes on, at the same time.
+    """
+
+    events: float
+    rows: float
+    ends: int
+    sweeps: int
+    sends: float
+
+    @property
+    def total(self) -> float:
+        """Cycles of the layer's own process."""
+        return self.rows + self.ends + self.sweeps
+
+
+def predicted_cycles(
+    network: Network, trace: Trace, lanes: Mapping[str, int] | None = None
+) -> dict[str, LayerCycles]:
+    """Predicted cycles of every layer for the inputs of `trace`, by population."""
+    plan = plan_network(network, lanes)
+    events = mean_events(network, trace)
+    return {name: _cycles(layer, events) for name, layer in plan.layers.items()}
+
+
+def bound(plan: Plan, cycles: Mapping[str, LayerCycles]) -> float:
+    """Cycles per inference of the slowest process; the members of a loop take turns."""
+    return max(
+        sum(
+            cycles[name].total + (cycles[name].sends if plan.loops(process) else 0)
+            for name in process
+        )
+        for process in plan.processes
+    )
+
+
+def _cycles(layer: Layer, events: Mapping[str, np.ndarray]) -> LayerCycles:
+    rows = arriving = 0.0
+    for edge in layer.edges:
+        sent = events[edge.source.name].reshape(edge.source.chw)
+        rows += float((sent * np.maximum(edge.fanout.visits(), 1)).sum())
+        arriving += float(sent.sum())
+    population, steps = layer.population, layer.timesteps
+    readout = isinstance(population.neuron, Readout)
+    sweeps = layer.sweeps * layer.layout.rows
+    if readout:
+        sweeps += layer.layout.rows * (layer.layout.lanes + 1)
+    return LayerCycles(
+        events=arriving,
+        rows=rows,
+        ends=steps * len(layer.edges),
+        sweeps=sweeps,
+        sends=0.0 if readout else float(events[population.name].sum()) + steps,
+    )
