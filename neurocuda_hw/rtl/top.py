@@ -99,9 +99,7 @@ class Top(Component):
                 end = getattr(core, f"events_{i}")
                 if projection.delay:
                     delay = Delay(population=self.network[name], timesteps=self.network.timesteps)
-                    m.submodules[f"{projection.target}_{core.plan.projection_name(i)}_delay"] = (
-                        delay
-                    )
+                    m.submodules[f"delay_{core.plan.population.name}_{i}"] = delay
                     connect(m, delay.delayed, end)
                     end = delay.events
                 ends.append(end)

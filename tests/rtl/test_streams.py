@@ -1,0 +1,235 @@
+"""Fork, delay, packet ends, compactor, serializer beside naive models, with backpressure."""
+
+import random
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from rtl.streams import transfer
+
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.rtl.axi import EventOutput, PacketInput
+from neurocuda_hw.rtl.compactor import Compactor
+from neurocuda_hw.rtl.delay import Delay
+from neurocuda_hw.rtl.fork import Fork
+from neurocuda_hw.rtl.serializer import Serializer
+from neurocuda_hw.rtl.signatures import events_of
+from neurocuda_hw.synapses import Conv2d, Dense
+
+SPIKES = Population(name="p", shape=(3, 2, 2), neuron=IF(threshold=1))
+PIXELS = Population(
+    name="x",
+    shape=(2, 3, 5),
+    neuron=Input(encoding=Encoding.GRADED, payload_bits=4, signed=True),
+)
+
+
+def spike(c, y=0, x=0):
+    return {"c": c, "y": y, "x": x, "end": 0}
+
+
+END = {"c": 0, "y": 0, "x": 0, "end": 1}
+
+
+def plain(event):
+    return END if event.end else spike(event.c, event.y, event.x)
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.5])
+def test_delay_lets_events_pass_one_step_later_and_forgets_the_last_step(stalls):
+    chance = random.Random(3)
+    steps = [[spike(chance.randrange(3)) for _ in range(chance.randrange(13))] for _ in range(12)]
+    sent = [event for step in steps for event in (*step, END)]
+    want = []
+    for step in range(12):
+        want += ([] if step % 4 == 0 else steps[step - 1]) + [END]
+    delay = Delay(population=SPIKES, timesteps=4)
+    got = transfer(
+        delay, delay.events, delay.delayed, sent, expected=len(want), stalls=stalls, seed=5
+    )
+    assert [plain(event) for event in got[: len(want)]] == want
+    assert len(got) <= len(want) + 1 + len(steps[-1])
+
+
+def test_delay_takes_a_whole_step_with_nobody_reading():
+    delay = Delay(population=SPIKES, timesteps=4)
+    taken = []
+
+    async def drive(context):
+        context.set(delay.events.valid, 1)
+        for event in [spike(i % 3) for i in range(SPIKES.size)] + [END]:
+            context.set(delay.events.payload, event)
+            taken.append(context.get(delay.events.ready))
+            await context.tick()
+
+    simulator = Simulator(delay)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(drive)
+    simulator.run()
+    assert all(taken)
+
+
+def test_fork_gives_every_branch_everything_in_order():
+    chance = random.Random(1)
+    events = [spike(chance.randrange(3)) for _ in range(60)]
+    fork = Fork(signature=events_of(SPIKES), branches=3)
+    got = [[], [], []]
+
+    async def drive(context):
+        sent = 0
+        context.set(fork.events.valid, 1)
+        while sent < len(events):
+            context.set(fork.events.payload, events[sent])
+            for i in range(3):
+                branch = getattr(fork, f"branch_{i}")
+                ready = chance.random() < 0.4
+                context.set(branch.ready, ready)
+                if ready and context.get(branch.valid):
+                    got[i].append(plain(context.get(branch.payload)))
+            sent += context.get(fork.events.ready)
+            await context.tick()
+
+    simulator = Simulator(fork)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(drive)
+    simulator.run()
+    assert got == [events, events, events]
+
+
+def word(c, y, x, value):
+    return (value & 15) << 6 | c << 5 | y << 3 | x
+
+
+MARKER = 1 << 31
+PACKETS = [
+    [word(1, 2, 4, -3), word(0, 0, 1, 7)],  # TLAST on an event: all markers are implied
+    [word(0, 1, 1, 1), MARKER, word(1, 0, 0, 2), MARKER],
+    [MARKER],  # an empty inference
+    [MARKER, MARKER, word(1, 1, 1, 1), MARKER],  # exactly T markers
+    [MARKER, MARKER, MARKER, word(1, 1, 1, 1), MARKER],  # what follows the third is dropped
+    [word(0, 2, 3, -8)],
+]
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.5])
+def test_packet_input_completes_and_cuts_packets_to_three_steps(stalls):
+    sent, want = [], []
+    for packet in PACKETS:
+        sent += [{"word": w, "last": int(i == len(packet) - 1)} for i, w in enumerate(packet)]
+        ends = 0
+        for w in packet:
+            if ends < 3:
+                want.append("end" if w == MARKER else w)
+                ends += w == MARKER
+        want += ["end"] * (3 - ends)
+    end = PacketInput(population=PIXELS, timesteps=3, tdata_bits=32)
+    got = transfer(end, end.words, end.events, sent, expected=len(want), stalls=stalls, seed=2)
+    read = ["end" if e.end else word(e.c, e.y, e.x, e.value) for e in got]
+    assert read == want
+
+
+def test_event_output_marks_the_last_step():
+    steps = [[spike(2, 1, 0)], [], [spike(0), spike(1, 1, 1)]]
+    sent = [event for step in steps * 2 for event in (*step, END)]
+    end = EventOutput(population=SPIKES, timesteps=3, tdata_bits=32)
+    got = transfer(end, end.events, end.words, sent, expected=len(sent), stalls=0.3, seed=4)
+    assert [w.last for w in got] == [0, 0, 0, 0, 0, 1] * 2
+    words = [w.word for w in got]
+    assert [bool(w & MARKER) for w in words] == [bool(e["end"]) for e in sent]
+    assert words[0] == 2 << 2 | 1 << 1
+
+
+def plan(channels, lanes, readout=False):
+    shape, pixels = ((channels,), (2,)) if readout else ((channels, 2, 3), (1, 2, 3))
+    weight = np.ones((channels, 2), int) if readout else np.ones((channels, 1, 1, 1), int)
+    last = Population(name="o", shape=shape, neuron=Readout() if readout else IF(threshold=1))
+    network = Network(
+        populations=(
+            Population(name="x", shape=pixels, neuron=Input(encoding=Encoding.SPIKES)),
+            last,
+        ),
+        projections=(
+            Projection(
+                source="x",
+                target="o",
+                synapse=Dense(weight=weight) if readout else Conv2d(weight=weight),
+            ),
+        ),
+        timesteps=2,
+    )
+    return plan_layer(network, last, lanes)
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.6])
+@pytest.mark.parametrize(("channels", "lanes"), [(1, 1), (5, 2), (5, 5), (8, 4), (16, 16)])
+def test_compactor_sends_each_spike_once_and_each_step_end(channels, lanes, stalls):
+    p = plan(channels, lanes)
+    compactor = Compactor(p)
+    chance = random.Random(channels)
+    rows, want = [], []
+    for _ in range(4):
+        for row in range(p.layout.rows):
+            position, group = divmod(row, p.layout.groups)
+            y, x = divmod(position, 3)
+            inside = min(lanes, channels - group * lanes)
+            mask = chance.getrandbits(inside) & chance.getrandbits(inside)
+            end = row == p.layout.rows - 1
+            rows.append({"spikes": mask, "group": group, "y": y, "x": x, "end": int(end)})
+            want += [spike(group * lanes + i, y, x) for i in range(inside) if mask >> i & 1]
+            want += [END] if end else []
+    got = []
+
+    async def drive(context):
+        sent, room = 0, [0, 0, 0]
+        for _ in range(4000):
+            # a row arrives two cycles after `room` allowed it, as from the lanes
+            room = [*room[1:], context.get(compactor.room) and sent + sum(room[1:]) < len(rows)]
+            context.set(compactor.put, room[0])
+            if room[0]:
+                context.set(compactor.mask, rows[sent])
+                sent += 1
+            context.set(compactor.events.ready, int(chance.random() >= stalls))
+            if context.get(compactor.events.valid) and context.get(compactor.events.ready):
+                got.append(plain(context.get(compactor.events.payload)))
+            await context.tick()
+        assert sent == len(rows)
+
+    simulator = Simulator(compactor)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(drive)
+    simulator.run()
+    assert got == want
+
+
+@pytest.mark.parametrize(("channels", "lanes"), [(1, 1), (5, 2), (7, 7), (8, 4)])
+def test_serializer_sends_every_neuron_in_order(channels, lanes):
+    p = plan(channels, lanes, readout=True)
+    serializer = Serializer(p)
+    bits = p.state_bits
+    chance = random.Random(channels)
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    values = [[chance.randint(low, high) for _ in range(channels)] for _ in range(3)]
+    got = []
+
+    async def drive(context):
+        rows = [inference[i : i + lanes] for inference in values for i in range(0, channels, lanes)]
+        for _ in range(200):
+            put = bool(rows) and context.get(serializer.room)
+            context.set(serializer.put, put)
+            if put:
+                row = rows.pop(0)
+                packed = sum((v & ((1 << bits) - 1)) << (bits * i) for i, v in enumerate(row))
+                context.set(serializer.row, packed)
+            context.set(serializer.values.ready, int(chance.random() < 0.6))
+            if context.get(serializer.values.valid) and context.get(serializer.values.ready):
+                got.append(context.get(serializer.values.payload))
+            await context.tick()
+
+    simulator = Simulator(serializer)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(drive)
+    simulator.run()
+    assert [v.value for v in got] == [v for inference in values for v in inference]
+    assert [v.end for v in got] == ([0] * (channels - 1) + [1]) * 3

@@ -1,0 +1,153 @@
+"""Whole networks in Amaranth's simulator: every spike and every output equals the reference."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from rtl.bench import Bench
+from strategies import inputs_for, networks
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
+from neurocuda_hw.trace import first_divergence
+
+# more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_top.py
+EXAMPLES = int(os.environ.get("NCHW_RANDOM_NETWORKS", "25"))
+
+
+def assert_equal(network, inputs, **options):
+    got = Bench(network, **options).run(inputs)
+    divergence = first_divergence(network, Reference(network).trace(inputs), got)
+    assert divergence is None, str(divergence)
+
+
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="NCHW_RANDOM_NETWORKS" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+@given(networks(overlapping=False), st.data())
+def test_random_network(network, data):
+    assume(network.output.spiking or len(network.output.shape) == 1)  # see plan_layer
+    inputs = data.draw(inputs_for(network, samples=2))
+    lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
+    stalls = data.draw(st.sampled_from([0.0, 0.3]))
+    assert_equal(network, inputs, lanes=lanes, stalls=stalls, seed=1)
+
+
+def residual():
+    """A small residual network, graded input, every lane hazard: few rows, many events."""
+    rng = np.random.default_rng(7)
+    weight = rng.integers(-8, 8, (4, 2, 3, 3))
+    return Network(
+        populations=(
+            Population(
+                name="x", shape=(2, 4, 4), neuron=Input(encoding=Encoding.GRADED, payload_bits=3)
+            ),
+            Population(name="a", shape=(4, 4, 4), neuron=IF(threshold=np.array([3, 9, 5, 40]))),
+            Population(name="b", shape=(4, 4, 4), neuron=IF(threshold=4, v_init=2, bias=1)),
+            Population(name="o", shape=(3,), neuron=Readout(bias=-5)),
+        ),
+        projections=(
+            Projection(source="x", target="a", synapse=Conv2d(weight=weight, padding=(1, 1))),
+            Projection(
+                source="a",
+                target="b",
+                synapse=Conv2d(weight=rng.integers(-4, 4, (4, 4, 3, 3)), padding=(1, 1)),
+            ),
+            Projection(source="a", target="b", synapse=Diagonal(weight=np.array([4, -3, 2, 1]))),
+            Projection(source="b", target="o", synapse=Dense(weight=rng.integers(-9, 9, (3, 64)))),
+        ),
+        timesteps=3,
+    )
+
+
+def stimuli():
+    """What natural data lack: nothing, everything, corners, one pixel at a time."""
+    shape = (3, 2, 4, 4)
+    corners = np.zeros(shape, dtype=np.int64)
+    corners[..., 0, 0] = corners[..., -1, -1] = 7
+    single = np.zeros((32, *shape), dtype=np.int64)
+    for i in range(32):
+        single[i, i % 3].flat[i] = 7
+    return {
+        "silent": np.zeros((2, *shape), dtype=np.int64),
+        "all fire": np.full((2, *shape), 7),
+        "corners, then silence": np.stack([corners, np.zeros(shape, dtype=np.int64)]),
+        "one at a time": single,
+    }
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize("name", stimuli())
+def test_stimuli_that_natural_data_lack(name, lanes):
+    inputs = stimuli()[name][: 8 if lanes == 1 else None]
+    assert_equal(residual(), inputs, lanes={"a": lanes, "b": lanes, "o": min(lanes, 2)})
+
+
+def test_extreme_weights_and_payloads():
+    weight = np.array([[127, -128] * 8, [-128] * 16, [127] * 16])
+    network = Network(
+        populations=(
+            Population(
+                name="x",
+                shape=(16,),
+                neuron=Input(encoding=Encoding.GRADED, payload_bits=8, signed=True),
+            ),
+            Population(name="a", shape=(3,), neuron=IF(threshold=1000)),
+        ),
+        projections=(Projection(source="x", target="a", synapse=Dense(weight=weight)),),
+        timesteps=5,
+    )
+    rng = np.random.default_rng(0)
+    inputs = rng.choice([-128, 127], (6, 5, 16))
+    inputs[0], inputs[1] = 127, -128
+    assert_equal(network, inputs)
+
+
+def test_weights_of_a_wrong_lane_are_noticed():
+    network, inputs = residual(), stimuli()["all fire"]
+    bench = Bench(network)
+    part = bench.plans["b"].fanouts[0]
+    part.weights[:, [0, 1]] = part.weights[:, [1, 0]]
+    divergence = first_divergence(network, Reference(network).trace(inputs), bench.run(inputs))
+    assert divergence is not None
+    assert divergence.population == "b"
+
+
+def test_a_readout_must_be_flat():
+    network = Network(
+        populations=(
+            Population(name="x", shape=(1, 2, 2), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="o", shape=(1, 2, 2), neuron=Readout()),
+        ),
+        projections=(
+            Projection(source="x", target="o", synapse=Diagonal(weight=np.ones(1, dtype=int))),
+        ),
+        timesteps=1,
+    )
+    with pytest.raises(
+        ModelError,
+        match=r"^population 'o': a readout must be flat \(N,\) in the Verilog target, "
+        r"not \(1, 2, 2\); flatten it$",
+    ):
+        plan_layer(network, network["o"], 1)
+
+
+def test_lanes_must_suit_the_layer():
+    network = residual()
+    with pytest.raises(
+        ModelError,
+        match=r"^population 'b': lanes must be a power of two up to its 4 channels, or 4, not 3$",
+    ):
+        plan_layer(network, network["b"], 3)
