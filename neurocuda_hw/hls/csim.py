@@ -31,6 +31,7 @@ WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-
 # ap_int reads itself before it is set, which g++ reports wherever that is inlined
 _VENDOR_WARNINGS = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
 _SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+_VENDOR_SANITIZE = ("-fno-sanitize=shift",)  # ap_int shifts negative numbers to the left
 _LIMIT = 3600.0  # seconds
 _HEADERS = "nchw_hls headers"
 _GET_HEADERS = (
@@ -134,6 +135,7 @@ def compile_csim(
         flags += [*_VENDOR_WARNINGS, "-isystem", require(find_ap_headers()).where]
     if sanitize:
         flags += _SANITIZE
+        flags += _VENDOR_SANITIZE if model is Model.AP_INT else ()
     program = folder / "build" / (model.value + ("_sanitize" if sanitize else ""))
     program.parent.mkdir(exist_ok=True)
     start = time.perf_counter()

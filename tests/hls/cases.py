@@ -1,0 +1,179 @@
+"""Small networks that between them use every kind of neuron, synapse, edge and input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Input, Neuron, Readout, Reset, Window
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+
+
+def _weights(seed: int, *shape: int, low: int = -7, high: int = 8) -> np.ndarray:
+    return np.random.default_rng(seed).integers(low, high, shape)
+
+
+def _network(
+    steps: int,
+    populations: dict[str, tuple[tuple[int, ...], Neuron]],
+    *projections: tuple[str, str, Synapse, int],
+) -> Network:
+    return Network(
+        populations=tuple(
+            Population(name=n, shape=shape, neuron=neuron)
+            for n, (shape, neuron) in populations.items()
+        ),
+        projections=tuple(
+            Projection(source=s, target=t, synapse=synapse, delay=delay)
+            for s, t, synapse, delay in projections
+        ),
+        timesteps=steps,
+    )
+
+
+def convolutions() -> Network:
+    """A static image, windows, pools, groups, strides, dilation, a residual sum: the exact code."""
+    return _network(
+        10,
+        {
+            "input": (
+                (2, 9, 8),
+                Input(
+                    encoding=Encoding.GRADED,
+                    payload_bits=5,
+                    signed=True,
+                    window=Window(start=0, stop=1),
+                ),
+            ),
+            "first": (
+                (6, 9, 8),
+                IF(
+                    threshold=_weights(1, 6, low=20, high=60),
+                    v_init=9,
+                    window=Window(start=0, stop=4),
+                ),
+            ),
+            "second": (
+                (6, 4, 4),
+                IF(threshold=31, v_init=_weights(2, 6), window=Window(start=3, stop=7)),
+            ),
+            "double": (
+                (6, 4, 4),
+                IF(threshold=_weights(3, 6, 4, 4, low=5, high=40), window=Window(start=6, stop=10)),
+            ),
+            "out": ((3,), Readout(bias=_weights(4, 3))),
+        },
+        ("input", "first", Conv2d(weight=_weights(5, 6, 2, 3, 3), padding=(1, 1)), 0),
+        (
+            "first",
+            "second",
+            Conv2d(
+                weight=_weights(6, 6, 3, 2, 3),
+                groups=2,
+                padding=(1, 1),
+                dilation=(2, 1),
+                pool=SumPool(kernel=(2, 2)),
+            ),
+            0,
+        ),
+        ("second", "double", Conv2d(weight=_weights(7, 6, 1, 3, 3), groups=6, padding=(1, 1)), 0),
+        ("second", "double", Diagonal(weight=_weights(8, 6)), 0),
+        ("double", "out", Dense(weight=_weights(9, 3, 96)), 0),
+    )
+
+
+def loops() -> Network:
+    """Recurrence: to itself, between two populations, forward with a delay; all kinds of leak."""
+    return _network(
+        7,
+        {
+            "input": ((5,), Input(encoding=Encoding.SPIKES)),
+            "a": ((6,), LIF(threshold=15, decay=_weights(1, 6, low=0, high=4097), bias=2)),
+            "b": (
+                (7,),
+                CubaLIF(
+                    threshold=_weights(2, 7, low=-3, high=20),
+                    du=1000,
+                    dv=_weights(3, 7, low=0, high=900),
+                    reset=Reset.ZERO,
+                    v_floor=-9,
+                ),
+            ),
+            "c": (
+                (4,),
+                LIF(threshold=11, decay=4096, reset=Reset.TO_VALUE, v_reset=_weights(4, 4)),
+            ),
+        },
+        ("input", "a", Dense(weight=_weights(5, 6, 5)), 0),
+        ("a", "a", Dense(weight=_weights(6, 6, 6)), 1),
+        ("a", "b", Dense(weight=_weights(7, 7, 6)), 0),
+        ("b", "a", Dense(weight=_weights(8, 6, 7)), 1),
+        ("input", "b", Dense(weight=_weights(9, 7, 5)), 1),
+        ("b", "c", Dense(weight=_weights(10, 4, 7)), 0),
+        ("a", "c", Dense(weight=_weights(11, 4, 6)), 1),
+        ("c", "c", Diagonal(weight=_weights(12, 4)), 1),
+    )
+
+
+def currents() -> Network:
+    """A held current, now and a step later, in a window; overlapping pools behind padding."""
+    return _network(
+        6,
+        {
+            "input": (
+                (3, 5, 4),
+                Input(
+                    encoding=Encoding.CURRENT,
+                    payload_bits=4,
+                    signed=True,
+                    window=Window(start=1, stop=4),
+                ),
+            ),
+            "a": ((3, 5, 4), IF(threshold=9, reset=Reset.TO_VALUE, v_reset=-2, v_floor=-40)),
+            "b": ((4, 4, 3), CubaLIF(threshold=14, du=512, dv=256, bias=_weights(1, 4))),
+            "out": ((2, 2, 2), Readout(bias=3, v_init=_weights(2, 2))),
+        },
+        ("input", "a", Conv2d(weight=_weights(3, 3, 3, 3, 1), padding=(1, 0)), 0),
+        ("input", "a", Diagonal(weight=_weights(4, 3)), 1),
+        (
+            "a",
+            "b",
+            Conv2d(
+                weight=_weights(5, 4, 3, 2, 2),
+                padding=(1, 1),
+                stride=(1, 1),
+                pool=SumPool(kernel=(3, 3), stride=(1, 2)),
+            ),
+            0,
+        ),
+        ("input", "b", Dense(weight=_weights(6, 48, 60)), 0),
+        ("b", "out", Dense(weight=_weights(7, 8, 48)), 0),
+        ("input", "out", Dense(weight=_weights(8, 8, 60)), 0),
+    )
+
+
+def single() -> Network:
+    """One neuron a layer: no address at all."""
+    return _network(
+        3,
+        {
+            "input": ((1,), Input(encoding=Encoding.SPIKES)),
+            "out": ((1, 1, 1), IF(threshold=3, bias=1)),
+        },
+        ("input", "out", Dense(weight=np.array([[2]])), 0),
+    )
+
+
+_ALL: dict[str, Callable[[], Network]] = {
+    f.__name__: f for f in (convolutions, loops, currents, single)
+}
+CASES = tuple(_ALL)
+
+
+@cache
+def case(name: str) -> Network:
+    """The network of that name, one of `CASES`."""
+    return _ALL[name]()
