@@ -3,6 +3,7 @@
 from neurocuda_hw.nir.compare import Comparison, choose_bits, compare
 from neurocuda_hw.nir.dynamics import Method
 from neurocuda_hw.nir.executor import Executor, FloatRun
+from neurocuda_hw.nir.export import nir_bytes, to_nir
 from neurocuda_hw.nir.read import read
 from neurocuda_hw.nir.to_network import from_nir, reset_hint
 
@@ -14,6 +15,8 @@ __all__ = [
     "choose_bits",
     "compare",
     "from_nir",
+    "nir_bytes",
     "read",
     "reset_hint",
+    "to_nir",
 ]

@@ -7,7 +7,7 @@ reads becomes one neuron with it; a last integrator, or a sum of spikes, becomes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import nir
 import numpy as np
@@ -55,6 +55,8 @@ class Cell:
     terms : tuple of Term
     output_scale : array or None
         Units of the model per unit of input, of a readout.
+    v_init : array
+        What a readout starts from, in units of input.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Cell:
     bias: np.ndarray
     terms: tuple[Term, ...]
     output_scale: np.ndarray | None = None
+    v_init: np.ndarray = field(default_factory=lambda: np.zeros(()))
 
 
 def cells(flat: Flat, dt: float | None, method: Method) -> tuple[Cell, ...]:
@@ -123,7 +126,7 @@ class _Reader:
 
     def _behind_scales(self) -> str:
         sources = self.flat.sources[self.flat.output]
-        while len(sources) == 1 and isinstance(self.flat.nodes[sources[0]], nir.Scale):
+        while len(sources) == 1 and _gain_of(self.flat.nodes[sources[0]]) is not None:
             sources = self.flat.sources[sources[0]]
         return sources[0] if len(sources) == 1 else self.flat.output
 
@@ -156,7 +159,7 @@ class _Reader:
         gain = rule.total_gain
         if not (np.all(np.isfinite(gain)) and np.all(gain > 0)):
             raise ModelError(
-                f"NIR node {fed!r} must have r and w_in above 0, not a gain of {np.min(gain)}"
+                f"NIR node {fed!r} must have r and w_in above 0, not a gain of {np.min(gain):.6g}"
             )
         return Cell(
             name=name,
@@ -182,14 +185,23 @@ class _Reader:
                 kind=type(self.flat.nodes[name]).__name__,
                 way_out="a readout here does not leak; make it an I node, or a neuron that fires",
             )
-        scale = np.array(rule.gain, dtype=np.float64)
+        # y = scale v + shift, from the last node back to the integrator
+        scale, shift = np.ones(()), np.zeros(())
         place = self.flat.sources[self.flat.output][0]
         while place != name:
-            node = self.flat.nodes[place]
-            assert isinstance(node, nir.Scale)
-            scale = scale * np.asarray(node.scale, dtype=np.float64)
+            step = _gain_of(self.flat.nodes[place])
+            assert step is not None
+            shift = shift + scale * step[1]
+            scale = scale * step[0]
             place = self.flat.sources[place][0]
-        return self._sum_cell(name, name, scale)
+        scale = np.broadcast_to(scale * rule.gain, self.flat.shapes[name])
+        if not np.all(scale > 0):
+            raise UnsupportedLayerError(
+                path=name,
+                kind="Scale",
+                way_out="a scale behind the last integrator must be positive",
+            )
+        return replace(self._sum_cell(name, name, scale), v_init=shift / scale)
 
     def _sums(self) -> Cell:
         return self._sum_cell(self.flat.output, self.flat.output, np.ones(()))
@@ -285,6 +297,19 @@ class _Reader:
         return Term(source=term.source, map=extend(term.map, node, shape, name), delay=delay)
 
 
+def _gain_of(node: nir.NIRNode) -> tuple[np.ndarray, np.ndarray] | None:
+    """Gain and constant of a node that treats each value by itself; None if it does not."""
+    if isinstance(node, nir.Scale):
+        return np.asarray(node.scale, dtype=np.float64), np.zeros(())
+    if not isinstance(node, nir.Affine):
+        return None
+    weight = np.asarray(node.weight, dtype=np.float64)
+    diagonal = np.diagonal(weight)
+    if weight.shape[0] != weight.shape[1] or np.count_nonzero(weight - np.diag(diagonal)):
+        return None
+    return diagonal, np.asarray(node.bias, dtype=np.float64)
+
+
 def _merged(terms: list[Term]) -> list[Term]:
     """Terms of one source, delay and geometry added up."""
     found: list[Term] = []
@@ -292,23 +317,7 @@ def _merged(terms: list[Term]) -> list[Term]:
         for i, other in enumerate(found):
             if term.source == other.source and _alike(term, other):
                 total = other.map.weight + term.map.weight
-                a = other.map
-                found[i] = Term(
-                    source=term.source,
-                    delay=term.delay,
-                    map=Map(
-                        source=a.source,
-                        shape=a.shape,
-                        kind=a.kind,
-                        weight=total,
-                        pool=a.pool,
-                        pool_stride=a.pool_stride,
-                        stride=a.stride,
-                        padding=a.padding,
-                        dilation=a.dilation,
-                        groups=a.groups,
-                    ),
-                )
+                found[i] = replace(other, map=replace(other.map, weight=total))
                 break
         else:
             found.append(term)

@@ -166,8 +166,8 @@ class _FloatStepper:
     def run(self, data: torch.Tensor, timesteps: int | None, spikes: bool) -> FloatRun:
         firing = [n for n in self.flat.neurons if self.executor.dynamics[n].threshold is not None]
         kept: dict[str, list[torch.Tensor]] = {name: [] for name in firing}
-        last = self.flat.sources[self.flat.output]
-        integrated = all(n in self.executor.dynamics and n not in firing for n in last)
+        last = self.executor.behind[self.flat.output]
+        integrated = not last & {self.flat.input, *firing}
         total = self._zeros(self.flat.output)
         for step in range(data.shape[1] if timesteps is None else timesteps):
             frame = data if timesteps is not None else data[:, step]

@@ -8,6 +8,7 @@ delayed by one step. An arc through a Delay node of at least one step is delayed
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -131,7 +132,7 @@ def _dissolve(
                 )
             entry[name], leave[name] = f"{full}.{ends[0][0]}", f"{full}.{ends[1][0]}"
         elif isinstance(node, (*STATEFUL, *LINEAR, nir.Input, nir.Output)):
-            nodes[full] = node
+            nodes[full] = _in_numpy(node, full)
         else:
             raise UnsupportedLayerError(
                 path=full,
@@ -150,6 +151,19 @@ def _dissolve(
             raise ModelError(f"edge {prefix + a!r} -> {prefix + b!r} must be listed once")
         seen.add((a, b))
         edges.append((leave[a], entry[b]))
+
+
+def _in_numpy(node: nir.NIRNode, name: str) -> nir.NIRNode:
+    """The node with arrays for tensors, which frameworks leave in graphs in memory."""
+    plain = copy.copy(node)
+    for field_name, value in vars(node).items():
+        if hasattr(value, "detach"):
+            value = value.detach().cpu().numpy()
+            setattr(plain, field_name, value)
+        real = isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        if real and not np.isfinite(value).all():
+            raise ModelError(f"NIR node {name!r}: {field_name} must be finite, not NaN or infinite")
+    return plain
 
 
 def _reaching(

@@ -77,15 +77,17 @@ def quantise(cell: Cell, rules: Rules) -> Quantised:
     ModelError
         If a number becomes too large for the integer network.
     """
-    terms = tuple(replace(t, map=_fitting(t.map, cell)) for t in cell.terms)
-    feedback = _feedback(cell, terms)
-    fed = [t for t in terms if t is not feedback]
+    feedback = _feedback(cell, cell.terms)
+    fed = [replace(t, map=_fitting(t.map, cell)) for t in cell.terms if t is not feedback]
     scale = _scales(cell, fed, rules)
     synapses = tuple((t, _synapse(t.map, scale, cell)) for t in fed)
     bias = _whole(_spread(scale, cell.shape) * cell.bias, cell, "bias")
     offset = _whole(_spread(scale, cell.shape) * cell.offset, cell, "v_leak")
     if cell.threshold is None:
-        neuron: Neuron = Readout(bias=_shrunk(bias + offset, cell.shape))
+        v_init = _whole(_spread(scale, cell.shape) * cell.v_init, cell, "constant of the output")
+        neuron: Neuron = Readout(
+            bias=_shrunk(bias + offset, cell.shape), v_init=_shrunk(v_init, cell.shape)
+        )
         return Quantised(neuron=neuron, synapses=synapses, input_bias=_ZERO, scale=scale)
     current = cell.rule is not None and cell.rule.keep_current is not None
     added = offset if current else bias + offset
@@ -117,7 +119,7 @@ def _feedback(cell: Cell, terms: tuple[Term, ...]) -> Term | None:
     for term in terms:
         own = term.source == cell.name and np.all(term.delay == 1)
         plain = term.map.kind is Kind.GAIN and term.map.pool is None
-        if own and plain and np.all(term.map.weight < 0):
+        if own and plain and np.all(term.map.weight <= 0) and np.any(term.map.weight):
             return term
     return None
 
@@ -202,7 +204,8 @@ def _synapse(path: Map, scale: np.ndarray, cell: Cell) -> Synapse:
 def decay_constant(keep: np.ndarray) -> np.ndarray:
     """The part that a step keeps as the integer network's decay: ``round(4096 (1 - keep))``."""
     lost: np.ndarray = np.rint((1 - np.asarray(keep)) * 4096).astype(np.int64)
-    return np.clip(lost, 0, 4096)
+    bounded: np.ndarray = np.clip(lost, 0, 4096)
+    return bounded
 
 
 def _spiking(
@@ -224,11 +227,12 @@ def _spiking(
     if not cell.resets:
         keep = np.broadcast_to(rule.keep, cell.shape)
         if feedback is not None:
-            taken = np.broadcast_to(-feedback.map.weight, cell.shape) / np.maximum(keep, 1e-9)
-            amount = np.maximum(_whole(spread * taken, cell, "v_threshold"), 1)
+            taken = np.broadcast_to(-feedback.map.weight, cell.shape)
+            taken = _whole(spread * taken / np.where(keep > 0, keep, 1), cell, "v_threshold")
+            amount = np.maximum(np.where(keep > 0, taken, fires), 1)
         else:
             amount = np.maximum(fires, 1)
-            extra = (_undo(cell, amount, keep),)
+            extra = (_undo(cell, amount, keep),) if np.any(keep) else ()
         v_init = amount - fires if not leaks else v_init
         fires = amount if not leaks else np.maximum(fires, 1)
     elif rules.subtract and not (leaks and forgets):

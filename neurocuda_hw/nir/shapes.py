@@ -13,10 +13,16 @@ from neurocuda_hw.errors import ModelError
 Shape = tuple[int, ...]
 
 
+def shown(value: object) -> str:
+    """A value for a message: one line, and short."""
+    text = repr(value.tolist() if isinstance(value, np.ndarray | np.generic) else value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def integers(values: object, what: str) -> Shape:
     array = np.asarray(values)
     if values is None or array.dtype.kind not in "iuf" or array.ndim > 1:
-        raise ModelError(f"{what} must be positive integers, not {values!r}")
+        raise ModelError(f"{what} must be positive integers, not {shown(values)}")
     numbers = tuple(int(n) for n in np.atleast_1d(array))
     if not numbers or min(numbers) < 1 or len(numbers) > 4 or np.any(np.atleast_1d(array) % 1):
         raise ModelError(f"{what} must be 1 to 4 positive integers, not {numbers}")
@@ -29,7 +35,7 @@ def pair(value: object, what: str, lowest: int, count: int = 2) -> Shape:
     """One or `count` integers of at least `lowest`, as a tuple."""
     array = np.asarray(value)
     if array.dtype.kind not in "iuf" or array.size not in (1, count) or np.any(array % 1):
-        raise ModelError(f"{what} must be {count} integers, not {value!r}")
+        raise ModelError(f"{what} must be {count} integers, not {shown(value)}")
     numbers = tuple(int(n) for n in np.broadcast_to(array.reshape(-1), (count,)))
     if min(numbers) < lowest or max(numbers) > 2**20:
         raise ModelError(f"{what} must be at least {lowest}, not {numbers}")

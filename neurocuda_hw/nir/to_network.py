@@ -16,6 +16,7 @@ from neurocuda_hw.nir.cells import Cell, Term, cells
 from neurocuda_hw.nir.dynamics import Method, check_dt
 from neurocuda_hw.nir.flat import Flat, flatten
 from neurocuda_hw.nir.maps import planes
+from neurocuda_hw.nir.notes import graph_settings, notes_of, restore
 from neurocuda_hw.nir.quantise import Quantised, Rules, quantise
 from neurocuda_hw.nir.read import read
 from neurocuda_hw.synapses import Dense, Diagonal, Synapse
@@ -32,7 +33,7 @@ _SUBTRACTING = {
 
 def from_nir(
     graph: nir.NIRGraph | str | Path,
-    timesteps: int,
+    timesteps: int | None = None,
     *,
     dt: float | None = None,
     method: Method | str = Method.EULER,
@@ -50,8 +51,8 @@ def from_nir(
     Parameters
     ----------
     graph : nir.NIRGraph, str or Path
-    timesteps : int
-        Steps T of one inference.
+    timesteps : int, optional
+        Steps T of one inference; only what `to_nir` wrote says so itself.
     dt : float, optional
         Seconds per step; needed where the graph has time constants or delays.
     method : Method or str
@@ -65,6 +66,7 @@ def from_nir(
         2 to 32, signed, per output channel.
     encoding, payload_bits, signed, input_scale
         What the input sends: one payload unit is worth `input_scale` in the graph's units.
+        A graph that `to_nir` wrote says all of this itself: all but `timesteps` is ignored.
 
     Raises
     ------
@@ -78,18 +80,49 @@ def from_nir(
         raise ValueError(f"input_scale must be positive, not {input_scale!r}")
     if isinstance(graph, str | Path):
         graph = read(graph)
-    rules = Rules(weight_bits=weight_bits, subtract=reset == "subtract", fires_at=fires_at)
+    notes = notes_of(graph)
+    if notes is not None:
+        noted, dt = graph_settings(notes)
+        read_back = restore(
+            _build(graph, noted, dt, Method.EULER, Rules(keep=True), Input(encoding=encoding)),
+            graph,
+            notes,
+        )
+        return replace(read_back, timesteps=noted if timesteps is None else timesteps)
+    if timesteps is None:
+        raise ModelError("a NIR graph does not say its number of steps: give timesteps (--steps)")
+    return _build(
+        graph,
+        timesteps,
+        dt,
+        Method(method),
+        Rules(weight_bits=weight_bits, subtract=reset == "subtract", fires_at=fires_at),
+        Input(encoding=encoding, payload_bits=payload_bits, signed=signed),
+        input_scale,
+        name,
+    )
+
+
+def _build(
+    graph: nir.NIRGraph,
+    timesteps: int,
+    dt: float | None,
+    method: Method,
+    rules: Rules,
+    source: Input,
+    input_scale: float = 1.0,
+    name: str = "network",
+) -> Network:
     flat = flatten(graph, dt)
     names = _names(flat)
-    source = Population(
+    first = Population(
         name=names.take(flat.input),
         shape=planes(flat.shapes[flat.input]),
-        neuron=Input(encoding=encoding, payload_bits=payload_bits, signed=signed),
+        neuron=source,
         scale=None if input_scale == 1 else np.array(input_scale),
     )
-    return _Builder(flat, source, input_scale, names).network(
-        cells(flat, dt, Method(method)), rules, timesteps, name
-    )
+    found = cells(flat, dt, method)
+    return _Builder(flat, first, input_scale, names).network(found, rules, timesteps, name)
 
 
 def reset_hint(graph: nir.NIRGraph) -> str | None:

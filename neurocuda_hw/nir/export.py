@@ -1,0 +1,368 @@
+"""An integer `Network` as a NIR graph: weights and thresholds stay integers.
+
+NIR fires at v > v_threshold, resets to v_reset, starts at 0 and knows no steps. So an integer
+neuron that fires at v >= theta is written with ``theta - 1``, and what NIR cannot say comes in two
+styles. ``explicit`` says it with nodes alone: reset by subtraction is an integrator (I or LI), a
+Threshold, and a feedback edge of ``-theta`` that arrives with the next step; an initial membrane
+shifts the threshold. ``annotated`` writes plain IF nodes and says the rest in the metadata (see
+`notes`), which other tools do not read.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from typing import Any
+
+import nir
+import numpy as np
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.fixed import narrow
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, LIF, CubaLIF, Input, Readout, Reset, Spiking
+from neurocuda_hw.nir.notes import graph_notes, node_notes
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
+
+STYLES = ("explicit", "annotated")
+_NO_LEAK = 2.0**40  # steps: a time constant that euler and float32 both read as no leak at all
+
+
+def to_nir(
+    network: Network,
+    timesteps: int | None = None,
+    model_name: str | None = None,
+    *,
+    style: str | None = None,
+    dt: float = 1.0,
+    fires_at: bool = False,
+) -> nir.NIRGraph:
+    """A NIR graph of `network`; write it with `nir.write`.
+
+    Parameters
+    ----------
+    timesteps : int, optional
+        Steps of one inference, where they shall differ from the network's.
+    model_name : str, optional
+        A name for the metadata, where it shall differ from the network's.
+    style : str, optional
+        ``"explicit"`` or ``"annotated"``; needed where plain NIR cannot say what the network does.
+    dt : float
+        Seconds per step, for time constants and delays: snnTorch reads 1e-4, Norse 1e-3.
+    fires_at : bool
+        Write thresholds for tools that fire at ``v >= v_threshold`` and subtract that much
+        (sinabs, SpikingJelly): theta instead of ``theta - 1``.
+
+    Raises
+    ------
+    ModelError
+        If the style is missing, or cannot say it either; the message says what and why.
+    """
+    if style is not None and style not in STYLES:
+        raise ValueError(f"style must be 'explicit' or 'annotated', not {style!r}")
+    if not (np.isfinite(dt) and dt > 0):
+        raise ValueError(f"dt must be a positive number of seconds, not {dt!r}")
+    if timesteps is not None or model_name is not None:
+        network = replace(
+            network,
+            timesteps=network.timesteps if timesteps is None else timesteps,
+            name=network.name if model_name is None else model_name,
+        )
+    _check(network, style)
+    return _Writer(network, style or "plain", dt, 0 if fires_at else 1).graph()
+
+
+def nir_bytes(graph: nir.NIRGraph) -> bytes:
+    """A NIR file's content."""
+    buffer = io.BytesIO()
+    nir.write(buffer, graph)
+    return buffer.getvalue()
+
+
+def needs(network: Network) -> dict[str, str]:
+    """What plain NIR cannot say of each population, by name."""
+    found: dict[str, list[str]] = {}
+    for population in network.populations:
+        neuron = population.neuron
+        said = found.setdefault(population.name, [])
+        if isinstance(neuron, Spiking):
+            if neuron.reset is Reset.SUBTRACT:
+                said.append("reset by subtraction")
+            if neuron.v_floor is not None:
+                said.append("a floor of the membrane")
+            if isinstance(neuron, LIF | CubaLIF):
+                said.append("a step's length for its leak")
+        if isinstance(neuron, Input | Spiking) and neuron.window is not None:
+            said.append("a window of steps")
+        if isinstance(neuron, Spiking | Readout) and np.any(neuron.v_init):
+            said.append("an initial membrane")
+    return {name: " and ".join(said) for name, said in found.items() if said}
+
+
+def _check(network: Network, style: str | None) -> None:
+    """Raises ModelError where `style` does not do."""
+    if style is None:
+        for name, what in needs(network).items():
+            raise ModelError(
+                f"population {name!r} needs {what}, which NIR cannot express: choose the style "
+                "'explicit' (more nodes, any tool runs it) or 'annotated' (plain nodes, the rest "
+                "in metadata that other tools do not read)"
+            )
+    for population in network.populations:
+        reason = _inexpressible(network, population, style)
+        if reason:
+            raise ModelError(f"population {population.name!r} {reason}")
+    seen = set()
+    for p in network.projections:
+        key = (p.source, p.target, p.delay, type(p.synapse), _geometry(p))
+        if key in seen:
+            raise ModelError(f"projections {p.label} of one kind must be added up before export")
+        seen.add(key)
+
+
+def _geometry(projection: Projection) -> tuple[object, ...]:
+    synapse = projection.synapse
+    if isinstance(synapse, Conv2d):
+        kernel = synapse.weight.shape
+        return (synapse.pool, kernel, synapse.stride, synapse.padding, synapse.dilation)
+    return (synapse.pool,)
+
+
+def _inexpressible(network: Network, population: Population, style: str | None) -> str | None:
+    """Why `style` cannot say what a population does, or None."""
+    neuron = population.neuron
+    incoming = network.incoming(population.name)
+    for p in incoming:
+        if isinstance(p.synapse, Dense) and len(population.shape) == 3:
+            return f"of shape {population.shape} gets a dense projection: NIR has no reshape"
+    bias = neuron.bias.shape if isinstance(neuron, Readout | IF | LIF) else ()  # type: ignore[union-attr]
+    if len(bias) == 3:
+        return "has a bias for each neuron, which a NIR convolution cannot add"
+    if style != "explicit":
+        return None
+    other = "; choose the style 'annotated'"
+    if isinstance(neuron, Input | Spiking) and neuron.window is not None:
+        return f"has a window of steps, which NIR nodes cannot say{other}"
+    if isinstance(neuron, Readout) and np.any(neuron.v_init) and len(population.shape) == 3:
+        return f"has an initial membrane and three axes, which NIR nodes cannot say{other}"
+    if not isinstance(neuron, Spiking):
+        return None
+    if neuron.v_floor is not None:
+        return f"has a floor of the membrane, which NIR nodes cannot say{other}"
+    if isinstance(neuron, LIF | CubaLIF) and np.any(neuron.v_init):
+        return f"leaks and has an initial membrane, which NIR nodes cannot say{other}"
+    if neuron.reset is Reset.SUBTRACT:
+        if isinstance(neuron, CubaLIF):
+            return f"subtracts behind a synaptic current, which NIR nodes cannot say{other}"
+        if any(p.source == p.target and isinstance(p.synapse, Diagonal) for p in incoming):
+            return f"feeds back one to one, as its reset would{other}"
+    return None
+
+
+class _Writer:
+    """Nodes and edges as they come together."""
+
+    def __init__(self, network: Network, style: str, dt: float, margin: int) -> None:
+        self.network, self.style, self.dt, self.margin = network, style, dt, margin
+        self.nodes: dict[str, nir.NIRNode] = {}
+        self.edges: list[tuple[str, str]] = []
+        self.entry: dict[str, str] = {}
+
+    def graph(self) -> nir.NIRGraph:
+        for population in self.network.populations:
+            self._population(population)
+        for population in self.network.populations:
+            self._projections(population)
+        self._output()
+        return nir.NIRGraph(
+            nodes=self.nodes,
+            edges=self.edges,
+            metadata=graph_notes(self.network, self.style, self.dt),
+            type_check=False,
+        )
+
+    def _name(self, name: str) -> str:
+        """A name like `name` that no node and no population has."""
+        free, count = name, 1
+        taken = {p.name for p in self.network.populations}
+        while free in self.nodes or free in taken:
+            count += 1
+            free = f"{name}_{count}"
+        return free
+
+    def _full(self, population: Population, values: Any) -> np.ndarray:
+        """A parameter for each neuron, as NIR has it."""
+        spread = population.spread(np.asarray(values))
+        return np.array(np.broadcast_to(spread, population.shape))
+
+    def _population(self, population: Population) -> None:
+        neuron, name = population.neuron, population.name
+        self.entry[name] = name
+        if isinstance(neuron, Input):
+            node: nir.NIRNode = nir.Input(input_type={"input": np.array(population.shape)})
+        elif isinstance(neuron, Readout):
+            node = nir.I(r=np.ones(population.shape))
+        else:
+            assert isinstance(neuron, Spiking)
+            split = self.style == "explicit" and neuron.reset is Reset.SUBTRACT
+            node = self._split(population, neuron) if split else self._whole(population, neuron)
+        node.metadata = node_notes(population)
+        self.nodes[name] = node
+
+    def _split(self, population: Population, neuron: Spiking) -> nir.NIRNode:
+        """An integrator, a Threshold, and the subtraction as a feedback edge."""
+        name = population.name
+        membrane, reset = self._name(f"{name}_membrane"), self._name(f"{name}_reset")
+        taken = self._full(population, neuron.threshold)
+        if isinstance(neuron, LIF):
+            tau = self._tau(population, neuron.decay)
+            zero = np.zeros(population.shape)
+            self.nodes[membrane] = nir.LI(tau=tau, r=tau / self.dt, v_leak=zero)
+            taken = taken * (1 - self.dt / tau)
+        else:
+            self.nodes[membrane] = nir.I(r=np.ones(population.shape))
+        self.edges.append((membrane, name))
+        if np.any(taken):
+            self.nodes[reset] = nir.Scale(scale=-taken)
+            self.edges += [(name, reset), (reset, membrane)]
+        self.entry[name] = membrane
+        level = neuron.threshold - neuron.v_init - self.margin
+        return nir.Threshold(threshold=self._full(population, level))
+
+    def _whole(self, population: Population, neuron: Spiking) -> nir.NIRNode:
+        """One node that resets to a value, or, annotated, whose notes say what it does."""
+        shift = neuron.v_init if self.style == "explicit" else np.zeros((), dtype=np.int64)
+        threshold = self._full(population, neuron.threshold - shift - self.margin)
+        v_reset = self._full(population, neuron.v_reset - shift)
+        zero = np.zeros(population.shape)
+        if isinstance(neuron, IF):
+            return nir.IF(r=np.ones(population.shape), v_threshold=threshold, v_reset=v_reset)
+        if isinstance(neuron, LIF):
+            tau = self._tau(population, neuron.decay)
+            return nir.LIF(
+                tau=tau, r=tau / self.dt, v_leak=zero, v_threshold=threshold, v_reset=v_reset
+            )
+        assert isinstance(neuron, CubaLIF)
+        syn, mem = self._tau(population, neuron.du), self._tau(population, neuron.dv)
+        return nir.CubaLIF(
+            tau_syn=syn,
+            tau_mem=mem,
+            r=mem / self.dt,
+            w_in=syn / self.dt,
+            v_leak=self._full(population, neuron.bias) * mem / self.dt,
+            v_threshold=threshold,
+            v_reset=v_reset,
+        )
+
+    def _tau(self, population: Population, decay: Any) -> np.ndarray:
+        """Time constants in seconds of decays in 4096ths."""
+        lost = self._full(population, decay)
+        steps = np.where(lost > 0, 4096 / np.maximum(lost, 1), _NO_LEAK)
+        return np.asarray(steps * self.dt)
+
+    def _projections(self, population: Population) -> None:
+        neuron = population.neuron
+        bias = None
+        if isinstance(neuron, IF | LIF | Readout) and np.any(neuron.bias):
+            bias = np.asarray(neuron.bias)
+        for projection in self.network.incoming(population.name):
+            self._projection(projection, bias)
+            bias = None
+
+    def _projection(self, projection: Projection, bias: np.ndarray | None) -> None:
+        """A chain of nodes: delay, pool, flatten, weights."""
+        source, target = self.network[projection.source], self.network[projection.target]
+        synapse = projection.synapse
+        base = f"{target.name}_from_{source.name}"
+        chain: list[nir.NIRNode] = []
+        labels: list[str] = []
+        if projection.delay and source.name != target.name:
+            chain.append(nir.Delay(delay=np.full(source.shape, self.dt)))
+            labels.append("_delay")
+        shape = source.shape
+        if synapse.pool is not None:
+            assert synapse.pool.stride is not None
+            chain.append(
+                nir.SumPool2d(
+                    kernel_size=np.array(synapse.pool.kernel),
+                    stride=np.array(synapse.pool.stride),
+                    padding=np.array([0, 0]),
+                )
+            )
+            shape = synapse.pool.output(shape)
+            chain[-1].input_type = {"input": np.array(source.shape)}
+            chain[-1].output_type = {"output": np.array(shape)}
+            labels.append("_pool")
+        if isinstance(synapse, Dense) and len(shape) == 3:
+            chain.append(nir.Flatten({"input": np.array(shape)}, start_dim=0, end_dim=-1))
+            labels.append("_flat")
+        chain.append(self._weights(projection, shape, target, bias))
+        labels.append("")
+        place = source.name
+        for node, label in zip(chain, labels, strict=True):
+            name = self._name(base + label)
+            self.nodes[name] = node
+            self.edges.append((place, name))
+            place = name
+        self.edges.append((place, self.entry[target.name]))
+
+    def _weights(
+        self,
+        projection: Projection,
+        shape: tuple[int, ...],
+        target: Population,
+        bias: np.ndarray | None,
+    ) -> nir.NIRNode:
+        synapse = projection.synapse
+        weight = narrow(synapse.weight)
+        if isinstance(synapse, Dense):
+            if bias is None:
+                return nir.Linear(weight=weight)
+            return nir.Affine(weight=weight, bias=self._full(target, bias).reshape(-1))
+        per_channel = np.zeros(target.shape[0], dtype=np.int64)
+        if bias is not None:
+            per_channel = np.array(np.broadcast_to(bias, target.shape[:1]))
+        if isinstance(synapse, Conv2d):
+            return nir.Conv2d(
+                input_shape=(shape[1], shape[2]),
+                weight=weight,
+                stride=synapse.stride,
+                padding=synapse.padding,
+                dilation=synapse.dilation,
+                groups=synapse.groups,
+                bias=per_channel,
+            )
+        assert isinstance(synapse, Diagonal)
+        if bias is None:
+            return nir.Scale(scale=self._full(target, weight))
+        if len(shape) == 3:
+            return nir.Conv2d(
+                input_shape=(shape[1], shape[2]),
+                weight=weight.reshape(-1, 1, 1, 1),
+                stride=(1, 1),
+                padding=(0, 0),
+                dilation=(1, 1),
+                groups=shape[0],
+                bias=per_channel,
+            )
+        return nir.Affine(weight=np.diag(weight), bias=per_channel)
+
+    def _output(self) -> None:
+        """The Output node; a readout's initial membrane and units stand in front of it."""
+        last = self.network.output
+        place = last.name
+        if isinstance(last.neuron, Readout):
+            units = np.ones(last.shape) if last.scale is None else self._full(last, last.scale)
+            name = self._name(f"{last.name}_scale")
+            if self.style == "explicit" and np.any(last.neuron.v_init):
+                shift = self._full(last, last.neuron.v_init) * units
+                self.nodes[name] = nir.Affine(weight=np.diag(units), bias=shift)
+                self.edges.append((place, name))
+                place = name
+            elif last.scale is not None:
+                self.nodes[name] = nir.Scale(scale=units)
+                self.edges.append((place, name))
+                place = name
+        name = self._name("output")
+        self.nodes[name] = nir.Output(output_type={"output": np.array(last.shape)})
+        self.edges.append((place, name))
