@@ -268,12 +268,13 @@ class DirectNetwork:
                         f"(B, T, {group.size}), not {np.shape(values)}"
                     )
                 low = -group.payload if group.payload > 1 else 0
-                if what == "inputs" and array.size:
-                    if array.min() < low or array.max() > group.payload:
-                        raise DataError(
-                            f"inputs of {name!r} must be {low} to {group.payload}, "
-                            f"not {int(array.min())} to {int(array.max())}"
-                        )
+                high = group.payload
+                outside = array.size and (array.min() < low or array.max() > high)
+                if what == "inputs" and outside:
+                    raise DataError(
+                        f"inputs of {name!r} must be {low} to {high}, "
+                        f"not {int(array.min())} to {int(array.max())}"
+                    )
                 found[name] = array
         sizes = {len(array) for array in found.values()} - {1}
         if len(sizes) > 1:

@@ -126,7 +126,8 @@ class CubaNeuron(LoihiNeuron):
     @property
     def bias(self) -> np.ndarray:
         """The bias in units of the membrane: mantissa << exponent."""
-        return np.asarray(self.bias_mant) << np.asarray(self.bias_exp)
+        bias: np.ndarray = np.asarray(self.bias_mant) << np.asarray(self.bias_exp)
+        return bias
 
     def start(self, batch: int, size: int) -> Running:
         """State of `batch` copies of `size` neurons before the first step."""

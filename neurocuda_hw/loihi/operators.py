@@ -123,7 +123,9 @@ def counting(synapse: Synapse, source: Shape, target: Shape) -> Operator:
         )
     else:
         unit = type(synapse)(weight=ones, pool=synapse.pool)
-    return Operator(unit, source, target)
+    operator = Operator(unit, source, target)
+    operator.bytes = None  # its transpose is taken by differentiation, which needs floating point
+    return operator
 
 
 def fan_out(operator: Operator, targets: torch.Tensor) -> torch.Tensor:

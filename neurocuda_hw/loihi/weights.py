@@ -85,7 +85,8 @@ class WeightFormat:
         values = np.clip(values, lowest, 2**MANTISSA_BITS - 1)
         cut = MANTISSA_BITS - self.bits + (sign is SignMode.MIXED)
         values = (values >> cut) << cut
-        return -values if sign is SignMode.INHIBITORY else values
+        found: np.ndarray = -values if sign is SignMode.INHIBITORY else values
+        return found
 
     def effective(self, weights: np.ndarray) -> tuple[np.ndarray, int]:
         """What one spike of payload 1 adds, and the shift that is left for the sum.

@@ -39,7 +39,7 @@ def test_published_impulse_of_the_membrane() -> None:
 
 
 def test_impulse_of_the_current_by_hand() -> None:
-    """u = 8192, then floor(8192 * 2047 / 4096) = 4094, ...: the offset of du makes it decay faster."""
+    """u = 8192, then floor(8192 * 2047 / 4096) = 4094, ...: du counts one more than it says."""
     u, v, _ = driven(CubaNeuron(vth=131071, du=2048, dv=0), [128, 0, 0, 0])
     assert u == [8192, 4094, 2046, 1022]
     assert v == [8192, 12286, 14332, 15354]

@@ -1,0 +1,281 @@
+"""Counts every event of every core in every step: updates, spikes, messages, synapses, reads.
+
+A spike of step n sends one message to each core that holds a synapse of it. The message travels,
+and its synapses are read and added into the targets' accumulators, within step n; the neurons meet
+the sum in step n + 1 (later, under a delay). Everything here is counted from the run, exactly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from neurocuda_hw.fixed import fits_float32
+from neurocuda_hw.loihi.lower import Route
+from neurocuda_hw.loihi.mapping import Mapping
+from neurocuda_hw.loihi.operators import Operator, counting, fan_out
+from neurocuda_hw.loihi.simulator import Chunk
+from neurocuda_hw.network import Population
+from neurocuda_hw.neurons import Input
+from neurocuda_hw.synapses import Conv2d, Dense
+
+WORD_BITS = 64
+ROW_ELEMENTS = 2**23
+HOST = -1
+
+
+@dataclass(slots=True, kw_only=True)
+class Events:
+    """Events of S samples in K steps on C cores.
+
+    Parameters
+    ----------
+    neurons : array (C,)
+        Neurons that each core updates in every step.
+    active : array (S, K, C)
+        Of these, the ones with a bias, with state, or with synaptic input in the step.
+    spikes : array (S, K, C)
+        Spikes of the core's neurons.
+    dense_ops, conv_ops : array (S, K, C)
+        Weights added on the core, of dense and one-to-one projections, and of convolutions.
+    words : array (S, K, C)
+        64-bit words of weights read.
+    messages_out, messages_in : array (S, K, C)
+        Spike messages sent and received; the host's are received only.
+    hops_ew, hops_ns, busiest_link : array (S, K)
+        Hops between tiles of all messages, and messages on the busiest link (column first, then
+        row).
+    """
+
+    neurons: np.ndarray
+    active: np.ndarray
+    spikes: np.ndarray
+    dense_ops: np.ndarray
+    conv_ops: np.ndarray
+    words: np.ndarray
+    messages_out: np.ndarray
+    messages_in: np.ndarray
+    hops_ew: np.ndarray
+    hops_ns: np.ndarray
+    busiest_link: np.ndarray
+
+    @property
+    def synaptic_ops(self) -> np.ndarray:
+        """Weights added, of every kind."""
+        total: np.ndarray = self.dense_ops + self.conv_ops
+        return total
+
+    @property
+    def samples(self) -> int:
+        """Number of inferences S."""
+        return int(self.active.shape[0])
+
+    def totals(self) -> dict[str, int]:
+        """Every class summed over samples, steps and cores."""
+        found = {"neuron_updates": int(self.neurons.sum()) * int(np.prod(self.active.shape[:2]))}
+        for name in (
+            "active",
+            "spikes",
+            "synaptic_ops",
+            "words",
+            "messages_out",
+            "messages_in",
+            "hops_ew",
+            "hops_ns",
+        ):
+            found[name] = int(getattr(self, name).sum())
+        return found
+
+
+@dataclass(slots=True, kw_only=True)
+class _Lane:
+    """A route with everything that one event of its source costs, as columns of a matrix."""
+
+    route: Route
+    matrix: torch.Tensor
+    cores: np.ndarray
+    pairs: list[tuple[int, int]]
+    conv: bool
+
+
+@dataclass(slots=True)
+class EventCounter:
+    """Counts events chunk by chunk: give `observe` to `Simulator.run`, then ask for `events`."""
+
+    mapping: Mapping
+    parts: list[dict[str, np.ndarray]] = field(default_factory=list)
+    lanes: list[_Lane] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.lanes = [self._lane(route) for route in self.mapping.lowered.routes]
+
+    def _lane(self, route: Route) -> _Lane:
+        network, mapping = self.mapping.lowered.network, self.mapping
+        source, target = network[route.projection.source], network[route.projection.target]
+        targets, sources = mapping.of(target.name), mapping.of(source.name)
+        masks = torch.zeros((len(targets), target.size))
+        for row, part in enumerate(targets):
+            masks[row, torch.from_numpy(part.neurons)] = 1
+        synapse = route.projection.synapse
+        per_core = fan_out(counting(synapse, source.shape, target.shape), masks).to(torch.float64)
+        bits = 8 * route.planes
+        words = torch.ceil(per_core * bits / WORD_BITS)
+        reached = (per_core > 0).to(torch.float64)
+        columns, pairs = [per_core.T * route.planes, words.T], []
+        for place in [(HOST, None)] if not sources else [(p.core, p.neurons) for p in sources]:
+            inside = torch.ones(source.size, dtype=torch.float64)
+            if place[1] is not None:
+                inside = torch.zeros(source.size, dtype=torch.float64)
+                inside[torch.from_numpy(place[1])] = 1
+            columns.append(reached.T * inside[:, None])
+            pairs += [(place[0], part.core) for part in targets]
+        matrix = torch.cat(columns, dim=1)
+        exact32 = fits_float32(float(matrix.sum(dim=0).max()))
+        return _Lane(
+            route=route,
+            matrix=matrix.to(torch.float32 if exact32 else torch.float64),
+            cores=np.array([part.core for part in targets]),
+            pairs=pairs,
+            conv=isinstance(synapse, Conv2d),
+        )
+
+    @torch.inference_mode()
+    def observe(self, chunk: Chunk) -> None:
+        """Counts the events of one chunk; its run must have recorded which neurons were awake."""
+        mapping, result = self.mapping, chunk.result
+        steps, batch, cores = mapping.lowered.steps, len(chunk.samples), mapping.cores
+        counts = {
+            name: np.zeros((steps, batch, cores), dtype=np.int64)
+            for name in (
+                "active",
+                "spikes",
+                "dense_ops",
+                "conv_ops",
+                "words",
+                "messages_out",
+                "messages_in",
+            )
+        }
+        pairs: dict[tuple[int, int], np.ndarray] = {}
+        for lane in self.lanes:
+            self._count(lane, result.spikes[lane.route.projection.source], counts, pairs)
+        for part in mapping.parts:
+            population = mapping.lowered.network[part.population]
+            if isinstance(population.neuron, Input):
+                continue
+            neurons = torch.from_numpy(part.neurons)
+            fired = result.spikes[part.population][..., neurons] != 0
+            counts["spikes"][..., part.core] += fired.sum(dim=-1).numpy()
+            active = self._active(population, chunk)[..., neurons]
+            counts["active"][..., part.core] += active.sum(dim=-1).numpy()
+        counts |= self._travel(pairs, steps, batch)
+        self.parts.append({name: np.swapaxes(array, 0, 1) for name, array in counts.items()})
+
+    def _count(
+        self,
+        lane: _Lane,
+        sent: torch.Tensor,
+        counts: dict[str, np.ndarray],
+        pairs: dict[tuple[int, int], np.ndarray],
+    ) -> None:
+        busy = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
+        if not len(busy):
+            return
+        first, last, n = int(busy[0]), int(busy[-1]) + 1, len(lane.cores)
+        rows = max(1, ROW_ELEMENTS // (sent.shape[1] * sent.shape[2]))
+        for start in range(first, last, rows):
+            steps = slice(start, min(start + rows, last))
+            events = (sent[steps] != 0).to(lane.matrix.dtype)
+            found = torch.matmul(events, lane.matrix).to(torch.int64).numpy()
+            kind = "conv_ops" if lane.conv else "dense_ops"
+            for column, core in enumerate(lane.cores):
+                counts[kind][steps, :, core] += found[..., column]
+                counts["words"][steps, :, core] += found[..., n + column]
+            for column, (source, target) in enumerate(lane.pairs, start=2 * n):
+                messages = found[..., column]
+                counts["messages_in"][steps, :, target] += messages
+                if source != HOST:
+                    counts["messages_out"][steps, :, source] += messages
+                whole = pairs.setdefault((source, target), np.zeros(sent.shape[:2], np.int64))
+                whole[steps] += messages
+
+    def _active(self, population: Population, chunk: Chunk) -> torch.Tensor:
+        """Neurons with state, bias or synaptic input, ``(K, B, N)``."""
+        active = chunk.result.awake[population.name].clone()
+        bias = population.spread(np.asarray(population.neuron.bias))  # type: ignore[attr-defined]
+        biased = np.broadcast_to(bias != 0, population.shape).reshape(-1)
+        active |= torch.from_numpy(np.array(biased))
+        network = self.mapping.lowered.network
+        for route in self.mapping.lowered.routes:
+            if route.projection.target == population.name:
+                source = network[route.projection.source]
+                sent = chunk.result.spikes[source.name][: len(active) - route.hop]
+                active[route.hop :] |= _reached(route, source, population, sent != 0)
+        return active
+
+    def _travel(
+        self, pairs: dict[tuple[int, int], np.ndarray], steps: int, batch: int
+    ) -> dict[str, np.ndarray]:
+        found = {n: np.zeros((steps, batch), np.int64) for n in ("hops_ew", "hops_ns")}
+        links: dict[tuple[tuple[int, int], tuple[int, int]], np.ndarray] = {}
+        for (source, target), messages in pairs.items():
+            start = (0, 0) if source == HOST else self.mapping.place(source)
+            for link in _path(start, self.mapping.place(target)):
+                found["hops_ew" if link[0][1] == link[1][1] else "hops_ns"] += messages
+                links[link] = links[link] + messages if link in links else messages
+        busiest = np.zeros((steps, batch), np.int64)
+        for load in links.values():
+            busiest = np.maximum(busiest, load)
+        return found | {"busiest_link": busiest}
+
+    def events(self) -> Events:
+        """Everything that was observed."""
+        neurons = np.zeros(self.mapping.cores, dtype=np.int64)
+        for part in self.mapping.parts:
+            if not isinstance(self.mapping.lowered.network[part.population].neuron, Input):
+                neurons[part.core] += len(part.neurons)
+        joined = {
+            name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]
+        }
+        return Events(neurons=neurons, **joined)
+
+
+def _path(
+    start: tuple[int, int], end: tuple[int, int]
+) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Links from tile to tile, along the row first."""
+    links, (x, y) = [], start
+    while (x, y) != end:
+        step = (
+            (x + (1 if end[0] > x else -1), y)
+            if x != end[0]
+            else (x, y + (1 if end[1] > y else -1))
+        )
+        links.append(((x, y), step))
+        x, y = step
+    return links
+
+
+def _reached(
+    route: Route, source: Population, target: Population, sent: torch.Tensor
+) -> torch.Tensor:
+    """Which targets a step's events reach through at least one synapse, ``(K, B, N)`` bool."""
+    synapse, lead = route.projection.synapse, sent.shape[:2]
+    if isinstance(synapse, Dense) and synapse.pool is None:
+        return sent.any(dim=-1, keepdim=True)
+    if isinstance(synapse, Conv2d) and synapse.groups == 1:
+        planes = sent.reshape(*lead, source.shape[0], -1).any(dim=2)
+        one = Conv2d(
+            weight=np.ones((1, 1, *synapse.weight.shape[2:]), dtype=np.int64),
+            pool=synapse.pool,
+            stride=synapse.stride,
+            padding=synapse.padding,
+            dilation=synapse.dilation,
+        )
+        touch = Operator(one, (1, *source.shape[1:]), (1, *target.shape[1:]))
+        hit = touch(planes.flatten(0, 1)) > 0
+        return hit.reshape(*lead, 1, -1).expand(*lead, target.shape[0], -1).flatten(2)
+    touch = counting(synapse, source.shape, target.shape)
+    return (touch(sent.flatten(0, 1)) > 0).reshape(*lead, -1)

@@ -1,0 +1,245 @@
+"""From the integer network to the chip's terms: depths, hops, weights, kinds of neuron.
+
+A spike takes one step to its synapse, so a population at depth d does its step t in step t + d of
+the chip, where ::
+
+    depth(p) >= depth(q) + 1 - delay      for every projection q -> p
+
+A projection whose ends lie further apart than one hop (a skip connection) waits in a synaptic delay
+of ``depth(p) - depth(q) + delay - 1`` steps: a line in the dendrite of the target, which costs one
+accumulator per neuron and step, and no neuron. A loop through several populations that has fewer
+steps of delay than hops cannot keep time, and is refused.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.loihi.limits import ChipLimits
+from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
+from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron
+from neurocuda_hw.loihi.weights import MANTISSA_BITS
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Reset, Spiking
+from neurocuda_hw.ranges import PopulationRanges, network_ranges
+
+BUILT_IN_LIMIT = 2**17 - 1
+ACCUMULATOR_BITS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One projection on the chip.
+
+    Parameters
+    ----------
+    projection : Projection
+    hop : int
+        Steps from a spike to its arrival, at least 1.
+    planes : int
+        Synapses per weight: 1, or 2 for weights of 9 to 15 bits (low 7 bits, and the rest << 7).
+    """
+
+    projection: Projection
+    hop: int
+    planes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """One population on the chip: its depth, what its neurons run, and their state.
+
+    `why` says why the built-in neuron does not do; empty if it does.
+    """
+
+    population: Population
+    depth: int
+    model: CubaNeuron | Program | None
+    why: str
+    budget: StateBudget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """A network in the chip's terms.
+
+    Parameters
+    ----------
+    placements : dict of str to Placement
+        By population; the input has no model.
+    routes : tuple of Route
+    steps : int
+        Steps of the chip for one inference: T and the depth of the output.
+    """
+
+    network: Network
+    limits: ChipLimits
+    placements: dict[str, Placement]
+    routes: tuple[Route, ...]
+    steps: int
+
+
+def depths(network: Network) -> dict[str, int]:
+    """Hops from the input to each population: the latest path; see the module.
+
+    Raises
+    ------
+    ModelError
+        If a loop has fewer steps of delay than hops.
+    """
+    found = {p.name: 0 for p in network.populations}
+    for _ in network.populations:
+        changed = False
+        for projection in network.projections:
+            least = found[projection.source] + 1 - projection.delay
+            if found[projection.target] < least:
+                found[projection.target] = least
+                changed, late = True, projection
+        if not changed:
+            return found
+    raise ModelError(
+        f"projection {late.label} must not be part of a loop through several populations: each of "
+        "its hops takes a step on Loihi, and the network allows one step for all; give every "
+        "projection of the loop a delay of 1"
+    )
+
+
+def lower(network: Network, limits: ChipLimits) -> Lowered:
+    """Lowers `network` for a chip.
+
+    Raises
+    ------
+    ModelError
+        If a neuron, weight, payload or loop cannot be done on that chip; the message says which
+        and the way out.
+    """
+    ranges, depth = network_ranges(network), depths(network)
+    neuron = network.input.neuron
+    assert isinstance(neuron, Input)
+    if neuron.encoding is not Encoding.SPIKES and limits.payload_bits.value == 1:
+        raise ModelError(
+            f"population {network.input.name!r}: the input must be SPIKES on {limits.name}, whose "
+            f"spikes are binary, not {neuron.encoding.name}; use loihi2"
+        )
+    routes = tuple(_route(p, depth, limits) for p in network.projections)
+    placements = {}
+    for population in network.populations:
+        name = population.name
+        waits = [r.hop - 1 for r in routes if r.projection.target == name]
+        model, why = _model(network, population, ranges[name], depth[name], limits)
+        placements[name] = Placement(
+            population=population,
+            depth=depth[name],
+            model=model,
+            why=why,
+            budget=state_budget(population, max(waits, default=0)),
+        )
+    return Lowered(
+        network=network,
+        limits=limits,
+        placements=placements,
+        routes=routes,
+        steps=network.timesteps + depth[network.output.name],
+    )
+
+
+def _route(projection: Projection, depth: dict[str, int], limits: ChipLimits) -> Route:
+    hop = depth[projection.target] - depth[projection.source] + projection.delay
+    if hop - 1 > limits.delay_steps.value:
+        raise ModelError(
+            f"projection {projection.label}: a delay must be at most {limits.delay_steps.value} "
+            f"steps on {limits.name}, not {hop - 1}; put a population between the two"
+        )
+    bits = projection.synapse.weight_bits
+    if bits > 2 * MANTISSA_BITS - 1:
+        raise ModelError(
+            f"projection {projection.label}: weights must have at most {2 * MANTISSA_BITS - 1} "
+            f"bits on {limits.name}, not {bits}; convert with fewer weight bits"
+        )
+    return Route(
+        projection=projection, hop=hop, planes=1 if bits <= limits.weight_bits.value else 2
+    )
+
+
+def _model(
+    network: Network,
+    population: Population,
+    ranges: PopulationRanges,
+    depth: int,
+    limits: ChipLimits,
+) -> tuple[CubaNeuron | Program | None, str]:
+    if isinstance(population.neuron, Input):
+        return None, ""
+    why = _not_built_in(network, population, ranges, depth)
+    if not why:
+        return _built_in(population, depth), ""
+    if not limits.microcode:
+        raise ModelError(
+            f"population {population.name!r} must run on the built-in neuron of {limits.name}: "
+            f"{why}; use loihi2, whose neurons are programs"
+        )
+    return Program(network, population, ranges, depth), why
+
+
+def _not_built_in(
+    network: Network, population: Population, ranges: PopulationRanges, depth: int
+) -> str:
+    """Why the built-in current-based LIF would not give the same spikes; empty if it does."""
+    neuron = population.neuron
+    if not isinstance(neuron, IF | Readout):
+        return f"a {type(neuron).__name__} leaks in other units"
+    if isinstance(neuron, IF):
+        if neuron.reset is not Reset.ZERO:
+            return f"its reset must be ZERO, not {neuron.reset.name}"
+        if neuron.v_floor is not None:
+            return "it has no floor of the membrane"
+        if network.window(population.name).steps < network.timesteps:
+            return "it fires in every step, not in a window"
+        threshold = np.asarray(neuron.threshold)
+        if threshold.min() < 1 or threshold.max() > BUILT_IN_LIMIT + 1:
+            return f"its threshold must be 1 to {BUILT_IN_LIMIT + 1}"
+    assert isinstance(neuron, Spiking | Readout)
+    bias, start = (
+        np.broadcast_to(population.spread(np.asarray(x)), population.shape)
+        for x in (neuron.bias, neuron.v_init)
+    )
+    if np.abs(bias).max() > 4095:
+        return "its bias must be -4095 to 4095"
+    waiting = np.stack([start - k * bias for k in range(depth + 1)])
+    lowest = min(ranges.membrane.lowest, int(waiting.min()))
+    if max(ranges.membrane.highest, int(waiting.max()), -lowest) > BUILT_IN_LIMIT:
+        return "its membrane must be proved to fit 18 bits (v is held << 6)"
+    if ranges.drive.bits > ACCUMULATOR_BITS:
+        return f"what arrives in a step must be proved to fit {ACCUMULATOR_BITS} bits"
+    if isinstance(neuron, IF):
+        threshold = np.broadcast_to(population.spread(np.asarray(neuron.threshold)), bias.shape)
+        if np.any(waiting[:depth] >= threshold):
+            return f"it would fire in the {depth} steps before its first"
+    return ""
+
+
+def _built_in(population: Population, depth: int) -> CubaNeuron:
+    """IF with reset to zero on the built-in LIF: no leak, fires at ``v > (theta - 1) << 6``.
+
+    The bias is added in the `depth` steps before the first too, so v starts that much lower.
+    """
+    neuron = population.neuron
+    assert isinstance(neuron, IF | Readout)
+
+    def flat(values: object) -> np.ndarray:
+        spread = population.spread(np.asarray(values))
+        return np.broadcast_to(spread, population.shape).reshape(-1)
+
+    bias, start = flat(neuron.bias), flat(neuron.v_init)
+    threshold = flat(neuron.threshold) - 1 if isinstance(neuron, IF) else BUILT_IN_LIMIT
+    return CubaNeuron(
+        vth=threshold,
+        du=4095,
+        dv=0,
+        bias_mant=bias,
+        bias_exp=ALIGN,
+        v_init=(start - depth * bias) << ALIGN,
+    )

@@ -1,0 +1,353 @@
+"""Populations split over neurocores within the chip's limits, and the report of how they fit.
+
+A population is cut by channels or by rows (a flat one by neurons), whichever takes fewer cores. A
+core holds the weights that its neurons need: of a dense projection one row of weights for each of
+its neurons, of a convolution the kernels of its channels once, however many positions share them.
+A sum pool is routing: the axon of a source leads to the synapses of the pooled cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.loihi.limits import ChipLimits
+from neurocuda_hw.loihi.lower import Lowered, Placement, Route
+from neurocuda_hw.loihi.operators import Operator, counting, fan_out
+from neurocuda_hw.network import Network, Population
+from neurocuda_hw.neurons import Input
+from neurocuda_hw.synapses import Conv2d, Dense
+
+CORES_PER_TILE = 4
+
+
+class MappingError(ModelError):
+    """A network does not fit the chip; the message ends with the table of what was tried."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a part of a population takes of a core; the fields are those of `ChipLimits`."""
+
+    neurons: int
+    synapse_bytes: int
+    core_bytes: int
+    in_axons: int
+    out_axons: int
+    groups: int = 1
+
+    def fill(self, limits: ChipLimits) -> dict[str, float]:
+        """Share of each limit that is taken, 1.0 being full."""
+        return {n: getattr(self, n) / limits.limit(n).value for n in ChipLimits.PER_CORE}
+
+    def bound(self, limits: ChipLimits) -> tuple[str, float]:
+        """The limit that is nearest, and its fill."""
+        fill = self.fill(limits)
+        name = max(fill, key=lambda n: fill[n])
+        return name, fill[name]
+
+    def plus(self, other: Usage) -> Usage:
+        """Both on one core."""
+        return Usage(**{n: getattr(self, n) + getattr(other, n) for n in ChipLimits.PER_CORE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Part:
+    """Neurons of one population on one core; `neurons` are flat indices, ``(n,)`` int64."""
+
+    population: str
+    core: int
+    neurons: np.ndarray
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Mapping:
+    """Which core holds what.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+        In the order of the populations; the input has parts only if it is on the chip.
+    input_on_chip : bool
+        Whether the input's neurons take cores; else its spikes come from the host, through tile 0.
+    """
+
+    lowered: Lowered
+    parts: tuple[Part, ...]
+    input_on_chip: bool
+
+    @property
+    def limits(self) -> ChipLimits:
+        """Limits of the chip."""
+        return self.lowered.limits
+
+    @property
+    def cores(self) -> int:
+        """Cores in use."""
+        return 1 + max(part.core for part in self.parts)
+
+    @property
+    def chips(self) -> int:
+        """Chips in use."""
+        return -(-self.cores // self.limits.cores.value)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles in use."""
+        return -(-self.cores // CORES_PER_TILE)
+
+    def of(self, population: str) -> tuple[Part, ...]:
+        """Parts of one population."""
+        return tuple(part for part in self.parts if part.population == population)
+
+    def usage(self) -> list[Usage]:
+        """What is taken of each core."""
+        found: dict[int, Usage] = {}
+        for part in self.parts:
+            known = found.get(part.core)
+            found[part.core] = part.usage if known is None else known.plus(part.usage)
+        return [found[core] for core in range(self.cores)]
+
+    def fill(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names of the limits, and how full each core is, ``(cores, limits)``: a heat map."""
+        rows = [list(usage.fill(self.limits).values()) for usage in self.usage()]
+        return ChipLimits.PER_CORE, np.array(rows)
+
+    def place(self, core: int) -> tuple[int, int]:
+        """Column and row of a core's tile; further chips stand to the right."""
+        columns, rows = self.limits.tiles
+        chip, rest = divmod(core, self.limits.cores.value)
+        column, row = divmod(rest // CORES_PER_TILE, rows)
+        return chip * columns + column, row
+
+    def report(self) -> str:
+        """The fit report: cores per layer, what limits it, fill of the fullest core, chips."""
+        rows = [
+            f"{'population':<16}{'neurons':>9}{'cores':>7}{'neuron':>11}  "
+            f"{'limited by':<15}{'fill':>6}"
+        ]
+        for population in self.lowered.network.populations:
+            parts = self.of(population.name)
+            if not parts:
+                rows.append(f"{population.name:<16}{population.size:>9}{'host':>7}")
+                continue
+            rows.append(_row(population, self.lowered.placements[population.name], parts, self))
+        rows.append(
+            f"{self.cores} of {self.limits.cores.value * self.chips} cores of {self.chips} "
+            f"{self.limits.name} chip{'s' if self.chips > 1 else ''}"
+        )
+        return "\n".join(rows)
+
+
+def _row(
+    population: Population, placement: Placement, parts: tuple[Part, ...], mapping: Mapping
+) -> str:
+    bounds = [part.usage.bound(mapping.limits) for part in parts]
+    name, fill = max(bounds, key=lambda bound: bound[1])
+    kind = "input" if placement.model is None else "microcode" if placement.why else "built-in"
+    cores = len({part.core for part in parts})
+    return f"{population.name:<16}{population.size:>9}{cores:>7}{kind:>11}  {name:<15}{fill:>6.0%}"
+
+
+def map_network(
+    lowered: Lowered, *, chips: int = 1, input_on_chip: bool = False, pack: bool = False
+) -> Mapping:
+    """Splits every population over as few cores as its limits allow.
+
+    Parameters
+    ----------
+    chips : int
+        Chips that may be used.
+    input_on_chip : bool
+        Whether the neurons of the input take cores too.
+    pack : bool
+        Whether populations may share a core: fewer cores, longer steps.
+
+    Raises
+    ------
+    MappingError
+        If it does not fit; the message holds the table of what was needed.
+    """
+    return _Mapper(lowered, chips, input_on_chip).run(pack)
+
+
+class _Mapper:
+    """Splits from the output to the input, so that the targets of a spike are known."""
+
+    def __init__(self, lowered: Lowered, chips: int, input_on_chip: bool) -> None:
+        self.lowered, self.limits = lowered, lowered.limits
+        self.chips, self.input_on_chip = chips, input_on_chip
+        self.available = chips * self.limits.cores.value
+        self.counters = [_counter(lowered.network, route) for route in lowered.routes]
+        self.cuts: dict[str, list[np.ndarray]] = {}
+        self.rows: list[str] = []
+
+    def run(self, pack: bool) -> Mapping:
+        network = self.lowered.network
+        populations = [
+            p for p in network.populations if self.input_on_chip or not isinstance(p.neuron, Input)
+        ]
+        for _ in range(2):  # loops need the cut of every target, which the first round provides
+            for population in reversed(populations):
+                self.cuts[population.name] = self._cut(population)
+        parts: list[Part] = []
+        core, room = -1, None
+        for population in populations:
+            for neurons in self.cuts[population.name]:
+                usage = self._usage(population, [neurons])[0]
+                joint = None if room is None or not pack else room.plus(usage)
+                if joint is None or joint.bound(self.limits)[1] > 1:
+                    core, joint = core + 1, usage
+                room = joint
+                parts.append(
+                    Part(population=population.name, core=core, neurons=neurons, usage=usage)
+                )
+        mapping = Mapping(
+            lowered=self.lowered, parts=tuple(parts), input_on_chip=self.input_on_chip
+        )
+        if mapping.cores > self.available:
+            raise MappingError(
+                f"network {network.name!r} must fit {self.available} cores of {self.chips} "
+                f"{self.limits.name} chip(s), not {mapping.cores}; allow chips={mapping.chips}\n"
+                f"{mapping.report()}"
+            )
+        return mapping
+
+    def _cut(self, population: Population) -> list[np.ndarray]:
+        """The cut with the fewest parts that fit."""
+        best: list[np.ndarray] | None = None
+        worst: tuple[str, float] = ("neurons", 0.0)
+        least = -(-population.size // self.limits.neurons.value)
+        for cut in _cuts(population):
+            if best is not None and len(best) == least:
+                break
+            finest = cut(min(len(cut), self.available))
+            bound = self._worst(population, finest)
+            if bound[1] > 1:
+                worst = max(worst, bound, key=lambda b: b[1])
+                continue
+            found = self._search(population, cut)
+            if best is None or len(found) < len(best):
+                best = found
+        if best is None:
+            raise MappingError(
+                f"population {population.name!r} must fit the cores of {self.limits.name} however "
+                f"finely it is cut, but its {worst[0]} are {worst[1]:.1f} times the limit; make "
+                f"the layer smaller\n{self._table(population)}"
+            )
+        return best
+
+    def _search(self, population: Population, cut: _Cut) -> list[np.ndarray]:
+        whole = self._usage(population, cut(1))[0].fill(self.limits)
+        # neurons and state are divided by a cut, so they bound the number of parts from below
+        parts = max(1, int(np.ceil(whole["neurons"])))
+        most = min(len(cut), self.available)
+        while parts < most:
+            tried = cut(parts)
+            if self._worst(population, tried)[1] <= 1:
+                return tried
+            parts += 1
+        return cut(most)
+
+    def _worst(self, population: Population, cut: list[np.ndarray]) -> tuple[str, float]:
+        bounds = [usage.bound(self.limits) for usage in self._usage(population, cut)]
+        return max(bounds, key=lambda bound: bound[1])
+
+    def _table(self, population: Population) -> str:
+        lines = [f"{'limit':<15}{'needed':>10}{'allowed':>10}  (the whole layer on one core)"]
+        everything = self._usage(population, [np.arange(population.size)])[0]
+        for name in ChipLimits.PER_CORE:
+            limit = self.limits.limit(name)
+            lines.append(f"{name:<15}{getattr(everything, name):>10}{limit.value:>10}")
+        return "\n".join(lines)
+
+    def _usage(self, population: Population, cut: list[np.ndarray]) -> list[Usage]:
+        name, limits = population.name, self.limits
+        masks = torch.zeros((len(cut), population.size))
+        for row, neurons in enumerate(cut):
+            masks[row, torch.from_numpy(neurons)] = 1
+        in_axons, synapse_bytes = np.zeros(len(cut), np.int64), np.zeros(len(cut), np.int64)
+        out_axons = np.zeros(len(cut), np.int64)
+        for route, counter in zip(self.lowered.routes, self.counters, strict=True):
+            if route.projection.target == name:
+                in_axons += (fan_out(counter, masks) > 0).sum(dim=1).numpy()
+                synapse_bytes += [_weight_bytes(route, population, part) for part in cut]
+            if route.projection.source == name and route.projection.target in self.cuts:
+                out_axons += self._out_axons(route, cut)
+        budget = self.lowered.placements[name].budget.bytes
+        usages = []
+        for row, neurons in enumerate(cut):
+            total = (
+                int(synapse_bytes[row])
+                + len(neurons) * budget
+                + int(in_axons[row]) * limits.in_axon_bytes.value
+                + int(out_axons[row]) * limits.out_axon_bytes.value
+            )
+            usages.append(
+                Usage(
+                    neurons=len(neurons),
+                    synapse_bytes=int(synapse_bytes[row]),
+                    core_bytes=total,
+                    in_axons=int(in_axons[row]),
+                    out_axons=int(out_axons[row]),
+                )
+            )
+        return usages
+
+    def _out_axons(self, route: Route, cut: list[np.ndarray]) -> np.ndarray:
+        target = self.lowered.network[route.projection.target]
+        counter = self.counters[self.lowered.routes.index(route)]
+        masks = torch.zeros((len(self.cuts[target.name]), target.size))
+        for row, neurons in enumerate(self.cuts[target.name]):
+            masks[row, torch.from_numpy(neurons)] = 1
+        reached = (fan_out(counter, masks) > 0).sum(dim=0).numpy()
+        return np.array([int(reached[part].sum()) for part in cut])
+
+
+class _Cut:
+    """One way to cut: flat indices as rows of equal importance that stay together."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self.rows = rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __call__(self, parts: int) -> list[np.ndarray]:
+        return [np.sort(part.reshape(-1)) for part in np.array_split(self.rows, parts)]
+
+
+def _cuts(population: Population) -> Iterator[_Cut]:
+    index = np.arange(population.size, dtype=np.int64).reshape(population.chw)
+    channels = index.reshape(len(index), -1)
+    yield _Cut(channels)
+    rows = index.transpose(1, 0, 2).reshape(index.shape[1], -1)
+    if len(rows) > 1:
+        yield _Cut(rows)
+        yield _Cut(index.transpose(1, 2, 0).reshape(-1, len(index)))
+
+
+def _counter(network: Network, route: Route) -> Operator:
+    projection = route.projection
+    return counting(
+        projection.synapse, network[projection.source].shape, network[projection.target].shape
+    )
+
+
+def _weight_bytes(route: Route, population: Population, neurons: np.ndarray) -> int:
+    """Bytes of the weights that `neurons` need, stored once per core."""
+    synapse = route.projection.synapse
+    weight_bits = min(8, synapse.weight_bits) if route.planes == 1 else 8 * route.planes
+    if isinstance(synapse, Dense):
+        count = len(neurons) * synapse.weight.shape[1]
+    else:
+        per_channel = population.size // population.chw[0]
+        channels = len(np.unique(neurons // per_channel))
+        kernel = int(np.prod(synapse.weight.shape[1:])) if isinstance(synapse, Conv2d) else 1
+        count = channels * kernel
+    return -(-int(count) * weight_bits // 8)

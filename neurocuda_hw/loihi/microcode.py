@@ -1,0 +1,213 @@
+"""The neurons of the integer network as programs of Loihi 2's microcode, overflow detected.
+
+A program runs exactly the equations of `network` on registers of 24 bits, in the steps
+``first <= n < first + T`` of the chip; outside them it leaves its state alone. Sums may wrap on
+their way, as in any register; only a membrane or current that does not fit is an overflow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, wrap_register
+from neurocuda_hw.network import Network, Population
+from neurocuda_hw.neurons import LIF, CubaLIF, Readout, Reset, Spiking
+from neurocuda_hw.ranges import PopulationRanges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overflow:
+    """A register of a neuron that could not hold its value: the first of `count` in a step."""
+
+    population: str
+    register: str
+    neuron: int
+    coordinates: tuple[int, ...]
+    step: int
+    sample: int
+    value: int
+    count: int
+
+    def __str__(self) -> str:
+        return (
+            f"population {self.population!r}: {self.register} of neuron {self.neuron} "
+            f"{self.coordinates} must fit {STATE_BITS} bits, not {self.value} "
+            f"(step {self.step} of sample {self.sample}, {self.count} neurons in that step)"
+        )
+
+
+class LoihiOverflowError(ModelError):
+    """A 24-bit register overflowed; `overflow` says where."""
+
+    def __init__(self, overflow: Overflow) -> None:
+        super().__init__(f"{overflow}; scale the network's weights and thresholds down")
+        self.overflow = overflow
+
+
+Report = Callable[[Overflow], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateBudget:
+    """Bytes of one neuron in a core: 32-bit words, so that 24 bits and a flag fit (assumed)."""
+
+    variables: int
+    parameters: int
+    accumulators: int
+
+    @property
+    def bytes(self) -> int:
+        """All of it."""
+        return 4 * (self.variables + self.parameters + self.accumulators)
+
+
+def state_budget(population: Population, longest_delay: int) -> StateBudget:
+    """Words per neuron: v (and u), every parameter that differs per neuron, and one dendritic
+    accumulator for each step that an arriving weight may wait."""
+    neuron = population.neuron
+    per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.array_fields())
+    return StateBudget(
+        variables=2 if isinstance(neuron, CubaLIF) else 1,
+        parameters=per_neuron,
+        accumulators=longest_delay + 1,
+    )
+
+
+class Program:
+    """One population's program.
+
+    Parameters
+    ----------
+    network, population : Network, Population
+    ranges : PopulationRanges
+        What is proved of it: with 24 bits proved, no step has to be checked.
+    first : int
+        Step of the chip in which its step 0 happens.
+
+    Raises
+    ------
+    ModelError
+        If a parameter does not fit 24 bits.
+    """
+
+    def __init__(
+        self, network: Network, population: Population, ranges: PopulationRanges, first: int
+    ) -> None:
+        self.population, self.first = population, first
+        self.timesteps, self.window = network.timesteps, network.window(population.name)
+        self.proved = max(ranges.membrane.bits, ranges.current.bits) <= STATE_BITS
+        neuron = population.neuron
+        for name in neuron.array_fields():
+            values = getattr(neuron, name)
+            if values.size and not (values.min() >= -STATE_LIMIT and values.max() < STATE_LIMIT):
+                raise ModelError(
+                    f"population {population.name!r}: {name} must fit {STATE_BITS} bits, "
+                    f"not {int(values.min())} to {int(values.max())}"
+                )
+        leaky = isinstance(neuron, LIF | CubaLIF)
+        bias = int(np.abs(neuron.bias).max())  # type: ignore[attr-defined]
+        small = self.proved and not leaky and ranges.magnitude + bias <= STATE_LIMIT
+        self.dtype = torch.float32 if small else torch.float64
+
+    def start(self, batch: int, offset: int, report: Report) -> ProgramState:
+        """State of `batch` samples, the first of which is sample `offset`."""
+        return ProgramState(self, batch, offset, report)
+
+    def spread(self, values: object) -> torch.Tensor:
+        """A parameter as one row of flat neurons, or a single number."""
+        array = np.asarray(values)
+        if array.ndim == 0:
+            return torch.tensor([[float(array)]], dtype=self.dtype)
+        shape = self.population.shape
+        full = np.broadcast_to(self.population.spread(array), shape).reshape(1, -1)
+        return torch.from_numpy(np.array(full)).to(self.dtype)
+
+
+class ProgramState:
+    """A population's program in flight."""
+
+    graded = False
+
+    def __init__(self, program: Program, batch: int, offset: int, report: Report) -> None:
+        self.program, self.offset, self.report = program, offset, report
+        neuron: Any = program.population.neuron
+        self.neuron, spread, size = neuron, program.spread, program.population.size
+        self.v = spread(neuron.v_init).expand(batch, size).clone()
+        self.u = torch.zeros_like(self.v) if isinstance(neuron, CubaLIF) else None
+        self.bias = spread(neuron.bias) if np.any(neuron.bias) else None
+        self.fired = torch.empty_like(self.v)
+        if isinstance(neuron, Spiking):
+            self.threshold = spread(neuron.threshold)
+            self.reset_to = spread(neuron.v_reset)
+        leak = neuron.dv if self.u is not None else getattr(neuron, "decay", None)
+        self.keep_v = None if leak is None else spread(ONE - leak).div_(ONE)
+        self.keep_u = None if self.u is None else spread(ONE - neuron.du).div_(ONE)
+
+    def step(self, drive: torch.Tensor | None, step: int) -> torch.Tensor | None:
+        """One step of the chip; see `network` for the equations."""
+        local = step - self.program.first
+        if not 0 <= local < self.program.timesteps:
+            return None
+        v = self.v
+        if self.keep_v is not None:
+            v.mul_(self.keep_v).trunc_()
+        if self.u is not None:
+            assert self.keep_u is not None
+            self.u.mul_(self.keep_u).trunc_()
+            if drive is not None:
+                self.u.add_(drive)
+            self._check(self.u, "the current", local)
+            drive = self.u
+        if drive is not None:
+            v.add_(drive)
+        if self.bias is not None:
+            v.add_(self.bias)
+        self._check(v, "the membrane", local)
+        neuron, fired = self.neuron, None
+        if isinstance(neuron, Readout):
+            return None
+        if local in self.program.window:
+            fired = torch.ge(v, self.threshold, out=self.fired)
+            if neuron.reset is Reset.SUBTRACT:
+                v.addcmul_(fired, self.threshold, value=-1)
+            else:
+                v.addcmul_(v, fired, value=-1)
+                if neuron.reset is Reset.TO_VALUE:
+                    v.addcmul_(fired, self.reset_to)
+        if neuron.v_floor is not None:
+            v.clamp_(min=neuron.v_floor)
+        return fired
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """u and v after the step."""
+        found = {"v": self.v.clone()}
+        return found if self.u is None else found | {"u": self.u.clone()}
+
+    def _check(self, values: torch.Tensor, register: str, local: int) -> None:
+        if self.program.proved:
+            return
+        low, high = (float(x) for x in values.aminmax())
+        if low >= -STATE_LIMIT and high < STATE_LIMIT:
+            return
+        outside = (values < -STATE_LIMIT) | (values >= STATE_LIMIT)
+        sample, neuron = (int(i) for i in outside.nonzero()[0])
+        population = self.program.population
+        self.report(
+            Overflow(
+                population=population.name,
+                register=register,
+                neuron=neuron,
+                coordinates=population.coordinates(neuron),
+                step=local,
+                sample=self.offset + sample,
+                value=int(values[sample, neuron]),
+                count=int(outside.sum()),
+            )
+        )
+        wrap_register(values, STATE_BITS)

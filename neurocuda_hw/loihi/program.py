@@ -1,0 +1,238 @@
+"""`compile`: a network mapped on to a chip, ready to run, to be verified and to be costed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.loihi.energy import core_energy, step_energy
+from neurocuda_hw.loihi.events import EventCounter, Events
+from neurocuda_hw.loihi.limits import CHIPS
+from neurocuda_hw.loihi.lower import Lowered, lower
+from neurocuda_hw.loihi.mapping import Mapping, map_network
+from neurocuda_hw.loihi.microcode import Overflow
+from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES, Profile
+from neurocuda_hw.loihi.simulator import Progress, Simulator
+from neurocuda_hw.loihi.timing import Timing, step_times
+from neurocuda_hw.network import Network
+from neurocuda_hw.trace import Trace
+
+DISCLAIMER = "modelled, not measured: no figure here comes from silicon run by this package"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostReport:
+    """What a run would cost on the chip, by the constants of `profile`.
+
+    Parameters
+    ----------
+    events : Events
+        Every event of every core in every step.
+    timing : Timing
+    energy : dict of str to array (S, K), pJ
+    """
+
+    mapping: Mapping
+    profile: Profile
+    events: Events
+    timing: Timing
+    energy: dict[str, np.ndarray]
+
+    @property
+    def ns_per_inference(self) -> float:
+        """Mean time of an inference."""
+        return float(self.timing.inference.mean())
+
+    @property
+    def pj_per_inference(self) -> float:
+        """Mean dynamic energy of an inference."""
+        return float(sum(e.sum(axis=1).mean() for e in self.energy.values()))
+
+    def utilisation(self) -> np.ndarray:
+        """Share of each step that each core works, mean over samples, ``(K, C)``: a heat map."""
+        share = (self.timing.core / self.timing.step[..., None]).mean(axis=0)
+        found: np.ndarray = np.minimum(share, 1.0)
+        return found
+
+    def text(self) -> str:
+        """The whole report for people, with every constant's label and source."""
+        totals = {k: v / self.events.samples for k, v in self.events.totals().items()}
+        step = self.timing.step
+        parts, counts = np.unique(self.timing.limited_by, return_counts=True)
+        limits = zip(parts, counts, strict=True)
+        limited = ", ".join(f"{n} of {step.size} by {part}" for part, n in limits)
+        rows = [
+            self.mapping.report(),
+            "",
+            f"events per inference, mean of {self.events.samples}:",
+            *(f"  {name:<15}{value:>14.1f}" for name, value in totals.items()),
+            "",
+            f"time ({DISCLAIMER}):",
+            f"  per inference {self.ns_per_inference / 1e3:.2f} us in {step.shape[1]} steps",
+            f"  per step {step.mean():.0f} ns mean, {step.max():.0f} ns longest",
+            f"  steps limited: {limited}",
+            f"dynamic energy: {self.pj_per_inference / 1e6:.3f} uJ per inference",
+            *(f"  {n:<15}{e.sum(axis=1).mean() / 1e6:>14.4f} uJ" for n, e in self.energy.items()),
+            "",
+            self.profile.table(),
+        ]
+        return "\n".join(rows)
+
+    def data(self) -> dict[str, Any]:
+        """The report as plain values (for JSON): fill and utilisation per core, time per step."""
+        names, fill = self.mapping.fill()
+        constants = self.profile.constants()
+        return {
+            "note": DISCLAIMER,
+            "chip": self.mapping.limits.name,
+            "profile": self.profile.name,
+            "cores": self.mapping.cores,
+            "chips": self.mapping.chips,
+            "samples": self.events.samples,
+            "events_per_inference": {
+                name: value / self.events.samples for name, value in self.events.totals().items()
+            },
+            "ns_per_inference": self.ns_per_inference,
+            "pj_per_inference": self.pj_per_inference,
+            "ns_per_step": self.timing.step.mean(axis=0).tolist(),
+            "pj_by_class": {name: float(e.sum(axis=1).mean()) for name, e in self.energy.items()},
+            "core_population": [
+                "+".join(p.population for p in self.mapping.parts if p.core == core)
+                for core in range(self.mapping.cores)
+            ],
+            "core_fill": {"limits": list(names), "cores": fill.tolist()},
+            "core_utilisation": self.utilisation().tolist(),
+            "core_pj": core_energy(self.events, self.profile).mean(axis=0).sum(axis=0).tolist(),
+            "constants": {
+                n: {"ns": c.ns, "pj": c.pj, "label": c.label, "source": c.source}
+                for n, c in constants.items()
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoihiRun:
+    """A run: `trace` in the network's own steps, `report` if its cost was asked for."""
+
+    trace: Trace
+    report: CostReport | None
+    overflows: tuple[Overflow, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoihiProgram:
+    """A network on a chip."""
+
+    network: Network
+    lowered: Lowered
+    mapping: Mapping
+    profile: Profile
+
+    def run(
+        self,
+        inputs: object,
+        *,
+        cost: bool = True,
+        membranes: bool = False,
+        batch: int | None = None,
+        overflow: str = "raise",
+        progress: Progress | None = None,
+    ) -> LoihiRun:
+        """Runs any number of samples.
+
+        Parameters
+        ----------
+        inputs : array or tensor of int
+            As `reference.check_inputs` takes them.
+        cost : bool
+            Whether to count every event and report time and energy.
+        membranes : bool
+            Whether the trace holds every membrane.
+        overflow : str
+            ``"raise"``, or ``"wrap"`` to let registers wrap and list where.
+
+        Raises
+        ------
+        DataError
+            If `inputs` has the wrong type, shape or range.
+        LoihiOverflowError
+            If a register of 24 bits overflows; it names neuron and step.
+        """
+        counter = EventCounter(self.mapping) if cost else None
+        run = Simulator(self.lowered, overflow=overflow).run(
+            inputs,
+            membranes=membranes,
+            batch=batch,
+            progress=progress,
+            observe=counter.observe if counter else None,
+        )
+        report = None
+        if counter is not None:
+            events = counter.events()
+            report = CostReport(
+                mapping=self.mapping,
+                profile=self.profile,
+                events=events,
+                timing=step_times(events, self.profile, self.mapping.tiles),
+                energy=step_energy(events, self.profile),
+            )
+        return LoihiRun(trace=run.trace, report=report, overflows=tuple(run.overflows))
+
+    def files(self, inputs: object | None = None) -> dict[str, bytes]:
+        """What ``nchw build --target loihi`` writes, ``{relative path: content}``.
+
+        The mapping, and with `inputs` the cost report of running them.
+        """
+        found = {"loihi/mapping.txt": (self.mapping.report() + "\n").encode()}
+        found["loihi/limits.txt"] = (self.lowered.limits.table() + "\n").encode()
+        if inputs is not None:
+            report = self.run(inputs).report
+            assert report is not None
+            found["loihi/report.txt"] = (report.text() + "\n").encode()
+            found["loihi/report.json"] = json.dumps(report.data(), indent=1).encode()
+        return found
+
+
+def compile(
+    network: Network,
+    chip: str = "loihi2",
+    *,
+    profile: str | None = None,
+    chips: int = 1,
+    input_on_chip: bool = False,
+    pack: bool = False,
+) -> LoihiProgram:
+    """Maps a network on to a chip.
+
+    Parameters
+    ----------
+    chip : str
+        ``loihi2`` or ``loihi1``.
+    profile : str, optional
+        A name of `PROFILES`; default the scaled Loihi 2 or the silicon fit of Loihi 1.
+    chips, input_on_chip, pack
+        See `map_network`.
+
+    Raises
+    ------
+    ModelError
+        If the chip cannot compute the network exactly; the message says what and the way out.
+    MappingError
+        If it does not fit; the message holds the table.
+    """
+    if chip not in CHIPS:
+        raise ModelError(f"chip must be one of {', '.join(CHIPS)}, not {chip!r}")
+    if profile is not None and profile not in PROFILES:
+        raise ModelError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
+    default = LOIHI2_SCALED if chip == "loihi2" else LOIHI1_SILICON
+    lowered = lower(network, CHIPS[chip])
+    return LoihiProgram(
+        network=network,
+        lowered=lowered,
+        mapping=map_network(lowered, chips=chips, input_on_chip=input_on_chip, pack=pack),
+        profile=default if profile is None else PROFILES[profile],
+    )

@@ -1,0 +1,227 @@
+"""Runs a lowered network step by step of the chip, batched, and brings its spikes back in time.
+
+A population at depth d does its step t in step t + d, so its spike train is the golden one shifted
+by d: `ChipRun.trace` is the run with every shift undone, to be compared bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+import torch
+
+from neurocuda_hw.loihi.engine import Edge, Engine, Node, Result
+from neurocuda_hw.loihi.limits import ChipLimits
+from neurocuda_hw.loihi.lower import ACCUMULATOR_BITS, Lowered
+from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
+from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron, Running
+from neurocuda_hw.loihi.operators import Operator
+from neurocuda_hw.neurons import Encoding, Input, Readout
+from neurocuda_hw.ranges import event_bounds
+from neurocuda_hw.reference import check_inputs
+from neurocuda_hw.trace import Trace, pack
+
+BATCH_ELEMENTS = 2**25
+Progress = Callable[[int, int], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Chunk:
+    """Some samples on the chip, in its own steps.
+
+    Parameters
+    ----------
+    samples : range
+    result : Result
+        Spikes, and states where they were asked for, ``(K, B, N)``.
+    """
+
+    samples: range
+    result: Result
+
+
+@dataclass(slots=True, kw_only=True)
+class ChipRun:
+    """What the chip did.
+
+    Parameters
+    ----------
+    trace : Trace
+        Spikes in the network's own steps, membranes on request.
+    overflows : list of Overflow
+        First overflow of each population and step, under ``overflow="wrap"``.
+    """
+
+    trace: Trace
+    overflows: list[Overflow] = field(default_factory=list)
+
+
+class Simulator:
+    """Executes a `Lowered` network.
+
+    Parameters
+    ----------
+    lowered : Lowered
+    overflow : str
+        ``"raise"`` stops at the first register that overflows; ``"wrap"`` lets it and lists it.
+    """
+
+    def __init__(self, lowered: Lowered, *, overflow: str = "raise") -> None:
+        if overflow not in ("raise", "wrap"):
+            raise ValueError(f"overflow must be 'raise' or 'wrap', not {overflow!r}")
+        self.lowered, self.network, self.overflow = lowered, lowered.network, overflow
+        self.overflows: list[Overflow] = []
+        self.edges = [self._edge(i) for i in range(len(lowered.routes))]
+
+    def _edge(self, index: int) -> Edge:
+        route = self.lowered.routes[index]
+        projection = route.projection
+        source, target = self.network[projection.source], self.network[projection.target]
+        payload = max(abs(bound) for bound in event_bounds(source))
+        operator = Operator(projection.synapse, source.shape, target.shape, payload)
+        return Edge(
+            source=source.name,
+            target=target.name,
+            deliver=operator,
+            hop=route.hop,
+            bound=operator.bound,
+        )
+
+    def _report(self, overflow: Overflow) -> None:
+        if self.overflow == "raise":
+            raise LoihiOverflowError(overflow)
+        self.overflows.append(overflow)
+
+    def _nodes(self, offset: int) -> Iterator[Node]:
+        limits: ChipLimits = self.lowered.limits
+        for population in self.network.populations:
+            model = self.lowered.placements[population.name].model
+            start: Callable[[int], Running] | None = None
+            if isinstance(model, Program):
+                start = partial(model.start, offset=offset, report=self._report)
+            elif isinstance(model, CubaNeuron):
+                start = partial(model.start, size=population.size)
+            bits = None if limits.microcode else ACCUMULATOR_BITS
+            yield Node(
+                name=population.name, size=population.size, start=start, accumulator_bits=bits
+            )
+
+    def chunks(
+        self,
+        inputs: object,
+        *,
+        membranes: bool = False,
+        awake: bool = False,
+        batch: int | None = None,
+    ) -> Iterator[Chunk]:
+        """Runs `batch` samples at a time (default: as many as fit some 100 MB)."""
+        data = check_inputs(self.network, inputs)
+        widest = sum(p.size for p in self.network.populations)
+        batch = batch or max(1, BATCH_ELEMENTS // (widest * self.lowered.steps))
+        record = [
+            p.name for p in self.network.targets if membranes or isinstance(p.neuron, Readout)
+        ]
+        for start in range(0, len(data), batch):
+            part = data[start : start + batch]
+            engine = Engine(list(self._nodes(start)), self.edges)
+            result = engine.run(
+                {self.network.input.name: self._sent(part)},
+                self.lowered.steps,
+                len(part),
+                record=record,
+                awake=awake,
+            )
+            yield Chunk(samples=range(start, start + len(part)), result=result)
+
+    def _sent(self, data: torch.Tensor) -> torch.Tensor:
+        """Input events ``(steps from 0, B, N)``: spikes and payloads up to 255 as bytes."""
+        population = self.network.input
+        neuron = population.neuron
+        assert isinstance(neuron, Input)
+        low, high = neuron.payload
+        kind = torch.uint8 if low >= 0 and high <= 255 else torch.float64
+        flat = data.to(kind)
+        window = self.network.window(population.name)
+        if neuron.encoding is Encoding.CURRENT:
+            frames = flat.flatten(1)[None].expand(window.steps, -1, -1)
+        else:
+            frames = flat.flatten(2).transpose(0, 1)
+        silent = torch.zeros((window.start, *frames.shape[1:]), dtype=kind)
+        return torch.cat([silent, frames])
+
+    def run(
+        self,
+        inputs: object,
+        *,
+        membranes: bool = False,
+        batch: int | None = None,
+        progress: Progress | None = None,
+        observe: Callable[[Chunk], None] | None = None,
+    ) -> ChipRun:
+        """Runs any number of samples.
+
+        Parameters
+        ----------
+        inputs : array or tensor of int
+            As `reference.check_inputs` takes them.
+        membranes : bool
+            Whether the trace holds every membrane.
+        observe : callable, optional
+            Called with each `Chunk` (the cost model counts its events there).
+
+        Raises
+        ------
+        DataError
+            If `inputs` has the wrong type, shape or range.
+        LoihiOverflowError
+            If a 24-bit register overflows, unless the simulator lets it wrap.
+        """
+        network, self.overflows = self.network, []
+        data = check_inputs(network, inputs)
+        names = [p.name for p in network.populations if p.spiking]
+        spikes: dict[str, list[np.ndarray]] = {name: [] for name in names}
+        kept: dict[str, list[np.ndarray]] = {name: [] for name in names if membranes}
+        outputs = []
+        for chunk in self.chunks(data, membranes=membranes, awake=observe is not None, batch=batch):
+            for name in names:
+                bits = self._in_time(chunk.result.spikes[name], name)
+                spikes[name].append(pack(bits.numpy()))
+                if membranes:
+                    kept[name].append(self._membranes(chunk.result, name))
+            outputs.append(self._outputs(chunk.result))
+            if observe:
+                observe(chunk)
+            if progress:
+                progress(chunk.samples.stop, len(data))
+        trace = Trace(
+            network_hash=network.hash,
+            timesteps=network.timesteps,
+            sizes={name: network[name].size for name in names},
+            inputs=data.numpy(),
+            spikes={name: np.concatenate(parts) for name, parts in spikes.items()},
+            outputs=np.concatenate(outputs),
+            membranes={name: np.concatenate(parts) for name, parts in kept.items()},
+        )
+        return ChipRun(trace=trace, overflows=self.overflows)
+
+    def _in_time(self, values: torch.Tensor, name: str) -> torch.Tensor:
+        """Undoes a population's shift: ``(K, B, N)`` to ``(B, T, N)``."""
+        first = self.lowered.placements[name].depth
+        return values[first : first + self.network.timesteps].transpose(0, 1)
+
+    def _membranes(self, result: Result, name: str) -> np.ndarray:
+        v = self._in_time(result.states[name]["v"], name).to(torch.int64)
+        built_in = isinstance(self.lowered.placements[name].model, CubaNeuron)
+        found: np.ndarray = (v >> ALIGN if built_in else v).numpy()
+        return found
+
+    def _outputs(self, result: Result) -> np.ndarray:
+        last = self.network.output
+        if isinstance(last.neuron, Readout):
+            return self._membranes(result, last.name)[:, -1]
+        counts = self._in_time(result.spikes[last.name], last.name).sum(dim=1, dtype=torch.int64)
+        found: np.ndarray = counts.numpy()
+        return found
