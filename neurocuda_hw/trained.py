@@ -201,7 +201,7 @@ def _from_plain(plain: Any, where: str, arch: str | None) -> nn.Module:
     if isinstance(plain, nn.Module):
         return plain.eval()
     if is_network_file(plain):
-        raise ModelError(f"{where} is a converted network already; go on with 'nchw build {where}'")
+        raise ModelError(f"{where} is a converted network already; go on with nchw build")
     if isinstance(plain, Mapping) and isinstance(plain.get("state_dict"), Mapping):
         plain = plain["state_dict"]  # as training scripts save it, beside the epoch
     if not isinstance(plain, Mapping) or not all(

@@ -44,7 +44,7 @@ def print_table(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", title_style="bold")
+    table = Table()
     for name in columns:
         justify: Any = "right" if name.startswith(">") else "left"
         table.add_column(name.removeprefix(">"), justify=justify, overflow="fold")
@@ -53,6 +53,8 @@ def print_table(
     console = Console(stderr=err)
     if not console.is_terminal:
         console.width = 160  # a pipe has no width: do not fold what will be searched
+    if title:
+        console.print(title, style="bold", markup=False, highlight=False)
     console.print(table, markup=False)
 
 

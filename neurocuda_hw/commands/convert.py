@@ -160,13 +160,13 @@ def _figures(conversion: Conversion, output: str) -> dict[str, Any]:
 def _show(conversion: Conversion, output: str, tested: int, seen: bool) -> None:
     stats, figures = conversion.stats, _figures(conversion, output)
     if stats.integer_accuracy is not None:
-        data = "the training samples themselves" if seen else "test samples"
+        data = f"the {tested:,} training samples themselves" if seen else f"{tested:,} test samples"
         rows = [
             ("trained model", f"{stats.ann_accuracy:.2f} %"),
             ("quantised ANN", f"{stats.qcfs_accuracy:.2f} %"),
             ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
         ]
-        print_table(f"Accuracy on {tested:,} {data}", ("", ">accuracy"), rows)
+        print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
         per_sample = ", ".join(f"{name} {count:,.0f}" for name, count in stats.spikes.items())
         say(f"Events per inference: {per_sample}.")
     for note in stats.notes:
