@@ -81,9 +81,11 @@ class Sweep(Component):
                     m.d.comb += self.end.eq(last_row)
             with m.Else():
                 m.d.comb += self.end.eq(1)
-        with m.If(~settled):
+        with m.If(settle > 1):
             m.d.sync += settle.eq(settle - 1)
-            m.d.comb += self.end.eq(settle == 1)
+        with m.Elif((settle == 1) & self.room):  # the marker is queued like a row
+            m.d.sync += settle.eq(0)
+            m.d.comb += self.end.eq(1)
         with m.If(self.end):
             m.d.sync += step.eq(step + 1)
             with m.If(step == plan.timesteps - 1):

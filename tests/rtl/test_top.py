@@ -13,7 +13,7 @@ from strategies import inputs_for, networks
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.reference import Reference
@@ -93,6 +93,26 @@ def stimuli():
 def test_stimuli_that_natural_data_lack(name, lanes):
     inputs = stimuli()[name][: 8 if lanes == 1 else None]
     assert_equal(residual(), inputs, lanes={"a": lanes, "b": lanes, "o": min(lanes, 2)})
+
+
+@pytest.mark.parametrize("neurons", range(9, 17))
+def test_a_leaking_layer_queues_its_marker_when_its_events_are_held_up(neurons):
+    weight = np.full((neurons, 2), 9)
+    network = Network(
+        populations=(
+            Population(name="x", shape=(2,), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="a", shape=(neurons,), neuron=LIF(threshold=2, decay=100)),
+            Population(name="o", shape=(14,), neuron=Readout()),
+        ),
+        projections=(
+            Projection(source="x", target="a", synapse=Dense(weight=weight)),
+            Projection(source="a", target="o", synapse=Dense(weight=np.ones((14, neurons), int))),
+        ),
+        timesteps=4,
+    )
+    # one row and one slow event per neuron: the queue fills up before the step ends
+    inputs = np.ones((2, 4, 2), dtype=np.int64)
+    assert_equal(network, inputs, lanes={"a": 1, "o": 1})
 
 
 def test_extreme_weights_and_payloads():

@@ -88,7 +88,6 @@ CASES = {
 def effect(network, index):
     """What one spike of source neuron `index` adds to each target neuron, by the reference."""
 
-
     projection = network.projections[1]
     event = torch.zeros(1, *network["a"].shape, dtype=torch.int64)
     event.view(-1)[index] = 1
