@@ -226,14 +226,14 @@ class _Writer:
             self.nodes[reset] = nir.Scale(scale=-taken)
             self.edges += [(name, reset), (reset, membrane)]
         self.entry[name] = membrane
-        level = neuron.threshold - neuron.v_init - self.margin
-        return nir.Threshold(threshold=self._full(population, level))
+        level = self._full(population, neuron.threshold) - self._full(population, neuron.v_init)
+        return nir.Threshold(threshold=level - self.margin)
 
     def _whole(self, population: Population, neuron: Spiking) -> nir.NIRNode:
         """One node that resets to a value, or, annotated, whose notes say what it does."""
-        shift = neuron.v_init if self.style == "explicit" else np.zeros((), dtype=np.int64)
-        threshold = self._full(population, neuron.threshold - shift - self.margin)
-        v_reset = self._full(population, neuron.v_reset - shift)
+        shift = self._full(population, neuron.v_init if self.style == "explicit" else 0)
+        threshold = self._full(population, neuron.threshold) - shift - self.margin
+        v_reset = self._full(population, neuron.v_reset) - shift
         zero = np.zeros(population.shape)
         if isinstance(neuron, IF):
             return nir.IF(r=np.ones(population.shape), v_threshold=threshold, v_reset=v_reset)

@@ -53,17 +53,18 @@ def tree_of(content: bytes) -> dict[str, Any]:
         raise Refused("the HDF5 library breaks on it") from error
     if "error" in tree:
         raise Refused(tree["error"])
-    found = _filled(tree["tree"], arrays)
+    found = filled(tree["tree"], arrays)
     if not isinstance(found, dict):
         raise Refused("it is no group")
     return found
 
 
-def _filled(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+def filled(tree: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """What `parse` found, with its arrays in place."""
     if isinstance(tree, dict) and "array" in tree:
         return arrays[str(tree["array"])]
     if isinstance(tree, dict):
-        return {name: _filled(part, arrays) for name, part in tree["group"].items()}
+        return {name: filled(part, arrays) for name, part in tree["group"].items()}
     return tree
 
 
