@@ -132,7 +132,7 @@ class _Group:
     def run(self, currents: Mapping[str, torch.Tensor], record: Sequence[str], awake: bool) -> None:
         feeds = {node.name: self._feed(node, currents.get(node.name)) for node in self.members}
         running, kept = {}, {name: [] for name in record}  # type: ignore[var-annotated]
-        asleep: dict[str, list[torch.Tensor]] = {node.name: [] for node in self.members}
+        known: dict[str, list[torch.Tensor]] = {node.name: [] for node in self.members}
         for node in self.members:
             assert node.start is not None
             running[node.name] = node.start(self.batch)
@@ -145,8 +145,7 @@ class _Group:
                 neurons = running[node.name]
                 drive = self._drive(node, feeds[node.name], step)
                 if awake:
-                    parts = [part != 0 for part in neurons.state().values()]
-                    asleep[node.name].append(torch.stack(parts).any(dim=0))
+                    known[node.name].append(neurons.awake())
                 fired = neurons.step(drive, step)
                 if fired is not None:
                     self.result.spikes[node.name][step] = fired
@@ -156,7 +155,7 @@ class _Group:
                     )
         for node in self.members:
             if awake:
-                self.result.awake[node.name] = torch.stack(asleep[node.name])
+                self.result.awake[node.name] = torch.stack(known[node.name])
             if node.name in kept:
                 states = kept[node.name]
                 self.result.states[node.name] = {

@@ -189,6 +189,10 @@ class ProgramState:
         found = {"v": self.v.clone()}
         return found if self.u is None else found | {"u": self.u.clone()}
 
+    def awake(self) -> torch.Tensor:
+        """Which neurons hold a state that is not zero."""
+        return self.v != 0 if self.u is None else (self.v != 0) | (self.u != 0)
+
     def _check(self, values: torch.Tensor, register: str, local: int) -> None:
         if self.program.proved:
             return

@@ -48,6 +48,9 @@ class Running(Protocol):
     def state(self) -> dict[str, torch.Tensor]:
         """The state after the step by name, ``(B, N)``; new tensors."""
 
+    def awake(self) -> torch.Tensor:
+        """Which neurons hold a state that the next step depends on, ``(B, N)`` bool."""
+
 
 def _bounded(values: Ints, name: str, low: int, high: int) -> np.ndarray:
     array = freeze(values, name)
@@ -272,6 +275,10 @@ class _Cuba:
     def state(self) -> dict[str, torch.Tensor]:
         return {"u": self.u.clone(), "v": self.v.clone()}
 
+    def awake(self) -> torch.Tensor:
+        awake = self.v != 0
+        return awake | (self.u != 0) if self.u_factor else awake
+
 
 class _Graded:
     """`GradedNeuron` in flight."""
@@ -290,6 +297,9 @@ class _Graded:
 
     def state(self) -> dict[str, torch.Tensor]:
         return {"v": self.v.clone()}
+
+    def awake(self) -> torch.Tensor:
+        return self.v != 0
 
 
 class _SoftReset:
@@ -312,3 +322,6 @@ class _SoftReset:
 
     def state(self) -> dict[str, torch.Tensor]:
         return {"v": self.v.clone()}
+
+    def awake(self) -> torch.Tensor:
+        return self.v != 0
