@@ -22,7 +22,7 @@ class MnistMLP(nn.Module):
 
 
 class MnistCNN(nn.Module):
-    """Two convolutions (one strided), average pooling, two linear layers; images ``(B, 1, 28, 28)``."""
+    """Two convolutions (one strided), average pooling, two linear layers; the same images."""
 
     def __init__(self) -> None:
         super().__init__()

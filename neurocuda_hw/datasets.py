@@ -124,7 +124,7 @@ def _load_cifar(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def _load_npz(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             for x, y in ((f"x_{split}", f"y_{split}"), ("x", "y")):
                 if x in archive.files and y in archive.files:
                     return archive[x], archive[y]

@@ -97,7 +97,7 @@ def convert(
     weight_bits: int | Sequence[int] = 8,
     input_bits: int = 8,
     epochs: int = 0,
-    spiking_epochs: int = 0,
+    qcfs_epochs: int = 0,
     rate: float = 0.01,
     batch: int = 128,
     channel_wise: bool = True,
@@ -126,9 +126,10 @@ def convert(
     input_bits : int
         Of an input value; unsigned if the training data is never negative.
     epochs : int
-        Of fine-tuning the quantised ANN on `train`.
-    spiking_epochs : int
-        Of fine-tuning through time afterwards (rate code only).
+        Of fine-tuning on `train`: of the quantised ANN (exact code), or of the spiking neurons
+        through time (rate code).
+    qcfs_epochs : int
+        Of fine-tuning the quantised ANN before, which is cheaper (rate code only).
     rate : float
         Step of the fine-tuning, relative to the size of the weights.
     channel_wise : bool
@@ -149,37 +150,41 @@ def convert(
     """
     started = time.monotonic()
     wanted = _code(code)
+    _whole(input_bits, "input_bits", 1, 16)
     samples = Batches(train, "training data", batch)
     tests = None if test is None else Batches(test, "test data", _TEST_BATCH)
     calibration = samples.head(_CALIBRATION_SAMPLES)
     graph = capture(model, calibration[:8])
     low, high = input_range([calibration])
+    if low < 0 and input_bits < 2:
+        raise DataError("input_bits must be at least 2 where inputs are negative")
     settings = Settings(
         code=wanted,
         levels=_whole(levels, "levels", 1, 255)
         if wanted is Code.EXACT
         else _whole(timesteps, "timesteps", 1, 65535),
         weight_bits=_weight_bits(weight_bits, graph),
-        payload_bits=_whole(input_bits, "input_bits", 1, 16),
+        payload_bits=input_bits,
         signed=low < 0,
         input_scale=_input_scale(low, high, input_bits),
     )
-    if low < 0 and input_bits < 2:
-        raise DataError("input_bits must be at least 2 where inputs are negative")
-    if spiking_epochs and wanted is Code.EXACT:
-        raise ValueError("spiking_epochs must be 0 under the exact code: nothing is lost in time")
+    if qcfs_epochs and wanted is Code.EXACT:
+        raise ValueError(
+            "qcfs_epochs must be 0 under the exact code: there, epochs are of that kind"
+        )
     clips, silent = clip_values(
         graph,
-        calibration.split(128),
+        torch.split(calibration, 128),
         settings.levels,
         channel_wise=channel_wise,
         seed=seed,
     )
     module = QcfsModel(graph, settings, clips)
     module.fit_shrink()
+    rated = wanted is Code.RATE
     for stage, count, forward in (
-        ("qcfs", epochs, QcfsModel.forward),
-        ("spiking", spiking_epochs, spiking.run),
+        ("qcfs", qcfs_epochs if rated else epochs, QcfsModel.forward),
+        ("spiking", epochs if rated else 0, spiking.run),
     ):
         if count:
             finetune(
@@ -198,7 +203,7 @@ def convert(
     scores = _Scores() if tests is None else _evaluate(graph, quantized, network, tests, progress)
     spiking_layers = [layer for layer in graph.layers if layer.spiking]
     stats = Stats(
-        strategy=_strategy(wanted, epochs, spiking_epochs),
+        strategy=_strategy(wanted, epochs, qcfs_epochs),
         ann_accuracy=scores.ann,
         qcfs_accuracy=scores.qcfs,
         integer_accuracy=scores.integer,
@@ -292,13 +297,15 @@ def _weight_bits(bits: int | Sequence[int], graph: Graph) -> tuple[int, ...]:
 
 
 def _input_scale(low: float, high: float, bits: int) -> float:
-    return max(-low, high) / (2 ** (bits - 1) - 1) if low < 0 else high / (2**bits - 1)
+    largest = (1 << (bits - 1)) - 1 if low < 0 else (1 << bits) - 1
+    return max(-low, high) / largest
 
 
-def _strategy(code: Code, epochs: int, spiking_epochs: int) -> str:
+def _strategy(code: Code, epochs: int, qcfs_epochs: int) -> str:
+    kind = "through time" if code is Code.RATE else "of the quantised ANN"
     parts = [code.value]
-    parts += [f"{epochs} epochs of the quantised ANN"] if epochs else []
-    parts += [f"{spiking_epochs} epochs through time"] if spiking_epochs else []
+    parts += [f"{qcfs_epochs} epochs of the quantised ANN"] if qcfs_epochs else []
+    parts += [f"{epochs} epochs {kind}"] if epochs else []
     return ", ".join(parts)
 
 

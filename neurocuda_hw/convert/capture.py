@@ -104,7 +104,7 @@ def _check_forward(model: nn.Module, example: torch.Tensor) -> None:
         )
         handles.append(module.register_forward_hook(lambda *_: inside.pop() and None))
     try:
-        with torch.no_grad():
+        with _quiet(), torch.no_grad():
             model(example[:2])
     except Exception as error:  # whatever the user's own code raises
         raise ModelError(

@@ -182,7 +182,7 @@ def _times(a: Pair, b: Pair) -> Pair:
 
 
 def scale_inputs(weight: torch.Tensor, groups: int, gain: torch.Tensor) -> torch.Tensor:
-    """A kernel ``(C_out, C_in / groups, kh, kw)``, each input channel times its factor ``(C_in,)``."""
+    """A kernel ``(C_out, C_in / groups, kh, kw)``, each input channel times its factor."""
     outputs, inputs = weight.shape[:2]
     per_group = gain.reshape(groups, 1, inputs).expand(-1, outputs // groups, -1)
     return weight * per_group.reshape(outputs, inputs, 1, 1)

@@ -27,6 +27,7 @@ SUPPORTED = (
 _NO_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _NO_MAX = "replace it by average pooling or by a convolution with stride, and train again"
 _NO_NORM = "train with batch normalisation: its factors are fixed after training"
+_NO_TRANSPOSE = "use a convolution: there is no event-driven core for transposed ones"
 _KINDS_OF_REFUSAL = {
     _NO_RELU: "silu gelu leaky_relu elu celu selu prelu _prelu_kernel sigmoid tanh hardswish "
     "hardsigmoid mish softplus softsign abs",
@@ -36,8 +37,7 @@ _KINDS_OF_REFUSAL = {
     "add the branches instead of concatenating them": "cat concat stack",
     "take LSTM, GRU and attention out: only feed-forward layers can be converted": "lstm gru "
     "rnn_tanh rnn_relu scaled_dot_product_attention bmm",
-    "replace it by a convolution; transposed convolutions have no event-driven core": "conv_transpose1d "
-    "conv_transpose2d",
+    _NO_TRANSPOSE: "conv_transpose1d conv_transpose2d",
 }
 WAY_OUT = {
     f"aten.{name}": way_out
@@ -66,7 +66,7 @@ def image_shape(shape: Shape) -> Shape:
 
 
 def _pair(values: int | Sequence[int], lowest: int) -> Pair:
-    """An argument of a 1-d or 2-d layer for feature maps ``(C, H, W)``; `lowest` along a height of 1."""
+    """An argument of a layer for ``(C, H, W)``; `lowest` along the height of a 1-d layer."""
     if isinstance(values, int):
         return (values, values)
     numbers = list(values)
@@ -153,7 +153,7 @@ def _any_convolution(
     groups: int,
 ) -> Value:
     if transposed:
-        raise CannotCompose(WAY_OUT["aten.conv_transpose2d"])
+        raise CannotCompose(_NO_TRANSPOSE)
     return _convolution(walker, node, x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -223,16 +223,28 @@ def _batch_norm_functional(
 
 
 def _add(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
-    if not isinstance(y, Value):
-        return replace(x, constant=x.constant + torch.as_tensor(y).double() * alpha)
-    if alpha != 1:
-        y = replace(y, terms=_scaled(walker, y, alpha), constant=y.constant * alpha)
+    parts = []
+    for part, factor in ((x, 1), (y, alpha)):
+        if isinstance(part, Value):
+            parts.append(part if factor == 1 else _times(walker, part, factor))
+    shift = torch.zeros((), dtype=torch.float64)
     if not isinstance(x, Value):
-        return replace(y, constant=y.constant + torch.as_tensor(x).double())
-    if x.shape != y.shape:
-        raise CannotCompose(f"its parts must have the same shape, not {x.shape} and {y.shape}")
-    later = x if x.order >= y.order else y
-    return replace(later, terms=x.terms + y.terms, constant=x.constant + y.constant)
+        shift = torch.as_tensor(x, dtype=torch.float64)
+    elif not isinstance(y, Value):
+        shift = torch.as_tensor(y, dtype=torch.float64) * alpha
+    if len(parts) == 2 and parts[0].shape != parts[1].shape:
+        raise CannotCompose(
+            f"its parts must have the same shape, not {parts[0].shape} and {parts[1].shape}"
+        )
+    return replace(
+        max(parts, key=lambda part: part.order),
+        terms=sum((part.terms for part in parts), ()),
+        constant=sum((part.constant for part in parts), torch.zeros(())) + shift,
+    )
+
+
+def _times(walker: Walker, value: Value, factor: Number) -> Value:
+    return replace(value, terms=_scaled(walker, value, factor), constant=value.constant * factor)
 
 
 def _subtract(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
@@ -243,7 +255,7 @@ def _multiply(walker: Walker, node: Node, x: Any, y: Any) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
         raise CannotCompose("products of activations (gates, attention) cannot be converted")
     value, factor = (x, y) if isinstance(x, Value) else (y, x)
-    return replace(value, terms=_scaled(walker, value, factor), constant=value.constant * factor)
+    return _times(walker, value, factor)
 
 
 def _divide(walker: Walker, node: Node, x: Any, y: Any) -> Value:
@@ -257,13 +269,14 @@ def _negate(walker: Walker, node: Node, x: Value) -> Value:
 
 
 def _relu(walker: Walker, node: Node, x: Value) -> Value:
-    return walker.activation(node, x)
+    return _clip(walker, node, x, 0.0, None)
 
 
 def _clip(walker: Walker, node: Node, x: Value, low: Any = -1.0, high: Any = 1.0) -> Value:
     if low is None or float(low) != 0 or (high is not None and float(high) <= 0):
         raise CannotCompose("its lower bound must be 0, as in ReLU, ReLU6 and Hardtanh(0, x)")
-    return walker.activation(node, x, None if high is None else float(high))
+    value: Value = walker.activation(node, x, None if high is None else float(high))
+    return value
 
 
 def _clamp(walker: Walker, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
@@ -271,7 +284,7 @@ def _clamp(walker: Walker, node: Node, x: Value, low: Any = None, high: Any = No
 
 
 def _relu6(walker: Walker, node: Node, x: Value) -> Value:
-    return walker.activation(node, x, 6.0)
+    return _clip(walker, node, x, 0.0, 6.0)
 
 
 def _average(

@@ -39,12 +39,12 @@ class _Round(torch.autograd.Function):
         return x.round()
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         return gradient
 
 
 class _Levels(torch.autograd.Function):
-    """``clip(floor((total + theta // 2) / theta), 0, levels)``, straight through inside the clip."""
+    """``clip(floor((total + theta // 2) / theta), 0, levels)``, straight through within."""
 
     @staticmethod
     def forward(
@@ -56,7 +56,7 @@ class _Levels(torch.autograd.Function):
         return ratio.floor().clamp_(0, levels)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         ratio, threshold = ctx.saved_tensors
         inside = (ratio > 0) & (ratio < ctx.levels + 1)
         by_total = gradient * inside / threshold
@@ -180,14 +180,12 @@ class QcfsModel(nn.Module):
         for number, layer in enumerate(self.graph.layers):
             tensors = self.tensors(number, units)
             total = self.total(layer, tensors, values, steps=self.steps)
-            scale = tensors.scale
+            scale = tensors.scale / self.steps
             if tensors.threshold is not None:
                 threshold = per_channel(tensors.threshold, len(layer.shape))
                 total = _Levels.apply(total, threshold, self.settings.levels)  # type: ignore[no-untyped-call]
-                scale = units[number + 1] * self._worth()
+                scale = units[number + 1] / self.steps
             values.append(total)
-        if not self.graph.layers[-1].spiking:
-            scale = scale / self.steps
         return (values[-1] * per_channel(scale, values[-1].ndim - 1)).flatten(1)
 
     def total(
@@ -261,19 +259,13 @@ class QcfsModel(nn.Module):
         least = torch.full_like(largest, 1e-12) if unit is None else unit / _LARGEST_THRESHOLD
         return torch.maximum(largest * shrink, least)
 
-    def _worth(self) -> float:
-        """Real worth of one counted spike, in units of `units`."""
-        return 1 / self.steps
-
     @torch.no_grad()
     def quantized(self) -> QuantizedAnn:
         """The integers of this moment."""
         units, layers = self.units(), []
         for number, layer in enumerate(self.graph.layers):
             tensors = self.tensors(number, units)
-            worth = (
-                units[number + 1] * self._worth() if layer.spiking else tensors.scale / self.steps
-            )
+            worth = units[number + 1] / self.steps if layer.spiking else tensors.scale / self.steps
             layers.append(
                 IntegerLayer(
                     name=layer.name,

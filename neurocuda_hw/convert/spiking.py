@@ -33,7 +33,7 @@ class _Fire(torch.autograd.Function):
         return spikes
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         distance, spikes, threshold = ctx.saved_tensors
         slope = (distance * (math.pi / threshold)).square_().add_(1).reciprocal_().div_(threshold)
         by_current = torch.empty_like(gradient)

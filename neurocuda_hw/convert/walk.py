@@ -119,7 +119,7 @@ class Walker:
         return shape
 
     def path(self, node: Node) -> str:
-        """Where in the model a node comes from; its own name if it stands in the outermost module."""
+        """Where in the model a node comes from; its own name where that is the outermost module."""
         return _place(node)[0] or node.name
 
     def order(self, node: Node) -> int:

@@ -1,0 +1,406 @@
+"""Capture: the layers compute what the model computes, or the message names what cannot be."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from convert.models import (
+    Mixed,
+    OneDimensional,
+    Plain,
+    Residual,
+    Spiking,
+    settle,
+)
+from torch import nn
+from torch.export import Dim
+
+from neurocuda_hw.convert.capture import capture
+from neurocuda_hw.convert.graph import Graph, Kind, evaluate
+from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
+
+STYLES = [
+    (Plain, (1, 8, 8)),
+    (Residual, (3, 8, 8)),
+    (Mixed, (2, 8, 8)),
+    (OneDimensional, (2, 16)),
+    (Spiking, (2, 6, 6)),
+]
+
+
+def inputs(shape: tuple[int, ...], count: int = 6) -> torch.Tensor:
+    """Real inputs of both signs."""
+    return torch.randn((count, *shape), generator=torch.Generator().manual_seed(3))
+
+
+def names(graph: Graph) -> list[str]:
+    """The layers' names."""
+    return [layer.name for layer in graph.layers]
+
+
+@pytest.mark.parametrize(("kind", "shape"), STYLES)
+def test_layers_compute_what_the_model_computes(
+    kind: Callable[[], nn.Module], shape: tuple[int, ...]
+) -> None:
+    model, x = settle(kind()), inputs(shape)
+    graph = capture(model, x)
+    with torch.no_grad():
+        wanted = model.double()(x.double())
+    got = evaluate(graph, x.double())[-1]
+    if graph.notes:
+        got = got.log_softmax(1)
+    assert torch.allclose(got.reshape(wanted.shape), wanted, rtol=1e-9, atol=1e-9)
+
+
+def test_names_and_shapes_of_the_layers() -> None:
+    graph = capture(settle(Plain()), inputs((1, 8, 8)))
+    assert names(graph) == ["features_0", "features_4", "head_1", "head_4"]
+    assert [layer.path for layer in graph.layers] == [
+        "features.0",
+        "features.4",
+        "head.1",
+        "head.4",
+    ]
+    assert graph.shapes == ((1, 8, 8), (4, 8, 8), (6, 2, 2), (9,), (5,))
+    assert [layer.cap for layer in graph.layers] == [None, None, 6.0, None]
+    assert [layer.spiking for layer in graph.layers] == [True, True, True, False]
+    assert graph.layers[1].terms[0].pool == (2, 2)
+
+
+def test_residual_sums_and_the_option_a_shortcut() -> None:
+    graph = capture(settle(Residual()), inputs((3, 8, 8)))
+    assert names(graph) == [
+        "conv1",
+        "layers_0_conv1",
+        "layers_0_conv2",
+        "layers_1_conv1",
+        "layers_1_conv2",
+        "linear",
+    ]
+    skip, option_a = graph.layers[2].terms[1], graph.layers[4].terms[1]
+    assert (skip.kind, skip.source, skip.trained) == (Kind.GAIN, 1, False)
+    assert (option_a.kind, option_a.source, option_a.stride) == (Kind.CONV, 3, (2, 2))
+    assert option_a.weight.shape == (8, 4, 1, 1)
+    assert torch.equal(option_a.weight[2:6, :, 0, 0], torch.eye(4, dtype=torch.float64))
+    assert float(option_a.weight.sum()) == 4
+
+
+def test_batch_norm_is_folded() -> None:
+    torch.manual_seed(1)
+    conv, norm = nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3)
+    model = settle(nn.Sequential(conv, norm, nn.ReLU(), nn.Flatten()))
+    layer = capture(model, inputs((2, 5, 5))).layers[0]
+    gain = (norm.weight / torch.sqrt(norm.running_var + norm.eps)).double()
+    wanted = conv.weight.double() * gain[:, None, None, None]
+    assert torch.allclose(layer.terms[0].weight, wanted, rtol=1e-6)
+    shift = (conv.bias.double() - norm.running_mean) * gain + norm.bias
+    assert torch.allclose(layer.bias, shift, rtol=1e-6, atol=1e-7)
+
+
+def test_a_bias_before_a_zero_padded_convolution_differs_at_the_border() -> None:
+    model = settle(
+        nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten())
+    )
+    layer = capture(model, inputs((1, 4, 4))).layers[0]
+    assert layer.bias.shape == (2, 4, 4)
+    assert float(layer.bias[0, 0, 0]) != float(layer.bias[0, 1, 1])
+
+
+def test_the_final_softmax_is_noted() -> None:
+    graph = capture(settle(OneDimensional()), inputs((2, 16)))
+    assert graph.notes == (
+        "the final aten.log_softmax.int is left to the host: it does not change which class is "
+        "largest",
+    )
+    assert graph.shapes[:2] == ((2, 1, 16), (4, 1, 16))
+
+
+def test_in_place_operations_on_a_value_used_twice() -> None:
+    class Aliased(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 3, padding=1)
+            self.last = nn.Conv2d(2, 2, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.conv(x)
+            before = x
+            x.relu_()
+            return F.relu(self.last(x).flatten(1)) + before[:, :, ::2, ::2].flatten(1)
+
+    model, x = settle(Aliased()), inputs((1, 4, 4))
+    graph = capture(model, x)
+    with torch.no_grad():
+        got = evaluate(graph, x.double())[-1].float().flatten(1)
+        assert torch.allclose(got, model(x), atol=1e-6)
+
+
+def test_an_exported_program_goes_the_same_way() -> None:
+    model, x = settle(Plain()), inputs((1, 8, 8))
+    program = torch.export.export(model, (x[:2],), dynamic_shapes=({0: Dim("batch")},))
+    fixed = torch.export.export(model, (x[:3],))
+    for exported in (program, fixed):
+        graph = capture(exported, x)
+        wanted = capture(model, x)
+        assert names(graph) == names(wanted)
+        assert all(
+            torch.equal(a.terms[0].weight, b.terms[0].weight)
+            for a, b in zip(graph.layers, wanted.layers, strict=True)
+        )
+
+
+def test_a_program_exported_in_training_mode_is_refused() -> None:
+    for model, node in ((nn.BatchNorm1d(3), "batch_norm"), (nn.Dropout(0.5), "dropout")):
+        whole = nn.Sequential(nn.Linear(3, 3), model, nn.ReLU()).train()
+        program = torch.export.export(whole, (torch.rand(4, 3),))
+        with pytest.raises(ModelError) as caught:
+            capture(program, torch.rand(4, 3))
+        assert str(caught.value) == (
+            f"the model must be exported in evaluation mode, but {node!r} is in training mode; "
+            "call model.eval() before torch.export.export"
+        )
+
+
+def test_a_program_for_another_shape_is_refused() -> None:
+    program = torch.export.export(
+        settle(nn.Sequential(nn.Linear(3, 2), nn.ReLU())), (inputs((3,)),)
+    )
+    with pytest.raises(ModelError) as caught:
+        capture(program, inputs((4,)))
+    assert str(caught.value) == "the model was exported for inputs of the shape (3,), not (4,)"
+
+
+def row(*modules: nn.Module) -> nn.Module:
+    """Modules in a row, in evaluation mode."""
+    return nn.Sequential(*modules).eval()
+
+
+_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
+_MAX = "replace it by average pooling or by a convolution with stride, and train again"
+_ONLY = (
+    "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average pooling, flatten, "
+    "addition and dropout only"
+)
+IMAGES, FLAT = (2, 6, 6), (4,)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "path", "kind", "way_out"),
+    [
+        (row(nn.Conv2d(2, 2, 3), nn.MaxPool2d(2)), IMAGES, "1", "MaxPool2d", _MAX),
+        (row(nn.Linear(4, 4), nn.SiLU()), FLAT, "1", "SiLU", _RELU),
+        (row(nn.Sequential(nn.Linear(4, 4), nn.LeakyReLU())), FLAT, "0.1", "LeakyReLU", _RELU),
+        (
+            row(nn.Linear(4, 4), nn.Hardtanh()),
+            FLAT,
+            "1",
+            "Hardtanh",
+            "its lower bound must be 0, as in ReLU, ReLU6 and Hardtanh(0, x)",
+        ),
+        (
+            row(nn.Linear(4, 4), nn.LayerNorm(4)),
+            FLAT,
+            "1",
+            "LayerNorm",
+            "train with batch normalisation: its factors are fixed after training",
+        ),
+        (
+            row(nn.Conv2d(2, 2, 3), nn.Conv2d(2, 2, 3)),
+            IMAGES,
+            "1",
+            "Conv2d",
+            "put an activation (ReLU) between the two convolutions",
+        ),
+        (
+            row(nn.Conv2d(2, 2, 3), nn.Flatten(), nn.Linear(32, 3)),
+            IMAGES,
+            "2",
+            "Linear",
+            "put an activation (ReLU) between the convolution and the linear layer",
+        ),
+        (
+            row(nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), nn.ReLU()),
+            IMAGES,
+            "0",
+            "Conv2d",
+            "its padding must be with zeros",
+        ),
+        (
+            row(nn.Conv2d(2, 2, 2, padding="same"), nn.ReLU()),
+            IMAGES,
+            "0",
+            "Conv2d",
+            "padding='same' needs an odd kernel; pad by the same amount on both sides",
+        ),
+        (
+            row(nn.ReLU(), nn.AvgPool2d(4, ceil_mode=True)),
+            IMAGES,
+            "1",
+            "AvgPool2d",
+            "ceil_mode must be False: windows over the border have another divisor",
+        ),
+        (
+            row(nn.ReLU(), nn.AdaptiveAvgPool2d(4)),
+            IMAGES,
+            "1",
+            "AdaptiveAvgPool2d",
+            "its output size (4, 4) must divide its input size (6, 6): use AvgPool2d",
+        ),
+        (
+            row(nn.ReLU(), nn.Unflatten(1, (1, 2, 2)), nn.Conv2d(1, 1, 1)),
+            FLAT,
+            "2",
+            "Conv2d",
+            "it sees (1, 2, 2), but its source has the shape (4,): give the data and the layers "
+            "the shape that the convolution needs",
+        ),
+        (row(nn.Linear(4, 4), nn.Softmax(1), nn.ReLU()), FLAT, "1", "Softmax",
+         "only as the very last operation, where it is left to the host"),
+        (row(nn.PixelShuffle(1)), IMAGES, "0", "PixelShuffle", _ONLY),
+    ],
+)  # fmt: skip
+def test_unsupported_layers_are_named(
+    model: nn.Module, shape: tuple[int, ...], path: str, kind: str, way_out: str
+) -> None:
+    with pytest.raises(UnsupportedLayerError) as caught:
+        capture(model, inputs(shape))
+    assert str(caught.value) == f"layer {path!r} ({kind}) cannot be converted: {way_out}"
+    assert (caught.value.path, caught.value.kind, caught.value.way_out) == (path, kind, way_out)
+
+
+def test_unsupported_functional_code_is_named() -> None:
+    class Gate(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.relu(self.inner(x))
+            return x * x
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gate = Gate()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.gate(x)
+
+    with pytest.raises(UnsupportedLayerError) as caught:
+        capture(Outer().eval(), inputs(FLAT))
+    assert str(caught.value) == (
+        "layer 'gate' (mul) cannot be converted: products of activations (gates, attention) cannot "
+        "be converted"
+    )
+
+    class Concat(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.relu(x)
+            return torch.cat([x, x], dim=1)
+
+    with pytest.raises(UnsupportedLayerError) as caught:
+        capture(Concat().eval(), inputs(FLAT))
+    assert str(caught.value) == (
+        "layer 'cat' (cat) cannot be converted: add the branches instead of concatenating them"
+    )
+
+
+def refuses(model: nn.Module, x: torch.Tensor, message: str) -> None:
+    """Capture raises a ModelError with this whole message."""
+    with pytest.raises(ModelError) as caught:
+        capture(model, x)
+    assert str(caught.value) == message
+
+
+def test_training_mode_is_refused() -> None:
+    refuses(
+        nn.Sequential(nn.Linear(4, 4), nn.ReLU()),
+        inputs(FLAT),
+        "the model must be in evaluation mode, but 'model' is in training mode; call model.eval() "
+        "first",
+    )
+    part = row(nn.Linear(4, 4), nn.Dropout(), nn.ReLU())
+    part.get_submodule("1").train()
+    refuses(
+        part,
+        inputs(FLAT),
+        "the model must be in evaluation mode, but '1' is in training mode; call model.eval() "
+        "first",
+    )
+
+
+def test_a_model_without_activation_is_refused() -> None:
+    refuses(
+        row(nn.Linear(4, 4), nn.Linear(4, 2)),
+        inputs(FLAT),
+        "the model must have an activation function (ReLU) between its layers: it has none",
+    )
+
+
+def test_wrong_channel_count_names_the_layer() -> None:
+    message = (
+        r"the model does not take inputs of the shape \(1, 8, 8\): layer 'conv1' \(Conv2d\) says: "
+        r"Given groups=1, .* to have 3 channels, but got 1 channels instead"
+    )
+    with pytest.raises(ModelError) as caught:
+        capture(settle(Residual()), inputs((1, 8, 8)))
+    assert re.fullmatch(message, str(caught.value))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_named(bad: float) -> None:
+    model = row(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+    with torch.no_grad():
+        model.get_submodule("2").weight[1, 1:3] = bad
+    refuses(
+        model,
+        inputs(FLAT),
+        "parameter '2.weight' must be finite, but 2 of its 8 values are NaN or infinite",
+    )
+
+
+def test_inputs_that_are_not_finite_are_refused() -> None:
+    x = inputs(FLAT)
+    x[0, 0] = float("nan")
+    with pytest.raises(DataError, match=r"^inputs must be finite, not NaN or infinite$"):
+        capture(row(nn.Linear(4, 4), nn.ReLU()), x)
+
+
+def test_control_flow_on_data_is_refused() -> None:
+    class Branch(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.relu(x) if x.sum() > 0 else x
+
+    with pytest.raises(ModelError, match=r"^the model cannot be traced by torch\.export \(.*\); "):
+        capture(Branch().eval(), inputs(FLAT))
+
+
+def test_a_model_with_two_outputs_and_no_model_at_all() -> None:
+    class Two(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return F.relu(x), x
+
+    refuses(Two().eval(), inputs(FLAT), "the model must have one input and one output, not 1 and 2")
+    with pytest.raises(
+        TypeError,
+        match=r"^model must be a torch\.nn\.Module or an ExportedProgram, "
+        r"not str$",
+    ):
+        capture("model", inputs(FLAT))  # type: ignore[arg-type]
+
+
+def test_reading_the_batch_size_does_not_fix_it() -> None:
+    class Sized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(8, 2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.linear(F.relu(x).reshape(len(x), -1))
+
+    graph = capture(settle(Sized()), inputs((2, 2, 2)))
+    assert graph.shapes == ((2, 2, 2), (2, 2, 2), (2,))

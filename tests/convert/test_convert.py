@@ -1,0 +1,366 @@
+"""Conversion: exactness against the quantised ANN, what the figures say, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from convert.models import Mixed, OneDimensional, Plain, Residual, Spiking, settle
+from oracle import Oracle
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from neurocuda_hw.convert import Conversion, convert
+from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.model_file import load, save
+from neurocuda_hw.network import Network
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.ranges import network_ranges
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.synapses import Conv2d, Diagonal
+
+STYLES = [
+    (Plain, (1, 8, 8)),
+    (Residual, (3, 8, 8)),
+    (Mixed, (2, 8, 8)),
+    (OneDimensional, (2, 16)),
+    (Spiking, (2, 6, 6)),
+]
+
+
+def samples(
+    shape: tuple[int, ...], count: int, *, seed: int = 5, signed: bool = True
+) -> torch.Tensor:
+    """Real inputs."""
+    x = torch.randn((count, *shape), generator=torch.Generator().manual_seed(seed))
+    return x if signed else x.clamp(min=0)
+
+
+def unequal(conversion: Conversion, payload: np.ndarray) -> int:
+    """Samples of which any spike count or logit differs from the quantised ANN's."""
+    run = Reference(conversion.network).run(payload)
+    wrong = torch.zeros(len(payload), dtype=torch.bool)
+    layers = conversion.quantized.layers
+    for layer, counts in zip(layers, conversion.quantized.counts(payload), strict=True):
+        spiking = layer.threshold is not None
+        got = run.counts[layer.name] if spiking else run.outputs
+        wrong |= (got.flatten(1) != counts.flatten(1)).any(1)
+    return int(wrong.sum())
+
+
+@pytest.mark.parametrize(("kind", "shape"), STYLES)
+@pytest.mark.parametrize(("levels", "bits"), [(4, 8), (7, 3)])
+def test_exact_code_equals_the_quantised_ann(
+    kind: Callable[[], nn.Module], shape: tuple[int, ...], levels: int, bits: int
+) -> None:
+    model = settle(kind(), seed=levels)
+    conversion = convert(model, samples(shape, 64), levels=levels, weight_bits=bits)
+    payload = conversion.quantise(samples(shape, 40, seed=9) * 1.5)
+    assert unequal(conversion, payload) == 0
+    counts = conversion.quantized.counts(payload)
+    spiking = [c for c in counts[:-1] if c.numel()]
+    assert all(0 < int(c.max()) <= levels for c in spiking)
+    assert any(bool((c == levels).any()) for c in spiking)  # the clip was put to the test
+
+
+def test_counts_agree_with_the_naive_oracle() -> None:
+    conversion = convert(settle(Residual()), samples((3, 8, 8), 32), levels=3, weight_bits=4)
+    payload = conversion.quantise(samples((3, 8, 8), 2, seed=1))
+    for sample in payload:
+        recording = Oracle(conversion.network).run(sample[None])
+        counts = conversion.quantized.counts(sample[None])
+        for layer, wanted in zip(conversion.quantized.layers, counts, strict=True):
+            if layer.threshold is None:
+                assert recording.outputs == wanted.flatten().tolist()
+            else:
+                steps = np.array(recording.spikes[layer.name])
+                assert steps.sum(0).tolist() == wanted.flatten().tolist()
+
+
+def test_windows_and_end_of_the_exact_code() -> None:
+    network = convert(settle(Residual()), samples((3, 8, 8), 32), levels=4).network
+    windows = {p.name: network.window(p.name) for p in network.populations if p.spiking}
+    assert windows == {
+        "conv1": Window(start=0, stop=4),
+        "layers_0_conv1": Window(start=3, stop=7),
+        "layers_0_conv2": Window(start=6, stop=10),
+        "layers_1_conv1": Window(start=9, stop=13),
+        "layers_1_conv2": Window(start=12, stop=16),
+    }
+    assert network.timesteps == 16
+    assert network.window("input") == Window(start=0, stop=1)
+    assert isinstance(network.output.neuron, Readout)
+    skips = [p.synapse for p in network.projections if p.label == "conv1 -> layers_0_conv2"]
+    assert [type(s) for s in skips] == [Diagonal]
+    assert all(p.synapse.weight_bits <= 8 for p in network.projections)
+
+
+def test_rate_code() -> None:
+    network = convert(
+        settle(Plain()), samples((1, 8, 8), 32, signed=False), code="rate", timesteps=5
+    ).network
+    neuron = network.input.neuron
+    assert isinstance(neuron, Input)
+    assert (network.timesteps, neuron.encoding, neuron.window) == (5, Encoding.CURRENT, None)
+    assert (neuron.payload_bits, neuron.signed) == (8, False)
+    first = network["features_0"].neuron
+    assert isinstance(first, IF)
+    assert np.array_equal(first.v_init, first.threshold // 2)  # type: ignore[operator]
+    assert np.any(first.bias)
+    assert first.window is None
+
+
+@pytest.mark.parametrize("code", ["exact", "rate"])
+def test_many_levels_and_bits_approach_the_trained_model(code: str) -> None:
+    model, x = settle(Plain()), samples((1, 8, 8), 64, signed=False)
+    errors = []
+    for count in (4, 64):
+        conversion = convert(model, x, code=code, levels=count, timesteps=count, input_bits=12)
+        outputs = Reference(conversion.network).run(conversion.quantise(x)).outputs
+        scale = conversion.network.output.scale
+        assert scale is not None
+        with torch.no_grad():
+            wanted = model(x)
+        errors.append(float((outputs * float(scale) - wanted).abs().mean() / wanted.abs().mean()))
+    assert errors[1] < errors[0] / 3
+    assert errors[1] < 0.05
+
+
+@pytest.mark.parametrize("bits", [2, 5, 8])
+def test_weight_bits(bits: int) -> None:
+    network = convert(settle(Plain()), samples((1, 8, 8), 32), weight_bits=bits).network
+    assert max(p.synapse.weight_bits for p in network.projections) == bits
+    per_layer = convert(
+        settle(Plain()), samples((1, 8, 8), 32), weight_bits=[8, 4, 3, bits]
+    ).network
+    assert [p.synapse.weight_bits for p in per_layer.projections] == [8, 4, 3, bits]
+
+
+def test_calibration_is_reproducible_and_survives_the_file(tmp_path: object) -> None:
+    x = samples((1, 8, 8), 48)
+    y = torch.arange(48) % 5
+    first = convert(settle(Plain()), (x, y), epochs=1, batch=16, seed=3).network
+    again = convert(settle(Plain()), (x, y), epochs=1, batch=16, seed=3).network
+    other = convert(settle(Plain()), (x, y), epochs=1, batch=16, seed=4).network
+    assert first.hash == again.hash
+    assert first.hash != other.hash
+    save(first, f"{tmp_path}/model.pt")
+    assert load(f"{tmp_path}/model.pt") == first
+
+
+def test_loaders_and_arrays_give_the_same() -> None:
+    x, y = samples((1, 8, 8), 40), torch.arange(40) % 5
+    loader = DataLoader(TensorDataset(x, y), batch_size=16)
+    networks = [
+        convert(settle(Plain()), data).network.hash
+        for data in (x, x.numpy(), (x, y), (x.numpy(), y.numpy()), loader)
+    ]
+    assert len(set(networks)) == 1
+
+
+def test_stats() -> None:
+    x, y = samples((1, 8, 8), 64, signed=False), torch.arange(64) % 5
+    stages: list[tuple[str, int, int]] = []
+    conversion = convert(
+        settle(Plain()),
+        (x, y),
+        test=(x, y),
+        code="rate",
+        timesteps=3,
+        epochs=1,
+        qcfs_epochs=2,
+        batch=32,
+        progress=lambda *stage: stages.append(stage),
+    )
+    stats = conversion.stats
+    assert stats.strategy == "rate, 2 epochs of the quantised ANN, 1 epochs through time"
+    assert [s for s in stages if s[0] == "qcfs"] == [("qcfs", n, 4) for n in range(1, 5)]
+    assert [s for s in stages if s[0] == "spiking"] == [("spiking", 1, 2), ("spiking", 2, 2)]
+    with torch.no_grad():
+        answers = settle(Plain())(x).argmax(1)
+    assert stats.ann_accuracy == 100 * float((answers == y).float().mean())
+    payload = conversion.quantise(x)
+    run = Reference(conversion.network).run(payload)
+    assert stats.integer_accuracy == 100 * int((run.outputs.argmax(1) == y).sum()) / 64
+    assert stats.qcfs_accuracy is not None
+    fired = sum(float(c.sum()) for c in run.counts.values())
+    neurons = sum(p.size for p in conversion.network.populations if p.spiking)
+    assert stats.sparsity == pytest.approx(1 - fired / (64 * neurons * 3))
+    assert stats.spikes["input"] == pytest.approx(3 * np.count_nonzero(payload) / 64)
+    assert set(stats.thresholds) == {"features_0", "features_4", "head_1"}
+    assert set(stats.as_dict()) >= {"strategy", "ann_accuracy", "conversion_time", "sparsity"}
+
+
+def test_silent_channels_are_reported_and_harmless() -> None:
+    model = settle(Plain())
+    with torch.no_grad():
+        model.get_submodule("features.1").bias[2] = -100.0
+    x = samples((1, 8, 8), 32)
+    conversion = convert(model, (x, torch.zeros(32, dtype=torch.int64)), epochs=1, batch=8)
+    assert conversion.stats.silent_channels["features_0"] == 1
+    assert int(conversion.quantized.counts(conversion.quantise(x))[0][:, 2].sum()) == 0
+    network_ranges(conversion.network)
+
+
+class TestFineTuning:
+    """Training moves the integer network towards the trained model."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def problem() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
+        """A trained MLP for five noisy prototypes."""
+        torch.manual_seed(0)
+        prototypes = torch.rand(5, 1, 8, 8)
+        y = torch.arange(1000) % 5
+        x = (prototypes[y] + 0.6 * torch.randn(1000, 1, 8, 8)).clamp(0, 1)
+        model = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(64, 24),
+            nn.ReLU(),
+            nn.Linear(24, 16),
+            nn.ReLU(),
+            nn.Linear(16, 5),
+        )
+        optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+        for _ in range(60):
+            loss = nn.functional.cross_entropy(model(x), y)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        return model.eval(), x, y
+
+    @pytest.mark.parametrize(("code", "bits"), [("exact", 2), ("rate", 8)])
+    def test_it_recovers_accuracy(
+        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor], code: str, bits: int
+    ) -> None:
+        model, x, y = problem
+        plain, tuned = (
+            convert(
+                model,
+                (x, y),
+                test=(x, y),
+                code=code,
+                levels=2,
+                timesteps=2,
+                weight_bits=bits,
+                epochs=epochs,
+                batch=50,
+            ).stats
+            for epochs in (0, 4)
+        )
+        assert plain.ann_accuracy is not None
+        assert plain.integer_accuracy is not None
+        assert tuned.integer_accuracy is not None
+        assert plain.integer_accuracy < plain.ann_accuracy - 2
+        assert tuned.integer_accuracy > plain.integer_accuracy + 1
+
+    def test_it_needs_no_labels(
+        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
+    ) -> None:
+        model, x, y = problem
+        options = {"levels": 2, "weight_bits": 2, "test": (x, y), "batch": 50}
+        plain = convert(model, x, **options).stats  # type: ignore[arg-type]
+        tuned = convert(model, x, epochs=4, **options).stats  # type: ignore[arg-type]
+        assert tuned.integer_accuracy is not None
+        assert plain.integer_accuracy is not None
+        assert tuned.integer_accuracy > plain.integer_accuracy + 1
+
+    def test_a_wild_rate_is_told(
+        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
+    ) -> None:
+        model, x, y = problem
+        with pytest.raises(ModelError) as caught:
+            convert(model, (x, y), epochs=2, rate=1e6)
+        assert str(caught.value) == (
+            "fine-tuning (qcfs) diverged in epoch 1; use a smaller rate than 1e+06"
+        )
+
+
+X = samples((1, 8, 8), 4)
+
+
+@pytest.mark.parametrize(
+    ("train", "message"),
+    [
+        (
+            (X, torch.zeros(3, dtype=torch.int64)),
+            "training data: labels must be 4 integers, one per input, not torch.int64 (3,)",
+        ),
+        (
+            (X, torch.zeros(4)),
+            "training data: labels must be 4 integers, one per input, not torch.float32 (4,)",
+        ),
+        (
+            X[:0],
+            "training data: inputs must be numbers (samples, ...) with at least one sample, not "
+            "torch.float32 (0, 1, 8, 8)",
+        ),
+        (
+            torch.where(X > 1, torch.nan, X),
+            f"training data: inputs must be finite, but {int((X > 1).sum())} of 256 values are NaN "
+            "or infinite",
+        ),
+        ([], "training data must hold at least one batch, not none"),
+        ([X], "training data must give batches (x, y), not Tensor"),
+        (
+            7,
+            "training data must be (x, y) arrays or a DataLoader of (x, y) batches, not int",
+        ),
+        (
+            (batch for batch in [X]),
+            "training data must be an iterable that can be gone through again (a DataLoader or a "
+            "list of batches), not a generator",
+        ),
+        (X * 0, "calibration inputs must not all be 0"),
+    ],
+)
+def test_bad_data(train: object, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        convert(settle(Plain()), train)
+    assert str(caught.value) == message
+
+
+def test_inputs_of_another_size_are_refused() -> None:
+    conversion = convert(settle(Plain()), X)
+    with pytest.raises(DataError) as caught:
+        conversion.quantise(np.zeros((2, 1, 8, 9)))
+    assert str(caught.value) == "inputs must have the shape (samples, 1, 8, 8), not (2, 1, 8, 9)"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"code": "burst"}, "code must be 'exact' or 'rate', not 'burst'"),
+        ({"levels": 0}, "levels must be a whole number from 1 to 255, not 0"),
+        (
+            {"code": "rate", "timesteps": 1.5},
+            "timesteps must be a whole number from 1 to 65535, not 1.5",
+        ),
+        ({"weight_bits": 9}, "weight_bits must be a whole number from 2 to 8, not 9"),
+        ({"weight_bits": [8, 8]}, "weight_bits must be one number or 4, one per layer, not [8, 8]"),
+        ({"input_bits": 17}, "input_bits must be a whole number from 1 to 16, not 17"),
+        (
+            {"qcfs_epochs": 1},
+            "qcfs_epochs must be 0 under the exact code: there, epochs are of that kind",
+        ),
+    ],
+)
+def test_bad_options(options: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
+        convert(settle(Plain()), X, **options)  # type: ignore[arg-type]
+    assert str(caught.value) == message
+
+
+def test_signed_inputs_need_two_bits() -> None:
+    with pytest.raises(DataError) as caught:
+        convert(settle(Plain()), X, input_bits=1)
+    assert str(caught.value) == "input_bits must be at least 2 where inputs are negative"
+
+
+def test_every_projection_is_event_driven_and_named() -> None:
+    network: Network = convert(settle(Mixed()), samples((2, 8, 8), 16)).network
+    assert [p.name for p in network.populations] == ["input", "wide", "point", "act", "matmul"]
+    kinds = [type(p.synapse) for p in network.projections]
+    assert kinds.count(Conv2d) >= 2

@@ -1,0 +1,162 @@
+"""The quantised ANN in training: its forward pass is the integers', its gradients flow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from convert.models import Mixed, Plain, Residual, settle
+from torch import nn
+
+from neurocuda_hw.convert import spiking
+from neurocuda_hw.convert.calibrate import clip_values, input_range
+from neurocuda_hw.convert.capture import capture
+from neurocuda_hw.convert.qcfs import QcfsModel, Settings, round_through
+from neurocuda_hw.convert.quantize import Code, to_network
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.reference import Reference
+
+
+def module(
+    model: nn.Module, x: torch.Tensor, code: Code, levels: int = 5, bits: int = 8
+) -> QcfsModel:
+    """The module of a model, calibrated on `x`."""
+    graph = capture(settle(model), x)
+    low, high = input_range([x])
+    settings = Settings(
+        code=code,
+        levels=levels,
+        weight_bits=(bits,) * len(graph.layers),
+        signed=low < 0,
+        input_scale=max(high, -low) / 127,
+    )
+    clips, _ = clip_values(graph, [x], levels, channel_wise=True, seed=0)
+    return QcfsModel(graph, settings, clips)
+
+
+def draw(shape: tuple[int, ...], count: int = 32) -> torch.Tensor:
+    """Real inputs of both signs."""
+    return torch.randn((count, *shape), generator=torch.Generator().manual_seed(2))
+
+
+@pytest.mark.parametrize("code", list(Code))
+@pytest.mark.parametrize(
+    ("model", "shape"), [(Plain(), (1, 8, 8)), (Residual(), (3, 8, 8)), (Mixed(), (2, 8, 8))]
+)
+def test_the_forward_pass_is_the_quantised_ann(
+    model: nn.Module, shape: tuple[int, ...], code: Code
+) -> None:
+    x = draw(shape)
+    trained = module(model, x, code)
+    quantized = trained.quantized()
+    payload = quantized.quantise(x)
+    assert np.array_equal(trained.payload(x).numpy(), payload)
+    wanted = quantized.logits(payload).double() * float(quantized.layers[-1].scale)
+    assert torch.allclose(trained(x).double(), wanted, rtol=1e-6)
+
+
+def test_spiking_forward_is_the_rate_coded_network() -> None:
+    x = draw((3, 8, 8))
+    trained = module(Residual(), x, Code.RATE)
+    quantized = trained.quantized()
+    outputs = Reference(to_network(quantized)).run(quantized.quantise(x)).outputs
+    wanted = outputs.double() * float(quantized.layers[-1].scale)
+    assert torch.allclose(spiking.run(trained, x).double(), wanted, rtol=1e-6)
+    assert not torch.allclose(trained(x), spiking.run(trained, x))  # neurons fire too early
+
+
+@pytest.mark.parametrize("forward", [QcfsModel.forward, spiking.run])
+def test_every_trained_parameter_gets_a_gradient(forward: object) -> None:
+    assert callable(forward)
+    trained = module(Residual(), draw((3, 8, 8)), Code.RATE)
+    forward(trained, draw((3, 8, 8))).square().sum().backward()
+    for name, parameter in trained.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert torch.isfinite(parameter.grad).all(), name
+            assert bool(parameter.grad.any()), name
+    fixed = [n for n, p in trained.named_parameters() if not p.requires_grad]
+    assert fixed == ["weights.3", "weights.6"]  # the two shortcuts
+
+
+def test_levels_round_and_pass_gradients_within_the_clip() -> None:
+    from neurocuda_hw.convert.qcfs import _Levels
+
+    total = torch.tensor([-9.0, -4, 3, 4, 10, 35, 100], requires_grad=True)
+    threshold = torch.tensor([9.0], requires_grad=True)
+    counts = _Levels.apply(total, threshold, 4)  # type: ignore[no-untyped-call]
+    assert counts.tolist() == [0, 0, 0, 0, 1, 4, 4]
+    counts.sum().backward()
+    assert total.grad is not None
+    assert total.grad.tolist() == pytest.approx([0, 0, 1 / 9, 1 / 9, 1 / 9, 1 / 9, 0])
+
+
+def test_rounding_passes_gradients_straight_through() -> None:
+    x = torch.tensor([0.4, 0.5, 1.5, -2.6], requires_grad=True)
+    y = round_through(x)
+    assert y.tolist() == [0, 0, 2, -3]
+    (y * torch.arange(4.0)).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0, 1, 2, 3]
+
+
+def slow_fire(currents: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
+    """IF neurons step by step, with the same surrogate slope, left to autograd."""
+
+    class Step(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, z):  # type: ignore[no-untyped-def]
+            ctx.save_for_backward(z)
+            return (z >= 0).double()
+
+        @staticmethod
+        def backward(ctx, gradient):  # type: ignore[no-untyped-def]
+            (z,) = ctx.saved_tensors
+            return gradient / (1 + (torch.pi * z) ** 2)
+
+    v = threshold / 2 + (torch.floor(threshold / 2) - threshold / 2).detach()
+    spikes = []
+    for current in currents:
+        v = v + current
+        fired = Step.apply((v - threshold) / threshold)  # type: ignore[no-untyped-call]
+        v = v - threshold * fired
+        spikes.append(fired)
+    return torch.stack(spikes)
+
+
+def test_gradients_through_time() -> None:
+    generator = torch.Generator().manual_seed(4)
+    currents = torch.randint(-20, 40, (6, 3, 4, 2, 2), generator=generator).double()
+    threshold = torch.tensor([9.0, 20, 31, 50]).double().reshape(4, 1, 1)
+    weight = torch.randn(currents.shape, generator=generator).double()
+    found = []
+    for fire in (spiking._Fire.apply, slow_fire):
+        c, theta = currents.clone().requires_grad_(), threshold.clone().requires_grad_()
+        spikes = fire(c, theta)  # type: ignore[no-untyped-call]
+        (spikes * weight).sum().backward()
+        assert c.grad is not None
+        assert theta.grad is not None
+        found.append((spikes, c.grad, theta.grad))
+    for got, wanted in zip(*found, strict=True):
+        assert torch.allclose(got, wanted, rtol=1e-9)
+
+
+def test_clip_values_fit_the_activations() -> None:
+    x = draw((1, 8, 8), 256)
+    graph = capture(settle(Plain()), x)
+    fine, _ = clip_values(graph, [x], 255, channel_wise=True, seed=0)
+    coarse, _ = clip_values(graph, [x], 3, channel_wise=True, seed=0)
+    one, _ = clip_values(graph, [x], 3, channel_wise=False, seed=0)
+    assert [len(c) for c in fine] == [4, 6, 9]
+    for few, many, same in zip(coarse, fine, one, strict=True):
+        assert float(few.sum()) < float(many.sum())  # few levels cut rare large values off
+        assert float(few.min()) > 0
+        assert len(set(same.tolist())) == 1
+
+
+def test_an_input_range_needs_inputs() -> None:
+    assert input_range([torch.tensor([-2.0, 1]), torch.tensor([5.0])]) == (-2, 5)
+    with pytest.raises(
+        DataError, match=r"^calibration data must hold at least one batch, not none$"
+    ):
+        input_range([])
