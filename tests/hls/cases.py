@@ -119,7 +119,7 @@ def loops() -> Network:
 
 
 def currents() -> Network:
-    """A held current, now and a step later, in a window; overlapping pools behind padding."""
+    """A held current, now and a step later; overlapping pools behind padding; a cubic readout."""
     return _network(
         6,
         {
@@ -129,11 +129,10 @@ def currents() -> Network:
                     encoding=Encoding.CURRENT,
                     payload_bits=4,
                     signed=True,
-                    window=Window(start=1, stop=4),
                 ),
             ),
             "a": ((3, 5, 4), IF(threshold=9, reset=Reset.TO_VALUE, v_reset=-2, v_floor=-40)),
-            "b": ((4, 4, 3), CubaLIF(threshold=14, du=512, dv=256, bias=_weights(1, 4))),
+            "b": ((4, 4, 2), CubaLIF(threshold=14, du=512, dv=256, bias=_weights(1, 4))),
             "out": ((2, 2, 2), Readout(bias=3, v_init=_weights(2, 2))),
         },
         ("input", "a", Conv2d(weight=_weights(3, 3, 3, 3, 1), padding=(1, 0)), 0),
@@ -149,8 +148,8 @@ def currents() -> Network:
             ),
             0,
         ),
-        ("input", "b", Dense(weight=_weights(6, 48, 60)), 0),
-        ("b", "out", Dense(weight=_weights(7, 8, 48)), 0),
+        ("input", "b", Dense(weight=_weights(6, 32, 60)), 0),
+        ("b", "out", Dense(weight=_weights(7, 8, 32)), 0),
         ("input", "out", Dense(weight=_weights(8, 8, 60)), 0),
     )
 

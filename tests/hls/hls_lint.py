@@ -1,9 +1,9 @@
 """What can be said of HLS C++ without the vendor's tool: over its syntax tree, by libclang.
 
-Checked is the synthesizable part (``nchw_top.cpp`` and ``nchw_types.h`` with ``__SYNTHESIS__``): only
-documented pragmas with documented options, on loops, arrays, streams and ports that exist; a data
-flow of calls whose streams have one writer and one reader; no recursion, no dynamic memory, no loop
-but ``for`` with a constant bound.
+Checked is the synthesizable part (``nchw_top.cpp`` and ``nchw_types.h`` with ``__SYNTHESIS__``):
+only documented pragmas with documented options, on loops, arrays, streams and ports that exist; a
+data flow of calls whose streams have one writer and one reader; no recursion, no dynamic memory, no
+loop but ``for`` with a constant bound.
 """
 
 from __future__ import annotations
@@ -68,17 +68,26 @@ class Pragma:
     options: dict[str, str]
 
 
+class Function:
+    """A function of the synthesizable part; its tree is walked once."""
+
+    def __init__(self, cursor: ci.Cursor) -> None:
+        self.cursor = cursor
+        self.all = list(cursor.walk_preorder())
+        self.loops = [c for c in self.all if c.kind == Kind.FOR_STMT]
+        self.variables = [c for c in self.all if c.kind in _DECLARES]
+
+
 def lint(folder: Path) -> list[str]:
     """Everything that is wrong, as ``file:line: what``; nothing for a good project."""
     unit = _parse(folder)
     wrong = [str(d) for d in unit.diagnostics if d.severity >= ci.Diagnostic.Warning]
     if wrong:
         return wrong
-    functions = [
-        c
-        for c in unit.cursor.walk_preorder()
-        if c.kind in _FUNCTIONS and c.is_definition() and _file(c) in FILES
-    ]
+    own = [c for c in unit.cursor.get_children() if _file(c) in FILES]
+    inner = [c for n in own if n.kind == Kind.NAMESPACE for c in n.get_children()]
+    functions = [Function(c) for c in (*own, *inner) if c.kind in _FUNCTIONS and c.is_definition()]
+    constants = [c for c in (*own, *inner) if c.kind == Kind.VAR_DECL]
     for function in functions:
         wrong += _statements(function)
     wrong += _recursion(functions)
@@ -87,7 +96,7 @@ def lint(folder: Path) -> list[str]:
         wrong.append("there are no pragmas at all")
     for pragma in pragmas:
         wrong += [
-            f"{pragma.file}:{pragma.line}: {text}" for text in _pragma(pragma, functions, unit)
+            f"{pragma.file}:{pragma.line}: {text}" for text in _pragma(pragma, functions, constants)
         ]
     return wrong
 
@@ -115,8 +124,8 @@ def _at(cursor: ci.Cursor, text: str) -> str:
     return f"{_file(cursor)}:{cursor.location.line}: {text}"
 
 
-def _statements(function: ci.Cursor) -> Iterator[str]:
-    for cursor in function.walk_preorder():
+def _statements(function: Function) -> Iterator[str]:
+    for cursor in function.all:
         if cursor.kind in _UNBOUNDED:
             yield _at(cursor, f"a loop must be a for loop, not {cursor.kind.name}")
         elif cursor.kind == Kind.FOR_STMT:
@@ -149,16 +158,16 @@ def _bounded(loop: ci.Cursor) -> bool:
         if not declared.type.is_const_qualified():
             return False
     body = " ".join(t.spelling for t in parts[3].get_tokens())
-    changed = rf"(?<![.\w]) ?\b{name} ([-+*/|&^]|<<|>>)?= |(\+\+|--) {name}\b|\b{name} (\+\+|--)"
+    changed = rf"(?<!\. )\b{name} ([-+*/|&^]|<<|>>)?= |(\+\+|--) {name}\b|\b{name} (\+\+|--)"
     return re.search(changed, body) is None
 
 
-def _recursion(functions: list[ci.Cursor]) -> Iterator[str]:
-    known = {f.get_usr(): f for f in functions}
+def _recursion(functions: list[Function]) -> Iterator[str]:
+    known = {f.cursor.get_usr(): f for f in functions}
     calls = {
         usr: {
             c.referenced.get_usr()
-            for c in f.walk_preorder()
+            for c in f.all
             if c.kind == Kind.CALL_EXPR and c.referenced is not None
         }
         & set(known)
@@ -171,7 +180,7 @@ def _recursion(functions: list[ci.Cursor]) -> Iterator[str]:
                 reached.add(called)
                 waiting.append(called)
         if usr in reached:
-            yield _at(function, f"{function.spelling} must not call itself")
+            yield _at(function.cursor, f"{function.cursor.spelling} must not call itself")
 
 
 def _pragmas(path: Path) -> Iterator[Pragma]:
@@ -183,7 +192,7 @@ def _pragmas(path: Path) -> Iterator[Pragma]:
             yield Pragma(path.name, number, words[2], options)
 
 
-def _pragma(pragma: Pragma, functions: list[ci.Cursor], unit: ci.TranslationUnit) -> Iterator[str]:
+def _pragma(pragma: Pragma, functions: list[Function], constants: list[ci.Cursor]) -> Iterator[str]:
     documented = DOCUMENTED.get(pragma.name)
     if documented is None:
         yield f"{pragma.name} must be a documented pragma"
@@ -191,21 +200,20 @@ def _pragma(pragma: Pragma, functions: list[ci.Cursor], unit: ci.TranslationUnit
     for option, value in pragma.options.items():
         if option not in documented or not re.fullmatch(documented[option], value):
             yield f"{pragma.name} must have documented options, not {option}={value}"
-    function = next((f for f in functions if _holds(f, pragma)), None)
+    function = next((f for f in functions if _holds(f.cursor, pragma)), None)
     if function is None:
         yield f"{pragma.name} must be in a function"
         return
-    loops = [c for c in function.walk_preorder() if c.kind == Kind.FOR_STMT and _holds(c, pragma)]
-    if pragma.name in IN_LOOPS and not loops:
+    if pragma.name in IN_LOOPS and not any(_holds(loop, pragma) for loop in function.loops):
         yield f"{pragma.name} must be in a loop"
     if pragma.name == "INTERFACE":
-        ports = {p.spelling for p in function.get_arguments()} | {"return"}
+        ports = {p.spelling for p in function.cursor.get_arguments()} | {"return"}
         if pragma.options.get("port") not in ports:
             yield f"port {pragma.options.get('port')!r} must be an argument"
     if pragma.name == "DATAFLOW":
-        yield from _data_flow(function)
+        yield from _data_flow(function.cursor)
     if "variable" in documented:
-        yield from _variable(pragma, function, unit)
+        yield from _variable(pragma, function, constants)
 
 
 def _holds(cursor: ci.Cursor, pragma: Pragma) -> bool:
@@ -213,15 +221,14 @@ def _holds(cursor: ci.Cursor, pragma: Pragma) -> bool:
     return _file(cursor) == pragma.file and start.line < pragma.line < end.line
 
 
-def _variable(pragma: Pragma, function: ci.Cursor, unit: ci.TranslationUnit) -> Iterator[str]:
+def _variable(pragma: Pragma, function: Function, constants: list[ci.Cursor]) -> Iterator[str]:
     name = pragma.options.get("variable", "")
-    outer = [c for c in unit.cursor.walk_preorder() if c.kind == Kind.NAMESPACE]
-    scopes = [function, *(n for n in outer if n == function.semantic_parent or _same(n, function))]
+    around = function.cursor.semantic_parent.get_usr()
+    near = [c for c in constants if c.semantic_parent.get_usr() == around]
     found = [
         c
-        for scope in scopes
-        for c in (scope.walk_preorder() if scope == function else scope.get_children())
-        if c.kind in _DECLARES and c.spelling == name and c.location.line < pragma.line
+        for c in (*function.variables, *near)
+        if c.spelling == name and c.location.line < pragma.line
     ]
     if not found:
         yield f"{pragma.name}: there is no {name!r}"
@@ -237,11 +244,6 @@ def _variable(pragma: Pragma, function: ci.Cursor, unit: ci.TranslationUnit) -> 
             yield f"{pragma.name}: {name!r} must be an array of that dimension"
     elif "hls::stream" not in kind.spelling:
         yield f"{pragma.name}: {name!r} must be a stream"
-
-
-def _same(namespace: ci.Cursor, function: ci.Cursor) -> bool:
-    parent = function.semantic_parent
-    return parent.kind == Kind.NAMESPACE and parent.get_usr() == namespace.get_usr()
 
 
 def _data_flow(function: ci.Cursor) -> Iterator[str]:

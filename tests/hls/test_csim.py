@@ -1,0 +1,210 @@
+"""The compiled C++ against the reference, spike for spike; and that it notices every fault."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hls.cases import CASES, case
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from strategies import inputs_for, networks
+from tools import need
+
+from neurocuda_hw.errors import ToolError
+from neurocuda_hw.hls import Model, emit, find_ap_headers, golden_files, verify_hls
+from neurocuda_hw.hls.csim import write
+from neurocuda_hw.network import Network
+from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.stimulus import default_inputs
+from neurocuda_hw.toolchain import find_compiler, find_make
+from neurocuda_hw.trace import Trace
+
+# g++ takes a second for each; a hundred and more: NCHW_HLS_NETWORKS=120
+NETWORKS = int(os.environ.get("NCHW_HLS_NETWORKS", "8"))
+
+
+@cache
+def golden(name: str) -> Trace:
+    return Reference(case(name)).trace(default_inputs(case(name), samples=10))
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("model", Model)
+def test_equals_the_reference(name: str, model: Model, tmp_path: Path) -> None:
+    need(find_compiler(), *((find_ap_headers(),) if model is Model.AP_INT else ()))
+    trace = golden(name)
+    assert sum(int(trace.counts(p).sum()) for p in trace.sizes) > 20
+    result = verify_hls(case(name), trace, tmp_path, model=model, optimise=0)
+    assert result.equal, result
+    assert (result.samples, result.model) == (trace.samples, model)
+    assert result.unequal_samples == dict.fromkeys(trace.sizes, 0)
+
+
+@settings(max_examples=NETWORKS, phases=[Phase.explicit, Phase.generate])
+@given(networks(), st.data())
+def test_equals_the_reference_on_random_networks(network: Network, data: st.DataObject) -> None:
+    need(find_compiler())
+    inputs = data.draw(inputs_for(network, samples=3))
+    with TemporaryDirectory() as folder:
+        result = verify_hls(
+            network, Reference(network).trace(inputs), folder, model=Model.FAST, optimise=0
+        )
+    assert result.equal, result
+
+
+@pytest.mark.parametrize("turn", range(3))
+def test_lanes_change_nothing(turn: int, tmp_path: Path) -> None:
+    need(find_compiler())
+    network = case("convolutions")
+    lanes = {}
+    for population in network.targets:
+        choices = lane_choices(population, 64)
+        lanes[population.name] = choices[min(turn, len(choices) - 1)]
+    result = verify_hls(
+        network, golden("convolutions"), tmp_path, lanes=lanes, model=Model.FAST, optimise=0
+    )
+    assert result.equal, result
+
+
+@pytest.mark.parametrize("model", Model)
+def test_sanitizers_find_nothing(model: Model, tmp_path: Path) -> None:
+    need(find_compiler(), *((find_ap_headers(),) if model is Model.AP_INT else ()))
+    result = verify_hls(
+        case("loops"), golden("loops"), tmp_path, model=model, optimise=0, sanitize=True
+    )
+    assert result.equal, result
+
+
+def _changed(text: str, pattern: str, replacement: str) -> str:
+    changed = re.sub(pattern, replacement, text, count=1)
+    assert changed != text
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "pattern", "replacement"),
+    [
+        ("convolutions", "tables/first_0_weights.inc", r"\{-?\d+", "{100"),
+        ("convolutions", "tables/out_4_weights.inc", r"\{-?\d+", "{100"),
+        ("convolutions", "tables/first_threshold.inc", r"\{-?\d+", "{1"),
+        ("convolutions", "tables/second_1_y_row.inc", r"\d+$", "0"),
+        ("loops", "nchw_types.h", r">> 12", ">> 11"),
+        ("loops", "nchw_top.cpp", r"THRESHOLD = \d+", "THRESHOLD = 3"),
+        ("loops", "nchw_top.cpp", r"if \(step > 0\) ", ""),
+        ("currents", "nchw_top.cpp", r"word >> 6", "word >> 5"),
+        ("currents", "nchw_top.cpp", r"FLOOR = -40", "FLOOR = -1"),
+        ("currents", "nchw_top.cpp", r"step < 6;", "step < 5;"),
+    ],
+)
+def test_one_wrong_value_is_found(
+    name: str, file: str, pattern: str, replacement: str, tmp_path: Path
+) -> None:
+    need(find_compiler())
+    network, trace = case(name), golden(name)
+    files = dict(emit(network))
+    files[file] = _changed(files[file].decode(), pattern, replacement).encode()
+    result = verify_hls(network, trace, tmp_path, model=Model.FAST, optimise=0, files=files)
+    assert not result.equal
+    where = result.divergence
+    assert where is not None or "stream" in result.fault
+    program = tmp_path / "build" / "fast"
+    done = subprocess.run(
+        [program, "golden/stimulus.bin", "golden/expected.bin"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    if where is not None:
+        assert str(where).splitlines()[0] in done.stdout
+
+
+def test_a_wide_state_wraps_as_ap_int_does(tmp_path: Path) -> None:
+    """A membrane narrowed by hand below its proved width differs, and both models differ alike."""
+    need(find_compiler(), find_ap_headers())
+    network, trace = case("convolutions"), golden("convolutions")
+    files = dict(emit(network))
+    text = files["nchw_top.cpp"].decode()
+    files["nchw_top.cpp"] = _changed(
+        text, r"typedef int_w<\d+> v_t", "typedef int_w<6> v_t"
+    ).encode()
+    found = [
+        verify_hls(network, trace, tmp_path, model=model, optimise=0, files=files)
+        for model in Model
+    ]
+    assert not found[0].equal
+    assert found[0].divergence == found[1].divergence
+    assert found[0].unequal_samples == found[1].unequal_samples
+
+
+@pytest.mark.parametrize("model", Model)
+def test_make(model: Model, tmp_path: Path) -> None:
+    need(find_compiler(), find_make(), *((find_ap_headers(),) if model is Model.AP_INT else ()))
+    network = case("single")
+    write({**emit(network), **golden_files(network, golden("single"))}, tmp_path)
+    target = "fast" if model is Model.FAST else "csim"
+    arguments = [find_make().where, target, "CXXFLAGS=-O0"]
+    if model is Model.AP_INT:
+        arguments.append(f"AP_INCLUDE={find_ap_headers().where}")
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "10 samples equal, every spike of 1 populations and every output" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("golden/stimulus.bin", b"", "golden/stimulus.bin must be a file of NCHWSTM1"),
+        ("golden/expected.bin", b"NCHWSTM1" + bytes(99), "expected.bin must be a file of NCHWEXP1"),
+        (
+            "golden/expected.bin",
+            b"NCHWEXP1" + bytes(99),
+            "the expected spikes must be whole, of this network and these samples",
+        ),
+    ],
+)
+def test_unusable_files(file: str, content: bytes, message: str, built: Path) -> None:
+    write({**golden_files(case("single"), golden("single")), file: content}, built)
+    done = subprocess.run(
+        [built / "build" / "fast", "golden/stimulus.bin", "golden/expected.bin"],
+        cwd=built,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    need(find_compiler())
+    folder = tmp_path_factory.mktemp("built")
+    assert verify_hls(case("single"), golden("single"), folder, model=Model.FAST, optimise=0).equal
+    return folder
+
+
+def test_a_warning_is_an_error(tmp_path: Path) -> None:
+    need(find_compiler())
+    files = dict(emit(case("single")))
+    files["nchw_top.cpp"] += b"static int unused;\n"
+    with pytest.raises(ToolError, match="compiling the HLS project"):
+        verify_hls(case("single"), golden("single"), tmp_path, model=Model.FAST, files=files)
+
+
+def test_missing_headers_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    need(find_compiler())
+    monkeypatch.setattr("neurocuda_hw.hls.csim.find_spec", lambda name: None)
+    monkeypatch.setenv("NCHW_AP_INCLUDE", str(tmp_path))
+    monkeypatch.delenv("XILINX_HLS", raising=False)
+    monkeypatch.setenv("PATH", str(Path(find_compiler().where).parent))
+    with pytest.raises(ToolError, match=r"^ap_int.h was not found: install Vitis HLS"):
+        verify_hls(case("single"), golden("single"), tmp_path)
