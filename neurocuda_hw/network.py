@@ -154,7 +154,7 @@ class Network:
     ----------
     populations : tuple of Population
         In topological order: a projection without delay goes from an earlier to a later one.
-        Exactly one is an Input and exactly one has no outgoing projection (without delay).
+        Exactly one is an Input and exactly one has no projection to a later one.
     projections : tuple of Projection
         Several may end in one population: their sums add up.
     timesteps : int
@@ -224,10 +224,15 @@ class Network:
         starved = [p.name for p in self.populations if p.name not in fed and p.name not in inputs]
         if starved:
             raise ModelError(f"population {starved[0]!r} must be the target of a projection")
-        feeding = {p.source for p in self.projections if p.delay == 0}
-        ends = [p.name for p in self.populations if p.name not in feeding]
+        ends = self._ends()
         if len(ends) != 1 or ends == inputs:
             raise ModelError(f"a network must have exactly one output, not {len(ends)}: {ends}")
+
+    def _ends(self) -> list[str]:
+        """Populations that no later one listens to; recurrent edges lead back and do not count."""
+        index = {p.name: i for i, p in enumerate(self.populations)}
+        feeding = {p.source for p in self.projections if index[p.source] < index[p.target]}
+        return [name for name in index if name not in feeding]
 
     def __getitem__(self, name: str) -> Population:
         for population in self.populations:
@@ -249,8 +254,7 @@ class Network:
     @property
     def output(self) -> Population:
         """The population that ends the network: a Readout, or spiking (its counts are read)."""
-        feeding = {p.source for p in self.projections if p.delay == 0}
-        return next(p for p in self.populations if p.name not in feeding)
+        return self[self._ends()[0]]
 
     @property
     def targets(self) -> tuple[Population, ...]:

@@ -4,8 +4,9 @@ For an output channel c, jointly over all that feeds it::
 
     S_c = (2^(bits - 1) - 1) / max |W_c|      W' = round(S W)      theta' = floor(S theta) + 1
 
-since NIR fires at v > theta and integers fire at v >= theta'. A channel whose weights and biases
-already lie on a grid of 1 / 2^k that fits keeps them exactly: S_c = 2^k.
+since NIR fires at v > theta and integers fire at v >= theta'. A channel whose weights already lie
+on a grid of 1 / 2^k that fits keeps them exactly: S_c = 2^k, with the least k that also keeps what
+is added and what a reset leaves or takes, or else the largest.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def quantise(cell: Cell, rules: Rules) -> Quantised:
     """
     feedback = _feedback(cell, cell.terms)
     fed = [replace(t, map=_fitting(t.map, cell)) for t in cell.terms if t is not feedback]
-    scale = _scales(cell, fed, rules)
+    scale = _scales(cell, fed, feedback, rules)
     synapses = tuple((t, _synapse(t.map, scale, cell)) for t in fed)
     bias = _whole(_spread(scale, cell.shape) * cell.bias, cell, "bias")
     offset = _whole(_spread(scale, cell.shape) * cell.offset, cell, "v_leak")
@@ -134,7 +135,7 @@ def _rows(path: Map, channels: int) -> np.ndarray:
     return weight.reshape(channels, -1)
 
 
-def _scales(cell: Cell, terms: list[Term], rules: Rules) -> np.ndarray:
+def _scales(cell: Cell, terms: list[Term], feedback: Term | None, rules: Rules) -> np.ndarray:
     channels = cell.shape[0]
     if rules.keep:
         return np.ones(channels)
@@ -148,12 +149,18 @@ def _scales(cell: Cell, terms: list[Term], rules: Rules) -> np.ndarray:
     )
     if leaky:  # truncation of the leak costs less the finer the grid
         return scale
-    constant = np.broadcast_to(cell.bias + cell.offset, cell.shape).reshape(channels, -1)
-    values = np.concatenate([weights, constant], axis=1)
-    for power in range(rules.weight_bits - 1, -1, -1):
-        grid = float(2**power)
-        exact = (values * grid % 1 == 0).all(axis=1) & (peak * grid <= highest)
-        scale = np.where(exact, grid, scale)
+    constants = [cell.bias + cell.offset]
+    if cell.threshold is not None and cell.resets:
+        constants.append(cell.threshold if rules.subtract else cell.v_reset)
+    if feedback is not None:
+        constants.append(np.broadcast_to(feedback.map.weight, cell.shape))
+    each = [np.broadcast_to(c, cell.shape).reshape(channels, -1) for c in constants]
+    values = np.concatenate([weights, *each], axis=1)
+    powers = [2.0**n for n in range(rules.weight_bits)]
+    for some in (weights, values):
+        for grid in powers if some is weights else reversed(powers):
+            exact = (some * grid % 1 == 0).all(axis=1) & (peak * grid <= highest)
+            scale = np.where(exact, grid, scale)
     return scale
 
 

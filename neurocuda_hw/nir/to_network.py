@@ -22,6 +22,7 @@ from neurocuda_hw.nir.read import read
 from neurocuda_hw.synapses import Dense, Diagonal, Synapse
 
 ALWAYS = "always_on"
+_NEVER = 2**16  # one spike in each of the most steps there are does not add up to it
 _SUBTRACTING = {
     "snntorch": "snnTorch subtracts the threshold unless reset_mechanism says otherwise",
     "sinabs": "sinabs subtracts the threshold unless reset_fn says otherwise",
@@ -262,7 +263,7 @@ class _Builder:
         for steps in sorted({int(d) for d in np.unique(term.delay)}):
             place, delay = self._late(source, steps, cell)
             chosen = self._relay(
-                f"{source}_at{steps}", place, delay, cell, np.where(term.delay == steps, 1, 2)
+                f"{source}_at{steps}", place, delay, cell, np.where(term.delay == steps, 1, _NEVER)
             )
             found.append(Projection(source=chosen, target=target, synapse=synapse))
         return found

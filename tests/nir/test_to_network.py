@@ -1,0 +1,482 @@
+"""NIR graphs in: each node type against the float executor, and that against plain equations."""
+
+import itertools
+
+import nir
+import numpy as np
+import pytest
+import torch
+
+from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
+from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Readout, Reset
+from neurocuda_hw.nir import Executor, Method, choose_bits, compare, from_nir, reset_hint
+from neurocuda_hw.nir.flat import flatten
+from neurocuda_hw.reference import Reference
+
+
+def whole(*shape, low=-4, high=6):
+    """Integer weights: they survive as they are, so integers and floats must agree exactly."""
+    return np.random.default_rng(sum(shape)).integers(low, high, shape).astype(np.float32)
+
+
+def neuron(*shape, threshold=3.0, v_reset=0.0):
+    return nir.IF(
+        r=np.ones(shape), v_threshold=np.full(shape, threshold), v_reset=np.full(shape, v_reset)
+    )
+
+
+def graph(shape, out, nodes, edges=None):
+    """A chain of nodes by name, or with edges as given."""
+    nodes = {
+        "input": nir.Input(input_type={"input": np.array(shape)}),
+        **nodes,
+        "output": nir.Output(output_type={"output": np.array(out)}),
+    }
+    names = list(nodes)
+    chain = list(itertools.pairwise(names))
+    return nir.NIRGraph(nodes=nodes, edges=chain if edges is None else edges, type_check=False)
+
+
+def conv2d(weight, **changes):
+    values = {
+        "input_shape": None,
+        "stride": 1,
+        "padding": 0,
+        "dilation": 1,
+        "groups": 1,
+        "bias": np.zeros(len(weight)),
+    }
+    return nir.Conv2d(weight=weight, **{**values, **changes})
+
+
+def pool(kind, kernel, padding=0):
+    pair = np.array([kernel, kernel])
+    return kind(kernel_size=pair, stride=pair, padding=np.array([padding, padding]))
+
+
+SUB = nir.NIRGraph(
+    nodes={
+        "in": nir.Input(input_type={"input": np.array([4])}),
+        "w": nir.Linear(weight=whole(4, 4)),
+        "s": neuron(4),
+        "out": nir.Output(output_type={"output": np.array([4])}),
+    },
+    edges=[("in", "w"), ("w", "s"), ("s", "out")],
+    type_check=False,
+)
+
+GRAPHS = {
+    "affine": graph(
+        (4,), (3,), {"fc": nir.Affine(weight=whole(3, 4), bias=whole(3)), "s": neuron(3)}
+    ),
+    "two affines in a row": graph(
+        (4,),
+        (3,),
+        {
+            "a": nir.Affine(weight=whole(5, 4), bias=whole(5)),
+            "b": nir.Affine(weight=whole(3, 5), bias=whole(3)),
+            "s": neuron(3, threshold=20.0),
+        },
+    ),
+    "convolution with everything": graph(
+        (2, 7, 8),
+        (4, 4, 5),
+        {
+            "c": conv2d(
+                whole(4, 1, 3, 2),
+                stride=(2, 2),
+                padding=(2, 1),
+                dilation=(2, 1),
+                groups=2,
+                bias=whole(4),
+            ),
+            "s": neuron(4, 4, 5),
+        },
+    ),
+    "same padding": graph(
+        (2, 5, 5), (3, 5, 5), {"c": conv2d(whole(3, 2, 3, 3), padding="same"), "s": neuron(3, 5, 5)}
+    ),
+    "one axis": graph(
+        (2, 9),
+        (3, 4),
+        {"c": nir.Conv1d(9, whole(3, 2, 3), 2, 0, 1, 1, whole(3)), "s": neuron(3, 4)},
+    ),
+    "pools": graph(
+        (2, 8, 8),
+        (3, 2, 2),
+        {
+            "p": pool(nir.SumPool2d, 2),
+            "c": conv2d(whole(3, 2, 3, 3), padding=1),
+            "s": neuron(3, 4, 4),
+            "a": pool(nir.AvgPool2d, 2),
+            "k": conv2d(4 * whole(3, 3, 1, 1)),
+            "t": neuron(3, 2, 2),
+        },
+    ),
+    "padded pool": graph(
+        (2, 4, 4), (2, 3, 3), {"p": pool(nir.SumPool2d, 2, padding=1), "s": neuron(2, 3, 3)}
+    ),
+    "pool behind a convolution": graph(
+        (2, 6, 6),
+        (3, 3, 3),
+        {
+            "c": conv2d(whole(3, 2, 3, 3), padding=1),
+            "p": pool(nir.SumPool2d, 2),
+            "s": neuron(3, 3, 3, threshold=9.0),
+        },
+    ),
+    "padded convolutions in a row": graph(
+        (2, 5, 5),
+        (2, 5, 5),
+        {
+            "c": conv2d(whole(3, 2, 3, 3), padding=1, bias=whole(3)),
+            "d": conv2d(whole(2, 3, 3, 3), padding=1),
+            "s": neuron(2, 5, 5, threshold=30.0),
+        },
+    ),
+    "flatten": graph(
+        (2, 3, 3),
+        (4,),
+        {
+            "s": neuron(2, 3, 3, threshold=0.5),
+            "f": nir.Flatten({"input": np.array([2, 3, 3])}, start_dim=0),
+            "fc": nir.Linear(weight=whole(4, 18)),
+            "t": neuron(4),
+        },
+    ),
+    "scales": graph((4,), (4,), {"x": nir.Scale(scale=whole(4)), "s": neuron(4, threshold=2.0)}),
+    "residual": graph(
+        (4,),
+        (4,),
+        {
+            "s": neuron(4, threshold=0.5),
+            "w": nir.Linear(weight=whole(4, 4)),
+            "t": neuron(4, threshold=2.0),
+        },
+        [("input", "s"), ("s", "w"), ("w", "t"), ("s", "t"), ("input", "t"), ("t", "output")],
+    ),
+    "recurrent": graph(
+        (4,),
+        (4,),
+        {"w": nir.Linear(weight=whole(4, 4)), "s": neuron(4), "r": nir.Linear(weight=whole(4, 4))},
+        [("input", "w"), ("w", "s"), ("s", "r"), ("r", "s"), ("s", "output")],
+    ),
+    "a ring of two": graph(
+        (4,),
+        (4,),
+        {
+            "s": neuron(4, threshold=1.0),
+            "w": nir.Linear(weight=whole(4, 4)),
+            "t": neuron(4, threshold=2.0),
+            "r": nir.Linear(weight=whole(4, 4, low=-3)),
+        },
+        [("input", "s"), ("s", "w"), ("w", "t"), ("t", "r"), ("r", "s"), ("t", "output")],
+    ),
+    "subgraph": graph(
+        (4,), (3,), {"sub": SUB, "w": nir.Linear(weight=whole(3, 4)), "s": neuron(3)}
+    ),
+    "delays": graph(
+        (4,),
+        (3,),
+        {
+            "d": nir.Delay(delay=np.full(4, 3.0)),
+            "w": nir.Linear(weight=whole(3, 4)),
+            "s": neuron(3),
+        },
+    ),
+    "delays that differ": graph(
+        (4,),
+        (3,),
+        {
+            "d": nir.Delay(delay=np.array([0.0, 2.0, 1.0, 2.0])),
+            "w": nir.Linear(weight=whole(3, 4)),
+            "s": neuron(3),
+        },
+    ),
+    "delay in a cycle": graph(
+        (4,),
+        (4,),
+        {
+            "s": neuron(4, threshold=1.0),
+            "d": nir.Delay(delay=np.full(4, 2.0)),
+            "w": nir.Linear(weight=whole(4, 4)),
+        },
+        [("input", "s"), ("s", "d"), ("d", "w"), ("w", "s"), ("s", "output")],
+    ),
+    "threshold": graph(
+        (4,),
+        (3,),
+        {"w": nir.Linear(weight=whole(3, 4)), "s": nir.Threshold(threshold=np.full(3, 2.0))},
+    ),
+    "integrator and threshold": graph(
+        (4,),
+        (3,),
+        {
+            "w": nir.Linear(weight=whole(3, 4)),
+            "v": nir.I(r=np.ones(3)),
+            "s": nir.Threshold(threshold=np.full(3, 12.0)),
+        },
+    ),
+    "reset to a value": graph(
+        (4,), (3,), {"w": nir.Linear(weight=whole(3, 4)), "s": neuron(3, v_reset=-2.0)}
+    ),
+    "resistance": graph(
+        (4,),
+        (3,),
+        {
+            "w": nir.Linear(weight=whole(3, 4)),
+            "s": nir.IF(r=np.full(3, 0.5), v_threshold=np.full(3, 2.0)),
+        },
+    ),
+    "readout": graph(
+        (4,), (3,), {"w": nir.Affine(weight=whole(3, 4), bias=whole(3)), "v": nir.I(r=np.ones(3))}
+    ),
+    "sum of spikes": graph(
+        (4,), (3,), {"s": neuron(4), "w": nir.Affine(weight=whole(3, 4), bias=whole(3))}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("reset", ["nir", "subtract"])
+@pytest.mark.parametrize("fires_at", [False, True])
+def test_integers_equal_floats(name, reset, fires_at):
+    if reset == "subtract" and name in (
+        "threshold",
+        "integrator and threshold",
+        "reset to a value",
+    ):
+        pytest.skip("a node without a reset of its own, or with another")
+    found = GRAPHS[name]
+    steps = 12
+    network = from_nir(found, steps, dt=1.0, reset=reset, fires_at=fires_at)
+    inputs = np.random.default_rng(3).integers(0, 2, (5, steps, *network.input.shape))
+    executor = Executor(found, dt=1.0, subtract=reset == "subtract", fires_at=fires_at)
+    result = compare(executor, network, inputs)
+    assert all(layer.agreement == 1 and layer.rate_error == 0 for layer in result.layers), result
+    shape = executor.flat.shapes[executor.flat.input]
+    floats = executor.run(inputs.reshape(5, steps, *shape)).outputs.flatten(1)
+    outputs = Reference(network).run(inputs).outputs
+    if isinstance(network.output.neuron, Readout):
+        units = (
+            1.0 if network.output.scale is None else torch.from_numpy(network.output.scale.copy())
+        )
+        assert torch.equal(outputs * units, floats)
+    else:
+        assert torch.equal(outputs.to(torch.float64), floats)
+        assert 0 < float(floats.sum()) < floats.numel() * steps
+
+
+@pytest.mark.parametrize("method", ["euler", "exact"])
+@pytest.mark.parametrize("subtract", [False, True])
+def test_executor_of_leaky_neurons_is_the_equation(method, subtract):
+    tau, syn, dt, r, leak, level, w_in, back = 0.01, 0.004, 0.001, 3.0, 0.1, 1.2, 2.0, -0.25
+    one = np.ones(1)
+    found = graph(
+        (1,),
+        (1,),
+        {
+            "s": nir.CubaLIF(
+                tau_syn=syn * one,
+                tau_mem=tau * one,
+                r=r * one,
+                v_leak=leak * one,
+                v_threshold=level * one,
+                v_reset=back * one,
+                w_in=w_in * one,
+            )
+        },
+    )
+    k, ku = (1 - dt / tau, 1 - dt / syn) if method == "euler" else np.exp([-dt / tau, -dt / syn])
+    u = v = 0.0
+    want = []
+    inputs = np.random.default_rng(4).integers(0, 3, 200)
+    for x in inputs:
+        u = ku * u + (1 - ku) * w_in * x
+        v = k * v + (1 - k) * (leak + r * u)
+        want.append(int(v > level))
+        if v > level:
+            v = v - level if subtract else back
+    executor = Executor(found, dt=dt, method=Method(method), subtract=subtract)
+    got = executor.run(inputs.reshape(1, -1, 1), spikes=True).spikes["s"].flatten()
+    assert got.tolist() == want
+    assert 5 < sum(want) < 150
+
+
+LEAKY = {
+    "LIF": nir.LIF(
+        tau=np.full(3, 0.01), r=np.full(3, 10.0), v_leak=np.full(3, 0.02),
+        v_threshold=np.full(3, 2.0), v_reset=np.full(3, 0.1),
+    ),
+    "CubaLIF": nir.CubaLIF(
+        tau_syn=np.full(3, 0.004), tau_mem=np.full(3, 0.01), r=np.full(3, 3.0),
+        v_leak=np.full(3, 0.02), v_threshold=np.full(3, 2.0), w_in=np.full(3, 2.0),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LEAKY)
+@pytest.mark.parametrize("method", ["euler", "exact"])
+def test_leaky_neurons_come_close_with_more_bits(kind, method):
+    weight = np.random.default_rng(8).normal(size=(3, 6)) + 0.4
+    found = graph(
+        (6,), (3,), {"fc": nir.Affine(weight=weight, bias=np.full(3, 0.1)), "s": LEAKY[kind]}
+    )
+    inputs = np.random.default_rng(9).integers(0, 2, (20, 100, 6))
+    executor = Executor(found, dt=1e-3, method=Method(method))
+    agreements = [
+        compare(
+            executor, from_nir(found, 100, dt=1e-3, method=method, weight_bits=bits), inputs
+        ).agreement
+        for bits in (4, 16)
+    ]
+    assert agreements[0] < agreements[1]
+    assert agreements[1] > 0.98
+    network = choose_bits(found, 100, inputs, agreement=0.95, dt=1e-3, method=method)
+    assert compare(executor, network, inputs).agreement >= 0.95
+    assert 2 < network.projections[-1].synapse.weight_bits < 17
+
+
+def test_bits_that_do_not_do():
+    found = graph((6,), (3,), {"fc": nir.Linear(weight=whole(3, 6) / 7), "s": LEAKY["LIF"]})
+    inputs = np.random.default_rng(9).integers(0, 2, (10, 60, 6))
+    with pytest.raises(
+        ModelError,
+        match=r"^agreement of spikes must be at least 100\.00% with up to 3 weight bits, not "
+        r"\d+\.\d\d%; ask for less, or for more bits$",
+    ):
+        choose_bits(found, 60, inputs, agreement=1.0, most=3, dt=1e-3)
+
+
+def test_what_a_graph_becomes():
+    weight = np.array([[0.5, -1.0], [2.0, 0.25]])
+    found = graph((2,), (2,), {"0": nir.Affine(weight=weight, bias=np.zeros(2)), "1": neuron(2)})
+    network = from_nir(found, 7, weight_bits=8, reset="nir", name="two")
+    population = network["n1"]
+    assert type(population.neuron) is IF
+    assert population.neuron.reset is Reset.ZERO
+    # the coarsest grids that hold the weights and the reset: halves and quarters
+    assert network.projections[0].synapse.weight.tolist() == [[1, -2], [8, 1]]
+    assert population.neuron.threshold.tolist() == [3 * 2 + 1, 3 * 4 + 1]
+    subtracting = from_nir(found, 7, reset="subtract")["n1"].neuron
+    assert subtracting.reset is Reset.SUBTRACT
+    assert subtracting.threshold.tolist() == [6, 12]
+    assert subtracting.v_init.tolist() == -1  # v > theta is v - 1 >= theta
+    at = from_nir(found, 7, reset="subtract", fires_at=True)["n1"].neuron
+    assert (at.threshold.tolist(), at.v_init.tolist()) == ([6, 12], 0)
+
+
+def test_leaky_kinds_and_decays():
+    found = graph((3,), (3,), {"s": LEAKY["LIF"]})
+    leaky = from_nir(found, 5, dt=1e-3)["s"].neuron
+    assert type(leaky) is LIF
+    assert leaky.decay.tolist() == round(4096 * 0.1)
+    assert leaky.reset is Reset.TO_VALUE
+    cuba = from_nir(graph((3,), (3,), {"s": LEAKY["CubaLIF"]}), 5, dt=1e-3)["s"].neuron
+    assert type(cuba) is CubaLIF
+    assert (cuba.du.tolist(), cuba.dv.tolist()) == (1024, 410)
+    exact = from_nir(found, 5, dt=1e-3, method="exact")["s"].neuron
+    assert exact.decay.tolist() == round(4096 * (1 - np.exp(-0.1)))
+
+
+def test_graded_input_and_its_scale():
+    found = graph((4,), (3,), {"w": nir.Linear(weight=whole(3, 4)), "s": neuron(3)})
+    network = from_nir(
+        found, 6, encoding=Encoding.GRADED, payload_bits=3, input_scale=0.25, weight_bits=10
+    )
+    inputs = np.random.default_rng(3).integers(0, 8, (5, 6, 4))
+    assert compare(Executor(found), network, inputs).agreement == 1
+    want = Executor(found).run(inputs * 0.25).outputs
+    assert torch.equal(Reference(network).run(inputs).outputs.to(torch.float64), want)
+
+
+def test_held_input():
+    found = GRAPHS["affine"]
+    network = from_nir(found, 6, encoding=Encoding.CURRENT, payload_bits=3)
+    inputs = np.random.default_rng(3).integers(0, 8, (5, 4))
+    assert compare(Executor(found), network, inputs).agreement == 1
+
+
+def test_accuracy_is_told_where_labels_are():
+    found = GRAPHS["affine"]
+    network = from_nir(found, 6)
+    inputs = np.random.default_rng(3).integers(0, 2, (50, 6, 4))
+    labels = Reference(network).run(inputs).outputs.argmax(1).numpy()
+    result = compare(Executor(found), network, inputs, labels)
+    assert (result.graph_accuracy, result.integer_accuracy) == (1.0, 1.0)
+    assert str(result).splitlines()[-1].split() == ["accuracy", "100.00%", "100.00%"]
+
+
+def test_delayed_arcs_are_those_that_lead_back():
+    assert flatten(GRAPHS["a ring of two"]).delayed == {("t", "s")}
+    assert flatten(GRAPHS["recurrent"]).delayed == {("s", "s")}
+    assert flatten(GRAPHS["delay in a cycle"], 1.0).delayed == frozenset()
+
+
+def test_needs_dt_and_steps():
+    found = graph((3,), (3,), {"s": LEAKY["LIF"]})
+    with pytest.raises(
+        ModelError,
+        match=r"^NIR node 's' tau is in seconds: say how long a step is with dt \(--dt\)$",
+    ):
+        from_nir(found, 5)
+    with pytest.raises(
+        ModelError,
+        match=r"^a NIR graph does not say its number of steps: give timesteps \(--steps\)$",
+    ):
+        from_nir(found, dt=1e-3)
+    with pytest.raises(
+        ModelError,
+        match=r"^NIR node 's' tau must be at least dt \(0\.1\) under forward Euler, not 0\.01; "
+        r"take a smaller dt or the method 'exact'$",
+    ):
+        from_nir(found, 5, dt=0.1)
+    assert from_nir(found, 5, dt=0.1, method="exact")["s"].neuron.decay > 4000
+
+
+def test_what_cannot_be_integers():
+    leaky = nir.LI(tau=np.full(3, 0.1), r=np.ones(3), v_leak=np.zeros(3))
+    with pytest.raises(
+        UnsupportedLayerError,
+        match=r"^layer 'v' \(LI\) cannot be converted: a readout here does not leak; make it an I "
+        r"node, or a neuron that fires$",
+    ):
+        from_nir(graph((3,), (3,), {"v": leaky}), 5, dt=1e-2)
+    between = {"v": leaky, "w": nir.Linear(weight=whole(3, 3)), "s": neuron(3)}
+    with pytest.raises(
+        UnsupportedLayerError,
+        match=r"^layer 'v' \(LI\) cannot be converted: its values are no spikes; put a Threshold, "
+        r"or make it the last node$",
+    ):
+        from_nir(graph((3,), (3,), between), 5, dt=1e-2)
+    late = {"d": nir.Delay(delay=np.full(4, 2.0)), "s": neuron(4)}
+    with pytest.raises(
+        UnsupportedLayerError,
+        match=r"^layer 's' \(Delay\) cannot be converted: an input that is not binary can be "
+        r"delayed by at most one step$",
+    ):
+        from_nir(graph((4,), (4,), late), 5, dt=1.0, encoding=Encoding.GRADED, payload_bits=2)
+
+
+def test_arguments():
+    with pytest.raises(ValueError, match=r"^reset must be 'nir' or 'subtract', not 'hard'$"):
+        from_nir(GRAPHS["affine"], 5, reset="hard")
+    with pytest.raises(ValueError, match=r"^weight_bits must be 2 to 32, not 1$"):
+        from_nir(GRAPHS["affine"], 5, weight_bits=1)
+    with pytest.raises(ValueError, match=r"^dt must be a positive number of seconds, not -1$"):
+        from_nir(GRAPHS["affine"], 5, dt=-1)
+    with pytest.raises(
+        DataError, match=r"^inputs must have the shape \(samples, steps, 4\), not \(2, 4\)$"
+    ):
+        Executor(GRAPHS["affine"]).run(np.zeros((2, 4)))
+
+
+def test_hint_where_the_metadata_names_a_framework():
+    found = graph((3,), (3,), {"s": neuron(3)})
+    assert reset_hint(found) is None
+    found.metadata = {"exporter": {"name": "sinabs 3.1"}}
+    assert reset_hint(found) == (
+        "this file names sinabs: sinabs subtracts the threshold unless reset_fn says otherwise; "
+        "NIR's own rule is a reset to v_reset, so say which is meant (--reset subtract or --reset "
+        "nir)"
+    )
