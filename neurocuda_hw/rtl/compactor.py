@@ -1,7 +1,9 @@
 """The compactor: a mask of spikes in, single events out, one per cycle, lowest lane first.
 
-Masks wait in a short queue, so that the sweep goes on while events drain. Masks without spikes are
-not queued, except the last of a step, which carries the end-of-step marker.
+Masks wait in a queue, so that the layer goes on while its events drain. It holds what the layer can
+send in a whole inference if that is not too much: a layer that is done with an inference can then take
+the next one while its target still works. Any depth is correct; a shorter one only makes layers wait.
+Masks without spikes are not queued, except the last of a step, which carries the end-of-step marker.
 """
 
 from __future__ import annotations
@@ -9,15 +11,22 @@ from __future__ import annotations
 from amaranth import Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import unsigned
 from amaranth.lib import data
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.signatures import events_of
 
-DEPTH = 8
+SHORTEST, DEEPEST = 8, 512
+REGISTERS = 64  # deeper queues are read through a register, as block memories need it
 IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
+
+
+def queue_depth(plan: LayerPlan) -> int:
+    """Masks that the queue holds: those of one inference, within limits; a power of two."""
+    masks = (plan.fire_stop - plan.fire_start) * plan.layout.rows + 1
+    return min(DEEPEST, max(SHORTEST, 1 << (masks - 1).bit_length()))
 
 
 def mask_layout(plan: LayerPlan) -> data.StructLayout:
@@ -44,7 +53,7 @@ class Compactor(Component):
     room : Out
         As many rows as may be in flight still fit into the queue.
     events : Out, stream
-        Latency from `put` to the first event: 2 cycles.
+        Latency from `put` to the first event: 2 cycles, 3 behind a deep queue.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -61,11 +70,13 @@ class Compactor(Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.queue = queue = SyncFIFO(width=self.layout.size, depth=DEPTH)
+        depth = queue_depth(self.plan)
+        fifo = SyncFIFO if depth <= REGISTERS else SyncFIFOBuffered
+        m.submodules.queue = queue = fifo(width=self.layout.size, depth=depth)
         m.d.comb += [
             queue.w_data.eq(self.mask),
             queue.w_en.eq(self.put & (self.mask.spikes.any() | self.mask.end)),
-            self.room.eq(queue.level <= DEPTH - IN_FLIGHT),
+            self.room.eq(queue.level <= depth - IN_FLIGHT),
         ]
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
