@@ -9,20 +9,21 @@ mutant that changes nothing for these inputs is told from one that slipped throu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import Spiking
+from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.reference import Reference
-from neurocuda_hw.rtl.emit import Design, emit
+from neurocuda_hw.rtl.emit import Design, emit, plan_network
 from neurocuda_hw.simulate import Simulator
 from neurocuda_hw.trace import Trace, first_divergence
 
 Progress = Callable[[int, int], None]
 _SAMPLES = 32  # more would make mutants slower, not stronger: the first wrong spike is enough
-_TRIES = 30
+_TRIES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +107,38 @@ def lane_swaps(
         yield Mutant(kind="swapped lanes", place=place, network=changed)
 
 
-def halved_thresholds(network: Network) -> Iterator[Mutant]:
-    """For each spiking population: every threshold halved."""
+def halved_thresholds(network: Network, lanes: dict[str, int]) -> Iterator[Mutant]:
+    """For each spiking population: one threshold halved; all of them where they are all the same.
+
+    Of several, one is taken that leaves every width as it was, if there is one.
+    """
+    wanted = _widths(network, lanes)
     for population in network.populations:
         if not population.spiking:
             continue
         threshold = _thresholds(population)
+        several = _several_thresholds(population)
+        order = np.argsort(threshold, axis=None).tolist() if several else []
         halved = np.where(threshold > 1, threshold // 2, threshold + 1)
-        neuron = replace(population.neuron, threshold=halved)  # type: ignore[call-arg]
-        changed = _with_population(network, population, replace(population, neuron=neuron))
-        yield Mutant(kind="threshold", place=f"{population.name} threshold halved", network=changed)
+        mutant = _with_threshold(network, population, halved, "halved")
+        for index in order[:_TRIES]:
+            one = threshold.copy()
+            one.flat[index] = halved.flat[index]
+            where = f"{_index(threshold.shape, index)} halved"
+            candidate = _with_threshold(network, population, one, where)
+            if _widths(candidate.network, lanes) == wanted:
+                mutant = candidate
+                break
+        yield mutant
+
+
+def _with_threshold(
+    network: Network, population: Population, threshold: np.ndarray, what: str
+) -> Mutant:
+    neuron = replace(population.neuron, threshold=threshold)  # type: ignore[call-arg]
+    changed = _with_population(network, population, replace(population, neuron=neuron))
+    place = f"{population.name} threshold{what if what.startswith('[') else f' {what}'}"
+    return Mutant(kind="threshold", place=place, network=changed)
 
 
 def run_mutants(
@@ -140,12 +163,12 @@ def run_mutants(
     rng = np.random.default_rng(seed)
     expected = golden.select(slice(0, _SAMPLES))
     results = []
-    others = [*lane_swaps(network, design.lanes, rng), *halved_thresholds(network)]
+    others = [*lane_swaps(network, design.lanes, rng), *halved_thresholds(network, design.lanes)]
     flips = bit_flips(network, rng)
     total = count + len(others)
     for done in range(total):
         if done < count:
-            mutant, mutated = _same_verilog(flips, design)
+            mutant, mutated = _same_verilog(network, flips, design)
         else:
             mutant = others[done - count]
             mutated = emit(mutant.network, design.lanes)
@@ -155,14 +178,33 @@ def run_mutants(
     return results
 
 
-def _same_verilog(mutants: Iterator[Mutant], design: Design) -> tuple[Mutant, Design]:
+def _same_verilog(
+    network: Network, mutants: Iterator[Mutant], design: Design
+) -> tuple[Mutant, Design]:
     """The next mutant whose widths are those of the original, so that only memory files differ."""
+    wanted = _widths(network, design.lanes)
     for _ in range(_TRIES):
         mutant = next(mutants)
-        mutated = emit(mutant.network, design.lanes)
-        if _verilog(mutated) == _verilog(design):
+        if _widths(mutant.network, design.lanes) == wanted:
             break
-    return mutant, mutated
+    return mutant, emit(mutant.network, design.lanes)
+
+
+def _widths(network: Network, lanes: dict[str, int]) -> list[object]:
+    """What decides the Verilog: the plan of each layer without the content of its memories."""
+    found: list[object] = []
+    for plan in plan_network(network, lanes).values():
+        for field in fields(plan):
+            value = getattr(plan, field.name)
+            if isinstance(value, Parameter):
+                found.append((value.bits, value.uniform, value.rows.shape))
+            elif isinstance(value, (int, tuple)):
+                found.append(value if not isinstance(value, tuple) else _numbers(value))
+    return found
+
+
+def _numbers(values: tuple[object, ...]) -> tuple[object, ...]:
+    return tuple(value for value in values if isinstance(value, int))
 
 
 def _verilog(design: Design) -> dict[str, bytes]:

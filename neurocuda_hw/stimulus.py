@@ -116,7 +116,8 @@ def expected_bytes(trace: Trace) -> bytes:
         outputs.shape[1],
     )
     sizes = np.array(list(trace.sizes.values()), dtype="<u4").tobytes()
-    parts = [trace.spikes[name].reshape(trace.samples, -1) for name in trace.sizes]
+    rows = [trace.spikes[name] for name in trace.sizes]
+    parts = [r.reshape(trace.samples, r.shape[1] * r.shape[2]) for r in rows]
     records = np.concatenate([*parts, outputs.view(np.uint8)], axis=1)
     return head + sizes + records.tobytes()
 

@@ -263,14 +263,18 @@ def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Reque
     mutants: list[MutantResult] = []
     if "verilog" in asked.targets or asked.mutate:
         files, word_bits, design = _design(network, folder, asked)
+        if asked.mutate and design is None:
+            design = _same_design(network, folder, files)
+        if asked.progress:
+            asked.progress("compiling", 0, 1)
         simulator = Simulator(network, files, word_bits)
         if "verilog" in asked.targets:
             checks.append(check_verilog(network, simulator, trace, asked))
-        if asked.mutate and all(c.equal for c in checks):
+        if design is not None and asked.mutate and all(c.equal for c in checks):
             mutants = run_mutants(
                 network,
                 simulator,
-                design or _same_design(network, folder, files),
+                design,
                 trace,
                 count=asked.mutate,
                 seed=asked.seed,
