@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.nir.dynamics import Dynamics, Method, dynamics
+from neurocuda_hw.nir.dynamics import Dynamics, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps
 from neurocuda_hw.nir.maps import Kind, Map, extend, identity, planes
 from neurocuda_hw.nir.ops import Operation
@@ -72,7 +72,7 @@ class Cell:
     v_init: np.ndarray = field(default_factory=lambda: np.zeros(()))
 
 
-def cells(flat: Flat, dt: float | None, method: Method) -> tuple[Cell, ...]:
+def cells(flat: Flat, timing: Timing) -> tuple[Cell, ...]:
     """The cells of a graph in topological order; the last one is the output.
 
     Raises
@@ -80,12 +80,12 @@ def cells(flat: Flat, dt: float | None, method: Method) -> tuple[Cell, ...]:
     ModelError, UnsupportedLayerError
         If a node cannot be a neuron of an integer network; the message names it.
     """
-    return _Reader(flat, dt, method).cells()
+    return _Reader(flat, timing).cells()
 
 
 class _Reader:
-    def __init__(self, flat: Flat, dt: float | None, method: Method) -> None:
-        self.flat, self.dt, self.method = flat, dt, method
+    def __init__(self, flat: Flat, timing: Timing) -> None:
+        self.flat, self.timing = flat, timing
         self.targets: dict[str, list[str]] = {name: [] for name in flat.nodes}
         for name, feeding in flat.sources.items():
             for source in feeding:
@@ -116,7 +116,7 @@ class _Reader:
 
     def _rule(self, name: str) -> Dynamics:
         flat = self.flat
-        return dynamics(flat.nodes[name], flat.shapes[name], name, self.dt, self.method)
+        return dynamics(flat.nodes[name], flat.shapes[name], name, self.timing)
 
     def _last(self) -> str | None:
         """The integrator that the output reads, directly or through scales."""
@@ -282,7 +282,7 @@ class _Reader:
         node, shape = self.flat.nodes[name], self.flat.shapes[name]
         delay = term.delay
         if isinstance(node, nir.Delay):
-            steps = delay_steps(node, self.dt, name)
+            steps = delay_steps(node, self.timing.dt, name)
             if np.any(steps != steps.flat[0]):
                 plain = term.map.kind is Kind.GAIN and term.map.pool is None
                 if not plain or term.map.shape != shape:

@@ -173,6 +173,7 @@ def choose_bits(
         graph,
         dt=settings.get("dt"),
         method=Method(settings.get("method", Method.EULER)),
+        integrate_dt=settings.get("integrate_dt", False),
         subtract=settings.get("reset", "nir") == "subtract",
         fires_at=settings.get("fires_at", False),
     )

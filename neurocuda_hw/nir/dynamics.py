@@ -2,7 +2,7 @@
 
 With ``k`` the part that one step keeps: ``1 - dt / tau`` (euler) or ``exp(-dt / tau)`` (exact)::
 
-    IF, I      v = v + r x                       one step is one unit of time, as everywhere
+    IF, I      v = v + r x                       one step is one unit of time (see `Timing`)
     LIF, LI    v = k v + (1 - k) (v_leak + r x)
     CubaLIF    u = ku u + (1 - ku) w_in x        v = k v + (1 - k) (v_leak + r u)
     Threshold  v = x
@@ -27,6 +27,31 @@ class Method(Enum):
 
     EULER = "euler"
     EXACT = "exact"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """How a graph becomes steps.
+
+    Parameters
+    ----------
+    dt : float, optional
+        Seconds per step; needed where the graph has time constants or delays.
+    method : Method
+    integrate_dt : bool
+        IF and I integrate over dt seconds instead of one unit of time: SpikingJelly writes so,
+        with ``r = 1 / dt``.
+    """
+
+    dt: float | None = None
+    method: Method = Method.EULER
+    integrate_dt: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dt is not None and not (np.isfinite(self.dt) and self.dt > 0):
+            raise ValueError(f"dt must be a positive number of seconds, not {self.dt!r}")
+        if self.integrate_dt and self.dt is None:
+            raise ValueError("integrate_dt must have a dt to integrate over")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,15 +85,13 @@ class Dynamics:
         return self.gain if self.gain_current is None else self.gain * self.gain_current
 
 
-def dynamics(
-    node: nir.NIRNode, shape: Shape, name: str, dt: float | None, method: Method
-) -> Dynamics:
+def dynamics(node: nir.NIRNode, shape: Shape, name: str, timing: Timing) -> Dynamics:
     """The equations of one neuron node.
 
     Raises
     ------
     ModelError
-        If `dt` (seconds) is missing or does not fit the node's time constants.
+        If `dt` is missing or does not fit the node's time constants.
     """
 
     def values(field: str) -> np.ndarray:
@@ -78,14 +101,14 @@ def dynamics(
     keep, gain, offset = one, one, zero
     keep_current = gain_current = None
     if isinstance(node, nir.IF | nir.I):
-        gain = values("r")
+        gain = values("r") * (timing.dt if timing.integrate_dt and timing.dt else 1.0)
     elif isinstance(node, nir.LIF | nir.LI):
-        keep = _keep(values("tau"), f"{name!r} tau", dt, method)
+        keep = _keep(values("tau"), f"{name!r} tau", timing)
         gain, offset = (1 - keep) * values("r"), (1 - keep) * values("v_leak")
     elif isinstance(node, nir.CubaLIF | nir.CubaLI):
-        keep = _keep(values("tau_mem"), f"{name!r} tau_mem", dt, method)
+        keep = _keep(values("tau_mem"), f"{name!r} tau_mem", timing)
         gain, offset = (1 - keep) * values("r"), (1 - keep) * values("v_leak")
-        keep_current = _keep(values("tau_syn"), f"{name!r} tau_syn", dt, method)
+        keep_current = _keep(values("tau_syn"), f"{name!r} tau_syn", timing)
         gain_current = (1 - keep_current) * values("w_in")
     elif isinstance(node, nir.Threshold):
         keep = zero
@@ -117,12 +140,13 @@ def _spread(values: object, shape: Shape) -> np.ndarray:
     return array
 
 
-def _keep(tau: np.ndarray, what: str, dt: float | None, method: Method) -> np.ndarray:
+def _keep(tau: np.ndarray, what: str, timing: Timing) -> np.ndarray:
+    dt = timing.dt
     if dt is None:
         raise ModelError(f"NIR node {what} is in seconds: say how long a step is with dt (--dt)")
     if tau.size and tau.min() <= 0:
         raise ModelError(f"NIR node {what} must be positive, not {tau.min()}")
-    if method is Method.EXACT:
+    if timing.method is Method.EXACT:
         return np.asarray(np.exp(-dt / tau))
     # a tau in float32 may be below the dt it was made from by its last bit
     if tau.size and tau.min() < dt * (1 - 1e-5):
@@ -131,9 +155,3 @@ def _keep(tau: np.ndarray, what: str, dt: float | None, method: Method) -> np.nd
             "take a smaller dt or the method 'exact'"
         )
     return np.asarray(np.maximum(1 - dt / tau, 0.0))
-
-
-def check_dt(dt: float | None) -> None:
-    """Raises ValueError unless `dt` is None or a positive number of seconds."""
-    if dt is not None and not (np.isfinite(dt) and dt > 0):
-        raise ValueError(f"dt must be a positive number of seconds, not {dt!r}")

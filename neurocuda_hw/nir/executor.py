@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.errors import DataError
-from neurocuda_hw.nir.dynamics import Dynamics, Method, check_dt, dynamics
+from neurocuda_hw.nir.dynamics import Dynamics, Method, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, arcs, delay_steps, flatten
 from neurocuda_hw.nir.ops import Operation
 
@@ -48,6 +48,8 @@ class Executor:
     dt : float, optional
         Seconds per step; needed where the graph has time constants or Delay nodes.
     method : Method
+    integrate_dt : bool
+        See `dynamics.Timing`.
     subtract : bool
         Reset by subtraction of the threshold instead of NIR's reset to `v_reset`.
     fires_at : bool
@@ -62,17 +64,18 @@ class Executor:
         *,
         dt: float | None = None,
         method: Method = Method.EULER,
+        integrate_dt: bool = False,
         subtract: bool = False,
         fires_at: bool = False,
         dtype: torch.dtype = torch.float64,
     ) -> None:
-        check_dt(dt)
+        timing = Timing(dt=dt, method=method, integrate_dt=integrate_dt)
         self.flat = graph if isinstance(graph, Flat) else flatten(graph, dt)
         self.subtract, self.fires_at, self.dtype = subtract, fires_at, dtype
         flat = self.flat
         self.reach = arcs(flat)
         self.dynamics = {
-            name: _Tensors(dynamics(flat.nodes[name], flat.shapes[name], name, dt, method), dtype)
+            name: _Tensors(dynamics(flat.nodes[name], flat.shapes[name], name, timing), dtype)
             for name in flat.neurons
         }
         self.delays: dict[str, torch.Tensor] = {}

@@ -21,6 +21,7 @@ from neurocuda_hw.errors import ModelError
 from neurocuda_hw.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, LIF, CubaLIF, Input, Readout, Reset, Spiking
+from neurocuda_hw.nir.dynamics import Timing
 from neurocuda_hw.nir.notes import graph_notes, node_notes
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
@@ -36,6 +37,7 @@ def to_nir(
     style: str | None = None,
     dt: float = 1.0,
     fires_at: bool = False,
+    integrate_dt: bool = False,
 ) -> nir.NIRGraph:
     """A NIR graph of `network`; write it with `nir.write`.
 
@@ -52,6 +54,8 @@ def to_nir(
     fires_at : bool
         Write thresholds for tools that fire at ``v >= v_threshold`` and subtract that much
         (sinabs, SpikingJelly): theta instead of ``theta - 1``.
+    integrate_dt : bool
+        Write ``r = 1 / dt`` for tools that integrate IF and I over dt seconds (SpikingJelly).
 
     Raises
     ------
@@ -60,8 +64,7 @@ def to_nir(
     """
     if style is not None and style not in STYLES:
         raise ValueError(f"style must be 'explicit' or 'annotated', not {style!r}")
-    if not (np.isfinite(dt) and dt > 0):
-        raise ValueError(f"dt must be a positive number of seconds, not {dt!r}")
+    timing = Timing(dt=dt, integrate_dt=integrate_dt)
     if timesteps is not None or model_name is not None:
         network = replace(
             network,
@@ -69,7 +72,7 @@ def to_nir(
             name=network.name if model_name is None else model_name,
         )
     _check(network, style)
-    return _Writer(network, style or "plain", dt, 0 if fires_at else 1).graph()
+    return _Writer(network, style or "plain", timing, 0 if fires_at else 1).graph()
 
 
 def nir_bytes(graph: nir.NIRGraph) -> bytes:
@@ -162,8 +165,10 @@ def _inexpressible(network: Network, population: Population, style: str | None) 
 class _Writer:
     """Nodes and edges as they come together."""
 
-    def __init__(self, network: Network, style: str, dt: float, margin: int) -> None:
-        self.network, self.style, self.dt, self.margin = network, style, dt, margin
+    def __init__(self, network: Network, style: str, timing: Timing, margin: int) -> None:
+        assert timing.dt is not None
+        self.network, self.style, self.timing, self.margin = network, style, timing, margin
+        self.dt = timing.dt
         self.nodes: dict[str, nir.NIRNode] = {}
         self.edges: list[tuple[str, str]] = []
         self.entry: dict[str, str] = {}
@@ -177,7 +182,7 @@ class _Writer:
         return nir.NIRGraph(
             nodes=self.nodes,
             edges=self.edges,
-            metadata=graph_notes(self.network, self.style, self.dt),
+            metadata=graph_notes(self.network, self.style, self.timing),
             type_check=False,
         )
 
@@ -201,7 +206,7 @@ class _Writer:
         if isinstance(neuron, Input):
             node: nir.NIRNode = nir.Input(input_type={"input": np.array(population.shape)})
         elif isinstance(neuron, Readout):
-            node = nir.I(r=np.ones(population.shape))
+            node = nir.I(r=self._unit(population))
         else:
             assert isinstance(neuron, Spiking)
             split = self.style == "explicit" and neuron.reset is Reset.SUBTRACT
@@ -220,7 +225,7 @@ class _Writer:
             self.nodes[membrane] = nir.LI(tau=tau, r=tau / self.dt, v_leak=zero)
             taken = taken * (1 - self.dt / tau)
         else:
-            self.nodes[membrane] = nir.I(r=np.ones(population.shape))
+            self.nodes[membrane] = nir.I(r=self._unit(population))
         self.edges.append((membrane, name))
         if np.any(taken):
             self.nodes[reset] = nir.Scale(scale=-taken)
@@ -236,7 +241,7 @@ class _Writer:
         v_reset = self._full(population, neuron.v_reset) - shift
         zero = np.zeros(population.shape)
         if isinstance(neuron, IF):
-            return nir.IF(r=np.ones(population.shape), v_threshold=threshold, v_reset=v_reset)
+            return nir.IF(r=self._unit(population), v_threshold=threshold, v_reset=v_reset)
         if isinstance(neuron, LIF):
             tau = self._tau(population, neuron.decay)
             return nir.LIF(
@@ -253,6 +258,10 @@ class _Writer:
             v_threshold=threshold,
             v_reset=v_reset,
         )
+
+    def _unit(self, population: Population) -> np.ndarray:
+        """A resistance by which one unit of input adds one to the membrane."""
+        return np.full(population.shape, 1 / self.dt if self.timing.integrate_dt else 1.0)
 
     def _tau(self, population: Population, decay: Any) -> np.ndarray:
         """Time constants in seconds of decays in 4096ths."""

@@ -1,8 +1,9 @@
 """What this package writes beside a graph that NIR itself cannot say, as metadata.
 
 Everything is under the key ``neurocuda_hw``. Of the graph: ``version``, ``timesteps``, ``dt``
-(seconds per step that its time constants and delays are in), ``style``, ``name``, ``hash`` of the
-network, ``populations`` (names in order) and ``projections`` (lines "source target delay kind").
+(seconds per step that its time constants and delays are in), ``integrate_dt`` (1: ``r`` is 1 /
+dt), ``style``, ``name``, ``hash`` of the network, ``populations`` (names in order) and
+``projections`` (lines "source target delay kind").
 Of the Input node: ``encoding``, ``payload_bits``, ``signed``, ``window``, ``scale``. Of the node
 that fires (or of the readout): ``kind`` and each parameter of the integer neuron by its name:
 ``threshold`` (fires at v >= threshold), ``bias``, ``v_init``, ``reset``, ``v_reset``, ``v_floor``,
@@ -31,6 +32,7 @@ from neurocuda_hw.neurons import (
     Reset,
     Window,
 )
+from neurocuda_hw.nir.dynamics import Timing
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
 KEY = "neurocuda_hw"
@@ -40,14 +42,15 @@ _ALTERED = "the notes of neurocuda_hw in this NIR graph do not fit its nodes"
 WAY_OUT = "export it again, or remove its metadata to read it as any other graph"
 
 
-def graph_notes(network: Network, style: str, dt: float) -> dict[str, Any]:
+def graph_notes(network: Network, style: str, timing: Timing) -> dict[str, Any]:
     """The notes of a whole graph."""
     lines = [f"{p.source} {p.target} {p.delay} {_kind(p)}" for p in network.projections]
     return {
         KEY: {
             "version": VERSION,
             "timesteps": network.timesteps,
-            "dt": dt,
+            "dt": timing.dt,
+            "integrate_dt": int(timing.integrate_dt),
             "style": style,
             "name": network.name,
             "hash": network.hash,
@@ -93,8 +96,8 @@ def notes_of(item: nir.NIRNode) -> dict[str, Any] | None:
     return notes if isinstance(notes, dict) else None
 
 
-def graph_settings(notes: dict[str, Any]) -> tuple[int, float]:
-    """Steps and seconds per step from the notes of a graph.
+def graph_settings(notes: dict[str, Any]) -> tuple[int, Timing]:
+    """Steps and their length from the notes of a graph.
 
     Raises
     ------
@@ -107,12 +110,13 @@ def graph_settings(notes: dict[str, Any]) -> tuple[int, float]:
             f"{notes.get('version')!r}; {WAY_OUT}"
         )
     try:
-        timesteps, dt = int(notes["timesteps"]), float(notes["dt"])
+        timesteps = int(notes["timesteps"])
+        timing = Timing(dt=float(notes["dt"]), integrate_dt=bool(notes["integrate_dt"]))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{_ALTERED}; {WAY_OUT}") from error
-    if timesteps < 1 or not (np.isfinite(dt) and dt > 0):
+    if timesteps < 1:
         raise ModelError(f"{_ALTERED}; {WAY_OUT}")
-    return timesteps, dt
+    return timesteps, timing
 
 
 def noted_neuron(notes: dict[str, Any]) -> tuple[Neuron, np.ndarray | None]:

@@ -13,7 +13,7 @@ from neurocuda_hw.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Reset
 from neurocuda_hw.nir.cells import Cell, Term, cells
-from neurocuda_hw.nir.dynamics import Method, check_dt
+from neurocuda_hw.nir.dynamics import Method, Timing
 from neurocuda_hw.nir.flat import Flat, flatten
 from neurocuda_hw.nir.maps import planes
 from neurocuda_hw.nir.notes import graph_settings, notes_of, restore
@@ -38,6 +38,7 @@ def from_nir(
     *,
     dt: float | None = None,
     method: Method | str = Method.EULER,
+    integrate_dt: bool = False,
     reset: str = "nir",
     fires_at: bool = False,
     weight_bits: int = 8,
@@ -58,6 +59,8 @@ def from_nir(
         Seconds per step; needed where the graph has time constants or delays.
     method : Method or str
         ``"euler"`` or ``"exact"``: see `dynamics`.
+    integrate_dt : bool
+        IF and I integrate over dt seconds, as SpikingJelly writes them, not over one unit of time.
     reset : str
         ``"nir"``: to `v_reset`, as NIR defines it. ``"subtract"``: the threshold is subtracted, as
         many frameworks mean it without the file saying so; see `reset_hint`.
@@ -74,7 +77,7 @@ def from_nir(
     DataError, ModelError, UnsupportedLayerError
         If the file or graph cannot be used; the message names the node.
     """
-    check_dt(dt)
+    timing = Timing(dt=dt, method=Method(method), integrate_dt=integrate_dt)
     if reset not in ("nir", "subtract"):
         raise ValueError(f"reset must be 'nir' or 'subtract', not {reset!r}")
     if not (np.isfinite(input_scale) and input_scale > 0):
@@ -83,9 +86,9 @@ def from_nir(
         graph = read(graph)
     notes = notes_of(graph)
     if notes is not None:
-        noted, dt = graph_settings(notes)
+        noted, notes_timing = graph_settings(notes)
         read_back = restore(
-            _build(graph, noted, dt, Method.EULER, Rules(keep=True), Input(encoding=encoding)),
+            _build(graph, noted, notes_timing, Rules(keep=True), Input(encoding=encoding)),
             graph,
             notes,
         )
@@ -95,8 +98,7 @@ def from_nir(
     return _build(
         graph,
         timesteps,
-        dt,
-        Method(method),
+        timing,
         Rules(weight_bits=weight_bits, subtract=reset == "subtract", fires_at=fires_at),
         Input(encoding=encoding, payload_bits=payload_bits, signed=signed),
         input_scale,
@@ -107,14 +109,13 @@ def from_nir(
 def _build(
     graph: nir.NIRGraph,
     timesteps: int,
-    dt: float | None,
-    method: Method,
+    timing: Timing,
     rules: Rules,
     source: Input,
     input_scale: float = 1.0,
     name: str = "network",
 ) -> Network:
-    flat = flatten(graph, dt)
+    flat = flatten(graph, timing.dt)
     names = _names(flat)
     first = Population(
         name=names.take(flat.input),
@@ -122,7 +123,7 @@ def _build(
         neuron=source,
         scale=None if input_scale == 1 else np.array(input_scale),
     )
-    found = cells(flat, dt, method)
+    found = cells(flat, timing)
     return _Builder(flat, first, input_scale, names).network(found, rules, timesteps, name)
 
 
