@@ -4,8 +4,8 @@
     python benchmarks/cycles.py --lanes 32 --samples 500 --json
 
 The bound of a layer is the sum over the steps of (rows of weights that its events visit) + (state
-rows that a sweep must walk), one row per cycle, counted from the golden trace. Cycles are those that
-Verilator counts when inferences follow one another, in a run in which every spike was equal.
+rows that a sweep must walk), one row per cycle, counted from the golden trace. Cycles are those
+that Verilator counts when inferences follow one another, in a run in which every spike was equal.
 """
 
 from __future__ import annotations

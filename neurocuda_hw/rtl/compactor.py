@@ -1,9 +1,10 @@
 """The compactor: a mask of spikes in, single events out, one per cycle, lowest lane first.
 
 Masks wait in a queue, so that the layer goes on while its events drain. It holds what the layer can
-send in a whole inference if that is not too much: a layer that is done with an inference can then take
-the next one while its target still works. Any depth is correct; a shorter one only makes layers wait.
-Masks without spikes are not queued, except the last of a step, which carries the end-of-step marker.
+send in a whole inference if that is not too much: a layer that is done with an inference can then
+take the next one while its target still works. Any depth is correct; a shorter one only makes
+layers wait. Masks without spikes are not queued, except the last of a step, which carries the
+end-of-step marker.
 """
 
 from __future__ import annotations
