@@ -35,12 +35,19 @@ def golden(name: str) -> Trace:
     return Reference(case(name)).trace(default_inputs(case(name), samples=10))
 
 
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("model", Model)
+# ap_int takes g++ several seconds: "loops" is compiled with it for the sanitizers, "single" by make
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        *((name, Model.FAST) for name in CASES),
+        ("convolutions", Model.AP_INT),
+        ("currents", Model.AP_INT),
+    ],
+)
 def test_equals_the_reference(name: str, model: Model, tmp_path: Path) -> None:
     need(find_compiler(), *((find_ap_headers(),) if model is Model.AP_INT else ()))
     trace = golden(name)
-    assert sum(int(trace.counts(p).sum()) for p in trace.sizes) > 20
+    assert sum(int(trace.counts(p).sum()) for p in trace.sizes) > 10
     result = verify_hls(case(name), trace, tmp_path, model=model, optimise=0)
     assert result.equal, result
     assert (result.samples, result.model) == (trace.samples, model)
@@ -92,13 +99,18 @@ def _changed(text: str, pattern: str, replacement: str) -> str:
     ("name", "file", "pattern", "replacement"),
     [
         ("convolutions", "tables/first_0_weights.inc", r"\{-?\d+", "{100"),
-        ("convolutions", "tables/out_4_weights.inc", r"\{-?\d+", "{100"),
+        (
+            "convolutions",
+            "tables/out_4_weights.inc",
+            r"((?:\{[^}]*\},\n){6}\{)-?\d+",
+            r"\g<1>100",
+        ),
         ("convolutions", "tables/first_threshold.inc", r"\{-?\d+", "{1"),
-        ("convolutions", "tables/second_1_y_row.inc", r"\d+$", "0"),
-        ("loops", "nchw_types.h", r">> 12", ">> 11"),
+        ("convolutions", "tables/second_1_y_row.inc", r"^4", "0"),
+        ("loops", "nchw_types.h", r"product >> 12", "product >> 11"),
         ("loops", "nchw_top.cpp", r"THRESHOLD = \d+", "THRESHOLD = 3"),
         ("loops", "nchw_top.cpp", r"if \(step > 0\) ", ""),
-        ("currents", "nchw_top.cpp", r"word >> 6", "word >> 5"),
+        ("currents", "nchw_top.cpp", r"word >> 7", "word >> 6"),
         ("currents", "nchw_top.cpp", r"FLOOR = -40", "FLOOR = -1"),
         ("currents", "nchw_top.cpp", r"step < 6;", "step < 5;"),
     ],

@@ -7,6 +7,7 @@
 #define NCHW_SIM_H
 
 #include <cstdint>
+#include <cstdio>
 #include <deque>
 #include <type_traits>
 
@@ -61,21 +62,30 @@ struct uint_w {
 };
 
 namespace hls {
+// A FIFO without a bound. Like the vendor's model it tells what would lock up hardware.
 template <class T>
 class stream {
   public:
-    explicit stream(const char *) {}
+    explicit stream(const char *title) : name(title) {}
     stream(const stream &) = delete;
     stream &operator=(const stream &) = delete;
+    ~stream() {
+        if (!items.empty()) std::printf("WARNING: Hls::stream '%s' contains leftover data\n", name);
+    }
     void write(const T &item) { items.push_back(item); }
     T read() {
-        const T item = items.at(0);
+        if (items.empty()) {
+            std::printf("WARNING: Hls::stream '%s' is read while empty\n", name);
+            return T();
+        }
+        const T item = items.front();
         items.pop_front();
         return item;
     }
     bool empty() const { return items.empty(); }
 
   private:
+    const char *name;
     std::deque<T> items;
 };
 }  // namespace hls
