@@ -2,8 +2,8 @@
 
     PEER_PYTHON benchmarks/loihi_peers.py nengo|sanafe-speed|sanafe-events CASE.npz
 
-It imports nothing of this package, because the peers need other versions of NumPy. The answer is one
-line of JSON on standard output, spikes and events are written to CASE.out.npz.
+It imports nothing of this package, because the peers need other versions of NumPy. The answer is
+one line of JSON on standard output, spikes and events are written to CASE.out.npz.
 """
 
 from __future__ import annotations
@@ -78,7 +78,10 @@ def nengo(case: dict[str, np.ndarray], out: Path) -> dict[str, Any]:
                 found = {key: emulator.collect_probe_output(p) for key, p in probes.items()}
     if bool(case["record"]):
         np.savez(out, **{key: np.asarray(value) for key, value in found.items()})
-    return {"version": importlib.metadata.version("nengo-loihi"), "seconds_per_step": best_of(times)}
+    return {
+        "version": importlib.metadata.version("nengo-loihi"),
+        "seconds_per_step": best_of(times),
+    }
 
 
 def sanafe_network(case: dict[str, np.ndarray]) -> Any:

@@ -105,7 +105,9 @@ def main() -> None:
     peers = {"nengo_loihi": slow, "sanafe": fast}
     fired = int(record.s["out"].sum())
     print(f"{INS} -> {OUTS} dense, {STEPS} steps, input rate {arguments.rate:.0%}, one thread")
-    print(f"spikes, currents, membranes equal to nengo-loihi's: {fired} spikes, {STEPS * OUTS} each")
+    print(
+        f"spikes, currents, membranes equal to nengo-loihi's: {fired} spikes, {STEPS * OUTS} each"
+    )
     print(f"{'':<28}{'us per sample and step':>24}")
     print(f"{'this package, one sample':<28}{single * 1e6:>24.2f}")
     print(f"{'  with u, v, s recorded':<28}{recorded * 1e6:>24.2f}")

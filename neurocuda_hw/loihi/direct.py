@@ -230,7 +230,7 @@ class DirectNetwork:
             currents={g.name: timed[g.name] for g in self.groups if g.neuron and g.name in timed},
             record=kept,
         )
-        recording = Recording(wrapped=dict(result.wrapped))
+        recording = Recording(wrapped={n: len(w) for n, w in result.wrapped.items()})
         for name, spikes in result.spikes.items():
             spikes = spikes.to(torch.int32) if spikes.dtype == torch.float64 else spikes
             recording.s[name] = spikes.transpose(0, 1).numpy()

@@ -59,14 +59,14 @@ class Result:
         After each step, for the nodes that were asked for.
     awake : dict of str to bool tensor (K, B, N)
         Whether a neuron's state was not zero before the step, on request.
-    wrapped : dict of str to int
-        How often a dendritic accumulator wrapped.
+    wrapped : dict of str to list of (step, sample, neuron, sum)
+        Every sum that did not fit the accumulator of its neuron, and wrapped.
     """
 
     spikes: dict[str, torch.Tensor] = field(default_factory=dict)
     states: dict[str, dict[str, torch.Tensor]] = field(default_factory=dict)
     awake: dict[str, torch.Tensor] = field(default_factory=dict)
-    wrapped: dict[str, int] = field(default_factory=dict)
+    wrapped: dict[str, list[tuple[int, int, int, int]]] = field(default_factory=dict)
 
 
 class Engine:
@@ -183,8 +183,7 @@ class _Group:
         if current is not None:
             feed.add(0, current[: self.steps].flatten(0, 1).to(torch.float64, copy=True))
         if node.accumulator_bits is not None and not any(e.target == node.name for e in self.inner):
-            feed.wrap(node.accumulator_bits)
-            self.result.wrapped[node.name] = feed.wrapped
+            self.result.wrapped[node.name] = feed.wrap(node.accumulator_bits)
         return feed
 
     def _drive(self, node: Node, feed: _Feed, step: int) -> torch.Tensor | None:
@@ -204,8 +203,9 @@ class _Group:
         if total is not None and node.accumulator_bits is not None:
             before = total.clone()
             total = wrap_register(total, node.accumulator_bits)
-            count = int((total != before).sum())
-            self.result.wrapped[node.name] = self.result.wrapped.get(node.name, 0) + count
+            found = self.result.wrapped.setdefault(node.name, [])
+            for sample, neuron in (total != before).nonzero().tolist():
+                found.append((step, sample, neuron, int(before[sample, neuron])))
         return total
 
 
@@ -215,7 +215,7 @@ class _Feed:
     def __init__(self, steps: int, batch: int, size: int, dtype: torch.dtype) -> None:
         self.shape, self.dtype = (steps, batch, size), dtype
         self.sums: torch.Tensor | None = None
-        self.first, self.last, self.wrapped = 0, 0, 0
+        self.first, self.last = 0, 0
 
     def add(self, start: int, frames: torch.Tensor) -> None:
         """Adds frames ``(k * B, N)`` to the steps from `start` on; it keeps what it is given."""
@@ -231,12 +231,14 @@ class _Feed:
         self.sums[start:stop] += frames
         self.last = max(self.last, stop)
 
-    def wrap(self, bits: int) -> None:
-        """Lets every sum wrap as a register of `bits` bits."""
-        if self.sums is not None:
-            before = self.sums.to(torch.float64)
-            self.sums = wrap_register(before.clone(), bits)
-            self.wrapped = int((self.sums != before).sum())
+    def wrap(self, bits: int) -> list[tuple[int, int, int, int]]:
+        """Lets every sum wrap as a register of `bits` bits; (step, sample, neuron, sum) of each."""
+        if self.sums is None:
+            return []
+        before = self.sums.to(torch.float64)
+        self.sums = wrap_register(before.clone(), bits)
+        changed = (self.sums != before).nonzero().tolist()
+        return [(self.first + k, b, n, int(before[k, b, n])) for k, b, n in changed]
 
     def at(self, step: int) -> torch.Tensor | None:
         """Sums of one step, or None where nothing arrives."""

@@ -173,7 +173,9 @@ def _model(
 ) -> tuple[CubaNeuron | Program | None, str]:
     if isinstance(population.neuron, Input):
         return None, ""
-    why = _not_built_in(network, population, ranges, depth)
+    why = _not_built_in(network, population, depth)
+    if limits.microcode and not why:
+        why = _not_proved(population, ranges, depth)
     if not why:
         return _built_in(population, depth), ""
     if not limits.microcode:
@@ -184,10 +186,9 @@ def _model(
     return Program(network, population, ranges, depth), why
 
 
-def _not_built_in(
-    network: Network, population: Population, ranges: PopulationRanges, depth: int
-) -> str:
-    """Why the built-in current-based LIF would not give the same spikes; empty if it does."""
+def _not_built_in(network: Network, population: Population, depth: int) -> str:
+    """Why the built-in current-based LIF could not give the same spikes; empty if it does, as long
+    as no register overflows."""
     neuron = population.neuron
     if not isinstance(neuron, IF | Readout):
         return f"a {type(neuron).__name__} leaks in other units"
@@ -201,23 +202,40 @@ def _not_built_in(
         threshold = np.asarray(neuron.threshold)
         if threshold.min() < 1 or threshold.max() > BUILT_IN_LIMIT + 1:
             return f"its threshold must be 1 to {BUILT_IN_LIMIT + 1}"
+    if np.abs(neuron.bias).max() > 4095:
+        return "its bias must be -4095 to 4095"
+    waiting = _waiting(population, depth)
+    if np.abs(waiting).max() > BUILT_IN_LIMIT:
+        return f"its membrane must start within +-{BUILT_IN_LIMIT}"
+    if isinstance(neuron, IF):
+        threshold = np.broadcast_to(
+            population.spread(np.asarray(neuron.threshold)), population.shape
+        )
+        if np.any(waiting[:depth] >= threshold):
+            return f"it would fire in the {depth} steps before its first"
+    return ""
+
+
+def _waiting(population: Population, depth: int) -> np.ndarray:
+    """Membranes in the steps before the first, last step first: the bias is taken back."""
+    neuron = population.neuron
     assert isinstance(neuron, Spiking | Readout)
     bias, start = (
         np.broadcast_to(population.spread(np.asarray(x)), population.shape)
         for x in (neuron.bias, neuron.v_init)
     )
-    if np.abs(bias).max() > 4095:
-        return "its bias must be -4095 to 4095"
-    waiting = np.stack([start - k * bias for k in range(depth + 1)])
+    return np.stack([start - k * bias for k in range(depth + 1)])
+
+
+def _not_proved(population: Population, ranges: PopulationRanges, depth: int) -> str:
+    """Which register of the built-in neuron is not proved to hold, where a program has no need of
+    the proof; Loihi 1 has no programs, and is watched for overflow instead."""
+    waiting = _waiting(population, depth)
     lowest = min(ranges.membrane.lowest, int(waiting.min()))
     if max(ranges.membrane.highest, int(waiting.max()), -lowest) > BUILT_IN_LIMIT:
         return "its membrane must be proved to fit 18 bits (v is held << 6)"
     if ranges.drive.bits > ACCUMULATOR_BITS:
         return f"what arrives in a step must be proved to fit {ACCUMULATOR_BITS} bits"
-    if isinstance(neuron, IF):
-        threshold = np.broadcast_to(population.spread(np.asarray(neuron.threshold)), bias.shape)
-        if np.any(waiting[:depth] >= threshold):
-            return f"it would fire in the {depth} steps before its first"
     return ""
 
 

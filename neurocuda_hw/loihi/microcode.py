@@ -33,17 +33,18 @@ class Overflow:
     sample: int
     value: int
     count: int
+    bits: int = STATE_BITS
 
     def __str__(self) -> str:
         return (
             f"population {self.population!r}: {self.register} of neuron {self.neuron} "
-            f"{self.coordinates} must fit {STATE_BITS} bits, not {self.value} "
+            f"{self.coordinates} must fit {self.bits} bits, not {self.value} "
             f"(step {self.step} of sample {self.sample}, {self.count} neurons in that step)"
         )
 
 
 class LoihiOverflowError(ModelError):
-    """A 24-bit register overflowed; `overflow` says where."""
+    """A register overflowed; `overflow` says which, where and when."""
 
     def __init__(self, overflow: Overflow) -> None:
         super().__init__(f"{overflow}; scale the network's weights and thresholds down")

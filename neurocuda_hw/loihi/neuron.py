@@ -13,7 +13,7 @@ double: that is the whole decay in two vector operations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, TypeAlias
 
@@ -28,6 +28,9 @@ STATE_LIMIT = 2 ** (STATE_BITS - 1)
 ALIGN = 6
 ONE = 4096
 Ints: TypeAlias = "int | Sequence[int] | np.ndarray"
+
+
+Watch: TypeAlias = Callable[[torch.Tensor, int], None]
 
 
 class Running(Protocol):
@@ -132,9 +135,9 @@ class CubaNeuron(LoihiNeuron):
         bias: np.ndarray = np.asarray(self.bias_mant) << np.asarray(self.bias_exp)
         return bias
 
-    def start(self, batch: int, size: int) -> Running:
+    def start(self, batch: int, size: int) -> CubaState:
         """State of `batch` copies of `size` neurons before the first step."""
-        return _Cuba(self, batch, size)
+        return CubaState(self, batch, size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -216,9 +219,12 @@ def _filled(values: object, batch: int, size: int) -> torch.Tensor:
     return _row(values).expand(batch, size).clone()
 
 
-class _Cuba:
-    """`CubaNeuron` in flight. Bounds of |u| and |v| are carried along, so that the wrap and the
-    clip cost nothing in the steps in which they cannot happen."""
+class CubaState:
+    """`CubaNeuron` in flight.
+
+    Bounds of |u| and |v| are carried along, so that the wrap and the clip cost nothing in the steps
+    in which they cannot happen. `watch` is called with v in a step in which it is about to clip.
+    """
 
     graded = False
 
@@ -235,6 +241,7 @@ class _Cuba:
         self.bias_bound = 0.0 if self.bias is None else _largest(self.bias)
         self.u_factor, self.v_factor = float(self.keep_u.max()), float(self.keep_v.max())
         self.whole = torch.empty((batch, size), dtype=torch.int32)
+        self.watch: Watch | None = None
         self.fired = torch.empty((batch, size), dtype=torch.float64)
 
     def _decay(self, values: torch.Tensor, keep: torch.Tensor) -> None:
@@ -261,6 +268,8 @@ class _Cuba:
             v.add_(self.bias)
         self.v_bound = self.v_bound * self.v_factor + self.u_bound + self.bias_bound
         if self.v_bound >= STATE_LIMIT:
+            if self.watch is not None and _largest(v) >= STATE_LIMIT:
+                self.watch(v, step)
             v.clamp_(1 - STATE_LIMIT, STATE_LIMIT - 1)
             self.v_bound = float(STATE_LIMIT - 1)
         if self.dead is not None:

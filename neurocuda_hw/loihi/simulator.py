@@ -6,6 +6,7 @@ by d: `ChipRun.trace` is the run with every shift undone, to be compared bit for
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,8 +18,9 @@ from neurocuda_hw.loihi.engine import Edge, Engine, Node, Result
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.lower import ACCUMULATOR_BITS, Lowered
 from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
-from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron, Running
+from neurocuda_hw.loihi.neuron import ALIGN, STATE_BITS, STATE_LIMIT, CubaNeuron, Running
 from neurocuda_hw.loihi.operators import Operator
+from neurocuda_hw.network import Population
 from neurocuda_hw.neurons import Encoding, Input, Readout
 from neurocuda_hw.ranges import event_bounds
 from neurocuda_hw.reference import check_inputs
@@ -103,11 +105,68 @@ class Simulator:
             if isinstance(model, Program):
                 start = partial(model.start, offset=offset, report=self._report)
             elif isinstance(model, CubaNeuron):
-                start = partial(model.start, size=population.size)
+                start = partial(self._watched, population, model, offset)
             bits = None if limits.microcode else ACCUMULATOR_BITS
             yield Node(
                 name=population.name, size=population.size, start=start, accumulator_bits=bits
             )
+
+    def _watched(
+        self, population: Population, model: CubaNeuron, offset: int, batch: int
+    ) -> Running:
+        """The built-in neuron, reporting a membrane that clips."""
+        state = model.start(batch, population.size)
+
+        def watch(v: torch.Tensor, step: int) -> None:
+            local = step - self.lowered.placements[population.name].depth
+            if 0 <= local < self.network.timesteps:
+                outside = v.abs() >= STATE_LIMIT
+                sample, neuron = (int(i) for i in outside.nonzero()[0])
+                self._overflow(
+                    population,
+                    "the membrane",
+                    (local, offset + sample, neuron, int(v[sample, neuron])),
+                    int(outside.sum()),
+                )
+
+        state.watch = watch
+        return state
+
+    def _overflow(
+        self,
+        population: Population,
+        register: str,
+        place: tuple[int, int, int, int],
+        count: int,
+        bits: int = STATE_BITS,
+    ) -> None:
+        step, sample, neuron, value = place
+        self._report(
+            Overflow(
+                population=population.name,
+                register=register,
+                neuron=neuron,
+                coordinates=population.coordinates(neuron),
+                step=step,
+                sample=sample,
+                value=value,
+                count=count,
+                bits=bits,
+            )
+        )
+
+    def _report_wrapped(self, result: Result, offset: int) -> None:
+        """Reports the first accumulator of each population and step that wrapped."""
+        for name, found in result.wrapped.items():
+            steps = Counter(place[0] for place in found)
+            for step, sample, neuron, value in found:
+                count = steps.pop(step, 0)
+                local = step - self.lowered.placements[name].depth
+                if count and local < self.network.timesteps:
+                    place = (local, offset + sample, neuron, value)
+                    self._overflow(
+                        self.network[name], "the accumulator", place, count, ACCUMULATOR_BITS
+                    )
 
     def chunks(
         self,
@@ -134,6 +193,7 @@ class Simulator:
                 record=record,
                 awake=awake,
             )
+            self._report_wrapped(result, start)
             yield Chunk(samples=range(start, start + len(part)), result=result)
 
     def _sent(self, data: torch.Tensor) -> torch.Tensor:
@@ -177,7 +237,7 @@ class Simulator:
         DataError
             If `inputs` has the wrong type, shape or range.
         LoihiOverflowError
-            If a 24-bit register overflows, unless the simulator lets it wrap.
+            If a register overflows, unless the simulator lets it.
         """
         network, self.overflows = self.network, []
         data = check_inputs(network, inputs)

@@ -175,6 +175,44 @@ def test_an_overflow_names_neuron_and_step() -> None:
     assert (found.population, found.neuron, found.step, found.sample) == ("hidden", 1, 2, 1)
 
 
+@pytest.mark.parametrize(
+    ("ins", "value", "register", "bits"),
+    [
+        (250, (100_000 + 250 * 127) * 64, "the membrane", 24),
+        (600, 600 * 127, "the accumulator", 16),
+    ],
+)
+def test_loihi1_is_watched_for_overflow(ins: int, value: int, register: str, bits: int) -> None:
+    """Built-in neurons are not proved there: a clip or a wrap names neuron and step."""
+    network = Network(
+        populations=(
+            Population(name="input", shape=(ins,), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(
+                name="hidden",
+                shape=(2,),
+                neuron=IF(threshold=131072, reset=Reset.ZERO, v_init=100_000),
+            ),
+            Population(name="out", shape=(1,), neuron=Readout()),
+        ),
+        projections=(
+            Projection(
+                source="input",
+                target="hidden",
+                synapse=Dense(weight=np.stack([np.zeros(ins, int), np.full(ins, 127)])),
+            ),
+            Projection(source="hidden", target="out", synapse=Dense(weight=np.array([[1, 1]]))),
+        ),
+        timesteps=1,
+    )
+    inputs = np.ones((2, 1, ins), dtype=np.int64)
+    inputs[0] = 0
+    with pytest.raises(loihi.LoihiOverflowError) as caught:
+        Simulator(lower(network, LOIHI1)).run(inputs)
+    found = caught.value.overflow
+    assert (found.register, found.bits, found.neuron, found.sample) == (register, bits, 1, 1)
+    assert (found.step, found.value, found.count) == (0, value, 1)
+
+
 def test_no_overflow_is_looked_for_where_none_can_be() -> None:
     program = lower(small(), LOIHI2).placements["hidden"].model
     assert program.proved  # type: ignore[union-attr]
