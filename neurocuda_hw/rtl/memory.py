@@ -26,7 +26,11 @@ module nchw_rom #(
     output reg  [WIDTH-1:0]   data
 );
     reg [WIDTH-1:0] words [0:DEPTH-1];
-    initial $readmemh(FILE, words);
+    generate
+        if (FILE != "") begin : content  // some tools also read the module without its parameters
+            initial $readmemh(FILE, words);
+        end
+    endgenerate
     always @(posedge clk) data <= words[address];
 endmodule
 `default_nettype wire

@@ -1,0 +1,103 @@
+"""The Verilog: what it holds, and that other tools read it without complaint."""
+
+import numpy as np
+import pytest
+from tools import need
+
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, CubaLIF, Encoding, Input, Readout
+from neurocuda_hw.rtl.emit import emit
+from neurocuda_hw.synapses import Conv2d, Dense
+from neurocuda_hw.toolchain import find_yosys, run
+
+
+def network(size=3):
+    """Graded input, a convolution, a recurrent leaking layer, a readout."""
+    rng = np.random.default_rng(0)
+    return Network(
+        populations=(
+            Population(
+                name="x", shape=(2, 6, 6), neuron=Input(encoding=Encoding.GRADED, payload_bits=4)
+            ),
+            Population(name="conv", shape=(4, 3, 3), neuron=IF(threshold=np.array([9, 20, 5, 7]))),
+            Population(name="leaky", shape=(size,), neuron=CubaLIF(threshold=30, du=400, dv=90)),
+            Population(name="out", shape=(2,), neuron=Readout()),
+        ),
+        projections=(
+            Projection(
+                source="x",
+                target="conv",
+                synapse=Conv2d(
+                    weight=rng.integers(-8, 8, (4, 2, 3, 3)), stride=(2, 2), padding=(1, 1)
+                ),
+            ),
+            Projection(
+                source="conv",
+                target="leaky",
+                synapse=Dense(weight=rng.integers(-8, 8, (size, 36))),
+            ),
+            Projection(
+                source="leaky",
+                target="leaky",
+                synapse=Dense(weight=rng.integers(-8, 8, (size, size))),
+                delay=1,
+            ),
+            Projection(
+                source="leaky", target="out", synapse=Dense(weight=rng.integers(-8, 8, (2, size)))
+            ),
+        ),
+        timesteps=4,
+    )
+
+
+def test_weights_and_thresholds_are_in_files_and_not_in_the_verilog():
+    small, large = emit(network(3)), emit(network(300), {"conv": 4, "leaky": 2, "out": 2})
+    names = sorted(path for path in large.files if path.endswith(".mem"))
+    assert names == [
+        "rtl/mem/conv.threshold.mem",
+        "rtl/mem/conv.x.weight.mem",
+        "rtl/mem/leaky.conv.weight.mem",
+        "rtl/mem/leaky.leaky.weight.mem",
+        "rtl/mem/out.leaky.weight.mem",
+    ]
+    assert len(large.files["rtl/mem/leaky.leaky.weight.mem"].splitlines()) == 300 * 150
+    weights = sum(len(large.files[name]) - len(small.files[name]) for name in names)
+    verilog = len(large.files["rtl/nchw_top.v"]) - len(small.files["rtl/nchw_top.v"])
+    assert weights > 250_000
+    assert verilog < 25_000  # counters, and the queue of the recurrent edge
+
+
+def test_equal_networks_give_equal_files():
+    assert emit(network()).files == emit(network()).files
+
+
+def test_ports_and_taps_are_named_as_documented():
+    text = emit(network()).files["rtl/nchw_top.v"].decode()
+    head = text[text.index("module nchw_top(") :]
+    ports = head[head.index("(") + 1 : head.index(")")].replace("\n", " ").split(",")
+    axis = [
+        f"{side}_axis_{wire}" for side in "sm" for wire in ("tdata", "tlast", "tvalid", "tready")
+    ]
+    assert sorted(port.strip() for port in ports) == sorted(["clk", "rst", *axis])
+    for name in ("conv", "leaky"):
+        assert f"tap_{name}_valid" in head
+        assert f"tap_{name}_data" in head
+    assert "tap_out" not in head
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for path, content in emit(network()).files.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    return tmp_path / "rtl" / "mem"
+
+
+def test_yosys_reads_it(folder):
+    yosys = find_yosys()
+    need(yosys)
+    script = (
+        "read_verilog ../nchw_top.v ../nchw_rom.v ../nchw_ram.v; hierarchy -check -top nchw_top; "
+        "proc; check -assert"
+    )
+    run(yosys, ["-q", "-p", script], cwd=folder)
