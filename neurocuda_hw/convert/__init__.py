@@ -23,7 +23,7 @@ from neurocuda_hw.convert.data import Batches
 from neurocuda_hw.convert.finetune import Progress, finetune, float_graph
 from neurocuda_hw.convert.graph import Graph, evaluate
 from neurocuda_hw.convert.qcfs import QcfsModel, Settings
-from neurocuda_hw.convert.quantize import Code, QuantizedAnn, to_network
+from neurocuda_hw.convert.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.network import Network
 from neurocuda_hw.reference import Reference
@@ -197,7 +197,7 @@ def convert(
                 stage=stage,
                 progress=progress,
             )
-    quantized = module.quantized()
+    quantized = silence(module.quantized())
     network = to_network(quantized, name)
     elapsed = time.monotonic() - started
     scores = _Scores() if tests is None else _evaluate(graph, quantized, network, tests, progress)

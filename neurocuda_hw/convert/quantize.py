@@ -8,7 +8,7 @@ spike counts are these N (code EXACT), or approach them (code RATE).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -80,6 +80,20 @@ class QuantizedAnn:
     input_scale: float
     layers: tuple[IntegerLayer, ...]
 
+    @property
+    def payload(self) -> tuple[int, int]:
+        """Lowest and highest integer of an input value."""
+        return self.input_neuron().payload
+
+    def input_neuron(self, window: Window | None = None) -> Input:
+        """The neuron of the network's input population."""
+        return Input(
+            encoding=Encoding.GRADED if self.code is Code.EXACT else Encoding.CURRENT,
+            payload_bits=self.payload_bits,
+            signed=self.signed,
+            window=window,
+        )
+
     def quantise(self, x: np.ndarray | torch.Tensor) -> np.ndarray:
         """Real inputs ``(B, ...)`` as the integers that the network takes, ``(B, *input_shape)``.
 
@@ -94,9 +108,8 @@ class QuantizedAnn:
                 f"inputs must have the shape (samples, {', '.join(map(str, self.input_shape))}), "
                 f"not {array.shape}"
             )
-        neuron = Input(encoding=Encoding.GRADED, payload_bits=self.payload_bits, signed=self.signed)
         scale = np.array(self.input_scale)
-        return quantise(array.reshape(-1, *self.input_shape), scale, neuron.payload)
+        return quantise(array.reshape(-1, *self.input_shape), scale, self.payload)
 
     @torch.no_grad()
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
@@ -126,6 +139,50 @@ class QuantizedAnn:
         return self.counts(payload)[-1].flatten(1)
 
 
+def silence(ann: QuantizedAnn) -> QuantizedAnn:
+    """Clears the channels that no input can make fire: they need no wide threshold.
+
+    Their weights and biases become 0 and their thresholds 1, so they still never fire.
+    """
+    rate = ann.code is Code.RATE
+    steps = ann.levels if rate else 1
+    layers = []
+    for layer in ann.layers:
+        if layer.threshold is None:
+            layers.append(layer)
+            continue
+        channels = layer.shape[0]
+        most = layer.bias.reshape(channels, -1).max(axis=1)
+        for source, synapse in layer.terms:
+            low, high = ann.payload if source == 0 else (0, 1 if rate else ann.levels)
+            drive = np.maximum(synapse.weight * high, synapse.weight * low)
+            cells = 1 if synapse.pool is None else synapse.pool.cells
+            most = most + cells * drive.reshape(channels, -1, _fan_in(synapse)).sum(2).max(1)
+        dead = layer.threshold // 2 + steps * most < layer.threshold
+        layers.append(_cleared(layer, dead) if dead.any() else layer)
+    return replace(ann, layers=tuple(layers))
+
+
+def _fan_in(synapse: Synapse) -> int:
+    """Weights that end in one neuron."""
+    return 1 if synapse.weight.ndim == 1 else int(np.prod(synapse.weight.shape[1:]))
+
+
+def _cleared(layer: IntegerLayer, dead: np.ndarray) -> IntegerLayer:
+    """`layer` with the channels `dead` cleared."""
+    terms = []
+    for source, synapse in layer.terms:
+        rows = np.repeat(dead, len(synapse.weight) // len(dead))
+        weight = synapse.weight.copy()
+        weight[rows] = 0
+        terms.append((source, replace(synapse, weight=weight)))
+    bias = layer.bias.copy()
+    bias[dead] = 0
+    assert layer.threshold is not None
+    threshold = np.where(dead, 1, layer.threshold)
+    return replace(layer, terms=tuple(terms), bias=bias, threshold=threshold)
+
+
 def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
     """The spiking network that computes `ann`.
 
@@ -139,12 +196,7 @@ def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
         Population(
             name="input",
             shape=ann.input_shape,
-            neuron=Input(
-                encoding=Encoding.GRADED if exact else Encoding.CURRENT,
-                payload_bits=ann.payload_bits,
-                signed=ann.signed,
-                window=windows[0] if exact else None,
-            ),
+            neuron=ann.input_neuron(windows[0] if exact else None),
             scale=np.array(ann.input_scale),
         )
     ]

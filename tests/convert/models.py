@@ -10,8 +10,12 @@ from torch import nn
 
 
 def settle(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Draws statistics for the normalisations, as training leaves them; evaluation mode."""
+    """Draws weights and the statistics of normalisations from `seed`; evaluation mode."""
     torch.manual_seed(seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            fan_in = parameter[0].numel() if parameter.ndim > 1 else 9
+            parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5)
     for module in model.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.normal_(module.running_mean, std=0.3)

@@ -17,7 +17,6 @@ from neurocuda_hw.errors import DataError, ModelError
 from neurocuda_hw.model_file import load, save
 from neurocuda_hw.network import Network
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
-from neurocuda_hw.ranges import network_ranges
 from neurocuda_hw.reference import Reference
 from neurocuda_hw.synapses import Conv2d, Diagonal
 
@@ -200,8 +199,13 @@ def test_silent_channels_are_reported_and_harmless() -> None:
     x = samples((1, 8, 8), 32)
     conversion = convert(model, (x, torch.zeros(32, dtype=torch.int64)), epochs=1, batch=8)
     assert conversion.stats.silent_channels["features_0"] == 1
-    assert int(conversion.quantized.counts(conversion.quantise(x))[0][:, 2].sum()) == 0
-    network_ranges(conversion.network)
+    payload = conversion.quantise(x)
+    assert int(conversion.quantized.counts(payload)[0][:, 2].sum()) == 0
+    assert unequal(conversion, payload) == 0
+    first = conversion.quantized.layers[0]
+    assert first.threshold is not None
+    assert (first.threshold == 1).tolist() == [False, False, True, False]  # no need for a wide one
+    assert not first.terms[0][1].weight[2].any()
 
 
 class TestFineTuning:

@@ -12,7 +12,7 @@ from neurocuda_hw.convert import spiking
 from neurocuda_hw.convert.calibrate import clip_values, input_range
 from neurocuda_hw.convert.capture import capture
 from neurocuda_hw.convert.qcfs import QcfsModel, Settings, round_through
-from neurocuda_hw.convert.quantize import Code, to_network
+from neurocuda_hw.convert.quantize import Code, silence, to_network
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.reference import Reference
 
@@ -21,7 +21,7 @@ def module(
     model: nn.Module, x: torch.Tensor, code: Code, levels: int = 5, bits: int = 8
 ) -> QcfsModel:
     """The module of a model, calibrated on `x`."""
-    graph = capture(settle(model), x)
+    graph = capture(model, x)
     low, high = input_range([x])
     settings = Settings(
         code=code,
@@ -47,7 +47,7 @@ def test_the_forward_pass_is_the_quantised_ann(
     model: nn.Module, shape: tuple[int, ...], code: Code
 ) -> None:
     x = draw(shape)
-    trained = module(model, x, code)
+    trained = module(settle(model), x, code)
     quantized = trained.quantized()
     payload = quantized.quantise(x)
     assert np.array_equal(trained.payload(x).numpy(), payload)
@@ -57,7 +57,7 @@ def test_the_forward_pass_is_the_quantised_ann(
 
 def test_spiking_forward_is_the_rate_coded_network() -> None:
     x = draw((3, 8, 8))
-    trained = module(Residual(), x, Code.RATE)
+    trained = module(settle(Residual()), x, Code.RATE)
     quantized = trained.quantized()
     outputs = Reference(to_network(quantized)).run(quantized.quantise(x)).outputs
     wanted = outputs.double() * float(quantized.layers[-1].scale)
@@ -68,7 +68,7 @@ def test_spiking_forward_is_the_rate_coded_network() -> None:
 @pytest.mark.parametrize("forward", [QcfsModel.forward, spiking.run])
 def test_every_trained_parameter_gets_a_gradient(forward: object) -> None:
     assert callable(forward)
-    trained = module(Residual(), draw((3, 8, 8)), Code.RATE)
+    trained = module(settle(Residual()), draw((3, 8, 8)), Code.RATE)
     forward(trained, draw((3, 8, 8))).square().sum().backward()
     for name, parameter in trained.named_parameters():
         if parameter.requires_grad:
@@ -160,3 +160,24 @@ def test_an_input_range_needs_inputs() -> None:
         DataError, match=r"^calibration data must hold at least one batch, not none$"
     ):
         input_range([])
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_only_channels_that_cannot_fire_are_silenced(code: Code) -> None:
+    model, x = settle(Residual()), draw((3, 8, 8))
+    with torch.no_grad():
+        model.get_submodule("bn1").bias[1] = -1e4
+        model.get_submodule("layers.1.bn1").bias[3] = -1e4
+        # on the verge: it fires for some input, so it must stay
+        model.get_submodule("layers.0.bn1").bias[0] = -0.5
+    plain = module(model, x, code).quantized()
+    cleared = silence(plain)
+    payload = plain.quantise(10 * draw((3, 8, 8), 64))
+    for a, b in zip(plain.counts(payload), cleared.counts(payload), strict=True):
+        assert torch.equal(a, b)
+    found = [
+        np.flatnonzero(b.threshold != a.threshold).tolist()
+        for a, b in zip(plain.layers, cleared.layers, strict=True)
+        if a.threshold is not None and b.threshold is not None
+    ]
+    assert found == [[1], [], [], [3], []]
