@@ -75,11 +75,15 @@ class Shell:
 
     def refuses(self, message: str, *arguments: object, code: int = 2) -> None:
         """Asserts exit code, the one sentence, an empty stdout, and that no file came or went."""
-        before = sorted(self.folder.rglob("*"))
+        before = self.files()
         result = self(*arguments)
         assert (result.code, result.out) == (code, "")
         assert result.err == f"nchw: {message}\n"
-        assert sorted(self.folder.rglob("*")) == before
+        assert self.files() == before
+
+    def files(self) -> list[Path]:
+        """All files but Python's own caches."""
+        return sorted(p for p in self.folder.rglob("*") if "__pycache__" not in p.parts)
 
 
 @pytest.fixture(scope="module")
