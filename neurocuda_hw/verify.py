@@ -32,7 +32,7 @@ from neurocuda_hw.trace import Divergence, Trace, first_divergence, load_trace
 
 Progress = Callable[[str, int, int], None]
 TARGETS = ("reference", "verilog", "cocotb")
-_COCOTB_SAMPLES = 20
+_COCOTB_SAMPLES = 20  # cocotb runs some ten thousand cycles per second
 _COCOTB_LIMIT = 3600.0  # seconds
 
 
@@ -139,7 +139,7 @@ class Request:
     targets : sequence of str
         Of `TARGETS`.
     samples : int, optional
-        How many of the golden samples; all where None.
+        How many of the golden samples; all where None. The cocotb bench runs 20 at most.
     mutate : int
         Random bits to flip; 0 for no mutants at all.
     seed : int
@@ -373,7 +373,7 @@ def check_cocotb(
     require(find_verilator())
     cocotb = require(find_cocotb())
     request = asked or Request()
-    short = trace.select(slice(0, request.samples or _COCOTB_SAMPLES))
+    short = trace.select(slice(0, _COCOTB_SAMPLES))
     files, word_bits, design = _design(network, folder, request)
     with tempfile.TemporaryDirectory(prefix="nchw_") as name:
         work = Path(name) / "build"
