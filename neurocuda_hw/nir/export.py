@@ -38,6 +38,7 @@ def to_nir(
     dt: float = 1.0,
     fires_at: bool = False,
     integrate_dt: bool = False,
+    float32: bool = False,
 ) -> nir.NIRGraph:
     """A NIR graph of `network`; write it with `nir.write`.
 
@@ -56,6 +57,8 @@ def to_nir(
         (sinabs, SpikingJelly): theta instead of ``theta - 1``.
     integrate_dt : bool
         Write ``r = 1 / dt`` for tools that integrate IF and I over dt seconds (SpikingJelly).
+    float32 : bool
+        Write the integers as float32, for tools that take no integer arrays (SpikingJelly).
 
     Raises
     ------
@@ -72,7 +75,22 @@ def to_nir(
             name=network.name if model_name is None else model_name,
         )
     _check(network, style)
-    return _Writer(network, style or "plain", timing, 0 if fires_at else 1).graph()
+    graph = _Writer(network, style or "plain", timing, 0 if fires_at else 1).graph()
+    if float32:
+        for node in graph.nodes.values():
+            _as_float32(node)
+    return graph
+
+
+def _as_float32(node: nir.NIRNode) -> None:
+    """Turns the parameters of a node into float32; refuses where that would round."""
+    for name in ("weight", "bias", "scale", "r", "v_threshold", "v_reset", "threshold"):
+        values = getattr(node, name, None)
+        if isinstance(values, np.ndarray):
+            rounded = values.astype(np.float32)
+            if values.dtype.kind == "i" and np.any(rounded.astype(np.int64) != values):
+                raise ModelError(f"{name} must be at most 2^24 as float32, not {values.max()}")
+            setattr(node, name, rounded)
 
 
 def nir_bytes(graph: nir.NIRGraph) -> bytes:
@@ -217,7 +235,9 @@ class _Writer:
     def _split(self, population: Population, neuron: Spiking) -> nir.NIRNode:
         """An integrator, a Threshold, and the subtraction as a feedback edge."""
         name = population.name
-        membrane, reset = self._name(f"{name}_membrane"), self._name(f"{name}_reset")
+        # a capital sorts before every population: tools that look for the edges which close a cycle
+        # from the first name on then enter this one at its integrator
+        membrane, reset = self._name(f"V_{name}"), self._name(f"{name}_reset")
         taken = self._full(population, neuron.threshold)
         if isinstance(neuron, LIF):
             tau = self._tau(population, neuron.decay)
