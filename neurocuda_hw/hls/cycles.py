@@ -59,13 +59,14 @@ def predicted_cycles(
 
 def bound(plan: Plan, cycles: Mapping[str, LayerCycles]) -> float:
     """Cycles per inference of the slowest process; the members of a loop take turns."""
-    return max(
-        sum(
-            cycles[name].total + (cycles[name].sends if plan.loops(process) else 0)
-            for name in process
-        )
-        for process in plan.processes
-    )
+    paces = [0.0]
+    for process in plan.processes:
+        layers = [cycles[name] for name in process]
+        if plan.loops(process):
+            paces.append(sum(layer.total + layer.sends for layer in layers))
+        else:
+            paces += [pace for layer in layers for pace in (layer.total, layer.sends)]
+    return max(paces)
 
 
 def _cycles(layer: Layer, events: Mapping[str, np.ndarray]) -> LayerCycles:

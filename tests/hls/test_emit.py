@@ -1,0 +1,116 @@
+"""The files of an HLS project: what they are, that they stay the same, and what is refused."""
+
+from __future__ import annotations
+
+import re
+
+import jinja2
+import numpy as np
+import pytest
+from hls.cases import CASES, case
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.hls import emit, golden_files, to_hls_cpp
+from neurocuda_hw.hls.emit import _environment
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import LIF, Encoding, Input
+from neurocuda_hw.passes.folding import uniform_lanes
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.stimulus import default_inputs
+from neurocuda_hw.synapses import Dense
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_project_is_whole(name: str) -> None:
+    files = emit(case(name))
+    assert {
+        "Makefile",
+        "nchw_sim.h",
+        "nchw_testbench.h",
+        "nchw_top.cpp",
+        "nchw_top.h",
+        "nchw_types.h",
+        "run_hls.tcl",
+        "testbench.cpp",
+    } == {path for path in files if not path.startswith("tables/")}
+    text = files["nchw_top.cpp"].decode()
+    included = re.findall(r'#include "(tables/\w+\.inc)"', text)
+    assert set(included) == {path for path in files if path.startswith("tables/")}
+    assert to_hls_cpp(case(name)) == text
+
+
+def test_the_same_network_gives_the_same_bytes() -> None:
+    assert emit(case("loops")) == emit(case("loops"))
+
+
+def test_no_line_holds_the_weights_but_tables() -> None:
+    text = to_hls_cpp(case("convolutions"))
+    assert max(map(len, text.splitlines())) < 200
+    assert "\t" not in text
+    assert "  \n" not in text
+
+
+def test_widths_are_the_proved_ones() -> None:
+    text = to_hls_cpp(case("single"))  # v- is 0 + 1 + 2, three times at most: -0 to 3 + 2
+    assert "typedef int_w<4> v_t;" in text
+    assert "static const int_w<3> THRESHOLD = 3;" in text
+
+
+def test_golden_files_are_those_of_the_bench() -> None:
+    network = case("single")
+    trace = Reference(network).trace(default_inputs(network, samples=2))
+    files = golden_files(network, trace)
+    assert {path: content[:8] for path, content in files.items()} == {
+        "golden/stimulus.bin": b"NCHWSTM1",
+        "golden/expected.bin": b"NCHWEXP1",
+    }
+
+
+def _chain(threshold: int, size: int = 70, sources: int = 2) -> Network:
+    return Network(
+        populations=(
+            Population(name="input", shape=(sources,), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="out", shape=(size,), neuron=LIF(threshold=threshold, decay=1)),
+        ),
+        projections=(
+            Projection(
+                source="input",
+                target="out",
+                synapse=Dense(weight=np.full((size, sources), threshold)),
+            ),
+        ),
+        timesteps=2,
+    )
+
+
+def test_lanes_must_name_every_population() -> None:
+    with pytest.raises(
+        ModelError, match=r"^lanes must name every population, not leave out 'out'$"
+    ):
+        emit(case("single"), {})
+
+
+def test_lanes_must_fit_a_word() -> None:
+    with pytest.raises(
+        ModelError,
+        match=r"^population 'out': lanes must be at most 64 in the HLS target, not 70$",
+    ):
+        emit(_chain(5), {"out": 70})
+
+
+def test_states_must_fit_the_leak() -> None:
+    with pytest.raises(
+        ModelError,
+        match=r"^population 'out': states must be at most 50 bits wide in the HLS target, not 51; "
+        r"scale weights and threshold down$",
+    ):
+        emit(_chain(2**47, sources=4))
+
+
+def test_a_value_that_is_missing_is_an_error() -> None:
+    with pytest.raises(jinja2.UndefinedError, match="'steps' is undefined"):
+        _environment().from_string("{{ steps }}").render({})
+
+
+def test_default_lanes() -> None:
+    assert emit(_chain(5)) == emit(_chain(5), uniform_lanes(_chain(5)))

@@ -1,0 +1,132 @@
+"""What is worked out before any C++ is written: processes, sweeps, layouts, cycles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hls.cases import CASES, case
+
+from neurocuda_hw.hls.cycles import bound, predicted_cycles
+from neurocuda_hw.hls.plan import _matrix, plan_network
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.stimulus import default_inputs
+from neurocuda_hw.synapses import Conv2d, Dense, SumPool
+
+
+def test_a_loop_is_one_process() -> None:
+    plan = plan_network(case("loops"))
+    assert plan.processes == (("a", "b"), ("c",))
+    assert [plan.loops(p) for p in plan.processes] == [True, True]
+    assert plan_network(case("convolutions")).processes == (
+        ("first",),
+        ("second",),
+        ("double",),
+        ("out",),
+    )
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_data_flows_on(name: str) -> None:
+    plan = plan_network(case(name))
+    rank = {member: i for i, process in enumerate(plan.processes) for member in process}
+    assert sorted(rank) == sorted(p.name for p in case(name).targets)
+    for layer in plan.layers.values():
+        for edge in layer.edges:
+            if edge.source.name in rank and not edge.inside:
+                assert rank[edge.source.name] < rank[layer.population.name]
+        delays = [edge.projection.delay for edge in layer.edges]
+        assert delays == sorted(delays, reverse=True)
+
+
+def test_sweeps_only_where_something_can_change() -> None:
+    layers = plan_network(case("convolutions")).layers
+    assert {n: (x.first_sweep, x.last_sweep) for n, x in layers.items() if n != "out"} == {
+        "first": (0, 3),
+        "second": (3, 6),
+        "double": (6, 9),
+    }
+    assert layers["out"].sweeps == 0
+
+
+def test_a_pooled_convolution_as_a_matrix() -> None:
+    synapse = Conv2d(
+        weight=np.random.default_rng(0).integers(-5, 6, (4, 1, 2, 2)),
+        groups=2,
+        padding=(1, 1),
+        stride=(2, 1),
+        pool=SumPool(kernel=(3, 2), stride=(1, 1)),
+    )
+    network = Network(
+        populations=(
+            Population(
+                name="input",
+                shape=(2, 5, 4),
+                neuron=Input(encoding=Encoding.GRADED, payload_bits=4),
+            ),
+            Population(name="out", shape=(4, 2, 4), neuron=Readout()),
+        ),
+        projections=(Projection(source="input", target="out", synapse=synapse),),
+        timesteps=1,
+    )
+    inputs = np.random.default_rng(1).integers(0, 16, (3, 1, 2, 5, 4))
+    want = Reference(network).run(inputs).outputs.numpy()
+    matrix = _matrix(synapse, (2, 5, 4), (4, 2, 4))
+    np.testing.assert_array_equal(inputs.reshape(3, -1) @ matrix.T, want)
+
+
+def test_predicted_cycles_counted_by_hand() -> None:
+    """5 inputs of 2 rows each (8 neurons, 4 lanes); 8 neurons of 1 row each into a readout."""
+    network = Network(
+        populations=(
+            Population(
+                name="input",
+                shape=(5,),
+                neuron=Input(
+                    encoding=Encoding.GRADED, payload_bits=2, window=Window(start=0, stop=1)
+                ),
+            ),
+            Population(
+                name="hidden",
+                shape=(8,),
+                neuron=IF(threshold=1, window=Window(start=0, stop=2)),
+            ),
+            Population(name="out", shape=(3,), neuron=Readout()),
+        ),
+        projections=(
+            Projection(
+                source="input", target="hidden", synapse=Dense(weight=np.ones((8, 5), dtype=int))
+            ),
+            Projection(
+                source="hidden", target="out", synapse=Dense(weight=np.ones((3, 8), dtype=int))
+            ),
+        ),
+        timesteps=3,
+    )
+    inputs = np.array([[[1, 0, 0, 3, 0]]])  # each neuron gets 4: it fires in its two steps
+    trace = Reference(network).trace(inputs)
+    lanes = {"hidden": 4, "out": 3}
+    cycles = predicted_cycles(network, trace, lanes)
+    hidden, out = cycles["hidden"], cycles["out"]
+    assert (hidden.events, hidden.rows, hidden.ends, hidden.sweeps) == (2, 4, 3, 4)
+    assert (hidden.total, hidden.sends) == (11, 19)
+    assert (out.events, out.rows, out.ends, out.sweeps) == (16, 16, 3, 4)
+    assert bound(plan_network(network, lanes), cycles) == 23
+
+
+def test_delayed_and_looping_streams_hold_a_whole_step() -> None:
+    from neurocuda_hw.hls.context import context
+
+    values = context(plan_network(case("loops")))
+    depths = {stream["name"]: stream["depth"] for stream in values["streams"]}
+    assert depths == {
+        "input_to_a_0": 12,
+        "input_to_b_4": 12,
+        "b_to_c_5": 16,
+        "a_to_c_6": 14,
+        "result": 32,
+    }
+    local = {s["name"]: s["depth"] for p in values["processes"] for s in p["local"]}
+    assert local == {"a_to_a_1": 14, "a_to_b_2": 14, "b_to_a_3": 16, "c_to_c_7": 10}
+    assert default_inputs(case("loops")).shape[1:] == (7, 5)
