@@ -404,3 +404,26 @@ def test_reading_the_batch_size_does_not_fix_it() -> None:
 
     graph = capture(settle(Sized()), inputs((2, 2, 2)))
     assert graph.shapes == ((2, 2, 2), (2, 2, 2), (2,))
+
+
+def test_an_activation_is_left_out_only_where_it_changes_nothing() -> None:
+    class Shifted(nn.Module):
+        def __init__(self, shift: float) -> None:
+            super().__init__()
+            self.shift = shift
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return F.relu(F.relu(x) + self.shift)
+
+    x = 20 * inputs(FLAT)
+    for model, layers in (
+        (row(nn.ReLU(), nn.ReLU(), nn.Flatten()), 1),
+        (row(nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten()), 1),
+        (row(nn.ReLU(), nn.ReLU6()), 2),
+        (Shifted(-0.5).eval(), 2),
+    ):
+        data = 20 * inputs(IMAGES) if layers == 1 else x
+        graph = capture(model, data)
+        assert sum(layer.spiking for layer in graph.layers) == layers
+        with torch.no_grad():
+            assert torch.allclose(evaluate(graph, data)[-1].flatten(1), model(data))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,9 +14,10 @@ from neurocuda_hw.convert import spiking
 from neurocuda_hw.convert.calibrate import clip_values, input_range
 from neurocuda_hw.convert.capture import capture
 from neurocuda_hw.convert.qcfs import QcfsModel, Settings, round_through
-from neurocuda_hw.convert.quantize import Code, silence, to_network
+from neurocuda_hw.convert.quantize import Code, IntegerLayer, QuantizedAnn, silence, to_network
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.reference import Reference
+from neurocuda_hw.synapses import Dense
 
 
 def module(
@@ -181,3 +184,42 @@ def test_only_channels_that_cannot_fire_are_silenced(code: Code) -> None:
         if a.threshold is not None and b.threshold is not None
     ]
     assert found == [[1], [], [], [3], []]
+
+
+@pytest.mark.parametrize("code", list(Code))
+def test_silence_knows_the_least_drive_that_fires(code: Code) -> None:
+    # four spikes of weight 2 and half the threshold: 18 of 20; with bias 2 (4 x 0.5): 20 of 20
+    weight, bias = np.array([[2, -9], [3, -9], [2, -9]]), np.array([0, 0, 2])
+    if code is Code.RATE:
+        weight, bias = np.array([[2, -9], [3, -9], [1, -9]]), np.array([0, 0, 2])
+    first = IntegerLayer(
+        name="first",
+        shape=(2,),
+        terms=((0, Dense(weight=np.eye(2, dtype=np.int64))),),
+        threshold=np.array([1, 1]),
+        bias=np.zeros(2, np.int64),
+        scale=np.array(1.0),
+    )
+    second = replace(
+        first,
+        name="second",
+        shape=(3,),
+        terms=((1, Dense(weight=weight)),),
+        threshold=np.array([20, 20, 20]),
+        bias=bias,
+    )
+    ann = QuantizedAnn(
+        code=code,
+        levels=4,
+        input_shape=(2,),
+        payload_bits=8,
+        signed=False,
+        input_scale=1.0,
+        layers=(first, second),
+    )
+    found = silence(ann).layers[1]
+    assert found.threshold is not None
+    assert found.threshold.tolist() == [1, 20, 20]
+    assert found.terms[0][1].weight.tolist() == [[0, 0], *weight[1:].tolist()]
+    counts = ann.counts(np.array([[9, 0]]))[1]
+    assert counts.tolist() == silence(ann).counts(np.array([[9, 0]]))[1].tolist() == [[0, 1, 1]]
