@@ -35,7 +35,14 @@ CLASSES = ("active", "spikes", "synaptic_ops", "messages_in", "messages_out")
 @settings(max_examples=80)
 @given(st.data())
 def test_every_event_of_every_core_and_step_is_counted(data: st.DataObject) -> None:
-    network = data.draw(networks(channels=4, extent=4, resets=(Reset.SUBTRACT, Reset.TO_VALUE)))
+    network = data.draw(
+        networks(
+            channels=4,
+            extent=4,
+            resets=(Reset.SUBTRACT, Reset.TO_VALUE),
+            weight_bits=data.draw(st.sampled_from([5, 10])),  # 10 bits take two synapses
+        )
+    )
     assume(can_keep_time(network))
     largest = max(p.size for p in network.populations)
     chip = limited(neurons=max(1, largest // data.draw(st.integers(1, 3))), cores=64)
