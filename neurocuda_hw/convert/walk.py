@@ -16,7 +16,8 @@ from torch.fx import Node
 from neurocuda_hw.convert import compose
 from neurocuda_hw.convert.compose import CannotCompose
 from neurocuda_hw.convert.graph import Graph, Kind, Layer, Shape, Term
-from neurocuda_hw.convert.ops import HANDLERS, SUPPORTED, WAY_OUT, Value, image_shape
+from neurocuda_hw.convert.ops import HANDLERS, SUPPORTED, WAY_OUT
+from neurocuda_hw.convert.value import Value, image_shape
 from neurocuda_hw.errors import ModelError, UnsupportedLayerError
 
 _BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
@@ -87,12 +88,10 @@ class Walker:
         except CannotCompose as error:
             raise self._unsupported(node, str(error)) from error
         if isinstance(value, Value):
-            shape = self.static(node)
-            if tuple(value.constant.shape) != shape:
-                raise self._unsupported(
-                    node, f"it gives {shape} where its parts give {tuple(value.constant.shape)}"
-                )
-            return replace(value, shape=shape)
+            shape, found = self.static(node), tuple(value.constant.shape)
+            if found not in (shape, (1, *shape)):  # a parameter (1, C, 1, 1) brings a batch axis
+                raise self._unsupported(node, f"it gives {shape} where its parts give {found}")
+            return replace(value, constant=value.constant.reshape(shape), shape=shape)
         return value
 
     def _argument(self, argument: Any) -> Any:

@@ -110,6 +110,8 @@ class Mixed(nn.Module):
         self.wide = nn.Conv2d(2, 4, 3, padding="same")
         self.deep = nn.Conv2d(4, 4, 3, groups=4, dilation=2)
         self.point = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1))
+        self.gain = nn.Parameter(torch.ones(1, 4, 1, 1))
+        self.shift = nn.Parameter(torch.zeros(1, 4, 1, 1))
         self.act = nn.ReLU()
         self.norm = nn.BatchNorm1d(16)
         self.linear = nn.Linear(16, 3)
@@ -118,7 +120,8 @@ class Mixed(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits (B, 3)."""
         x = F.avg_pool2d(self.wide(self.before(x)), 2).relu_()
-        x = self.act(2 * self.point(self.deep(F.pad(x, (1, 1, 1, 1)))) - 0.1)
+        x = self.point(self.deep(F.pad(x, (1, 1, 1, 1))))
+        x = self.act(2 * x * self.gain + self.shift - 0.1)
         x = self.act(F.avg_pool2d(x, 3, stride=1, padding=1) + 0.5 * x - x / 4)
         x = self.norm(torch.flatten(x, 1))
         return self.linear(x) @ self.matrix * 3

@@ -59,9 +59,9 @@ def test_exact_code_equals_the_quantised_ann(
     payload = conversion.quantise(samples(shape, 40, seed=9) * 1.5)
     assert unequal(conversion, payload) == 0
     counts = conversion.quantized.counts(payload)
-    spiking = [c for c in counts[:-1] if c.numel()]
-    assert all(0 < int(c.max()) <= levels for c in spiking)
-    assert any(bool((c == levels).any()) for c in spiking)  # the clip was put to the test
+    highest = [int(c.max()) for c in counts[:-1]]
+    assert max(highest) == levels  # the clip was put to the test
+    assert highest.count(0) <= 1  # and hardly a layer is silent, random as the weights are
 
 
 def test_counts_agree_with_the_naive_oracle() -> None:
