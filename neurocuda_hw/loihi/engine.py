@@ -170,7 +170,7 @@ class _Group:
         for edge in self.outer:
             if edge.target != node.name:
                 continue
-            sent = self.result.spikes[edge.source][: self.steps - edge.hop]
+            sent = self.result.spikes[edge.source][: max(0, self.steps - edge.hop)]
             busy = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
             if not len(busy):
                 continue

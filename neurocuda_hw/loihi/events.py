@@ -209,7 +209,7 @@ class EventCounter:
         active |= torch.from_numpy(np.array(biased))
         network = self.mapping.lowered.network
         for route in self.mapping.lowered.routes:
-            if route.projection.target == population.name:
+            if route.projection.target == population.name and route.hop < len(active):
                 source = network[route.projection.source]
                 sent = chunk.result.spikes[source.name][: len(active) - route.hop]
                 active[route.hop :] |= _reached(route, source, population, sent != 0)

@@ -42,6 +42,11 @@ def test_a_spike_arrives_one_step_and_the_delay_later(delay: int) -> None:
     assert np.flatnonzero(record.s["out"][0, :, 0]).tolist() == [1 + delay]
 
 
+def test_what_arrives_after_the_last_step_is_lost() -> None:
+    record = relay(delay=7).run({"in": np.ones((5, 1), dtype=int)}, 5)
+    assert not record.s["out"].any()
+
+
 def test_an_accumulator_of_16_bits_wraps() -> None:
     weight = np.full((1, 200), 254)
     for bits, v in ((None, 200 * 254 * 64), (16, (200 * 254 - 65536) * 64)):
