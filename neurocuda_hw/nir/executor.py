@@ -75,7 +75,7 @@ class Executor:
         flat = self.flat
         self.reach = arcs(flat)
         self.dynamics = {
-            name: _Tensors(dynamics(flat.nodes[name], flat.shapes[name], name, timing), dtype)
+            name: Tensors(dynamics(flat.nodes[name], flat.shapes[name], name, timing), dtype)
             for name in flat.neurons
         }
         self.delays: dict[str, torch.Tensor] = {}
@@ -119,8 +119,8 @@ class Executor:
             return _FloatStepper(self, len(data)).run(data, timesteps, spikes)
 
 
-class _Tensors:
-    """Dynamics as tensors."""
+class Tensors:
+    """Dynamics as tensors, and one step of them."""
 
     def __init__(self, source: Dynamics, dtype: torch.dtype) -> None:
         def tensor(values: np.ndarray | None) -> torch.Tensor | None:
@@ -135,6 +135,25 @@ class _Tensors:
             tensor(source.gain_current),
         )
         self.threshold, self.v_reset = tensor(source.threshold), tensor(source.v_reset)
+
+    def step(
+        self,
+        x: torch.Tensor,
+        v: torch.Tensor,
+        u: torch.Tensor,
+        subtract: bool,
+        fires_at: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Spikes (the membrane, of what never fires), membrane and current after one step."""
+        if self.keep_current is not None and self.gain_current is not None:
+            x = u = self.keep_current * u + self.gain_current * x
+        v = self.keep * v + self.gain * x + self.offset
+        if self.threshold is None:
+            return v, v, u
+        fired = v >= self.threshold if fires_at else v > self.threshold
+        assert self.v_reset is not None
+        after = v - self.threshold if subtract else self.v_reset
+        return fired.to(v.dtype), torch.where(fired, after, v), u
 
 
 def _sources_behind(flat: Flat) -> dict[str, frozenset[str]]:
@@ -194,17 +213,10 @@ class _FloatStepper:
         rule = self.executor.dynamics[name]
         late = frozenset(s for s, target in self.flat.delayed if target == name)
         x = self._gather(name, late)
-        if rule.keep_current is not None and rule.gain_current is not None:
-            x = self.u[name] = rule.keep_current * self.u[name] + rule.gain_current * x
-        v = rule.keep * self.v[name] + rule.gain * x + rule.offset
-        self.v[name] = v
-        if rule.threshold is None:
-            return v
-        fired = v >= rule.threshold if self.executor.fires_at else v > rule.threshold
-        after = v - rule.threshold if self.executor.subtract else rule.v_reset
-        assert after is not None
-        self.v[name] = torch.where(fired, after, v)
-        return fired.to(self.executor.dtype)
+        out, self.v[name], self.u[name] = rule.step(
+            x, self.v[name], self.u[name], self.executor.subtract, self.executor.fires_at
+        )
+        return out
 
     def _gather(self, name: str, late: frozenset[str]) -> torch.Tensor:
         """The sum of what feeds a node; `late` sources deliver what they sent a step before."""
