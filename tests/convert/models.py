@@ -15,7 +15,8 @@ def settle(model: nn.Module, seed: int = 0) -> nn.Module:
     with torch.no_grad():
         for parameter in model.parameters():
             fan_in = parameter[0].numel() if parameter.ndim > 1 else 9
-            parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5)
+            if len(parameter) > 1:  # not a gain for all samples, which starts at 1
+                parameter.uniform_(-(fan_in**-0.5), fan_in**-0.5)
     for module in model.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
             nn.init.normal_(module.running_mean, std=0.3)
@@ -110,8 +111,8 @@ class Mixed(nn.Module):
         self.wide = nn.Conv2d(2, 4, 3, padding="same")
         self.deep = nn.Conv2d(4, 4, 3, groups=4, dilation=2)
         self.point = nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 1))
-        self.gain = nn.Parameter(torch.ones(1, 4, 1, 1))
-        self.shift = nn.Parameter(torch.zeros(1, 4, 1, 1))
+        self.gain = nn.Parameter(torch.tensor([1.2, 0.8, 1.5, 1.1]).reshape(1, 4, 1, 1))
+        self.shift = nn.Parameter(torch.tensor([0.1, 0.3, 0.0, 0.2]).reshape(1, 4, 1, 1))
         self.act = nn.ReLU()
         self.norm = nn.BatchNorm1d(16)
         self.linear = nn.Linear(16, 3)
