@@ -45,7 +45,7 @@ DOCUMENTED: dict[str, dict[str, str]] = {
     "INLINE": {"off": "", "recursive": ""},
     "INTERFACE": {"mode": "axis|s_axilite|ap_ctrl_hs|ap_ctrl_chain|ap_none", "port": r"\w+"},
     "LOOP_FLATTEN": {"off": ""},
-    "LOOP_TRIPCOUNT": {"min": r"\w+", "max": r"\w+", "avg": r"\w+"},
+    "LOOP_TRIPCOUNT": {"min": r"\d+", "max": r"\d+", "avg": r"\d+"},
     "PIPELINE": {"II": r"\d+", "off": "", "rewind": "", "style": "stp|frp|flp"},
     "STREAM": {"variable": r"\w+", "depth": r"\d+", "type": "fifo|pipo|shared"},
     "UNROLL": {"factor": r"\d+", "skip_exit_check": ""},

@@ -73,7 +73,6 @@ void drain(hls::stream<EVENT> &events) {
 events_of_step:
     for (int n = 0; n < MOST; ++n) {
 #pragma HLS PIPELINE II=1
-#pragma HLS LOOP_TRIPCOUNT min=1 max=MOST
         const EVENT e = events.read();
         if (e.end) break;
     }
