@@ -117,6 +117,15 @@ GRAPHS = {
             "s": neuron(3, 3, 3, threshold=9.0),
         },
     ),
+    "strided convolutions in a row": graph(
+        (2, 9, 8),
+        (2, 1, 2),
+        {
+            "c": conv2d(whole(3, 2, 3, 2), stride=(2, 3), padding=1),
+            "d": conv2d(whole(2, 3, 2, 2), stride=(4, 1)),
+            "s": neuron(2, 1, 2, threshold=30.0),
+        },
+    ),
     "padded convolutions in a row": graph(
         (2, 5, 5),
         (2, 5, 5),
