@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "examples"))
 from models import MnistCNN, MnistMLP  # noqa: E402
 
 from neurocuda_hw import NeurocudaError, Reference, datasets  # noqa: E402
+from neurocuda_hw.checks import Request  # noqa: E402
 from neurocuda_hw.convert import convert  # noqa: E402
 from neurocuda_hw.network import Network  # noqa: E402
 from neurocuda_hw.passes.cycles import mean_events, network_work, slowest  # noqa: E402
@@ -28,7 +29,7 @@ from neurocuda_hw.passes.folding import balanced_lanes  # noqa: E402
 from neurocuda_hw.rtl.emit import plan_network  # noqa: E402
 from neurocuda_hw.trace import Trace  # noqa: E402
 from neurocuda_hw.trained import load_trained  # noqa: E402
-from neurocuda_hw.verify import Request, verify  # noqa: E402
+from neurocuda_hw.verify import verify  # noqa: E402
 
 CLASSES = {"mlp": MnistMLP, "cnn": MnistCNN}
 

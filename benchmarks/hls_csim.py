@@ -19,13 +19,14 @@ from tempfile import TemporaryDirectory
 from cycles import CLASSES, converted  # beside this file
 
 from neurocuda_hw import NeurocudaError
+from neurocuda_hw.checks import Request
 from neurocuda_hw.hls import Model, find_ap_headers, predicted_cycles, verify_hls
 from neurocuda_hw.hls.cycles import bound
 from neurocuda_hw.hls.plan import plan_network
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.trace import Trace
-from neurocuda_hw.verify import Request, verify
+from neurocuda_hw.verify import verify
 
 
 def speed(network: Network, trace: Trace, model: Model, runs: int) -> float:

@@ -19,13 +19,14 @@ from models import MnistCNN, MnistMLP
 
 from neurocuda_hw import NeurocudaError, Reference, datasets
 from neurocuda_hw.build import build
+from neurocuda_hw.checks import Request
 from neurocuda_hw.commands.console import print_table, progress_bar, say
 from neurocuda_hw.commands.verify import show
 from neurocuda_hw.convert import convert
 from neurocuda_hw.passes.cycles import mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
 from neurocuda_hw.trained import load_trained
-from neurocuda_hw.verify import Request, verify
+from neurocuda_hw.verify import verify
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE / "data" / "mnist_sample.npz"

@@ -1,84 +1,38 @@
 """Verification: every spike of every population, and every output, equal to the golden trace.
 
-The golden trace is checked against the reference first, then the Verilog against the golden trace,
-by the bulk harness and, on request, by the cocotb bench. Exit codes: 0 equal, 1 a divergence, 2 bad
-input, 3 a tool is missing or failed.
+The golden trace is checked against the reference first, then each target against the golden trace
+(see `checks`). Exit codes: 0 equal, 1 a divergence, 2 bad input, 3 a tool is missing or failed.
 """
 
 from __future__ import annotations
 
-import os
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurocuda_hw.build import RUN_FOLDER, build_files, check_trace, read_report, write_folder
-from neurocuda_hw.errors import DataError, ModelError, ToolError
+from neurocuda_hw.build import check_trace, read_report
+from neurocuda_hw.checks import (
+    Check,
+    Request,
+    check_cocotb,
+    check_hls,
+    check_loihi,
+    check_reference,
+    check_verilog,
+    design_of,
+    same_design,
+)
+from neurocuda_hw.errors import DataError, ModelError
 from neurocuda_hw.golden import read_manifest
 from neurocuda_hw.model_file import load
 from neurocuda_hw.mutate import MutantResult, run_mutants
 from neurocuda_hw.network import Network
-from neurocuda_hw.reference import Reference, explain
-from neurocuda_hw.rtl.emit import Design, emit
-from neurocuda_hw.simulate import SimulationResult, Simulator, Stalls
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.simulate import Simulator
 from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.toolchain import Tool, find_cocotb, find_verilator, require, run
-from neurocuda_hw.trace import Divergence, Trace, first_divergence, load_trace
-
-Progress = Callable[[str, int, int], None]
-TARGETS = ("reference", "verilog", "cocotb")
-_COCOTB_SAMPLES = 20  # cocotb runs some ten thousand cycles per second
-_COCOTB_LIMIT = 3600.0  # seconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One target against the golden trace.
-
-    Parameters
-    ----------
-    target : str
-        ``reference``, ``verilog`` or ``cocotb``.
-    equal : bool
-    samples : int
-        Inferences that were compared.
-    unequal : dict of str to int
-        Samples that differ, by spiking population, and ``outputs``.
-    spikes : dict of str to int
-        Golden spikes by population.
-    divergence : Divergence, optional
-        The first one, with the membrane and the events that led to it.
-    fault : str
-        A broken protocol, a deadlock, or failed cocotb tests.
-    cycles, latency_cycles : int
-    cycles_per_inference : float
-        Of Verilog only; see `simulate.SimulationResult`.
-    seconds : float
-        Of simulation.
-    """
-
-    target: str
-    equal: bool
-    samples: int
-    unequal: dict[str, int] = field(default_factory=dict)
-    spikes: dict[str, int] = field(default_factory=dict)
-    divergence: Divergence | None = None
-    fault: str = ""
-    cycles: int = 0
-    latency_cycles: int = 0
-    cycles_per_inference: float = 0.0
-    seconds: float = 0.0
-
-    @property
-    def message(self) -> str:
-        """What is wrong, for people; empty where nothing is."""
-        told = "" if self.divergence is None else str(self.divergence)
-        return "\n".join(text for text in (told, self.fault) if text)
+from neurocuda_hw.trace import Trace, load_trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,51 +82,6 @@ class Verification:
                 "list": [asdict(m) for m in self.mutants],
             },
         }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What shall be verified, and how.
-
-    Parameters
-    ----------
-    targets : sequence of str
-        Of `TARGETS`.
-    samples : int, optional
-        How many of the golden samples; all where None. The cocotb bench runs 20 at most.
-    mutate : int
-        Random bits to flip; 0 for no mutants at all.
-    seed : int
-        Of the mutants.
-    lanes : dict of str to int, optional
-        Of the Verilog that is made for a network; a build folder has its own.
-    stalls : Stalls
-        Of the bulk harness.
-    progress : callable, optional
-        Called with (what is being done, done, in all).
-    """
-
-    targets: Sequence[str] = ("reference", "verilog")
-    samples: int | None = None
-    mutate: int = 0
-    seed: int = 0
-    lanes: dict[str, int] | None = None
-    stalls: Stalls = field(default_factory=Stalls)
-    progress: Progress | None = None
-
-    def __post_init__(self) -> None:
-        wrong = [t for t in self.targets if t not in TARGETS]
-        if wrong or not self.targets:
-            raise DataError(f"targets must be of {', '.join(TARGETS)}, not {', '.join(wrong)!r}")
-        if self.samples is not None and self.samples < 1:
-            raise DataError(f"samples must be at least 1, not {self.samples!r}")
-        if self.mutate < 0:
-            raise DataError(f"mutate must be at least 0, not {self.mutate!r}")
-
-    def stage(self, what: str) -> Callable[[int, int], None] | None:
-        """The progress callback of one stage."""
-        call = self.progress
-        return (lambda done, total: call(what, done, total)) if call else None
 
 
 def verify(
@@ -262,9 +171,9 @@ def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Reque
         checks.append(check_reference(network, trace, asked))
     mutants: list[MutantResult] = []
     if "verilog" in asked.targets or asked.mutate:
-        files, word_bits, design = _design(network, folder, asked)
+        files, word_bits, design = design_of(network, folder, asked)
         if asked.mutate and design is None:
-            design = _same_design(network, folder, files)
+            design = same_design(network, folder, files)
         if asked.progress:
             asked.progress("compiling", 0, 1)
         simulator = Simulator(network, files, word_bits)
@@ -282,150 +191,10 @@ def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Reque
             )
     if "cocotb" in asked.targets:
         checks.append(check_cocotb(network, folder, trace, asked))
+    if "hls" in asked.targets:
+        checks.append(check_hls(network, trace, asked))
+    if "loihi" in asked.targets:
+        checks.append(check_loihi(network, trace, asked))
     return Verification(
         name=name, network=network.hash, checks=tuple(checks), mutants=tuple(mutants)
     )
-
-
-def _design(
-    network: Network, folder: Path | None, asked: Request
-) -> tuple[dict[str, bytes], int, Design | None]:
-    """Files and word width of the Verilog: the build folder's own, or freshly emitted."""
-    if folder is None:
-        design = emit(network, asked.lanes)
-        return design.files, design.tdata_bits, design
-    report = read_report(folder)
-    assert report is not None
-    found = [*(folder / "rtl").rglob("*"), *(folder / "sim").glob("*"), folder / "Makefile"]
-    try:
-        files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in found if p.is_file()}
-        if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
-            raise FileNotFoundError(2, "no memory files")
-        return files, int(report["stream"]["word_bits"]), None
-    except (OSError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"build folder {str(folder)!r} is damaged ({error}); build it again"
-        ) from error
-
-
-def _same_design(network: Network, folder: Path | None, files: dict[str, bytes]) -> Design:
-    """The design of a build folder, emitted again: mutants need it to be what the folder holds."""
-    assert folder is not None
-    report = read_report(folder)
-    assert report is not None
-    lanes = {p["name"]: int(p["lanes"]) for p in report["populations"] if p["lanes"]}
-    design = emit(network, lanes)
-    if any(files.get(path) != content for path, content in design.files.items()):
-        raise ModelError(
-            f"build folder {str(folder)!r} must hold what this version builds, for mutants to be "
-            "made; build it again, or leave --mutate out"
-        )
-    return design
-
-
-def check_reference(network: Network, trace: Trace, asked: Request | None = None) -> Check:
-    """The golden trace against the reference, run again."""
-    progress = asked.stage("reference") if asked else None
-    found = Reference(network).trace(trace.inputs, progress=progress)
-    place = first_divergence(network, found, trace)
-    return Check(
-        target="reference",
-        equal=place is None,
-        samples=trace.samples,
-        unequal=_unequal(found, trace),
-        spikes=_spikes(trace),
-        divergence=explain(network, found, place) if place else None,
-    )
-
-
-def check_verilog(
-    network: Network, simulator: Simulator, trace: Trace, asked: Request | None = None
-) -> Check:
-    """Compiled Verilog against the golden trace."""
-    if asked and asked.progress:
-        asked.progress("verilog", 0, trace.samples)
-    result: SimulationResult = simulator.run(trace, stalls=asked.stalls if asked else None)
-    done = trace.select(slice(0, result.samples))
-    place = first_divergence(network, done, result.observed) if result.samples else None
-    if asked and asked.progress:
-        asked.progress("verilog", result.samples, trace.samples)
-    if (place is None) != (result.equal or bool(result.fault)):
-        raise ToolError("the bulk harness and the comparison of its traces disagree; report this")
-    return Check(
-        target="verilog",
-        equal=result.equal,
-        samples=result.samples,
-        unequal={**result.unequal_samples, "outputs": result.unequal_outputs},
-        spikes=result.spikes,
-        divergence=explain(network, done, place) if place else None,
-        fault=result.fault,
-        cycles=result.cycles,
-        latency_cycles=result.latency_cycles,
-        cycles_per_inference=result.cycles_per_inference,
-        seconds=result.seconds,
-    )
-
-
-def check_cocotb(
-    network: Network, folder: Path | None, trace: Trace, asked: Request | None = None
-) -> Check:
-    """The cocotb bench, on a build folder made for it (with the Verilog of `folder`, if given)."""
-    require(find_verilator())
-    cocotb = require(find_cocotb())
-    request = asked or Request()
-    short = trace.select(slice(0, _COCOTB_SAMPLES))
-    files, word_bits, design = _design(network, folder, request)
-    with tempfile.TemporaryDirectory(prefix="nchw_") as name:
-        work = Path(name) / "build"
-        if design is None:
-            lanes = {p.name: 0 for p in network.targets}
-            design = Design(files={}, tdata_bits=word_bits, lanes=lanes, state_bits={})
-        written = build_files(network, replace(design, files={}), short)
-        write_folder({**written, **_hardware(files)}, work, network=network)
-        bench = Tool(
-            name="cocotb bench", command=(cocotb.where, str(work / "sim" / "run_cocotb.py"))
-        )
-        extra = {"NCHW_COCOTB_SAMPLES": str(short.samples), "PYTHON": sys.executable}
-        extra |= {"MAKEFLAGS": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-        done = run(
-            bench,
-            [],
-            cwd=work,
-            extra=extra,
-            accept=(0, 1),
-            what="simulation",
-            timeout=_COCOTB_LIMIT,
-        )
-    return Check(
-        target="cocotb",
-        equal=done.returncode == 0,
-        samples=short.samples,
-        spikes=_spikes(short),
-        fault="" if done.returncode == 0 else _cocotb_failures(done.stdout),
-    )
-
-
-def _hardware(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {path: content for path, content in files.items() if path.startswith("rtl/")}
-
-
-def _cocotb_failures(text: str) -> str:
-    """The assertion of the first failed test, or the last lines."""
-    lines = text.splitlines()
-    found = [line.strip() for line in lines if "AssertionError: " in line]
-    if found:
-        return found[0].removeprefix("AssertionError: ")
-    return "the cocotb bench failed:\n" + "\n".join(lines[-20:])
-
-
-def _unequal(expected: Trace, got: Trace) -> dict[str, int]:
-    """Samples that differ, by population and in the outputs."""
-    found = {
-        name: int((expected.spikes[name] != got.spikes[name]).any(axis=(1, 2)).sum())
-        for name in expected.sizes
-    }
-    return found | {"outputs": int((expected.outputs != got.outputs).any(axis=1).sum())}
-
-
-def _spikes(trace: Trace) -> dict[str, int]:
-    return {name: int(trace.counts(name).sum()) for name in trace.sizes}

@@ -22,7 +22,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("passes",),
     ("rtl", "hls", "loihi", "synth"),
     ("backends",),
-    ("build", "simulate", "mutate", "golden", "verify", "report"),
+    ("build", "simulate", "mutate", "golden", "checks", "verify", "report"),
     ("commands",),
     ("cli",),
     ("__main__", "__init__"),

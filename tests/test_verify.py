@@ -14,6 +14,7 @@ from tools import need
 
 from neurocuda_hw import simulate
 from neurocuda_hw.build import build
+from neurocuda_hw.checks import Request, check_verilog
 from neurocuda_hw.errors import DataError, ModelError, OutputError, ToolError
 from neurocuda_hw.golden import Entry, manifest_bytes
 from neurocuda_hw.model_file import save
@@ -25,7 +26,7 @@ from neurocuda_hw.simulate import SimulationResult, Simulator, Stalls
 from neurocuda_hw.stimulus import default_inputs
 from neurocuda_hw.toolchain import Tool, find_cocotb, find_compiler, find_make, find_verilator
 from neurocuda_hw.trace import Trace
-from neurocuda_hw.verify import Request, check_verilog, verify
+from neurocuda_hw.verify import verify
 
 NETWORK = small_network()
 LANES = {"conv": 4, "hidden": 2, "out": 1}

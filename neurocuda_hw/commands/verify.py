@@ -12,8 +12,9 @@ from neurocuda_hw.commands.console import print_table, progress_bar, say, to_jso
 from neurocuda_hw.commands.stimuli import stimulus
 
 if TYPE_CHECKING:
+    from neurocuda_hw.checks import Check
     from neurocuda_hw.network import Network
-    from neurocuda_hw.verify import Check, Verification
+    from neurocuda_hw.verify import Verification
 
 GOLDEN = "golden"  # the folder that `--golden` without a value means
 
@@ -40,6 +41,15 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     help="Also break the design on purpose: N flipped bits, and swapped lanes and changed "
     "thresholds. Each must be caught.",
 )
+@click.option(
+    "--target",
+    "targets",
+    default="verilog",
+    show_default=True,
+    metavar="NAMES",
+    help="What to verify, separated by commas: verilog, hls (needs a C++ compiler and the vendor's "
+    "headers), loihi (the chip's model).",
+)
 @click.option("--cocotb", is_flag=True, help="Also run the cocotb bench: stalls and resets.")
 @click.option(
     "--stalls",
@@ -63,6 +73,7 @@ def verify(
     inputs: str | None,
     samples: int | None,
     mutate: int,
+    targets: str,
     cocotb: bool,
     stalls: int,
     lanes: int | None,
@@ -78,15 +89,16 @@ def verify(
     nchw verify build                        the folder's own golden spikes
     nchw verify build --mutate 20            and that broken hardware would be caught
     nchw verify network.pt --data mnist/ --samples 1000
+    nchw verify network.pt --target verilog,hls,loihi
     nchw verify --golden                     all of ./golden
 
     \b
     Exit codes: 0 equal   1 a divergence, printed first   2 bad input   3 a tool is missing
     """
+    from neurocuda_hw.checks import Request
     from neurocuda_hw.files import check_writable, write_file
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.simulate import Stalls
-    from neurocuda_hw.verify import Request
     from neurocuda_hw.verify import verify as run_verify
 
     if json_file not in (None, "-"):
@@ -95,6 +107,11 @@ def verify(
         raise click.UsageError("--golden excludes --data and --inputs")
     if subject is None and golden is None:
         raise click.UsageError("name a model or a build folder, or a golden folder with --golden")
+    names = [name.strip() for name in targets.split(",")]
+    wrong = [name for name in names if name not in ("verilog", "hls", "loihi")]
+    if wrong:
+        raise click.UsageError(f"--target must be of verilog, hls, loihi, not {wrong[0]!r}")
+    chosen = ("reference", *names, *(("cocotb",) if cocotb else ()))
     network = _network(subject) if data is not None or inputs is not None or lanes else None
     given = None
     if network is not None and (data is not None or inputs is not None):
@@ -106,7 +123,7 @@ def verify(
             golden=golden,
             inputs=given,
             request=Request(
-                targets=("reference", "verilog", "cocotb") if cocotb else ("reference", "verilog"),
+                targets=chosen,
                 samples=samples,
                 mutate=mutate,
                 seed=seed,
