@@ -26,7 +26,7 @@ from neurocuda_hw.convert.qcfs import QcfsModel, Settings
 from neurocuda_hw.convert.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.network import Network
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.reference import Reference, Run
 
 _CALIBRATION_SAMPLES = 1024
 _TEST_BATCH = 500
@@ -43,6 +43,9 @@ class Stats:
     ----------
     strategy : str
         ``exact`` or ``rate``, and how it was fine-tuned.
+    unequal : int, optional
+        Test samples of which any spike count or logit differs from the quantised ANN's: none under
+        the exact code.
     thresholds : dict
         Integer thresholds of each spiking population: lowest, median, highest.
     sparsity : float, optional
@@ -61,6 +64,7 @@ class Stats:
     ann_accuracy: float | None
     qcfs_accuracy: float | None
     integer_accuracy: float | None
+    unequal: int | None
     thresholds: dict[str, tuple[int, int, int]]
     sparsity: float | None
     spikes: dict[str, float]
@@ -207,6 +211,7 @@ def convert(
         ann_accuracy=scores.ann,
         qcfs_accuracy=scores.qcfs,
         integer_accuracy=scores.integer,
+        unequal=scores.unequal,
         thresholds={
             layer.name: _summary(layer.threshold)
             for layer in quantized.layers
@@ -228,6 +233,7 @@ class _Scores:
     ann: float | None = None
     qcfs: float | None = None
     integer: float | None = None
+    unequal: int | None = None
     sparsity: float | None = None
     spikes: dict[str, float] = None  # type: ignore[assignment]
 
@@ -247,13 +253,15 @@ def _evaluate(
     spikes: dict[str, int] = {
         p.name: 0 for p in network.populations if p.name != network.output.name
     }
-    total = fired = 0
+    total = fired = unequal = 0
     for number, (x, y) in enumerate(tests):
         if y is None:
             raise DataError("test data must have labels")
         payload = quantized.quantise(x)
         run = reference.run(payload)
-        answers = (evaluate(floats, x)[-1].flatten(1), quantized.logits(payload), run.outputs)
+        wanted = quantized.counts(payload)
+        unequal += _unequal(quantized, wanted, run)
+        answers = (evaluate(floats, x)[-1].flatten(1), wanted[-1].flatten(1), run.outputs)
         right += [int((answer.argmax(1) == y).sum()) for answer in answers]
         total += len(x)
         for name in run.events:
@@ -269,9 +277,19 @@ def _evaluate(
         ann=ann,
         qcfs=qcfs,
         integer=integer,
+        unequal=unequal,
         sparsity=1 - fired / slots,
         spikes={name: count / total for name, count in spikes.items()},
     )
+
+
+def _unequal(quantized: QuantizedAnn, wanted: list[torch.Tensor], run: Run) -> int:
+    """Samples of which any spike count or logit is not the one wanted."""
+    wrong = torch.zeros(len(run.outputs), dtype=torch.bool)
+    for layer, counts in zip(quantized.layers, wanted, strict=True):
+        got = run.outputs if layer.threshold is None else run.counts[layer.name]
+        wrong |= (got.flatten(1) != counts.flatten(1)).any(1)
+    return int(wrong.sum())
 
 
 def _code(code: str | Code) -> Code:

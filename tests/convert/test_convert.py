@@ -184,12 +184,19 @@ def test_stats() -> None:
     run = Reference(conversion.network).run(payload)
     assert stats.integer_accuracy == 100 * int((run.outputs.argmax(1) == y).sum()) / 64
     assert stats.qcfs_accuracy is not None
+    assert stats.unequal == unequal(conversion, payload) > 0  # neurons fire too early
     fired = sum(float(c.sum()) for c in run.counts.values())
     neurons = sum(p.size for p in conversion.network.populations if p.spiking)
     assert stats.sparsity == pytest.approx(1 - fired / (64 * neurons * 3))
     assert stats.spikes["input"] == pytest.approx(3 * np.count_nonzero(payload) / 64)
     assert set(stats.thresholds) == {"features_0", "features_4", "head_1"}
     assert set(stats.as_dict()) >= {"strategy", "ann_accuracy", "conversion_time", "sparsity"}
+
+
+def test_unequal_is_counted_and_none_under_the_exact_code() -> None:
+    data = (samples((1, 8, 8), 40), torch.arange(40) % 5)
+    assert convert(settle(Plain()), data).stats.unequal is None
+    assert convert(settle(Plain()), data, test=data).stats.unequal == 0
 
 
 def test_silent_channels_are_reported_and_harmless() -> None:
