@@ -144,6 +144,10 @@ def _scales(cell: Cell, terms: list[Term], feedback: Term | None, rules: Rules) 
     highest = float(2 ** (rules.weight_bits - 1) - 1)
     peak = np.abs(weights).max(axis=1)
     scale = np.where(peak > 0, highest / np.where(peak > 0, peak, 1), 1.0)
+    if not (np.isfinite(scale).all() and (scale > 0).all()):
+        raise ModelError(
+            f"NIR node {cell.name!r}: weights must be 1e-300 to 1e300, not {float(peak.max()):.3g}"
+        )
     leaky = cell.rule is not None and (
         cell.rule.keep_current is not None or np.any((cell.rule.keep != 1) & (cell.rule.keep != 0))
     )

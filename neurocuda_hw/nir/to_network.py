@@ -123,8 +123,9 @@ def _build(
         neuron=source,
         scale=None if input_scale == 1 else np.array(input_scale),
     )
-    found = cells(flat, timing)
-    return _Builder(flat, first, input_scale, names).network(found, rules, timesteps, name)
+    with np.errstate(all="ignore"):  # what overflows is beyond 2^47, which is checked
+        found = cells(flat, timing)
+        return _Builder(flat, first, input_scale, names).network(found, rules, timesteps, name)
 
 
 def reset_hint(graph: nir.NIRGraph) -> str | None:
