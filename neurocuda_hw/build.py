@@ -34,7 +34,7 @@ FORMAT = "neurocuda_hw.build"
 FORMAT_VERSION = 1
 REPORT = "report.json"
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
-GENERATED = ("obj_dir", "cocotb_build")  # what `make` leaves in the folder
+GENERATED = ("obj_dir", "cocotb_build", "build")  # what `make` leaves in the folder
 _BENCH = ("bulk.cpp", "test_top.py", "run_cocotb.py", "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
@@ -88,6 +88,44 @@ def build(
     files = build_files(network, emit(network, lanes), trace)
     write_folder(files, folder, network=network, force=force)
     return folder
+
+
+def target_files(
+    network: Network, target: str, trace: Trace, lanes: dict[str, int] | None = None
+) -> dict[str, bytes]:
+    """Every file but ``model.pt`` of a build for another target than Verilog, by path.
+
+    Raises
+    ------
+    ModelError
+        If the network does not suit the target, or the chip is too small for it.
+    """
+    emit_target = {"hls": _hls_files, "loihi": _loihi_files}[target]
+    files = emit_target(network, trace, lanes)
+    files["golden/trace.npz"] = trace.to_bytes()
+    report = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "target": target,
+        "network": _head(network),
+        "golden": {"samples": trace.samples},
+        "files": {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)},
+    }
+    files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
+    return files
+
+
+def _hls_files(network: Network, trace: Trace, lanes: dict[str, int] | None) -> dict[str, bytes]:
+    from neurocuda_hw.hls import emit as emit_hls
+    from neurocuda_hw.hls import golden_files
+
+    return emit_hls(network, lanes) | golden_files(network, trace)
+
+
+def _loihi_files(network: Network, trace: Trace, lanes: dict[str, int] | None) -> dict[str, bytes]:
+    from neurocuda_hw.loihi import compile as compile_loihi
+
+    return compile_loihi(network).files(trace.inputs)
 
 
 def check_trace(network: Network, trace: Trace) -> None:
@@ -194,13 +232,7 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "target": "verilog",
-        "network": {
-            "name": network.name,
-            "hash": network.hash,
-            "timesteps": network.timesteps,
-            "input": network.input.name,
-            "output": network.output.name,
-        },
+        "network": _head(network),
         "tools": tools,
         "stream": {"word_bits": design.tdata_bits, "payload_bits": payload_bits(network)},
         "populations": populations,
@@ -208,6 +240,16 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
             "verilog_bytes": sum(map(len, verilog)),
             "memory_file_bytes": sum(map(len, memories)),
         },
+    }
+
+
+def _head(network: Network) -> dict[str, Any]:
+    return {
+        "name": network.name,
+        "hash": network.hash,
+        "timesteps": network.timesteps,
+        "input": network.input.name,
+        "output": network.output.name,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,10 +34,10 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--target",
-    type=click.Choice(["verilog"]),
+    type=click.Choice(["verilog", "hls", "loihi"]),
     default="verilog",
     show_default=True,
-    help="What to build.",
+    help="Verilog; C++ for Vitis HLS; or the network's place, time and energy on a Loihi 2 model.",
 )
 @click.option("-o", "--output", metavar="DIR", help="The folder; default: build/NAME-OF-MODEL.")
 @lanes_option(
@@ -68,10 +69,17 @@ def build(
     \b
     nchw build network.pt --target verilog -o build --data mnist/ --samples 100
     nchw build network.pt --lanes 4
+    nchw build network.pt --target hls -o build-hls
     make -C build sim
     """
     from neurocuda_hw.build import build as write_build
-    from neurocuda_hw.build import check_folder, check_trace, read_report
+    from neurocuda_hw.build import (
+        check_folder,
+        check_trace,
+        read_report,
+        target_files,
+        write_folder,
+    )
     from neurocuda_hw.model_file import load
     from neurocuda_hw.passes.cycles import mean_events
     from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
@@ -98,11 +106,18 @@ def build(
         else:
             chosen = uniform_lanes(network, lanes)
         progress(target, 0, 1)
-        write_build(network, folder, lanes=chosen, trace=trace, force=force)
+        if target == "verilog":
+            write_build(network, folder, lanes=chosen, trace=trace, force=force)
+        else:
+            files = target_files(network, target, trace, chosen)
+            write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
     report = read_report(folder) or {}
     if as_json:
         print_json({"folder": str(folder), "inputs": origin} | report)
+        return
+    if target != "verilog":
+        show_files(folder, target, report)
         return
     rows = [
         (
@@ -125,3 +140,14 @@ def build(
         f"bytes; golden spikes of {trace.samples} samples ({origin})."
     )
     say(f"Next: make -C {folder} sim   nchw verify {folder}")
+
+
+def show_files(folder: Path, target: str, report: dict[str, Any]) -> None:
+    """What a folder for another target than Verilog holds, and what to do with it."""
+    for path in report["files"]:
+        if "/" not in path or not path.startswith("tables/"):
+            say(f"  {folder / path}")
+    if target == "hls":
+        say(f"Next: make -C {folder} csim   (or: vitis_hls -f run_hls.tcl, which nobody here ran)")
+    else:
+        say((folder / "loihi" / "report.txt").read_text())

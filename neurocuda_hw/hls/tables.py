@@ -77,7 +77,7 @@ def parameters(layer: Layer) -> list[tuple[str, Rom | None]]:
 def _parameter(layer: Layer, name: str, parameter: Parameter) -> Rom | None:
     if parameter.uniform:
         return None
-    return _rom(f"{name}_table", f"{layer.population.name}_{name}", parameter.rows)
+    return _rom(f"{name}_table", f"{layer.population.name}_{name}", parameter.rows, signed=True)
 
 
 def lookup(rom: Rom, groups: int) -> str:
@@ -88,13 +88,15 @@ def _literal(value: int) -> str:
     return str(value) if abs(value) < 2**31 else f"{value}LL"
 
 
-def _rom(name: str, file: str, values: np.ndarray) -> Rom:
+def _rom(name: str, file: str, values: np.ndarray, *, signed: bool = False) -> Rom:
+    """A ROM; `signed` where its values meet signed ones: C++ converts a mixed pair to unsigned."""
     low, high = min(0, int(values.min())), max(0, int(values.max()))
-    bits = signed_bits(low, high) if low < 0 else max(1, unsigned_bits(high))
+    signed = signed or low < 0
+    bits = signed_bits(low, high) if signed else max(1, unsigned_bits(high))
     return Rom(
         name=name,
         file=f"tables/{file}.inc",
-        kind="rom_s" if low < 0 else "rom_u",
+        kind="rom_s" if signed else "rom_u",
         bits=bits,
         dimensions=f"[{len(values)}]" + ("[LANES]" if values.ndim == 2 else ""),
         storage="bram" if values.size * bits > BLOCK_RAM_BITS else "lutram",
@@ -103,7 +105,7 @@ def _rom(name: str, file: str, values: np.ndarray) -> Rom:
 
 
 def weights_of(target: str, edge: Edge) -> Rom:
-    return _rom("weights", f"{target}_{edge.number}_weights", edge.fanout.weights)
+    return _rom("weights", f"{target}_{edge.number}_weights", edge.fanout.weights, signed=True)
 
 
 def tables_of(target: str, edge: Edge) -> list[Rom]:

@@ -118,6 +118,20 @@ def loops() -> Network:
     )
 
 
+def wide() -> Network:
+    """Thresholds of 18 bits beside membranes below zero: no comparison may turn unsigned."""
+    return _network(
+        3,
+        {
+            "input": ((6,), Input(encoding=Encoding.GRADED, payload_bits=8)),
+            "a": ((5,), IF(threshold=140_000 + _weights(1, 5), v_init=_weights(2, 5))),
+            "out": ((2,), Readout()),
+        },
+        ("input", "a", Dense(weight=_weights(3, 5, 6, low=-900, high=1800)), 0),
+        ("a", "out", Dense(weight=_weights(4, 2, 5)), 0),
+    )
+
+
 def currents() -> Network:
     """A held current, now and a step later; overlapping pools behind padding; a cubic readout."""
     return _network(
@@ -167,7 +181,7 @@ def single() -> Network:
 
 
 _ALL: dict[str, Callable[[], Network]] = {
-    f.__name__: f for f in (convolutions, loops, currents, single)
+    f.__name__: f for f in (convolutions, loops, currents, single, wide)
 }
 CASES = tuple(_ALL)
 
