@@ -79,8 +79,11 @@ class Trace:
             membranes={name: m[samples] for name, m in self.membranes.items()},
         )
 
-    def to_bytes(self) -> bytes:
-        """The trace as a file's content; equal traces give equal bytes."""
+    def to_bytes(self, *, compress: bool = True) -> bytes:
+        """The trace as a file's content; equal traces give equal bytes.
+
+        With `compress` they do so wherever zlib is the same, without it everywhere.
+        """
         meta = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -93,7 +96,8 @@ class Trace:
         arrays |= {f"spikes.{name}": s for name, s in self.spikes.items()}
         arrays |= {f"membranes.{name}": narrow(m) for name, m in self.membranes.items()}
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        write = np.savez_compressed if compress else np.savez
+        write(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @staticmethod

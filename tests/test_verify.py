@@ -362,7 +362,7 @@ def test_changed_folder_has_no_mutants(folder: Path) -> None:
 
 def test_bad_requests() -> None:
     with pytest.raises(
-        DataError, match=r"^targets must be of reference, verilog, cocotb, not 'vhdl'$"
+        DataError, match=r"^targets must be of reference, verilog, cocotb, hls, loihi, not 'vhdl'$"
     ):
         Request(targets=("verilog", "vhdl"))
     with pytest.raises(DataError, match=r"^samples must be at least 1, not 0$"):
