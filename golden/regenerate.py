@@ -10,7 +10,9 @@ networks are committed, and only remade on purpose. All else is integers.
 from __future__ import annotations
 
 import argparse
+import platform
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -119,12 +121,12 @@ def regenerate(folder: Path, *, convert: bool = False) -> None:
             inputs = quantised(network, images[: MNIST[name][1]])
         else:
             inputs = default_inputs(network, MIXED_SAMPLES)
-        # not compressed: versions of zlib differ in their bytes
-        trace = Reference(network).trace(inputs).to_bytes(compress=False)
-        write_file(folder / f"{name}.npz", trace)
+        write_file(folder / f"{name}.npz", Reference(network).trace(inputs).to_bytes())
         entries.append(Entry(name=name, model=f"{name}.pt", trace=f"{name}.npz"))
     versions = {name: wheel_version(name) for name in ("torch", "numpy")}
     versions["torch"] = versions["torch"].partition("+")[0]  # the same integers on any device
+    # the same content, but other bytes, with another zipfile or zlib
+    versions |= {"python": platform.python_version(), "zlib": zlib.ZLIB_RUNTIME_VERSION}
     content = manifest_bytes(
         folder, entries, made_by="python golden/regenerate.py", versions=versions
     )

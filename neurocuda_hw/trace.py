@@ -2,7 +2,7 @@
 
 A trace file is a ``.npz`` without pickled objects: ``meta`` (JSON), ``inputs``, ``outputs`` and,
 for each spiking population, ``spikes.NAME`` (bits packed along the neurons, first in bit 0) and
-optionally ``membranes.NAME``. The same trace always gives the same bytes.
+optionally ``membranes.NAME``. With one Python and zlib, equal traces give equal bytes.
 """
 
 from __future__ import annotations
@@ -79,11 +79,8 @@ class Trace:
             membranes={name: m[samples] for name, m in self.membranes.items()},
         )
 
-    def to_bytes(self, *, compress: bool = True) -> bytes:
-        """The trace as a file's content; equal traces give equal bytes.
-
-        With `compress` they do so wherever zlib is the same, without it everywhere.
-        """
+    def to_bytes(self) -> bytes:
+        """The trace as a file's content."""
         meta = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -96,8 +93,7 @@ class Trace:
         arrays |= {f"spikes.{name}": s for name, s in self.spikes.items()}
         arrays |= {f"membranes.{name}": narrow(m) for name, m in self.membranes.items()}
         buffer = io.BytesIO()
-        write = np.savez_compressed if compress else np.savez
-        write(buffer, **arrays)  # type: ignore[arg-type]
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         return buffer.getvalue()
 
     @staticmethod
