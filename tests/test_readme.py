@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tools import need
 
+from neurocuda_hw.hls import find_ap_headers
 from neurocuda_hw.toolchain import find_compiler, find_make, find_verilator
 
 ROOT = Path(__file__).parents[1]
@@ -25,7 +26,7 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that looks like the repository, but may be written to."""
-    need(find_verilator(), find_compiler(), find_make())
+    need(find_verilator(), find_compiler(), find_make(), find_ap_headers())
     for name in ("examples", "golden"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -57,6 +58,7 @@ def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"(?:`|^)make ([a-z]+)", TEXT, re.MULTILINE))
     build = (ROOT / "sim" / "Makefile").read_text()
+    build += (ROOT / "neurocuda_hw" / "hls" / "templates" / "Makefile").read_text()
     assert targets >= {"demo", "test", "sim", "lint", "clean"}
     for target in targets:
         assert re.search(rf"^{target}:", makefile + build, re.MULTILINE), target
