@@ -156,3 +156,15 @@ def test_no_bubble_between_rows_or_events():
     rows, cycles = walk(walker, words)
     assert len(cycles) == part.visits()[1, :5, :4].sum() == len(rows[0])
     assert cycles[-1] - cycles[0] == len(cycles) - 1
+
+
+def test_an_event_that_reaches_nothing_costs_no_cycle():
+    network = two_layers(*CASES["dense from a pooled map"])
+    part = fanout(network, network.projections[1], 1)
+    walker = Walker(source=network["a"], fanout=part, rows=6)
+    words = []
+    for y in range(4):  # the pool leaves line 4 out
+        words += [{"c": 0, "y": y, "x": 1}, {"c": 1, "y": 4, "x": y}]
+    rows, cycles = walk(walker, words)
+    assert len(cycles) == 4 * 6 == len(rows[0])
+    assert cycles[-1] - cycles[0] == len(cycles) - 1
