@@ -1,6 +1,6 @@
 """Loihi: published fixed-point neurons, mapping on to neurocores, time and energy per step.
 
-`compile` takes a `Network`; `DirectNetwork` takes the chip's own integers.
+`compile` takes a `Network`, `run` also runs it; `DirectNetwork` takes the chip's own integers.
 """
 
 from neurocuda_hw.loihi.direct import DirectNetwork, Group, Recording, Synapses
@@ -9,7 +9,7 @@ from neurocuda_hw.loihi.mapping import Mapping, MappingError
 from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow
 from neurocuda_hw.loihi.neuron import CubaNeuron, GradedNeuron, SoftResetNeuron
 from neurocuda_hw.loihi.profiles import PROFILES, Constant, Profile
-from neurocuda_hw.loihi.program import CostReport, LoihiProgram, LoihiRun, compile
+from neurocuda_hw.loihi.program import CostReport, LoihiProgram, LoihiRun, compile, run
 from neurocuda_hw.loihi.verification import PopulationResult, verify_loihi
 from neurocuda_hw.loihi.weights import Shift, SignMode, WeightFormat
 
@@ -39,5 +39,6 @@ __all__ = [
     "Synapses",
     "WeightFormat",
     "compile",
+    "run",
     "verify_loihi",
 ]

@@ -58,6 +58,25 @@ class CostReport:
         found: np.ndarray = np.minimum(share, 1.0)
         return found
 
+    def summary(self) -> dict[str, float | int | str]:
+        """Chip, profile, cores, and mean time (ns) and dynamic energy (pJ) per step and inference,
+        as plain values."""
+        steps = int(self.timing.step.shape[1])
+        return {
+            "chip": self.mapping.limits.name,
+            "profile": self.profile.name,
+            "chips": self.mapping.chips,
+            "cores": self.mapping.cores,
+            "samples": self.events.samples,
+            "steps": steps,
+            "ns_per_step": self.ns_per_inference / steps,
+            "ns_per_inference": self.ns_per_inference,
+            "pj_per_inference": self.pj_per_inference,
+            "synaptic_ops_per_inference": float(self.events.synaptic_ops.sum())
+            / self.events.samples,
+            "note": DISCLAIMER,
+        }
+
     def text(self) -> str:
         """The whole report for people, with every constant's label and source."""
         totals = {k: v / self.events.samples for k, v in self.events.totals().items()}
@@ -236,3 +255,47 @@ def compile(
         mapping=map_network(lowered, chips=chips, input_on_chip=input_on_chip, pack=pack),
         profile=default if profile is None else PROFILES[profile],
     )
+
+
+def run(
+    network: Network,
+    inputs: object,
+    chip: str = "loihi2",
+    *,
+    profile: str | None = None,
+    chips: int = 1,
+    cost: bool = True,
+    membranes: bool = False,
+    batch: int | None = None,
+    progress: Progress | None = None,
+) -> LoihiRun:
+    """Maps a network on to a chip and runs it: `compile` and `LoihiProgram.run` in one call.
+
+    Parameters
+    ----------
+    inputs : array or tensor of int
+        As `reference.check_inputs` takes them: samples first.
+    chip, profile, chips
+        See `compile`.
+    cost, membranes, batch, progress
+        See `LoihiProgram.run`.
+
+    Returns
+    -------
+    LoihiRun
+        ``.trace`` is a `Trace` in the network's own steps, to be compared with the golden one;
+        ``.report.summary()`` is time and energy in a few numbers, ``.report.text()`` all of it.
+
+    Raises
+    ------
+    ModelError
+        If the chip cannot compute the network exactly.
+    MappingError
+        If it does not fit; the message holds the table.
+    DataError
+        If `inputs` has the wrong type, shape or range.
+    LoihiOverflowError
+        If a register of 24 bits overflows; it names neuron and step.
+    """
+    program = compile(network, chip, profile=profile, chips=chips)
+    return program.run(inputs, cost=cost, membranes=membranes, batch=batch, progress=progress)
