@@ -18,6 +18,7 @@ from amaranth import Cat, Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.lanes import Kind, Lanes
 from neurocuda_hw.rtl.serializer import Serializer, values_of
@@ -35,12 +36,15 @@ class LayerCore(Component):
         Events of each projection's source.
     out : Out, stream
         Spikes and markers of the population, or the values of a readout.
+    activity : Out
+        What the layer does in this cycle; see `activity`.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         members = {f"events_{i}": In(events_of(s)) for i, s in enumerate(plan.sources)}
         out = events_of(plan.population) if plan.fires else values_of(plan.state_bits)
+        members["activity"] = Out(activity_layout(len(plan.sources)))
         super().__init__({**members, "out": Out(out)})
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -65,6 +69,7 @@ class LayerCore(Component):
                     lanes.restore.eq(0),
                 ]
             taken = taken | walker.row
+        self._observe(m, sweep, walkers)
         end1, end2 = Signal(), Signal()
         m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
         if plan.fires:
@@ -72,6 +77,26 @@ class LayerCore(Component):
         else:
             self._serialize(m, sweep, lanes)
         return m
+
+    def _observe(self, m: Module, sweep: Sweep, walkers: list[Walker]) -> None:
+        """Says what this cycle is spent on."""
+        state, events = self.activity.state, [w.events for w in walkers]
+        with m.If((sweep.kind != Kind.PASS) | sweep.end):
+            m.d.comb += state.eq(State.SWEEPING)
+        with m.Elif(Cat(w.row for w in walkers).any()):
+            m.d.comb += state.eq(State.INTEGRATING)
+        with m.Elif(sweep.start & ~sweep.room):
+            m.d.comb += state.eq(State.STALLED)
+        with m.Elif(Cat(w.end | ~w.holds for w in walkers).all() & ~sweep.start):
+            m.d.comb += state.eq(State.STARVED)
+        with m.Else():
+            m.d.comb += state.eq(State.BUBBLE)
+        taken = [e.valid & e.ready & ~e.payload.end for e in events]
+        sent = self.out.valid & self.out.ready
+        m.d.comb += [
+            self.activity.events.eq(sum(taken[1:], taken[0])),
+            self.activity.spike.eq(sent & ~self.out.payload.end if self.plan.fires else sent),
+        ]
 
     def _walker(self, m: Module, index: int, lanes: Lanes) -> Walker:
         plan = self.plan

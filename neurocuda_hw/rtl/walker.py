@@ -84,6 +84,8 @@ class Walker(Component):
         An end-of-step marker is offered instead; all rows before it have been taken.
     take : In
         The row or marker is taken in this cycle.
+    holds : Out
+        An event or marker is in the walker, whether it is offered yet or not.
     """
 
     def __init__(self, *, source: Population, fanout: Fanout, rows: int) -> None:
@@ -98,6 +100,7 @@ class Walker(Component):
                 "state": Out(max(1, unsigned_bits(rows - 1))),
                 "value": Out(self.value_shape),
                 "take": In(1),
+                "holds": Out(1),
             }
         )
 
@@ -108,7 +111,7 @@ class Walker(Component):
         full = Signal()
         busy, last = Signal(), Signal()
         free = Signal()  # the counters take a new event in this cycle
-        m.d.comb += free.eq(~busy | (self.take & last))
+        m.d.comb += [free.eq(~busy | (self.take & last)), self.holds.eq(busy | full)]
 
         lookup = _Lookup(m, f, slot)
         reaches = Signal()
