@@ -22,7 +22,7 @@ from pathlib import Path
 import torch
 
 from neurocuda_hw import datasets
-from neurocuda_hw.convert import convert
+from neurocuda_hw.conversion import convert
 from neurocuda_hw.errors import NeurocudaError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"

@@ -22,7 +22,7 @@ from models import MnistCNN, MnistMLP  # noqa: E402
 
 from neurocuda_hw import NeurocudaError, Reference, datasets  # noqa: E402
 from neurocuda_hw.checks import Request  # noqa: E402
-from neurocuda_hw.convert import convert  # noqa: E402
+from neurocuda_hw.conversion import convert  # noqa: E402
 from neurocuda_hw.network import Network  # noqa: E402
 from neurocuda_hw.passes.cycles import mean_events, network_work, slowest  # noqa: E402
 from neurocuda_hw.passes.folding import balanced_lanes  # noqa: E402

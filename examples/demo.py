@@ -22,7 +22,7 @@ from neurocuda_hw.build import build
 from neurocuda_hw.checks import Request
 from neurocuda_hw.commands.console import print_table, progress_bar, say
 from neurocuda_hw.commands.verify import show
-from neurocuda_hw.convert import convert
+from neurocuda_hw.conversion import convert
 from neurocuda_hw.passes.cycles import mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
 from neurocuda_hw.trained import load_trained

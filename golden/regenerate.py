@@ -98,7 +98,7 @@ def mixed_network() -> Network:
 
 def convert_mnist(folder: Path) -> None:
     """Converts the two example classifiers under the exact code."""
-    from neurocuda_hw.convert import convert
+    from neurocuda_hw.conversion import convert
     from neurocuda_hw.trained import load_trained
 
     sys.path.insert(0, str(CHECKPOINTS.parent))  # the example models are no package

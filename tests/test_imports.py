@@ -18,7 +18,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("errors", "files", "fixed", "toolchain"),
     ("neurons", "synapses", "network"),
     ("ranges", "trace", "model_file", "reference", "datasets", "events", "metrics", "stimulus"),
-    ("convert", "trained", "nir"),
+    ("conversion", "trained", "nir"),
     ("passes",),
     ("rtl", "hls", "loihi", "synth"),
     ("backends",),
@@ -31,7 +31,7 @@ STRANGERS = (("rtl", "hls", "loihi", "synth"), ("convert", "nir"))  # never impo
 
 # Who may import a package when it is loaded itself; elsewhere only within functions.
 AT_LOADING = {
-    "torch": ("convert", "reference", "model_file", "loihi", "nir"),
+    "torch": ("conversion", "reference", "model_file", "loihi", "nir"),
     "click": ("cli", "commands"),
 }
 # Who may import a package at all.

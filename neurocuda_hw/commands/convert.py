@@ -9,7 +9,7 @@ import click
 from neurocuda_hw.commands.console import as_json, print_json, print_table, progress_bar, say
 
 if TYPE_CHECKING:
-    from neurocuda_hw.convert import Conversion
+    from neurocuda_hw.conversion import Conversion
 
 
 @click.command()
@@ -106,7 +106,7 @@ def convert(
     nchw convert weights.pt --arch models:Net --data digits.npz --levels 4 -o network.pt
     nchw convert model.pt2 --data mnist/ --code rate --timesteps 16 --epochs 2 -o network.pt
     """
-    from neurocuda_hw import convert as converter
+    from neurocuda_hw import conversion as converter
     from neurocuda_hw import datasets
     from neurocuda_hw.errors import DataError
     from neurocuda_hw.files import check_writable

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch.fx import Node
 
-from neurocuda_hw.convert import compose, spatial
-from neurocuda_hw.convert.compose import CannotCompose
-from neurocuda_hw.convert.graph import Kind, Term
-from neurocuda_hw.convert.value import Number, Value, image_shape, images, pair, scaled
+from neurocuda_hw.conversion import compose, spatial
+from neurocuda_hw.conversion.compose import CannotCompose
+from neurocuda_hw.conversion.graph import Kind, Term
+from neurocuda_hw.conversion.value import Number, Value, image_shape, images, pair, scaled
 
 if TYPE_CHECKING:
-    from neurocuda_hw.convert.walk import Walker
+    from neurocuda_hw.conversion.walk import Walker
 
 SUPPORTED = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average pooling, flatten, "

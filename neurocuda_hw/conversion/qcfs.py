@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocuda_hw.convert.compose import scale_inputs
-from neurocuda_hw.convert.graph import Graph, Kind, Layer, Term, per_channel
-from neurocuda_hw.convert.quantize import Code, IntegerLayer, QuantizedAnn
+from neurocuda_hw.conversion.compose import scale_inputs
+from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, per_channel
+from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels

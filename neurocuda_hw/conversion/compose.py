@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import torch
 
-from neurocuda_hw.convert.graph import Kind, Pair, Shape, Term
+from neurocuda_hw.conversion.graph import Kind, Pair, Shape, Term
 
 
 class CannotCompose(Exception):

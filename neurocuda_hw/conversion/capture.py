@@ -17,8 +17,8 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
-from neurocuda_hw.convert.graph import Graph, evaluate
-from neurocuda_hw.convert.walk import Walker
+from neurocuda_hw.conversion.graph import Graph, evaluate
+from neurocuda_hw.conversion.walk import Walker
 from neurocuda_hw.errors import DataError, ModelError
 
 # the largest relative difference that float rounding makes between the model and its layers

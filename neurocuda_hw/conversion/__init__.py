@@ -1,6 +1,6 @@
 """From a trained PyTorch classifier to an integer spiking network.
 
-from neurocuda_hw.convert import convert
+from neurocuda_hw.conversion import convert
 conversion = convert(model, (x_train, y_train), test=(x_test, y_test), code="exact", levels=8)
 """
 
@@ -16,14 +16,14 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.convert import spiking
-from neurocuda_hw.convert.calibrate import clip_values, input_range
-from neurocuda_hw.convert.capture import capture
-from neurocuda_hw.convert.data import Batches
-from neurocuda_hw.convert.finetune import Progress, finetune, float_graph
-from neurocuda_hw.convert.graph import Graph, evaluate
-from neurocuda_hw.convert.qcfs import QcfsModel, Settings
-from neurocuda_hw.convert.quantize import Code, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion import spiking
+from neurocuda_hw.conversion.calibrate import clip_values, input_range
+from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.data import Batches
+from neurocuda_hw.conversion.finetune import Progress, finetune, float_graph
+from neurocuda_hw.conversion.graph import Graph, evaluate
+from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
+from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.network import Network
 from neurocuda_hw.reference import Reference, Run

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.nn.functional as F
-from convert.models import (
+from conversion.models import (
     Mixed,
     OneDimensional,
     Plain,
@@ -19,8 +19,8 @@ from convert.models import (
 from torch import nn
 from torch.export import Dim
 
-from neurocuda_hw.convert.capture import capture
-from neurocuda_hw.convert.graph import Graph, Kind, evaluate
+from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.graph import Graph, Kind, evaluate
 from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
 
 STYLES = [

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from neurocuda_hw.convert.graph import per_channel
-from neurocuda_hw.convert.qcfs import QcfsModel
+from neurocuda_hw.conversion.graph import per_channel
+from neurocuda_hw.conversion.qcfs import QcfsModel
 
 
 class _Fire(torch.autograd.Function):

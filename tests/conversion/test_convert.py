@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from convert.models import Mixed, OneDimensional, Plain, Residual, Spiking, settle
+from conversion.models import Mixed, OneDimensional, Plain, Residual, Spiking, settle
 from oracle import Oracle
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from neurocuda_hw.convert import Conversion, convert
+from neurocuda_hw.conversion import Conversion, convert
 from neurocuda_hw.errors import DataError, ModelError
 from neurocuda_hw.model_file import load, save
 from neurocuda_hw.network import Network

@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch.fx import Node
 
-from neurocuda_hw.convert import compose
-from neurocuda_hw.convert.compose import CannotCompose
-from neurocuda_hw.convert.graph import Pair
-from neurocuda_hw.convert.value import Value, image_shape, images, pair
+from neurocuda_hw.conversion import compose
+from neurocuda_hw.conversion.compose import CannotCompose
+from neurocuda_hw.conversion.graph import Pair
+from neurocuda_hw.conversion.value import Value, image_shape, images, pair
 
 if TYPE_CHECKING:
-    from neurocuda_hw.convert.walk import Walker
+    from neurocuda_hw.conversion.walk import Walker
 
 
 def average(

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from neurocuda_hw.convert import compose
-from neurocuda_hw.convert.compose import CannotCompose
-from neurocuda_hw.convert.graph import Kind, Pair, Shape, Term
+from neurocuda_hw.conversion import compose
+from neurocuda_hw.conversion.compose import CannotCompose
+from neurocuda_hw.conversion.graph import Kind, Pair, Shape, Term
 
 if TYPE_CHECKING:
-    from neurocuda_hw.convert.walk import Walker
+    from neurocuda_hw.conversion.walk import Walker
 
 Number = int | float | torch.Tensor
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from convert.models import Mixed, Plain, Residual, settle
+from conversion.models import Mixed, Plain, Residual, settle
 from torch import nn
 
-from neurocuda_hw.convert import spiking
-from neurocuda_hw.convert.calibrate import clip_values, input_range
-from neurocuda_hw.convert.capture import capture
-from neurocuda_hw.convert.qcfs import QcfsModel, Settings, round_through
-from neurocuda_hw.convert.quantize import Code, IntegerLayer, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion import spiking
+from neurocuda_hw.conversion.calibrate import clip_values, input_range
+from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.qcfs import QcfsModel, Settings, round_through
+from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn, silence, to_network
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.reference import Reference
 from neurocuda_hw.synapses import Dense
@@ -83,7 +83,7 @@ def test_every_trained_parameter_gets_a_gradient(forward: object) -> None:
 
 
 def test_levels_round_and_pass_gradients_within_the_clip() -> None:
-    from neurocuda_hw.convert.qcfs import _Levels
+    from neurocuda_hw.conversion.qcfs import _Levels
 
     total = torch.tensor([-9.0, -4, 3, 4, 10, 35, 100], requires_grad=True)
     threshold = torch.tensor([9.0], requires_grad=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 
-from neurocuda_hw.convert.graph import Graph, evaluate
+from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.errors import DataError
 
 # samples kept per channel: enough for a quantile, little enough for a hundred layers

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.convert.graph import Shape
+from neurocuda_hw.conversion.graph import Shape
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.fixed import fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection

@@ -13,11 +13,11 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
 
-from neurocuda_hw.convert import compose
-from neurocuda_hw.convert.compose import CannotCompose
-from neurocuda_hw.convert.graph import Graph, Kind, Layer, Shape, Term
-from neurocuda_hw.convert.ops import HANDLERS, SUPPORTED, WAY_OUT
-from neurocuda_hw.convert.value import Value, image_shape
+from neurocuda_hw.conversion import compose
+from neurocuda_hw.conversion.compose import CannotCompose
+from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Shape, Term
+from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
+from neurocuda_hw.conversion.value import Value, image_shape
 from neurocuda_hw.errors import ModelError, UnsupportedLayerError
 
 _BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
