@@ -15,14 +15,24 @@ PACKAGE = Path(__file__).parents[1] / "neurocuda_hw"
 
 # Each module or folder of the package stands in one room; a room may import itself and those above.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files", "fixed", "toolchain"),
+    ("errors", "files", "fixed", "progress", "toolchain"),
     ("neurons", "synapses", "network"),
-    ("ranges", "trace", "model_file", "reference", "datasets", "events", "metrics", "stimulus"),
+    (
+        "ranges",
+        "trace",
+        "model_file",
+        "reference",
+        "datasets",
+        "events",
+        "snn",
+        "metrics",
+        "stimulus",
+    ),
     ("conversion", "trained", "nir"),
     ("passes",),
     ("rtl", "hls", "loihi", "synth"),
-    ("backends",),
     ("build", "simulate", "mutate", "golden", "checks", "verify", "report"),
+    ("backends",),
     ("commands",),
     ("cli",),
     ("__main__", "__init__"),
@@ -31,7 +41,7 @@ STRANGERS = (("rtl", "hls", "loihi", "synth"), ("convert", "nir"))  # never impo
 
 # Who may import a package when it is loaded itself; elsewhere only within functions.
 AT_LOADING = {
-    "torch": ("conversion", "reference", "model_file", "loihi", "nir"),
+    "torch": ("conversion", "reference", "model_file", "snn", "metrics", "loihi", "nir"),
     "click": ("cli", "commands"),
 }
 # Who may import a package at all.
@@ -40,7 +50,7 @@ ONLY = {
     "jinja2": ("hls", "report"),
     "nir": ("nir",),
     "click": ("cli", "commands"),
-    "rich": ("commands",),
+    "rich": ("commands", "progress"),
 }
 
 

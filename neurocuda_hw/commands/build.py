@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, progress_bar, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
+from neurocuda_hw.progress import progress_bar
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:

@@ -1,16 +1,12 @@
-"""What the commands share: tables on standard output, progress on standard error, JSON alone."""
+"""What the commands share: tables on standard output, JSON alone."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import click
-
-Progress = Callable[[str, int, int], None]
 
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, to stdout."
@@ -64,25 +60,3 @@ def _cell(value: object) -> Any:
     if isinstance(value, float):
         return f"{value:,.1f}"
     return f"{value:,}" if isinstance(value, int) else Text(str(value))
-
-
-@contextmanager
-def progress_bar(*, quiet: bool = False) -> Iterator[Progress]:
-    """Gives a function ``(stage, done, total)`` that draws bars on a terminal's standard error."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda stage, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bars
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Bars(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=None)
-            bars.update(tasks[stage], completed=done, total=total or None)
-
-        yield show

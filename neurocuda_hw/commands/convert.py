@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, progress_bar, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.progress import progress_bar
 
 if TYPE_CHECKING:
     from neurocuda_hw.conversion import Conversion

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, progress_bar, say
+from neurocuda_hw.commands.console import as_json, print_json, say
 from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
+from neurocuda_hw.progress import progress_bar
 
 
 @click.command()

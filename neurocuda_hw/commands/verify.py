@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from neurocuda_hw.commands.build import lanes_option
-from neurocuda_hw.commands.console import print_table, progress_bar, say, to_json
+from neurocuda_hw.commands.console import print_table, say, to_json
 from neurocuda_hw.commands.stimuli import stimulus
+from neurocuda_hw.progress import progress_bar
 
 if TYPE_CHECKING:
     from neurocuda_hw.checks import Check

@@ -18,13 +18,17 @@ Forward = Callable[[QcfsModel, torch.Tensor], torch.Tensor]
 Progress = Callable[[str, int, int], None]
 
 
-def float_graph(graph: Graph) -> Graph:
-    """The same graph in float32, to be evaluated fast."""
+def float_graph(graph: Graph, device: torch.device | str = "cpu") -> Graph:
+    """The same graph in float32 on `device`, to be evaluated fast."""
+
+    def ready(values: torch.Tensor) -> torch.Tensor:
+        return values.to(device=device, dtype=torch.float32)
+
     layers = tuple(
         replace(
             layer,
-            bias=layer.bias.float(),
-            terms=tuple(replace(term, weight=term.weight.float()) for term in layer.terms),
+            bias=ready(layer.bias),
+            terms=tuple(replace(term, weight=ready(term.weight)) for term in layer.terms),
         )
         for layer in graph.layers
     )
@@ -40,9 +44,14 @@ def finetune(
     rate: float,
     seed: int,
     stage: str,
+    relative: bool = True,
+    score: Callable[[], float] | None = None,
     progress: Progress | None = None,
-) -> None:
-    """Adam with a cosine rate over `epochs`; the last state is kept, whatever it scores.
+) -> int:
+    """Adam with a cosine rate over `epochs`.
+
+    With `score`, the state after whichever epoch scored highest is kept (the one before training
+    included, the earliest of equals); without, the last one.
 
     The loss is the cross entropy to the softened answers of the trained model, and to the labels
     where there are any.
@@ -52,20 +61,32 @@ def finetune(
     forward : callable
         Real logits of the model for real inputs: the quantised ANN, or its IF neurons through time.
     rate : float
-        Initial step of Adam, relative to the size of each tensor's values.
+        Initial step of Adam.
+    relative : bool
+        Whether `rate` is relative to the mean size of each tensor's values.
+    score : callable, optional
+        Of the model as it stands, on validation data; higher is better.
+
+    Returns
+    -------
+    int
+        The epoch that was kept, from 0 (as it was) to `epochs`.
     """
-    teacher = float_graph(model.graph)
+    device = model.biases[0].device
+    teacher = float_graph(model.graph, device)
     generator = torch.Generator().manual_seed(seed)
-    groups = [
-        {"params": [p], "lr": rate * _size(p), "peak": rate * _size(p)}
-        for p in (*model.weights, *model.biases)
-        if p.requires_grad
-    ]
+    groups = []
+    for parameter in (*model.weights, *model.biases):
+        if parameter.requires_grad:
+            peak = rate * _size(parameter) if relative else rate
+            groups.append({"params": [parameter], "lr": peak, "peak": peak})
     groups += [{"params": [p], "lr": rate, "peak": rate} for p in model.log_clips]
+    best = _Best(model, score)
     optimiser = torch.optim.Adam(groups, lr=rate)
     per_epoch = max(1, data.count())
     for epoch in range(epochs):
         for number, (x, y) in enumerate(data.epoch(generator)):
+            x, y = x.to(device), None if y is None else y.to(device)
             done = min(1.0, (epoch + number / per_epoch) / epochs)
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
@@ -80,6 +101,33 @@ def finetune(
             optimiser.step()
             if progress:
                 progress(stage, epoch * per_epoch + number + 1, epochs * per_epoch)
+        best.see(epoch + 1)
+    return best.restore(epochs)
+
+
+class _Best:
+    """Keeps the state that scored highest."""
+
+    def __init__(self, model: QcfsModel, score: Callable[[], float] | None) -> None:
+        self.model, self.score = model, score
+        self.epoch, self.highest = 0, -math.inf
+        self.state: dict[str, torch.Tensor] = {}
+        self.see(0)
+
+    def see(self, epoch: int) -> None:
+        """Scores the model after `epoch` epochs."""
+        if self.score is not None:
+            reached = self.score()
+            if reached > self.highest:
+                self.epoch, self.highest = epoch, reached
+                self.state = {k: v.clone() for k, v in self.model.state_dict().items()}
+
+    def restore(self, last: int) -> int:
+        """Puts the best state back; returns its epoch."""
+        if self.score is None:
+            return last
+        self.model.load_state_dict(self.state)
+        return self.epoch
 
 
 def _size(parameter: torch.Tensor) -> float:
