@@ -48,7 +48,7 @@ def print_cycles(network: Network, trace: Trace, code: str) -> None:
     print(f"{network.name} {code}, mean of {trace.samples} images")
     print(f"  {'layer':16}{'lanes':>6}{'events':>10}{'rows':>10}{'sweeps':>8}{'cycles':>10}")
     for name, layer in predicted.items():
-        lanes = plan.layers[name].layout.lanes
+        lanes = plan.layers[name].plan.layout.lanes
         print(
             f"  {name:16}{lanes:>6}{layer.events:>10.1f}{layer.rows:>10.1f}{layer.sweeps:>8}"
             f"{layer.total:>10.1f}"

@@ -128,7 +128,7 @@ def _output(network: Network, layer: Layer) -> Values:
 
 
 def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
-    population, layout = layer.population, layer.layout
+    population, plan, layout = layer.population, layer.plan, layer.plan.layout
     neuron = population.neuron
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
@@ -136,10 +136,8 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
     states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
-    for held in layer.held:
-        states.append(
-            {"type": f"held{held.delay}_t", "name": f"held{held.delay}", "bits": held.bits}
-        )
+    if layer.held_bits:
+        states.append({"type": "held_t", "name": "held", "bits": layer.held_bits})
     masked = members < layout.lanes
     return {
         **_events(population),
@@ -163,27 +161,24 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
         "roms": [rom for _, rom in found if rom is not None],
         **{
-            name: f"{name.upper()}" if rom is None else lookup(rom, layout.groups)
-            for name, rom in found
+            p.name: f"{p.name.upper()}" if rom is None else lookup(rom, layout.groups)
+            for p, rom in found
         },
         "constants": constants(layer),
         "members": members,
         "masked": masked,
-        "threshold_bits": layer.threshold.bits,
-        "reset": layer.reset.value,
-        "resets_to_zero": layer.reset is Reset.ZERO,
-        "subtracts": layer.reset is Reset.SUBTRACT,
-        "biased": bool(layer.bias.rows.any()),
-        "leaks_v": layer.keep_v is not None,
-        "leaks_u": layer.keep_u is not None,
-        "floor": layer.v_floor,
-        "floored": layer.v_floor is not None,
-        "held": [{"name": f"held{h.delay}", "start": h.start, "stop": h.stop} for h in layer.held],
+        "resets_to_zero": plan.reset is Reset.ZERO,
+        "subtracts": plan.reset is Reset.SUBTRACT,
+        "biased": bool(plan.bias.rows.any()),
+        "leaks_v": plan.keep is not None,
+        "leaks_u": plan.keep_synaptic is not None,
+        "floored": plan.v_floor is not None,
+        "held": layer.held_bits > 0,
         "sweeps": layer.sweeps > 0,
         "first_sweep": layer.first_sweep,
-        "last_sweep": layer.last_sweep,
-        "fire_start": layer.fire_start,
-        "fire_stop": layer.fire_stop,
+        "last_sweep": plan.last_sweep,
+        "fire_start": plan.fire_start,
+        "fire_stop": plan.fire_stop,
         "mask_fields": _mask_fields(layer),
         "channel": _channel(layer),
         "edges": [_edge(layer, edge, cuba) for edge in layer.edges],
@@ -202,16 +197,16 @@ def _index(population: Population) -> str:
 
 def _mask_fields(layer: Layer) -> list[Values]:
     """Where a row's neurons stand; a coordinate that is always 0 is left out."""
-    layout = layer.layout
+    layout = layer.plan.layout
     sizes = (("g", layout.groups), ("y", layout.height), ("x", layout.width))
     return [{"name": n, "type": f"uint_w<{unsigned_bits(s - 1)}>"} for n, s in sizes if s > 1]
 
 
 def _channel(layer: Layer) -> str:
     """The channel of a lane, in terms of a mask `m`; an empty string where there is only one."""
-    if layer.layout.channels == 1:
+    if layer.plan.layout.channels == 1:
         return ""
-    return "m.g * LANES + lane" if layer.layout.groups > 1 else "lane"
+    return "m.g * LANES + lane" if layer.plan.layout.groups > 1 else "lane"
 
 
 def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
@@ -220,7 +215,7 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
     weights = weights_of(layer.population.name, edge)
     value_bits, signed = payload_bits(edge.source)
     delay = edge.projection.delay
-    state = f"held{delay}" if edge.held else ("u" if cuba else "v")
+    state = "held" if edge.held else ("u" if cuba else "v")
     distance = _distance(layer, edge)
     kind = synapse_name(edge.projection.synapse)
     return {
@@ -256,7 +251,7 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
 
 def _distance(layer: Layer, edge: Edge) -> int | None:
     """Rows between two visits of one row, where every event visits all rows in order."""
-    rows = layer.layout.rows
+    rows = layer.plan.layout.rows
     all_rows = bool((edge.fanout.visits() == rows).all())
     return rows if all_rows and rows >= 3 else None
 
@@ -328,14 +323,14 @@ def _process(
                     "name": _stream_name(e),
                     "add": f"add_{e.source.name}_{e.number}",
                     "delay": e.projection.delay,
-                    "state": f"held{e.projection.delay}"
+                    "state": "held"
                     if e.held
                     else ("u" if isinstance(plan.network[name].neuron, CubaLIF) else "v"),
                 }
                 for e in plan.layers[name].edges
             ],
             "outs": _outs(streams, name),
-            "rows": plan.layers[name].layout.rows,
+            "rows": plan.layers[name].plan.layout.rows,
             "layer": layers[name],
         }
         for name in process

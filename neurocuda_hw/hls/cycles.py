@@ -75,11 +75,11 @@ def _cycles(layer: Layer, events: Mapping[str, np.ndarray]) -> LayerCycles:
         sent = events[edge.source.name].reshape(edge.source.chw)
         rows += float((sent * np.maximum(edge.fanout.visits(), 1)).sum())
         arriving += float(sent.sum())
-    population, steps = layer.population, layer.timesteps
+    population, steps = layer.population, layer.plan.timesteps
     readout = isinstance(population.neuron, Readout)
-    sweeps = layer.sweeps * layer.layout.rows
+    sweeps = layer.sweeps * layer.plan.layout.rows
     if readout:
-        sweeps += layer.layout.rows * (layer.layout.lanes + 1)
+        sweeps += layer.plan.layout.rows * (layer.plan.layout.lanes + 1)
     return LayerCycles(
         events=arriving,
         rows=rows,

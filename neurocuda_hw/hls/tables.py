@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.fixed import signed_bits, unsigned_bits
-from neurocuda_hw.hls.plan import Edge, Layer, Parameter, Plan
+from neurocuda_hw.hls.plan import Edge, Layer, Plan
 from neurocuda_hw.neurons import Reset
+from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.passes.taps import AxisTaps
 
 Values = dict[str, Any]
@@ -59,24 +60,24 @@ def roms(plan: Plan) -> list[Rom]:
     return found
 
 
-def parameters(layer: Layer) -> list[tuple[str, Rom | None]]:
-    named: list[tuple[str, Parameter]] = [("initial", layer.initial)]
-    if layer.population.spiking:
-        named.append(("threshold", layer.threshold))
-    if layer.bias.rows.any():
-        named.append(("bias", layer.bias))
-    if layer.reset is Reset.TO_VALUE:
-        named.append(("reset_value", layer.reset_value))
-    if layer.keep_v is not None:
-        named.append(("keep_v", layer.keep_v))
-    if layer.keep_u is not None:
-        named.append(("keep_u", layer.keep_u))
-    return [(name, _parameter(layer, name, p)) for name, p in named]
+def parameters(layer: Layer) -> list[tuple[Parameter, Rom | None]]:
+    """The neurons' parameters that the C++ needs, each with its table unless all share a value."""
+    plan = layer.plan
+    found = [plan.initial]
+    if plan.fires:
+        found.append(plan.threshold)
+    if plan.bias.rows.any():
+        found.append(plan.bias)
+    if plan.reset is Reset.TO_VALUE:
+        found.append(plan.reset_value)
+    found += [keep for keep in (plan.keep, plan.keep_synaptic) if keep is not None]
+    return [(p, _parameter(layer, p)) for p in found]
 
 
-def _parameter(layer: Layer, name: str, parameter: Parameter) -> Rom | None:
+def _parameter(layer: Layer, parameter: Parameter) -> Rom | None:
     if parameter.uniform:
         return None
+    name = parameter.name
     return _rom(f"{name}_table", f"{layer.population.name}_{name}", parameter.rows, signed=True)
 
 
@@ -209,12 +210,13 @@ def _signed(step: int) -> str:
 def constants(layer: Layer) -> list[Values]:
     """Parameters that all neurons share."""
     found: list[Values] = []
-    for name, rom in parameters(layer):
+    for parameter, rom in parameters(layer):
         if rom is None:
-            value = int(getattr(layer, name).rows.flat[0])
+            value = int(parameter.rows.flat[0])
             bits = max(signed_bits(min(0, value), max(0, value)), 2)
-            found.append({"name": name.upper(), "bits": bits, "value": _literal(value)})
-    if layer.v_floor is not None:
-        bits = signed_bits(min(0, layer.v_floor), max(0, layer.v_floor))
-        found.append({"name": "FLOOR", "bits": bits, "value": _literal(layer.v_floor)})
+            found.append({"name": parameter.name.upper(), "bits": bits, "value": _literal(value)})
+    floor = layer.plan.v_floor
+    if floor is not None:
+        bits = signed_bits(min(0, floor), max(0, floor))
+        found.append({"name": "FLOOR", "bits": bits, "value": _literal(floor)})
     return found

@@ -114,16 +114,10 @@ class Fanout:
 
 
 def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
-    """Lays `projection` out for the lanes of its target.
-
-    Raises
-    ------
-    ModelError
-        For a convolution with padding behind a sum pool whose windows overlap.
-    """
+    """Lays `projection` out for the lanes of its target."""
     source, target = network[projection.source], network[projection.target]
     layout = state_layout(target, lanes)
-    synapse = _without_overlap(projection, source)
+    synapse = _without_overlap(projection, source, target)
     pool = synapse.pool or SumPool(kernel=(1, 1))
     assert pool.stride is not None
     if isinstance(synapse, Dense):
@@ -194,7 +188,9 @@ def _convolution_rows(
     return stacked, last - first + 1, first
 
 
-def _without_overlap(projection: Projection, source: Population) -> Conv2d | Dense | Diagonal:
+def _without_overlap(
+    projection: Projection, source: Population, target: Population
+) -> Conv2d | Dense | Diagonal:
     """The synapse; a pool with overlapping windows is multiplied out into the weights."""
     synapse = projection.synapse
     assert isinstance(synapse, Conv2d | Dense | Diagonal)
@@ -215,12 +211,8 @@ def _without_overlap(projection: Projection, source: Population) -> Conv2d | Den
                 spread[:, :, rows, columns] += weight
         return Dense(weight=spread.reshape(len(spread), -1))
     convolution = _as_convolution(synapse)
-    if any(convolution.padding):
-        raise ModelError(
-            f"projection {projection.label}: a convolution with padding behind a sum pool must "
-            f"have windows that do not overlap, not {pool.kernel} every {pool.stride}; pool with "
-            "stride = kernel, or put the pool's population in between"
-        )
+    if any(convolution.padding):  # no kernel does it: windows at the edges are cut short
+        return Dense(weight=_matrix(convolution, pool, source.chw, target.chw))
     return _multiplied_out(convolution, pool)
 
 
@@ -241,3 +233,26 @@ def _multiplied_out(convolution: Conv2d, pool: SumPool) -> Conv2d:
             ]
     stride = tuple(a * b for a, b in zip(convolution.stride, pool.stride, strict=True))
     return Conv2d(weight=merged, stride=(stride[0], stride[1]), groups=convolution.groups)
+
+
+def _matrix(
+    convolution: Conv2d, pool: SumPool, source: tuple[int, int, int], target: tuple[int, int, int]
+) -> np.ndarray:
+    """A pooled convolution as the matrix ``(target neurons, source neurons)`` that it is."""
+    assert pool.stride is not None
+    _, pooled_height, pooled_width = pool.output(source)
+    matrix = np.zeros((*target, *source), dtype=np.int64)
+    outputs, inner, kernel_height, kernel_width = convolution.weight.shape
+    channels = np.arange(outputs)
+    first = channels // (outputs // convolution.groups) * inner
+    for oy, ox, ky, kx in np.ndindex(*target[1:], kernel_height, kernel_width):
+        y = oy * convolution.stride[0] + ky * convolution.dilation[0] - convolution.padding[0]
+        x = ox * convolution.stride[1] + kx * convolution.dilation[1] - convolution.padding[1]
+        if not (0 <= y < pooled_height and 0 <= x < pooled_width):
+            continue
+        top, left = y * pool.stride[0], x * pool.stride[1]
+        lines, columns = slice(top, top + pool.kernel[0]), slice(left, left + pool.kernel[1])
+        for channel in range(inner):
+            weights = convolution.weight[:, channel, ky, kx, None, None]
+            matrix[channels, oy, ox, first + channel, lines, columns] += weights
+    return matrix.reshape(int(np.prod(target)), -1)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
 from neurocuda_hw.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import LIF, CubaLIF, Encoding, Input, Neuron, Readout, Reset, Spiking
@@ -43,6 +42,8 @@ class LayerPlan:
     ----------
     held : tuple of bool
         Which projections carry a CURRENT input.
+    membrane_bits : int
+        Membrane with everything that a step adds to it, before the reset.
     state_bits : int
         Membrane as it is stored: after the leak, without this step's bias.
     synaptic_bits : int
@@ -65,6 +66,7 @@ class LayerPlan:
     fanouts: tuple[Fanout, ...]
     weight_bits: tuple[int, ...]
     held: tuple[bool, ...]
+    membrane_bits: int
     state_bits: int
     synaptic_bits: int
     held_bits: int
@@ -104,15 +106,10 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
     Raises
     ------
     ModelError
-        If `lanes` does not suit the population, or something has no hardware; it is named.
+        If `lanes` does not suit the population.
     """
     neuron = population.neuron
     assert isinstance(neuron, Readout | Spiking)
-    if isinstance(neuron, Readout) and len(population.shape) != 1:
-        raise ModelError(
-            f"population {population.name!r}: a readout must be flat (N,) in the Verilog target, "
-            f"not {population.shape}; flatten it"
-        )
     layout = state_layout(population, lanes)
     projections = network.incoming(population.name)
     fanouts = tuple(fanout(network, p, lanes) for p in projections)
@@ -147,6 +144,7 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
         fanouts=fanouts,
         weight_bits=tuple(_weight_bits(part) for part in fanouts),
         held=held,
+        membrane_bits=ranges.membrane.bits,
         state_bits=state_bits,
         synaptic_bits=ranges.current.bits if isinstance(neuron, CubaLIF) else 0,
         held_bits=_held_bits(network, projections, held),

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from amaranth.back import rtlil
 
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.errors import ModelError, ToolError
 from neurocuda_hw.network import Network
+from neurocuda_hw.neurons import Readout
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
@@ -62,6 +63,12 @@ def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[
     ModelError
         If a part of the network has no hardware, or a number of lanes does not suit its layer.
     """
+    last = network.output
+    if isinstance(last.neuron, Readout) and len(last.shape) != 1:
+        raise ModelError(
+            f"population {last.name!r}: a readout must be flat (N,) in the Verilog target, "
+            f"not {last.shape}; flatten it"
+        )
     chosen = uniform_lanes(network) if lanes is None else lanes
     return {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
 

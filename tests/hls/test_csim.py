@@ -112,7 +112,7 @@ def _changed(text: str, pattern: str, replacement: str) -> str:
         ("loops", "nchw_top.cpp", r"if \(step > 0\) ", ""),
         ("currents", "nchw_top.cpp", r"word >> 7", "word >> 6"),
         ("currents", "nchw_top.cpp", r"FLOOR = -40", "FLOOR = -1"),
-        ("currents", "nchw_top.cpp", r"step < 6;", "step < 5;"),
+        ("currents", "nchw_top.cpp", r"restore = step == 5", "restore = step == 4"),
     ],
 )
 def test_one_wrong_value_is_found(

@@ -7,12 +7,12 @@ import pytest
 from hls.cases import CASES, case
 
 from neurocuda_hw.hls.cycles import bound, predicted_cycles
-from neurocuda_hw.hls.plan import _matrix, plan_network
+from neurocuda_hw.hls.plan import plan_network
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.reference import Reference
 from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.synapses import Conv2d, Dense, SumPool
+from neurocuda_hw.synapses import Dense
 
 
 def test_a_loop_is_one_process() -> None:
@@ -42,38 +42,12 @@ def test_data_flows_on(name: str) -> None:
 
 def test_sweeps_only_where_something_can_change() -> None:
     layers = plan_network(case("convolutions")).layers
-    assert {n: (x.first_sweep, x.last_sweep) for n, x in layers.items() if n != "out"} == {
+    assert {n: (x.first_sweep, x.plan.last_sweep) for n, x in layers.items() if n != "out"} == {
         "first": (0, 3),
         "second": (3, 6),
         "double": (6, 9),
     }
     assert layers["out"].sweeps == 0
-
-
-def test_a_pooled_convolution_as_a_matrix() -> None:
-    synapse = Conv2d(
-        weight=np.random.default_rng(0).integers(-5, 6, (4, 1, 2, 2)),
-        groups=2,
-        padding=(1, 1),
-        stride=(2, 1),
-        pool=SumPool(kernel=(3, 2), stride=(1, 1)),
-    )
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(2, 5, 4),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=4),
-            ),
-            Population(name="out", shape=(4, 2, 4), neuron=Readout()),
-        ),
-        projections=(Projection(source="input", target="out", synapse=synapse),),
-        timesteps=1,
-    )
-    inputs = np.random.default_rng(1).integers(0, 16, (3, 1, 2, 5, 4))
-    want = Reference(network).run(inputs).outputs.numpy()
-    matrix = _matrix(synapse, (2, 5, 4), (4, 2, 4))
-    np.testing.assert_array_equal(inputs.reshape(3, -1) @ matrix.T, want)
 
 
 def test_predicted_cycles_counted_by_hand() -> None:

@@ -17,6 +17,7 @@ from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.reference import Reference
+from neurocuda_hw.rtl.emit import plan_network
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.trace import first_divergence
 
@@ -36,9 +37,9 @@ def assert_equal(network, inputs, **options):
     derandomize="NCHW_RANDOM_NETWORKS" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )
-@given(networks(overlapping=False), st.data())
+@given(networks(), st.data())
 def test_random_network(network, data):
-    assume(network.output.spiking or len(network.output.shape) == 1)  # see plan_layer
+    assume(network.output.spiking or len(network.output.shape) == 1)  # see plan_network
     inputs = data.draw(inputs_for(network, samples=2))
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
     stalls = data.draw(st.sampled_from([0.0, 0.3]))
@@ -161,7 +162,7 @@ def test_a_readout_must_be_flat():
         match=r"^population 'o': a readout must be flat \(N,\) in the Verilog target, "
         r"not \(1, 2, 2\); flatten it$",
     ):
-        plan_layer(network, network["o"], 1)
+        plan_network(network, {"o": 1})
 
 
 def test_lanes_must_suit_the_layer():
