@@ -70,15 +70,18 @@ class ChipLimits:
         found: Limit = getattr(self, name)
         return found
 
+    def limits(self) -> dict[str, Limit]:
+        """All limits by name."""
+        found = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value for name, value in found.items() if isinstance(value, Limit)}
+
     def table(self) -> str:
         """All limits with label and source, one per line."""
         rows = [f"{'limit':<15}{'value':>9}  {'unit':<28}{'label':<11}source"]
-        for name in self.__dataclass_fields__:
-            limit = getattr(self, name)
-            if isinstance(limit, Limit):
-                rows.append(
-                    f"{name:<15}{limit.value:>9}  {limit.unit:<28}{limit.label:<11}{limit.source}"
-                )
+        for name, limit in self.limits().items():
+            rows.append(
+                f"{name:<15}{limit.value:>9}  {limit.unit:<28}{limit.label:<11}{limit.source}"
+            )
         return "\n".join(rows)
 
 

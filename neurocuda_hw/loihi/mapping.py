@@ -16,7 +16,7 @@ import torch
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.loihi.limits import ChipLimits
-from neurocuda_hw.loihi.lower import Lowered, Placement, Route
+from neurocuda_hw.loihi.lower import Lowered, Route
 from neurocuda_hw.loihi.operators import Operator, counting, fan_out
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.neurons import Input
@@ -63,6 +63,38 @@ class Part:
     core: int
     neurons: np.ndarray
     usage: Usage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """How one population fits: a row of the fit report.
+
+    Parameters
+    ----------
+    cores : int
+        Cores that hold it; 0 where the host does.
+    kind : str
+        ``built-in`` or ``microcode``, the neuron that it runs; ``input`` or ``host``.
+    limited_by : str
+        The limit that is nearest in its fullest core, a field of `ChipLimits`.
+    fill : float
+        Share of that limit that is taken.
+    """
+
+    population: str
+    neurons: int
+    cores: int
+    kind: str
+    limited_by: str = ""
+    fill: float = 0.0
+
+    def __str__(self) -> str:
+        if not self.cores:
+            return f"{self.population:<16}{self.neurons:>9}{self.kind:>7}"
+        return (
+            f"{self.population:<16}{self.neurons:>9}{self.cores:>7}{self.kind:>11}  "
+            f"{self.limited_by:<15}{self.fill:>6.0%}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -125,33 +157,42 @@ class Mapping:
         column, row = divmod(rest // CORES_PER_TILE, rows)
         return chip * columns + column, row
 
+    def place_of_core(self, core: int) -> tuple[int, int]:
+        """Column and row of a core among all cores: those of a tile form a square."""
+        column, row = self.place(core)
+        return 2 * column + core % 2, 2 * row + core % CORES_PER_TILE // 2
+
     def report(self) -> str:
         """The fit report: cores per layer, what limits it, fill of the fullest core, chips."""
         rows = [
             f"{'population':<16}{'neurons':>9}{'cores':>7}{'neuron':>11}  "
             f"{'limited by':<15}{'fill':>6}"
         ]
-        for population in self.lowered.network.populations:
-            parts = self.of(population.name)
-            if not parts:
-                rows.append(f"{population.name:<16}{population.size:>9}{'host':>7}")
-                continue
-            rows.append(_row(population, self.lowered.placements[population.name], parts, self))
+        rows += [str(fit) for fit in self.fits()]
         rows.append(
             f"{self.cores} of {self.limits.cores.value * self.chips} cores of {self.chips} "
             f"{self.limits.name} chip{'s' if self.chips > 1 else ''}"
         )
         return "\n".join(rows)
 
+    def fits(self) -> list[Fit]:
+        """How every population fits, in their order."""
+        return [self._fit(p, self.of(p.name)) for p in self.lowered.network.populations]
 
-def _row(
-    population: Population, placement: Placement, parts: tuple[Part, ...], mapping: Mapping
-) -> str:
-    bounds = [part.usage.bound(mapping.limits) for part in parts]
-    name, fill = max(bounds, key=lambda bound: bound[1])
-    kind = "input" if placement.model is None else "microcode" if placement.why else "built-in"
-    cores = len({part.core for part in parts})
-    return f"{population.name:<16}{population.size:>9}{cores:>7}{kind:>11}  {name:<15}{fill:>6.0%}"
+    def _fit(self, population: Population, parts: tuple[Part, ...]) -> Fit:
+        if not parts:
+            return Fit(population=population.name, neurons=population.size, cores=0, kind="host")
+        placement = self.lowered.placements[population.name]
+        name, fill = max((part.usage.bound(self.limits) for part in parts), key=lambda b: b[1])
+        microcode = "microcode" if placement.why else "built-in"
+        return Fit(
+            population=population.name,
+            neurons=population.size,
+            cores=len({part.core for part in parts}),
+            kind="input" if placement.model is None else microcode,
+            limited_by=name,
+            fill=fill,
+        )
 
 
 def map_network(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -102,33 +102,53 @@ class CostReport:
         return "\n".join(rows)
 
     def data(self) -> dict[str, Any]:
-        """The report as plain values (for JSON): fill and utilisation per core, time per step."""
+        """The report as plain values (for JSON): the fit; per core its place (column and row among
+        all cores), fill, work and energy; per step time and energy; every constant."""
         names, fill = self.mapping.fill()
+        limits, samples = self.mapping.limits, self.events.samples
         constants = self.profile.constants()
         return {
             "note": DISCLAIMER,
-            "chip": self.mapping.limits.name,
+            "chip": limits.name,
             "profile": self.profile.name,
+            "structure": self.profile.structure,
             "cores": self.mapping.cores,
             "chips": self.mapping.chips,
-            "samples": self.events.samples,
+            "chip_cores": limits.cores.value,
+            "chip_grid": [2 * n for n in limits.tiles],
+            "samples": samples,
+            "fit": [asdict(fit) for fit in self.mapping.fits()],
+            "limits": {name: asdict(limit) for name, limit in limits.limits().items()},
             "events_per_inference": {
-                name: value / self.events.samples for name, value in self.events.totals().items()
+                name: value / samples for name, value in self.events.totals().items()
             },
             "ns_per_inference": self.ns_per_inference,
             "pj_per_inference": self.pj_per_inference,
             "ns_per_step": self.timing.step.mean(axis=0).tolist(),
+            "ns_per_step_by_part": {
+                name: part.mean(axis=0).tolist() for name, part in self.timing.parts.items()
+            },
+            "pj_per_step_by_class": {
+                name: part.mean(axis=0).tolist() for name, part in self.energy.items()
+            },
             "pj_by_class": {name: float(e.sum(axis=1).mean()) for name, e in self.energy.items()},
             "core_population": [
                 "+".join(p.population for p in self.mapping.parts if p.core == core)
                 for core in range(self.mapping.cores)
             ],
+            "core_place": [self.mapping.place_of_core(n) for n in range(self.mapping.cores)],
+            "core_synaptic_ops": (self.events.synaptic_ops.sum(axis=(0, 1)) / samples).tolist(),
             "core_fill": {"limits": list(names), "cores": fill.tolist()},
             "core_utilisation": self.utilisation().tolist(),
             "core_pj": core_energy(self.events, self.profile).mean(axis=0).sum(axis=0).tolist(),
             "constants": {
                 n: {"ns": c.ns, "pj": c.pj, "label": c.label, "source": c.source}
                 for n, c in constants.items()
+            },
+            "barrier": {
+                "points": [list(point) for point in self.profile.barrier],
+                "label": self.profile.barrier_label,
+                "source": self.profile.barrier_source,
             },
         }
 

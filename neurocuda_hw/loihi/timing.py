@@ -20,6 +20,8 @@ import numpy as np
 from neurocuda_hw.loihi.events import Events
 from neurocuda_hw.loihi.profiles import Profile
 
+PARTS = ("neurons", "synapses", "reads", "messages", "links", "barrier")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
@@ -33,11 +35,15 @@ class Timing:
         Time of each step, barrier included.
     limited_by : array (S, K) of str
         ``core``, ``link`` or ``barrier``: what the step waits for longest.
+    parts : dict of str to array (S, K)
+        What each step's time is made of: of `PARTS`, adding up to `step`. Where work overlaps, all
+        of a step is that of the one that it waits for.
     """
 
     core: np.ndarray
     step: np.ndarray
     limited_by: np.ndarray
+    parts: dict[str, np.ndarray]
 
     @property
     def inference(self) -> np.ndarray:
@@ -52,33 +58,41 @@ def barrier_ns(profile: Profile, tiles: int) -> float:
     return float(np.interp(tiles, [p[0] for p in points], [p[1] for p in points]))
 
 
-def core_times(events: Events, profile: Profile) -> np.ndarray:
-    """How long each core works in each step, ``(S, K, C)`` ns."""
+def core_work(events: Events, profile: Profile) -> dict[str, np.ndarray]:
+    """What each core's work in each step takes, by kind, each ``(S, K, C)`` ns."""
     idle = events.neurons - events.active
-    neurons = (
-        events.active * profile.neuron.ns
+    return {
+        "neurons": events.active * profile.neuron.ns
         + idle * profile.idle.ns
-        + events.spikes * profile.spike.ns
-    )
-    synapses = events.dense_ops * profile.dense.ns + events.conv_ops * profile.conv.ns
-    reads = events.words * profile.word.ns
-    messages = events.messages_out * profile.send.ns + events.messages_in * (
-        profile.receive.ns + profile.tile.ns
-    )
-    if not profile.overlapped:
-        together: np.ndarray = neurons + synapses + reads + messages
-        return together
-    slowest: np.ndarray = np.maximum.reduce([neurons, synapses, reads, messages])
-    return slowest
+        + events.spikes * profile.spike.ns,
+        "synapses": events.dense_ops * profile.dense.ns + events.conv_ops * profile.conv.ns,
+        "reads": events.words * profile.word.ns,
+        "messages": events.messages_out * profile.send.ns
+        + events.messages_in * (profile.receive.ns + profile.tile.ns),
+    }
 
 
 def step_times(events: Events, profile: Profile, tiles: int) -> Timing:
     """Times of every step of every sample."""
-    core = core_times(events, profile)
-    busiest = core.max(axis=2)
+    work = core_work(events, profile)
+    together = np.stack(list(work.values()))
+    core = together.max(axis=0) if profile.overlapped else together.sum(axis=0)
+    busiest, where = core.max(axis=2), core.argmax(axis=2)
     link = events.busiest_link * max(profile.east_west.ns, profile.north_south.ns)
-    barrier = barrier_ns(profile, tiles)
-    work = np.maximum(busiest, link)
-    step = np.maximum(work, barrier) if profile.overlapped else work + barrier
+    barrier = np.full_like(busiest, barrier_ns(profile, tiles))
+    longest = np.maximum(busiest, link)
+    step = np.maximum(longest, barrier) if profile.overlapped else longest + barrier
     limited = np.where(busiest >= link, "core", "link")
-    return Timing(core=core, step=step, limited_by=np.where(barrier > work, "barrier", limited))
+    limited = np.where(barrier > longest, "barrier", limited)
+    # kinds of work of the core that the step waits for, ``(kinds, S, K)``
+    of_busiest = np.take_along_axis(together, where[None, ..., None], axis=3)[..., 0]
+    if profile.overlapped:
+        slowest = of_busiest.argmax(axis=0)
+        kinds = np.where(slowest == np.arange(len(work))[:, None, None], busiest, 0.0)
+        parts = dict(zip(work, np.where(limited == "core", kinds, 0.0), strict=True))
+        parts |= {"links": np.where(limited == "link", link, 0.0)}
+        parts |= {"barrier": np.where(limited == "barrier", barrier, 0.0)}
+    else:
+        parts = dict(zip(work, np.where(busiest >= link, of_busiest, 0.0), strict=True))
+        parts |= {"links": np.where(busiest >= link, 0.0, link), "barrier": barrier}
+    return Timing(core=core, step=step, limited_by=limited, parts=parts)

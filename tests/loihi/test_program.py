@@ -86,6 +86,16 @@ def test_time_of_a_loihi1_step_by_hand() -> None:
     core = 3 * 9.7 + 7 * 6.0 + 2 * 30.0 + 100 * 3.8 + 5 * 16.0
     assert timing.core[0, 0].tolist() == pytest.approx([core, 60.0])
     assert timing.step[0, 0] == pytest.approx(core + 600.0)
+    assert {name: float(part[0, 0]) for name, part in timing.parts.items()} == pytest.approx(
+        {
+            "neurons": 3 * 9.7 + 7 * 6.0 + 2 * 30.0,
+            "synapses": 380.0,
+            "reads": 0.0,
+            "messages": 80.0,
+            "links": 0.0,
+            "barrier": 600.0,
+        }
+    )
 
 
 def test_time_of_a_loihi2_step_is_its_slowest_resource() -> None:
@@ -97,6 +107,10 @@ def test_time_of_a_loihi2_step_is_its_slowest_resource() -> None:
     assert (waiting.step[0, 0], waiting.limited_by[0, 0]) == (200.0, "barrier")
     jam = step_times(counts(busiest_link=100), LOIHI2_SCALED, tiles=1)
     assert (jam.step[0, 0], jam.limited_by[0, 0]) == (650.0, "link")
+    for found, part in ((timing, "synapses"), (waiting, "barrier"), (jam, "links")):
+        times = {name: float(t[0, 0]) for name, t in found.parts.items()}
+        assert times.pop(part) == pytest.approx(found.step[0, 0])
+        assert not any(times.values())
 
 
 def test_barrier_grows_with_the_tiles() -> None:
@@ -173,6 +187,16 @@ def test_compile_runs_and_reports() -> None:
     assert np.shape(data["core_utilisation"]) == (9, data["cores"])
     assert np.shape(data["core_fill"]["cores"]) == (data["cores"], 6)
     assert data["ns_per_inference"] == pytest.approx(sum(data["ns_per_step"]))
+    parts = np.array(list(data["ns_per_step_by_part"].values()))
+    assert parts.sum(axis=0) == pytest.approx(np.array(data["ns_per_step"]))
+    classes = {name: sum(steps) for name, steps in data["pj_per_step_by_class"].items()}
+    assert classes == pytest.approx(data["pj_by_class"])
+    operations = data["events_per_inference"]["synaptic_ops"]
+    assert sum(data["core_synaptic_ops"]) == pytest.approx(operations)
+    assert len({tuple(place) for place in data["core_place"]}) == data["cores"]
+    assert (data["fit"][0]["population"], data["fit"][0]["kind"]) == ("input", "host")
+    assert data["limits"]["cores"]["value"] == 128
+    assert json.loads(json.dumps(data)) == json.loads(json.dumps(data, allow_nan=False))
     assert data["pj_per_inference"] == pytest.approx(sum(data["pj_by_class"].values()))
     assert loihi.compile(network).run(inputs, cost=False).report is None
 
