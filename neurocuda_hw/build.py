@@ -33,8 +33,11 @@ from neurocuda_hw.trace import Trace
 FORMAT = "neurocuda_hw.build"
 FORMAT_VERSION = 1
 REPORT = "report.json"
+RECORD = "verification.json"  # what `nchw verify` found: see `record`
+PAGE = "report.html"  # what `nchw report` writes
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 GENERATED = ("obj_dir", "cocotb_build", "build")  # what `make` leaves in the folder
+_ADDED = (REPORT, "model.pt", RECORD, PAGE, *GENERATED)
 _BENCH = ("bulk.cpp", "test_top.py", "run_cocotb.py", "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
@@ -109,6 +112,7 @@ def target_files(
         "target": target,
         "network": _head(network),
         "golden": {"samples": trace.samples},
+        "lanes": lanes if target == "hls" else None,
         "files": {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)},
     }
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
@@ -301,7 +305,7 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
             f"output folder {str(folder)!r} must be empty or an earlier build, not hold "
             f"{found[0]!r}; name another one"
         )
-    ours = {path.split("/")[0] for path in report["files"]} | {REPORT, "model.pt", *GENERATED}
+    ours = {path.split("/")[0] for path in report["files"]} | set(_ADDED)
     strangers = [name for name in found if name not in ours]
     if strangers and not force:
         raise OutputError(

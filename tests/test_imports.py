@@ -31,7 +31,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("conversion", "trained", "nir"),
     ("passes",),
     ("rtl", "hls", "loihi", "synth"),
-    ("build", "simulate", "mutate", "golden", "checks", "verify", "report"),
+    ("build", "simulate", "mutate", "golden", "checks", "verify", "record", "report"),
     ("backends",),
     ("commands",),
     ("cli",),
@@ -48,6 +48,7 @@ AT_LOADING = {
 ONLY = {
     "amaranth": ("rtl",),
     "jinja2": ("hls", "report"),
+    "matplotlib": ("report",),
     "nir": ("nir",),
     "click": ("cli", "commands"),
     "rich": ("commands", "progress"),

@@ -134,6 +134,7 @@ def verify(
             ),
         )
     show(results, err=to_stdout)
+    _keep(subject, results, golden or data or inputs or "the folder's own golden trace")
     if json_file is not None:
         content = to_json([result.to_json() for result in results])
         if to_stdout:
@@ -151,6 +152,21 @@ def _network(subject: str | None) -> Network:
         raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
     path = Path(subject)
     return load(path / "model.pt" if path.is_dir() else path)
+
+
+def _keep(subject: str | None, results: list[Verification], golden: str) -> None:
+    """Notes what was found in the build folder, for 'nchw report'; says so where it cannot."""
+    from neurocuda_hw.build import read_report
+    from neurocuda_hw.errors import OutputError
+    from neurocuda_hw.record import write_record
+
+    if subject is None or read_report(Path(subject)) is None:
+        return
+    try:
+        for result in results:
+            write_record(Path(subject), result, golden=golden)
+    except OutputError as error:
+        say(f"Not noted for 'nchw report': {error}", err=True)
 
 
 def show(results: list[Verification], *, err: bool = False) -> None:
