@@ -264,6 +264,7 @@ class Bench {
         top_->s_axis_tvalid = 0;
         top_->s_axis_tlast = 0;
         top_->s_axis_tdata = 0;
+        top_->s_axis_tkeep = sizeof(Word) == 8 ? 0xff : 0xf;
         top_->m_axis_tready = 0;
         for (int i = 0; i < 8; ++i) {
             top_->eval();

@@ -134,6 +134,7 @@ class Bench:
         self.dut.s_axis_tvalid.value = 0
         self.dut.s_axis_tlast.value = 0
         self.dut.s_axis_tdata.value = 0
+        self.dut.s_axis_tkeep.value = (1 << (self.golden.word_bits // 8)) - 1
         self.dut.m_axis_tready.value = 0
         for _ in range(cycles):
             await self._half(0)

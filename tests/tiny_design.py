@@ -191,7 +191,7 @@ def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
 module nchw_top (
   input wire clk, input wire rst,
   input wire s_axis_tvalid, output wire s_axis_tready,
-  input wire [31:0] s_axis_tdata, input wire s_axis_tlast,
+  input wire [31:0] s_axis_tdata, input wire [3:0] s_axis_tkeep, input wire s_axis_tlast,
   output wire m_axis_tvalid, input wire m_axis_tready,
   output wire [31:0] m_axis_tdata, output wire m_axis_tlast);
   localparam TAKE = 0, FIRE = 1, SEND = 2, CLEAR = 3, STEPS = {steps};

@@ -2,16 +2,19 @@
 
 Input word: the address ``{c, y, x}`` in the lowest bits, the payload above it, and the end-of-step
 marker in the highest bit. TLAST comes with the packet's last word; end-of-step markers that are
-missing up to T steps follow by themselves. Words after the T-th marker are dropped up to TLAST.
-Output word: a readout's value, sign extended; or an event word like the input's. TLAST ends each
-packet.
+missing up to T steps follow by themselves. Output word: a readout's value, sign extended; or an
+event word like the input's. TLAST ends each packet.
+
+TKEEP says which bytes of a transfer are data. All of them: a word. None: no word, but TLAST counts.
+Output transfers are always whole words. What cannot be meant never stops the stream: it is dropped
+and told as a `Fault`.
 """
 
 from __future__ import annotations
 
-from amaranth import Elaboratable, Module, Signal
+from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import unsigned
-from amaranth.lib import data, stream
+from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
@@ -20,9 +23,23 @@ from neurocuda_hw.rtl.serializer import values_of
 from neurocuda_hw.rtl.signatures import address_bits, events_of, value_shape
 
 
+class Fault(enum.IntEnum):
+    """What can be wrong with an input packet: the bits of `PacketInput.faults`.
+
+    KEEP: a transfer with some bytes kept and others not; it is dropped.
+    ADDRESS: an event of a neuron that the input does not have; it is dropped.
+    OVERLONG: a word after the last step's marker; it is dropped, as all are up to TLAST.
+    """
+
+    KEEP = 0
+    ADDRESS = 1
+    OVERLONG = 2
+
+
 def words_of(bits: int) -> stream.Signature:
-    """An AXI4-Stream without TKEEP: words of `bits` bits and TLAST."""
-    return stream.Signature(data.StructLayout({"word": unsigned(bits), "last": unsigned(1)}))
+    """An AXI4-Stream: words of `bits` bits, TKEEP and TLAST."""
+    layout = {"word": unsigned(bits), "keep": unsigned(bits // 8), "last": unsigned(1)}
+    return stream.Signature(data.StructLayout(layout))
 
 
 def word_bits(population: Population) -> int:
@@ -38,11 +55,19 @@ class PacketInput(Component):
     words : In, stream
     events : Out, stream
         In the same cycle.
+    faults : Out
+        One bit per `Fault`, high while a transfer is dropped for it.
     """
 
     def __init__(self, *, population: Population, timesteps: int, tdata_bits: int) -> None:
         self.population, self.timesteps = population, timesteps
-        super().__init__({"words": In(words_of(tdata_bits)), "events": Out(events_of(population))})
+        super().__init__(
+            {
+                "words": In(words_of(tdata_bits)),
+                "events": Out(events_of(population)),
+                "faults": Out(len(Fault)),
+            }
+        )
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
@@ -55,6 +80,13 @@ class PacketInput(Component):
             event.y.eq(word[x : x + y]),
             event.c.eq(word[x + y : x + y + c]),
             event.value.eq(word[x + y + c : x + y + c + value]),
+        ]
+        keep = self.words.payload.keep
+        partial, void, stranger = Signal(), Signal(), Signal()
+        m.d.comb += [
+            partial.eq(keep.any() & ~keep.all()),
+            stranger.eq(keep.all() & ~word[-1] & self._is_stranger(event)),
+            void.eq(~keep.all() | stranger),
         ]
         ends = Signal()  # an end-of-step marker leaves in this cycle
         final = Signal()  # and it is the inference's last
@@ -69,9 +101,11 @@ class PacketInput(Component):
         with m.FSM():
             with m.State("PASS"):
                 m.d.comb += [
-                    self.events.valid.eq(self.words.valid),
-                    self.words.ready.eq(self.events.ready),
+                    self.events.valid.eq(self.words.valid & ~void),
+                    self.words.ready.eq(self.events.ready | void),
                     event.end.eq(word[-1]),
+                    self.faults[Fault.KEEP].eq(self.words.valid & partial),
+                    self.faults[Fault.ADDRESS].eq(self.words.valid & stranger),
                 ]
                 with m.If(self.words.valid & self.words.ready):
                     with m.If(last & ~final):
@@ -83,10 +117,22 @@ class PacketInput(Component):
                 with m.If(final):
                     m.next = "PASS"
             with m.State("DROP"):
-                m.d.comb += self.words.ready.eq(1)
+                m.d.comb += [
+                    self.words.ready.eq(1),
+                    self.faults[Fault.OVERLONG].eq(self.words.valid & keep.any()),
+                ]
                 with m.If(self.words.valid & last):
                     m.next = "PASS"
         return m
+
+    def _is_stranger(self, event: data.View) -> Value:
+        """Whether the address is of no neuron: fields are as wide as powers of two ask."""
+        beyond = [
+            part >= size
+            for part, size in zip((event.c, event.y, event.x), self.population.chw, strict=True)
+            if size & (size - 1)
+        ]
+        return Cat(beyond).any() if beyond else C(0, 1)
 
 
 class ValueOutput(Component):
@@ -100,6 +146,7 @@ class ValueOutput(Component):
         m.d.comb += [
             self.words.valid.eq(self.values.valid),
             self.words.payload.word.eq(self.values.payload.value),
+            self.words.payload.keep.eq(~0),
             self.words.payload.last.eq(self.values.payload.end),
             self.values.ready.eq(self.words.ready),
         ]
@@ -122,6 +169,7 @@ class EventOutput(Component):
             self.words.valid.eq(self.events.valid),
             self.words.payload.word.eq(address),
             self.words.payload.word[-1].eq(event.end),
+            self.words.payload.keep.eq(~0),
             self.words.payload.last.eq(event.end & (step == self.timesteps - 1)),
             self.events.ready.eq(self.words.ready),
         ]

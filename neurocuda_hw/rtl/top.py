@@ -6,14 +6,15 @@ dropped, and a packet may follow another at once.
 
 from __future__ import annotations
 
-from amaranth import Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Signal
 from amaranth.hdl import Shape, unsigned
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.rtl.axi import EventOutput, PacketInput, ValueOutput, word_bits
+from neurocuda_hw.rtl.activity import activity_layout
+from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput, word_bits
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.layer import LayerCore
@@ -36,11 +37,16 @@ class Top(Component):
 
     Members
     -------
-    s_axis_tdata, s_axis_tlast, s_axis_tvalid : In;  s_axis_tready : Out
-    m_axis_tdata, m_axis_tlast, m_axis_tvalid : Out;  m_axis_tready : In
+    s_axis_tdata, s_axis_tkeep, s_axis_tlast, s_axis_tvalid : In;  s_axis_tready : Out
+    m_axis_tdata, m_axis_tkeep, m_axis_tlast, m_axis_tvalid : Out;  m_axis_tready : In
+    packet_faults : Out
+        One bit per `axi.Fault`, high in a cycle in which an input transfer is dropped for it.
+    activity : Out
+        What each layer does in this cycle, the first target population's `activity_layout` lowest.
 
     For each spiking population NAME there are the internal signals ``tap_NAME_valid`` and
-    ``tap_NAME_data`` (``{end, address}``): what it sent in this cycle. Nothing reads them.
+    ``tap_NAME_data`` (``{end, address}``): what it sent in this cycle. ``tap_NAME_activity`` is the
+    part of `activity` of each target population. Nothing reads them.
     """
 
     def __init__(self, network: Network, plans: dict[str, LayerPlan]) -> None:
@@ -49,9 +55,15 @@ class Top(Component):
         ends = {}
         for name, this, other in (("s", In, Out), ("m", Out, In)):
             ends[f"{name}_axis_tdata"] = this(self.tdata_bits)
+            ends[f"{name}_axis_tkeep"] = this(
+                self.tdata_bits // 8, init=(1 << self.tdata_bits // 8) - 1
+            )
             ends[f"{name}_axis_tlast"] = this(1)
             ends[f"{name}_axis_tvalid"] = this(1)
             ends[f"{name}_axis_tready"] = other(1)
+        layouts = {name: activity_layout(len(plan.sources)) for name, plan in plans.items()}
+        ends["packet_faults"] = Out(len(Fault))
+        ends["activity"] = Out(sum(layout.size for layout in layouts.values()))
         super().__init__(ends)
         # kept through the clean-up of the Verilog, though nothing reads them
         self.taps = {
@@ -61,6 +73,10 @@ class Top(Component):
             )
             for name, plan in plans.items()
             if plan.fires
+        }
+        self.activities = {
+            name: Signal(layout.size, name=f"tap_{name}_activity", attrs={"keep": 1})
+            for name, layout in layouts.items()
         }
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -72,13 +88,17 @@ class Top(Component):
         m.submodules.packets = packets
         m.d.comb += [
             packets.words.payload.word.eq(self.s_axis_tdata),
+            packets.words.payload.keep.eq(self.s_axis_tkeep),
             packets.words.payload.last.eq(self.s_axis_tlast),
             packets.words.valid.eq(self.s_axis_tvalid),
             self.s_axis_tready.eq(packets.words.ready),
+            self.packet_faults.eq(packets.faults),
+            self.activity.eq(Cat(self.activities.values())),
         ]
         cores = {name: LayerCore(plan) for name, plan in self.plans.items()}
         for name, core in cores.items():
             m.submodules[f"layer_{name}"] = core
+            m.d.comb += self.activities[name].eq(core.activity)
             if core.plan.fires:
                 valid, data = self.taps[name]
                 m.d.comb += [valid.eq(core.out.valid & core.out.ready), data.eq(core.out.payload)]
@@ -132,6 +152,7 @@ class Top(Component):
         m.submodules.output = output
         m.d.comb += [
             self.m_axis_tdata.eq(output.words.payload.word),
+            self.m_axis_tkeep.eq(output.words.payload.keep),
             self.m_axis_tlast.eq(output.words.payload.last),
             self.m_axis_tvalid.eq(output.words.valid),
             output.words.ready.eq(self.m_axis_tready),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from amaranth.sim import Simulator
@@ -19,10 +19,12 @@ def transfer(
     stalls: float = 0.0,
     seed: int = 0,
     patience: int = 200,
+    finish: Callable[[Any], None] = lambda context: None,
 ) -> list[Any]:
     """Sends `payloads` into `source`; returns what `sink` gave: `expected` payloads and any more.
 
-    Waits `patience` cycles after the last transfer, so that surplus payloads are seen.
+    Waits `patience` cycles after the last transfer, so that surplus payloads are seen; `finish` can
+    then look at the component.
     """
     chance = random.Random(seed)
     got: list[Any] = []
@@ -42,6 +44,7 @@ def transfer(
                 got.append(context.get(sink.payload))
                 quiet = 0
             await context.tick()
+        finish(context)
         assert sent == len(payloads), f"only {sent} of {len(payloads)} payloads were taken"
         assert len(got) >= expected, f"only {len(got)} of {expected} payloads came out"
 

@@ -75,14 +75,15 @@ def test_ports_and_taps_are_named_as_documented():
     text = emit(network()).files["rtl/nchw_top.v"].decode()
     head = text[text.index("module nchw_top(") :]
     ports = head[head.index("(") + 1 : head.index(")")].replace("\n", " ").split(",")
-    axis = [
-        f"{side}_axis_{wire}" for side in "sm" for wire in ("tdata", "tlast", "tvalid", "tready")
-    ]
-    assert sorted(port.strip() for port in ports) == sorted(["clk", "rst", *axis])
+    wires = ("tdata", "tkeep", "tlast", "tvalid", "tready")
+    axis = [f"{side}_axis_{wire}" for side in "sm" for wire in wires]
+    others = ["clk", "rst", "packet_faults", "activity"]
+    assert sorted(port.strip() for port in ports) == sorted([*others, *axis])
     for name in ("conv", "leaky"):
         assert f"tap_{name}_valid" in head
         assert f"tap_{name}_data" in head
-    assert "tap_out" not in head
+    assert "tap_out_activity" in head
+    assert "tap_out_valid" not in head
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import random
 
 import numpy as np
 import pytest
+from amaranth import Signal
 from amaranth.sim import Simulator
 from rtl.streams import transfer
 
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout
 from neurocuda_hw.passes.plan import plan_layer
-from neurocuda_hw.rtl.axi import EventOutput, PacketInput
+from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
@@ -103,31 +104,83 @@ def word(c, y, x, value):
 
 
 MARKER = 1 << 31
+BEYOND = 1 << 31 | 5  # what is beside the marker in its word does not matter
+KEPT, NULL, PARTIAL = 15, 0, 7
 PACKETS = [
     [word(1, 2, 4, -3), word(0, 0, 1, 7)],  # TLAST on an event: all markers are implied
-    [word(0, 1, 1, 1), MARKER, word(1, 0, 0, 2), MARKER],
+    [word(0, 1, 1, 1), MARKER, word(1, 0, 0, 2), BEYOND],
     [MARKER],  # an empty inference
     [MARKER, MARKER, word(1, 1, 1, 1), MARKER],  # exactly T markers
     [MARKER, MARKER, MARKER, word(1, 1, 1, 1), MARKER],  # what follows the third is dropped
+    [MARKER, MARKER, MARKER, (MARKER, NULL)],  # a late TLAST is no fault
+    [(word(0, 0, 0, 1), NULL), word(0, 0, 0, 2), (MARKER, NULL), word(1, 0, 0, 3), (0, NULL)],
+    [(0, NULL)],  # an empty inference, too
+    [(word(0, 1, 1, 1), PARTIAL), (word(0, 1, 1, 1), 8), word(0, 1, 1, 4), (MARKER, PARTIAL)],
+    [word(0, 3, 1, 1), word(0, 2, 4, 5), word(1, 0, 5, 1), MARKER, word(1, 3, 7, 1)],
     [word(0, 2, 3, -8)],
 ]
 
 
+def naive_packet(packet):
+    """Events of a packet of three steps, and how many words were dropped for each fault."""
+    events, faults, ends = [], [0, 0, 0], 0
+    for w, keep in packet:
+        if ends == 3:
+            faults[Fault.OVERLONG] += keep != NULL
+        elif keep != KEPT:
+            faults[Fault.KEEP] += keep != NULL
+        elif w & MARKER:
+            events.append("end")
+            ends += 1
+        elif w & 7 >= 5 or w >> 3 & 3 >= 3:
+            faults[Fault.ADDRESS] += 1
+        else:
+            events.append(w)
+    return events + ["end"] * (3 - ends), faults
+
+
+class Counted(PacketInput):
+    """A packet input that counts the words with each fault."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.counts = [Signal(8) for _ in Fault]
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        for count, fault in zip(self.counts, self.faults, strict=True):
+            m.d.sync += count.eq(count + fault)
+        return m
+
+
 @pytest.mark.parametrize("stalls", [0.0, 0.5])
 def test_packet_input_completes_and_cuts_packets_to_three_steps(stalls):
-    sent, want = [], []
+    sent, want, faults = [], [], np.zeros(3, dtype=int)
     for packet in PACKETS:
-        sent += [{"word": w, "last": int(i == len(packet) - 1)} for i, w in enumerate(packet)]
-        ends = 0
-        for w in packet:
-            if ends < 3:
-                want.append("end" if w == MARKER else w)
-                ends += w == MARKER
-        want += ["end"] * (3 - ends)
-    end = PacketInput(population=PIXELS, timesteps=3, tdata_bits=32)
-    got = transfer(end, end.words, end.events, sent, expected=len(want), stalls=stalls, seed=2)
+        words = [w if isinstance(w, tuple) else (w, KEPT) for w in packet]
+        sent += [
+            {"word": w, "keep": keep, "last": int(i == len(words) - 1)}
+            for i, (w, keep) in enumerate(words)
+        ]
+        events, wrong = naive_packet(words)
+        want += events
+        faults += wrong
+    end = Counted(population=PIXELS, timesteps=3, tdata_bits=32)
+    counts = []
+    got = transfer(
+        end,
+        end.words,
+        end.events,
+        sent,
+        expected=len(want),
+        stalls=stalls,
+        seed=2,
+        finish=lambda context: counts.extend(context.get(count) for count in end.counts),
+    )
     read = ["end" if e.end else word(e.c, e.y, e.x, e.value) for e in got]
     assert read == want
+    assert faults.tolist() == [3, 3, 2]
+    assert counts == faults.tolist()
 
 
 def test_event_output_marks_the_last_step():
@@ -136,6 +189,7 @@ def test_event_output_marks_the_last_step():
     end = EventOutput(population=SPIKES, timesteps=3, tdata_bits=32)
     got = transfer(end, end.events, end.words, sent, expected=len(sent), stalls=0.3, seed=4)
     assert [w.last for w in got] == [0, 0, 0, 0, 0, 1] * 2
+    assert {w.keep for w in got} == {15}
     words = [w.word for w in got]
     assert [bool(w & MARKER) for w in words] == [bool(e["end"]) for e in sent]
     assert words[0] == 2 << 2 | 1 << 1
