@@ -94,29 +94,63 @@ def build(
 
 
 def target_files(
-    network: Network, target: str, trace: Trace, lanes: dict[str, int] | None = None
+    network: Network,
+    target: str,
+    trace: Trace,
+    lanes: dict[str, int] | None = None,
+    writing: Mapping[str, Any] | None = None,
 ) -> dict[str, bytes]:
-    """Every file but ``model.pt`` of a build for another target than Verilog, by path.
+    """Every file but ``model.pt`` of a build, by path.
+
+    Parameters
+    ----------
+    target : str
+        ``verilog``, ``hls``, ``loihi``, ``nir``, or ``all``: the Verilog's folder with ``hls/`` and
+        ``loihi/`` in it, and ``network.nir`` where `writing` names an export.
+    lanes : dict of str to int, optional
+        Lanes of each population.
+    writing : mapping, optional
+        Arguments of `nir.to_nir`.
 
     Raises
     ------
     ModelError
         If the network does not suit the target, or the chip is too small for it.
     """
-    emit_target = {"hls": _hls_files, "loihi": _loihi_files}[target]
-    files = emit_target(network, trace, lanes)
-    files["golden/trace.npz"] = trace.to_bytes()
-    report = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
-        "target": target,
-        "network": _head(network),
-        "golden": {"samples": trace.samples},
-        "lanes": lanes if target == "hls" else None,
-        "files": {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)},
-    }
+    said = dict(writing or {})
+    if target == "verilog":
+        return build_files(network, emit(network, lanes), trace)
+    if target == "all":
+        files = build_files(network, emit(network, lanes), trace)
+        more = {f"hls/{p}": c for p, c in _hls_files(network, trace, lanes).items()}
+        more |= _loihi_files(network, trace, lanes)
+        if said.get("export") is not None:
+            more |= _nir_files(network, said)
+        report = json.loads(files.pop(REPORT)) | {"target": "all"}
+        files |= more
+    else:
+        if target == "nir":
+            files = _nir_files(network, said)
+        else:
+            emit_target = {"hls": _hls_files, "loihi": _loihi_files}[target]
+            files = emit_target(network, trace, lanes)
+        files["golden/trace.npz"] = trace.to_bytes()
+        report = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "target": target,
+            "network": _head(network),
+            "golden": {"samples": trace.samples},
+        }
+    report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files
+
+
+def _nir_files(network: Network, writing: Mapping[str, Any]) -> dict[str, bytes]:
+    from neurocuda_hw.nir import nir_bytes, to_nir
+
+    return {"network.nir": nir_bytes(to_nir(network, **writing))}
 
 
 def _hls_files(network: Network, trace: Trace, lanes: dict[str, int] | None) -> dict[str, bytes]:

@@ -17,7 +17,9 @@ _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _IDX_STEMS = {"train": "train", "test": "t10k"}
 
 
-def load(path: str | Path, split: str = "test") -> tuple[np.ndarray, np.ndarray]:
+def load(
+    path: str | Path, split: str = "test", *, raw: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Images and labels of a file or folder.
 
     Parameters
@@ -29,6 +31,8 @@ def load(path: str | Path, split: str = "test") -> tuple[np.ndarray, np.ndarray]
         or just ``x`` and ``y``.
     split : str
         ``"train"`` or ``"test"``; a file that holds one set only gives that one for either.
+    raw : bool
+        Leave the numbers as they are in the file: bytes stay bytes, of any number of axes.
 
     Returns
     -------
@@ -57,7 +61,8 @@ def load(path: str | Path, split: str = "test") -> tuple[np.ndarray, np.ndarray]
         images, labels = _load_cifar([place])
     else:
         raise DataError(f"{str(path)!r} must be a folder, a .npz or a CIFAR .bin file")
-    return _checked(images, labels, str(path))
+    real, labels = _checked(images, labels, str(path))
+    return (images if raw else real), labels
 
 
 def read_idx(path: str | Path) -> np.ndarray:

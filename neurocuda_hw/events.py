@@ -124,7 +124,7 @@ def load_nmnist(path: str | Path, limit: int | None = None) -> tuple[list[Events
     path : str or Path
         A folder or tar file (compressed or not). Either it holds ``N.bs2`` files and a text file
         with a line "sample class" for each, or one folder per class, ``0/`` to ``9/``, of ``.bin``
-        files, as the original data set does.
+        files, as the original data set does. Or a folder with such a tar file in it.
     limit : int, optional
         Read the first so many only, in order of their labels' file, or of their names.
 
@@ -138,7 +138,7 @@ def load_nmnist(path: str | Path, limit: int | None = None) -> tuple[list[Events
     DataError
         If there is no such data, or it is damaged.
     """
-    files = dict(_files(Path(path)))
+    files = dict(_files(_archive(Path(path))))
     recordings = {name: content for name, content in files.items() if name.suffix in _SUFFIXES}
     labelled = _labelled(recordings, [c for n, c in files.items() if n.suffix == ".txt"])
     if not labelled:
@@ -149,6 +149,20 @@ def load_nmnist(path: str | Path, limit: int | None = None) -> tuple[list[Events
     chosen = labelled[:limit]
     labels = np.array([label for _, label in chosen], dtype=np.int64)
     return [decode(recordings[name], repr(str(name))) for name, _ in chosen], labels
+
+
+def is_nmnist(path: str | Path) -> bool:
+    """Whether a file or folder looks like what `load_nmnist` reads."""
+    place = _archive(Path(path))
+    if place.is_file():
+        return tarfile.is_tarfile(place)
+    return place.is_dir() and (any(place.rglob("*.bs2")) or any(place.rglob("[0-9]/*.bin")))
+
+
+def _archive(path: Path) -> Path:
+    """The one tar file of a folder that holds it as it was downloaded; else the path itself."""
+    packed = [p for p in sorted(path.glob("*.tar*")) if p.is_file()] if path.is_dir() else []
+    return packed[0] if len(packed) == 1 and not any(path.rglob("*.bs2")) else path
 
 
 def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:

@@ -9,6 +9,13 @@ from typing import Any
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.networks import (
+    Reading,
+    comparison_facts,
+    load_network,
+    network_options,
+    show_comparison,
+)
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
 from neurocuda_hw.progress import progress_bar
 
@@ -35,10 +42,19 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--target",
-    type=click.Choice(["verilog", "hls", "loihi"]),
+    type=click.Choice(["verilog", "hls", "loihi", "nir", "all"]),
     default="verilog",
     show_default=True,
-    help="Verilog; C++ for Vitis HLS; or the network's place, time and energy on a Loihi 2 model.",
+    help="Verilog; C++ for Vitis HLS; the network's place, time and energy on a Loihi 2 model; a "
+    "NIR graph for other frameworks; or all of them (NIR with --export only).",
+)
+@click.option(
+    "--export",
+    "style",
+    type=click.Choice(["explicit", "annotated", "auto"]),
+    help="How the NIR graph says what plain NIR cannot, such as reset by subtraction: with more "
+    "nodes, which any tool runs, in metadata, which only this one reads, or the first where it "
+    "can. --dt, --fires and --integrate-dt then say what the reading tool expects.",
 )
 @click.option("-o", "--output", metavar="DIR", help="The folder; default: build/NAME-OF-MODEL.")
 @lanes_option(
@@ -47,33 +63,39 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 )
 @click.option("--golden", metavar="TRACE", help="Golden trace to ship, as 'nchw golden' wrote it.")
 @stimulus_options
+@network_options
 @click.option("--force", is_flag=True, help="Replace an earlier build even if files were added.")
 @as_json
 def build(
     model: str,
     target: str,
+    style: str | None,
     output: str | None,
     lanes: int | None,
     golden: str | None,
     data: str | None,
     inputs: str | None,
     samples: int | None,
+    step_us: int,
+    reading: Reading,
     force: bool,
     as_json: bool,
 ) -> None:
-    """Build hardware from a network that 'nchw convert' wrote.
+    """Build hardware from a network that 'nchw convert' wrote, or from a NIR graph.
 
     The folder holds Verilog, memory files, test benches, golden spikes and a Makefile: 'make sim'
     in it compares every spike of every layer. Without --data, --inputs or --golden the golden
-    spikes are those of random inputs.
+    spikes are those of random inputs. A .nir file of another tool becomes integers first, and a
+    table says what that changes.
 
     \b
     nchw build network.pt --target verilog -o build --data mnist/ --samples 100
     nchw build network.pt --lanes 4
     nchw build network.pt --target hls -o build-hls
+    nchw build network.pt --target nir --export explicit -o build-nir
+    nchw build net.nir --steps 300 --payload-bits 2 --reset nir --data nmnist/ --target all
     make -C build sim
     """
-    from neurocuda_hw.build import build as write_build
     from neurocuda_hw.build import (
         check_folder,
         check_trace,
@@ -81,13 +103,15 @@ def build(
         target_files,
         write_folder,
     )
-    from neurocuda_hw.model_file import load
     from neurocuda_hw.passes.cycles import mean_events
     from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
     from neurocuda_hw.reference import Reference
     from neurocuda_hw.trace import load_trace
 
-    network = load(model)
+    exports = target in ("nir", "all")
+    if style is not None and not exports:
+        raise click.UsageError("--export is for --target nir or all")
+    loaded = load_network(model, reading, exports=exports)
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
     with progress_bar(quiet=as_json) as progress:
@@ -95,29 +119,37 @@ def build(
             if data is not None or inputs is not None:
                 raise click.UsageError("--golden excludes --data and --inputs")
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
-            check_trace(network, trace)
+            labels = None
+            loaded = loaded.adjusted(trace.inputs)
+            check_trace(loaded.network, trace)
         else:
-            given = stimulus(network, data, inputs, samples)
-            trace = Reference(network).trace(
+            given = stimulus(loaded.network, data, inputs, samples, step_us)
+            loaded = loaded.adjusted(given.inputs)
+            trace = Reference(loaded.network).trace(
                 given.inputs, progress=lambda done, total: progress("reference", done, total)
             )
-            origin = given.origin
+            origin, labels = given.origin, given.labels
+        network = loaded.network
         if lanes is None:
             chosen = balanced_lanes(network, mean_events(network, trace))
         else:
             chosen = uniform_lanes(network, lanes)
         progress(target, 0, 1)
-        if target == "verilog":
-            write_build(network, folder, lanes=chosen, trace=trace, force=force)
-        else:
-            files = target_files(network, target, trace, chosen)
-            write_folder(files, folder, network=network, force=force)
+        writing = loaded.reading.writing(style)
+        files = target_files(network, target, trace, chosen, writing)
+        write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
+        compared = loaded.compared(trace.inputs, labels)
     report = read_report(folder) or {}
     if as_json:
-        print_json({"folder": str(folder), "inputs": origin} | report)
+        facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
+        if compared is not None:
+            facts["nir"] = comparison_facts(compared)
+        print_json(facts | report)
         return
-    if target != "verilog":
+    if compared is not None:
+        show_comparison(compared)
+    if "populations" not in report:
         show_files(folder, target, report)
         return
     rows = [
@@ -140,6 +172,10 @@ def build(
         f"Verilog {sizes['verilog_bytes']:,} bytes, memory files {sizes['memory_file_bytes']:,} "
         f"bytes; golden spikes of {trace.samples} samples ({origin})."
     )
+    if target == "all":
+        say(f"In it: {folder / 'hls'}, {folder / 'loihi'}" + (", network.nir" if style else ""))
+        say(f"Next: nchw verify {folder} --target verilog,hls,loihi")
+        return
     say(f"Next: make -C {folder} sim   nchw verify {folder}")
 
 
@@ -148,7 +184,9 @@ def show_files(folder: Path, target: str, report: dict[str, Any]) -> None:
     for path in report["files"]:
         if "/" not in path or not path.startswith("tables/"):
             say(f"  {folder / path}")
-    if target == "hls":
+    if target == "nir":
+        say(f"Next: nir.read({str(folder / 'network.nir')!r}) in any tool that reads NIR")
+    elif target == "hls":
         say(f"Next: make -C {folder} csim   (or: vitis_hls -f run_hls.tcl, which nobody here ran)")
     else:
         say((folder / "loihi" / "report.txt").read_text())

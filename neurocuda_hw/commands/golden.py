@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, say
+from neurocuda_hw.commands.networks import Reading, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
 from neurocuda_hw.progress import progress_bar
 
@@ -12,6 +13,7 @@ from neurocuda_hw.progress import progress_bar
 @click.command()
 @click.argument("model", metavar="MODEL")
 @stimulus_options
+@network_options
 @click.option("-o", "--output", required=True, metavar="TRACE", help="Where to write the trace.")
 @click.option("--membranes", is_flag=True, help="Record every membrane too: large.")
 @as_json
@@ -20,6 +22,8 @@ def golden(
     data: str | None,
     inputs: str | None,
     samples: int | None,
+    step_us: int,
+    reading: Reading,
     output: str,
     membranes: bool,
     as_json: bool,
@@ -27,18 +31,19 @@ def golden(
     """Record the golden trace of a network: every spike of every layer.
 
     The integer reference runs MODEL on the inputs; without any, on random ones of a fixed seed.
+    MODEL is what 'nchw convert' wrote, a build folder, or a .nir file.
 
     \b
     nchw golden network.pt --inputs images.npy -o trace.npz
     nchw golden network.pt --data mnist/ --samples 100 -o trace.npz
     """
     from neurocuda_hw.files import check_writable, write_file
-    from neurocuda_hw.model_file import load
     from neurocuda_hw.reference import Reference
 
     check_writable(output)
-    network = load(model)
-    given = stimulus(network, data, inputs, samples)
+    loaded = load_network(model, reading)
+    given = stimulus(loaded.network, data, inputs, samples, step_us)
+    network = loaded.adjusted(given.inputs).network
     with progress_bar(quiet=as_json) as progress:
         trace = Reference(network).trace(
             given.inputs,

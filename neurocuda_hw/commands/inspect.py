@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.networks import (
+    Reading,
+    comparison_facts,
+    load_network,
+    network_options,
+    show_comparison,
+)
 from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
 
 if TYPE_CHECKING:
@@ -18,6 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", metavar="MODEL")
 @stimulus_options
+@network_options
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @as_json
 def inspect(
@@ -25,6 +32,8 @@ def inspect(
     data: str | None,
     inputs: str | None,
     samples: int | None,
+    step_us: int,
+    reading: Reading,
     lanes: int | None,
     as_json: bool,
 ) -> None:
@@ -32,18 +41,22 @@ def inspect(
 
     Events are measured by running the reference on the inputs named (16 random ones without any).
     Cycles are the bound of each layer at one row of lanes per cycle; layers work at the same time,
-    so the slowest one sets the pace.
+    so the slowest one sets the pace. Of a NIR graph a second table says what quantisation cost:
+    how many spikes of each layer coincide with those of the graph in floating point.
 
     \b
     nchw inspect network.pt
     nchw inspect network.pt --data mnist/ --samples 100 --json
+    nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
     """
-    from neurocuda_hw.model_file import load
-
-    path = Path(model)
-    network = load(path / "model.pt" if path.is_dir() else path)
-    given = stimulus(network, data, inputs, samples)
+    loaded = load_network(model, reading)
+    given = stimulus(loaded.network, data, inputs, samples, step_us)
+    loaded = loaded.adjusted(given.inputs)
+    network = loaded.network
     facts = describe(network, given, lanes)
+    compared = loaded.compared(given.inputs, given.labels)
+    if compared is not None:
+        facts["nir"] = comparison_facts(compared)
     if as_json:
         print_json(facts)
         return
@@ -83,6 +96,8 @@ def inspect(
         f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
         f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
+    if compared is not None:
+        show_comparison(compared)
     if facts["right"] is not None:
         say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
 

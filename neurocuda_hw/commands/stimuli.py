@@ -27,7 +27,7 @@ class Stimulus:
 
 
 def stimulus_options(command: Command) -> Command:
-    """Adds --data, --inputs and --samples."""
+    """Adds --data, --inputs, --samples and --step-us."""
     for option in (
         click.option(
             "--samples",
@@ -45,7 +45,16 @@ def stimulus_options(command: Command) -> Command:
             "--data",
             metavar="DATA",
             help="Test images from a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz "
-            "with x_test and y_test, or x and y; quantised with the model's input scale.",
+            "with x_test and y_test, or x and y; quantised with the model's input scale. Or "
+            "recordings of N-MNIST (a folder or a tar file), counted per step.",
+        ),
+        click.option(
+            "--step-us",
+            type=click.IntRange(min=1),
+            default=1000,
+            show_default=True,
+            metavar="N",
+            help="Microseconds of a recording that make one step.",
         ),
     ):
         command = option(command)
@@ -53,7 +62,11 @@ def stimulus_options(command: Command) -> Command:
 
 
 def stimulus(
-    network: Network, data: str | None, inputs: str | None, samples: int | None
+    network: Network,
+    data: str | None,
+    inputs: str | None,
+    samples: int | None,
+    step_us: int = 1000,
 ) -> Stimulus:
     """What the options ask for; random inputs of a fixed seed where they name nothing.
 
@@ -62,7 +75,7 @@ def stimulus(
     DataError
         If the data is missing, damaged, of the wrong shape or range.
     """
-    from neurocuda_hw import datasets
+    from neurocuda_hw.events import is_nmnist
     from neurocuda_hw.reference import check_inputs
     from neurocuda_hw.stimulus import default_inputs
 
@@ -70,9 +83,9 @@ def stimulus(
         raise click.UsageError("--data and --inputs exclude each other")
     labels = None
     if data is not None:
-        real, labels = datasets.load(data, "test")
-        found, origin = quantised(network, real[:samples]), data
-        labels = labels[:samples]
+        load = recordings if is_nmnist(data) else images
+        found, labels = load(network, data, samples, step_us)
+        origin = data
     elif inputs is not None:
         found, origin = read_array(inputs)[:samples], inputs
         if found.dtype.kind == "f":
@@ -81,6 +94,49 @@ def stimulus(
         found = default_inputs(network, samples or 16)
         origin = "random inputs, seed 0"
     return Stimulus(inputs=check_inputs(network, found).numpy(), labels=labels, origin=origin)
+
+
+def recordings(
+    network: Network, data: str, samples: int | None, step_us: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recordings of N-MNIST as counts of events in each step of the network's input."""
+    import numpy as np
+
+    from neurocuda_hw.errors import DataError
+    from neurocuda_hw.events import bin_events, load_nmnist
+    from neurocuda_hw.neurons import Encoding
+
+    population = network.input
+    neuron: Any = population.neuron
+    if (
+        neuron.encoding is Encoding.CURRENT
+        or len(population.shape) != 3
+        or population.shape[0] != 2
+    ):
+        raise DataError(
+            "recordings of events need an input (2, H, W) that gets events in every step, not "
+            f"{population.shape} of {neuron.encoding.name}; see --encoding"
+        )
+    found, labels = load_nmnist(data, samples)
+    steps = network.window(population.name).steps
+    highest = min(neuron.payload[1], 255)
+    shape = (2, *population.shape[1:])
+    frames = [
+        bin_events(r, steps=steps, step_us=step_us, shape=shape, highest=highest) for r in found
+    ]
+    return np.stack(frames), labels
+
+
+def images(
+    network: Network, data: str, samples: int | None, step_us: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Labelled data of `datasets.load`; the integers of a .npz as they are where nothing scales."""
+    from neurocuda_hw import datasets
+
+    whole = network.input.scale is None and data.endswith(".npz")
+    found, labels = datasets.load(data, "test", raw=whole)
+    found, labels = found[:samples], labels[:samples]
+    return (found if whole and found.dtype.kind in "iu" else quantised(network, found)), labels
 
 
 def quantised(network: Network, real: np.ndarray) -> np.ndarray:

@@ -9,12 +9,12 @@ import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, to_json
+from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus
 from neurocuda_hw.progress import progress_bar
 
 if TYPE_CHECKING:
     from neurocuda_hw.checks import Check
-    from neurocuda_hw.network import Network
     from neurocuda_hw.verify import Verification
 
 GOLDEN = "golden"  # the folder that `--golden` without a value means
@@ -59,6 +59,15 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     metavar="PERCENT",
     help="Random pauses on both streams of the bulk harness.",
 )
+@click.option(
+    "--step-us",
+    type=click.IntRange(min=1),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Microseconds of a recording that make one step.",
+)
+@network_options
 @lanes_option("Lanes of the Verilog, where a MODEL is verified.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of mutants and stalls.")
 @click.option(
@@ -77,6 +86,8 @@ def verify(
     targets: str,
     cocotb: bool,
     stalls: int,
+    step_us: int,
+    reading: Reading,
     lanes: int | None,
     seed: int,
     json_file: str | None,
@@ -91,6 +102,7 @@ def verify(
     nchw verify build --mutate 20            and that broken hardware would be caught
     nchw verify network.pt --data mnist/ --samples 1000
     nchw verify network.pt --target verilog,hls,loihi
+    nchw verify net.nir --steps 100          a NIR graph, as integers
     nchw verify --golden                     all of ./golden
 
     \b
@@ -113,14 +125,20 @@ def verify(
     if wrong:
         raise click.UsageError(f"--target must be of verilog, hls, loihi, not {wrong[0]!r}")
     chosen = ("reference", *names, *(("cocotb",) if cocotb else ()))
-    network = _network(subject) if data is not None or inputs is not None or lanes else None
-    given = None
-    if network is not None and (data is not None or inputs is not None):
-        given = stimulus(network, data, inputs, samples).inputs
+    network, given = None, None
+    graph = subject is not None and is_nir(Path(subject))
+    if data is not None or inputs is not None or lanes or reading.given() or graph:
+        if subject is None:
+            raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
+        loaded = load_network(subject, reading)
+        if data is not None or inputs is not None or loaded.reading.agreement is not None:
+            given = stimulus(loaded.network, data, inputs, samples, step_us).inputs
+            loaded = loaded.adjusted(given)
+        network = loaded.network
     to_stdout = json_file == "-"
     with progress_bar(quiet=to_stdout) as progress:
         results = run_verify(
-            subject,
+            network if graph else subject,
             golden=golden,
             inputs=given,
             request=Request(
@@ -142,16 +160,6 @@ def verify(
         else:
             write_file(json_file, f"{content}\n".encode())
     raise SystemExit(max(r.exit_code for r in results))
-
-
-def _network(subject: str | None) -> Network:
-    """The network of a model file or a build folder."""
-    from neurocuda_hw.model_file import load
-
-    if subject is None:
-        raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
-    path = Path(subject)
-    return load(path / "model.pt" if path.is_dir() else path)
 
 
 def _keep(subject: str | None, results: list[Verification], golden: str) -> None:

@@ -2,7 +2,7 @@
 
 NIR fires at v > v_threshold, resets to v_reset, starts at 0 and knows no steps. So an integer
 neuron that fires at v >= theta is written with ``theta - 1``, and what NIR cannot say comes in two
-styles. ``explicit`` says it with nodes alone: reset by subtraction is an integrator (I or LI), a
+exports. ``explicit`` says it with nodes alone: reset by subtraction is an integrator (I or LI), a
 Threshold, and a feedback edge of ``-theta`` that arrives with the next step; an initial membrane
 shifts the threshold. ``annotated`` writes plain IF nodes and says the rest in the metadata (see
 `notes`), which other tools do not read.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import nir
 import numpy as np
@@ -22,34 +22,50 @@ from neurocuda_hw.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, LIF, CubaLIF, Input, Readout, Reset, Spiking
 from neurocuda_hw.nir.dynamics import Timing
+from neurocuda_hw.nir.expressible import check_export, fitting_export
+from neurocuda_hw.nir.names import network_name
 from neurocuda_hw.nir.notes import graph_notes, node_notes
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
-STYLES = ("explicit", "annotated")
+EXPORTS = ("explicit", "annotated", "auto")
 _NO_LEAK = 2.0**40  # steps: a time constant that euler and float32 both read as no leak at all
 
 
+class HasNetwork(Protocol):
+    """A module around a network, as `convert` returns it.
+
+    Its attribute `nir_export`, where it has one, is the export that its maker chose.
+    """
+
+    @property
+    def network(self) -> Network:
+        """The integers."""
+
+
 def to_nir(
-    network: Network,
-    timesteps: int | None = None,
+    snn: Network | HasNetwork,
+    T: int | None = None,
     model_name: str | None = None,
     *,
-    style: str | None = None,
+    export: str | None = None,
     dt: float = 1.0,
     fires_at: bool = False,
     integrate_dt: bool = False,
     float32: bool = False,
 ) -> nir.NIRGraph:
-    """A NIR graph of `network`; write it with `nir.write`.
+    """A NIR graph of a network; write it with `nir.write`.
 
     Parameters
     ----------
-    timesteps : int, optional
+    snn : Network, or a module around one
+    T : int, optional
         Steps of one inference, where they shall differ from the network's.
     model_name : str, optional
         A name for the metadata, where it shall differ from the network's.
-    style : str, optional
-        ``"explicit"`` or ``"annotated"``; needed where plain NIR cannot say what the network does.
+    export : str, optional
+        ``"explicit"``: self-contained, any tool runs it. ``"annotated"``: plain nodes, the rest in
+        metadata. ``"auto"``: explicit where nodes can say all, else annotated. Where plain NIR
+        cannot say what the network does, one of them must be chosen.
     dt : float
         Seconds per step, for time constants and delays: snnTorch reads 1e-4, Norse 1e-3.
     fires_at : bool
@@ -63,19 +79,24 @@ def to_nir(
     Raises
     ------
     ModelError
-        If the style is missing, or cannot say it either; the message says what and why.
+        If no export is chosen and one is needed, or it cannot say it either; the message says what
+        and why.
     """
-    if style is not None and style not in STYLES:
-        raise ValueError(f"style must be 'explicit' or 'annotated', not {style!r}")
+    network = snn if isinstance(snn, Network) else snn.network
+    chosen = getattr(snn, "nir_export", None) if export is None else export
+    if chosen is not None and chosen not in EXPORTS:
+        raise ValueError(f"export must be 'explicit', 'annotated' or 'auto', not {chosen!r}")
     timing = Timing(dt=dt, integrate_dt=integrate_dt)
-    if timesteps is not None or model_name is not None:
+    if T is not None or model_name is not None:
         network = replace(
             network,
-            timesteps=network.timesteps if timesteps is None else timesteps,
-            name=network.name if model_name is None else model_name,
+            timesteps=network.timesteps if T is None else T,
+            name=network.name if model_name is None else network_name(model_name),
         )
-    _check(network, style)
-    graph = _Writer(network, style or "plain", timing, 0 if fires_at else 1).graph()
+    if chosen == "auto":
+        chosen = fitting_export(network)
+    check_export(network, chosen)
+    graph = _Writer(network, chosen or "plain", timing, 0 if fires_at else 1).graph()
     if float32:
         for node in graph.nodes.values():
             _as_float32(node)
@@ -100,92 +121,12 @@ def nir_bytes(graph: nir.NIRGraph) -> bytes:
     return buffer.getvalue()
 
 
-def needs(network: Network) -> dict[str, str]:
-    """What plain NIR cannot say of each population, by name."""
-    found: dict[str, list[str]] = {}
-    for population in network.populations:
-        neuron = population.neuron
-        said = found.setdefault(population.name, [])
-        if isinstance(neuron, Spiking):
-            if neuron.reset is Reset.SUBTRACT:
-                said.append("reset by subtraction")
-            if neuron.v_floor is not None:
-                said.append("a floor of the membrane")
-            if isinstance(neuron, LIF | CubaLIF):
-                said.append("a step's length for its leak")
-        if isinstance(neuron, Input | Spiking) and neuron.window is not None:
-            said.append("a window of steps")
-        if isinstance(neuron, Spiking | Readout) and np.any(neuron.v_init):
-            said.append("an initial membrane")
-    return {name: " and ".join(said) for name, said in found.items() if said}
-
-
-def _check(network: Network, style: str | None) -> None:
-    """Raises ModelError where `style` does not do."""
-    if style is None:
-        for name, what in needs(network).items():
-            raise ModelError(
-                f"population {name!r} needs {what}, which NIR cannot express: choose the style "
-                "'explicit' (more nodes, any tool runs it) or 'annotated' (plain nodes, the rest "
-                "in metadata that other tools do not read)"
-            )
-    for population in network.populations:
-        reason = _inexpressible(network, population, style)
-        if reason:
-            raise ModelError(f"population {population.name!r} {reason}")
-    seen = set()
-    for p in network.projections:
-        key = (p.source, p.target, p.delay, type(p.synapse), _geometry(p))
-        if key in seen:
-            raise ModelError(f"projections {p.label} of one kind must be added up before export")
-        seen.add(key)
-
-
-def _geometry(projection: Projection) -> tuple[object, ...]:
-    synapse = projection.synapse
-    if isinstance(synapse, Conv2d):
-        kernel = synapse.weight.shape
-        return (synapse.pool, kernel, synapse.stride, synapse.padding, synapse.dilation)
-    return (synapse.pool,)
-
-
-def _inexpressible(network: Network, population: Population, style: str | None) -> str | None:
-    """Why `style` cannot say what a population does, or None."""
-    neuron = population.neuron
-    incoming = network.incoming(population.name)
-    for p in incoming:
-        if isinstance(p.synapse, Dense) and len(population.shape) == 3:
-            return f"of shape {population.shape} gets a dense projection: NIR has no reshape"
-    bias = neuron.bias.shape if isinstance(neuron, Readout | IF | LIF) else ()  # type: ignore[union-attr]
-    if len(bias) == 3:
-        return "has a bias for each neuron, which a NIR convolution cannot add"
-    if style != "explicit":
-        return None
-    other = "; choose the style 'annotated'"
-    if isinstance(neuron, Input | Spiking) and neuron.window is not None:
-        return f"has a window of steps, which NIR nodes cannot say{other}"
-    if isinstance(neuron, Readout) and np.any(neuron.v_init) and len(population.shape) == 3:
-        return f"has an initial membrane and three axes, which NIR nodes cannot say{other}"
-    if not isinstance(neuron, Spiking):
-        return None
-    if neuron.v_floor is not None:
-        return f"has a floor of the membrane, which NIR nodes cannot say{other}"
-    if isinstance(neuron, LIF | CubaLIF) and np.any(neuron.v_init):
-        return f"leaks and has an initial membrane, which NIR nodes cannot say{other}"
-    if neuron.reset is Reset.SUBTRACT:
-        if isinstance(neuron, CubaLIF):
-            return f"subtracts behind a synaptic current, which NIR nodes cannot say{other}"
-        if any(p.source == p.target and isinstance(p.synapse, Diagonal) for p in incoming):
-            return f"feeds back one to one, as its reset would{other}"
-    return None
-
-
 class _Writer:
     """Nodes and edges as they come together."""
 
-    def __init__(self, network: Network, style: str, timing: Timing, margin: int) -> None:
+    def __init__(self, network: Network, export: str, timing: Timing, margin: int) -> None:
         assert timing.dt is not None
-        self.network, self.style, self.timing, self.margin = network, style, timing, margin
+        self.network, self.export, self.timing, self.margin = network, export, timing, margin
         self.dt = timing.dt
         self.nodes: dict[str, nir.NIRNode] = {}
         self.edges: list[tuple[str, str]] = []
@@ -200,7 +141,7 @@ class _Writer:
         return nir.NIRGraph(
             nodes=self.nodes,
             edges=self.edges,
-            metadata=graph_notes(self.network, self.style, self.timing),
+            metadata=graph_notes(self.network, self.export, self.timing),
             type_check=False,
         )
 
@@ -227,7 +168,7 @@ class _Writer:
             node = nir.I(r=self._unit(population))
         else:
             assert isinstance(neuron, Spiking)
-            split = self.style == "explicit" and neuron.reset is Reset.SUBTRACT
+            split = self.export == "explicit" and neuron.reset is Reset.SUBTRACT
             node = self._split(population, neuron) if split else self._whole(population, neuron)
         node.metadata = node_notes(population)
         self.nodes[name] = node
@@ -256,7 +197,7 @@ class _Writer:
 
     def _whole(self, population: Population, neuron: Spiking) -> nir.NIRNode:
         """One node that resets to a value, or, annotated, whose notes say what it does."""
-        shift = self._full(population, neuron.v_init if self.style == "explicit" else 0)
+        shift = self._full(population, neuron.v_init if self.export == "explicit" else 0)
         threshold = self._full(population, neuron.threshold) - shift - self.margin
         v_reset = self._full(population, neuron.v_reset) - shift
         zero = np.zeros(population.shape)
@@ -383,7 +324,7 @@ class _Writer:
         if isinstance(last.neuron, Readout):
             units = np.ones(last.shape) if last.scale is None else self._full(last, last.scale)
             name = self._name(f"{last.name}_scale")
-            if self.style == "explicit" and np.any(last.neuron.v_init):
+            if self.export == "explicit" and np.any(last.neuron.v_init):
                 shift = self._full(last, last.neuron.v_init) * units
                 self.nodes[name] = nir.Affine(weight=np.diag(units), bias=shift)
                 self.edges.append((place, name))

@@ -2,7 +2,7 @@
 
 Everything is under the key ``neurocuda_hw``. Of the graph: ``version``, ``timesteps``, ``dt``
 (seconds per step that its time constants and delays are in), ``integrate_dt`` (1: ``r`` is 1 /
-dt), ``style``, ``name``, ``hash`` of the network, ``populations`` (names in order) and
+dt), ``export``, ``name``, ``hash`` of the network, ``populations`` (names in order) and
 ``projections`` (lines "source target delay kind").
 Of the Input node: ``encoding``, ``payload_bits``, ``signed``, ``window``, ``scale``. Of the node
 that fires (or of the readout): ``kind`` and each parameter of the integer neuron by its name:
@@ -42,7 +42,7 @@ _ALTERED = "the notes of neurocuda_hw in this NIR graph do not fit its nodes"
 WAY_OUT = "export it again, or remove its metadata to read it as any other graph"
 
 
-def graph_notes(network: Network, style: str, timing: Timing) -> dict[str, Any]:
+def graph_notes(network: Network, export: str, timing: Timing) -> dict[str, Any]:
     """The notes of a whole graph."""
     lines = [f"{p.source} {p.target} {p.delay} {_kind(p)}" for p in network.projections]
     return {
@@ -51,7 +51,7 @@ def graph_notes(network: Network, style: str, timing: Timing) -> dict[str, Any]:
             "timesteps": network.timesteps,
             "dt": timing.dt,
             "integrate_dt": int(timing.integrate_dt),
-            "style": style,
+            "export": export,
             "name": network.name,
             "hash": network.hash,
             "populations": "\n".join(p.name for p in network.populations),
@@ -94,6 +94,11 @@ def notes_of(item: nir.NIRNode) -> dict[str, Any] | None:
     metadata = getattr(item, "metadata", None)
     notes = metadata.get(KEY) if isinstance(metadata, dict) else None
     return notes if isinstance(notes, dict) else None
+
+
+def is_noted(graph: nir.NIRNode) -> bool:
+    """Whether `to_nir` wrote this graph, which then says itself which integers it stands for."""
+    return notes_of(graph) is not None
 
 
 def graph_settings(notes: dict[str, Any]) -> tuple[int, Timing]:

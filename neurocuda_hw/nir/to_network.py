@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from neurocuda_hw.nir.cells import Cell, Term, cells
 from neurocuda_hw.nir.dynamics import Method, Timing
 from neurocuda_hw.nir.flat import Flat, flatten
 from neurocuda_hw.nir.maps import planes
+from neurocuda_hw.nir.names import Names
 from neurocuda_hw.nir.notes import graph_settings, notes_of, restore
 from neurocuda_hw.nir.quantise import Quantised, Rules, quantise
 from neurocuda_hw.nir.read import read
@@ -148,38 +148,13 @@ def _texts(value: object) -> list[object]:
     return [value] if isinstance(value, str | bytes) else []
 
 
-class _Names:
-    """NIR names as names of populations: each once."""
-
-    def __init__(self) -> None:
-        self.taken: dict[str, str] = {}
-        self.given: set[str] = set()
-
-    def take(self, name: str) -> str:
-        """The population name of a NIR node; the same whenever it is asked for."""
-        if name not in self.taken:
-            self.taken[name] = self.fresh(name)
-        return self.taken[name]
-
-    def fresh(self, name: str) -> str:
-        """A name like `name` that no other population has."""
-        plain = re.sub(r"[^a-z0-9_]", "_", name.lower())[:56]
-        plain = plain if plain[:1].isalpha() else f"n{plain}"
-        free, count = plain, 1
-        while free in self.given:
-            count += 1
-            free = f"{plain}_{count}"
-        self.given.add(free)
-        return free
-
-
 def population_names(flat: Flat) -> dict[str, str]:
     """The population that each firing node, the input and the output of a graph become."""
     return _names(flat).taken
 
 
-def _names(flat: Flat) -> _Names:
-    names = _Names()
+def _names(flat: Flat) -> Names:
+    names = Names()
     firing = (nir.IF, nir.LIF, nir.CubaLIF, nir.Threshold)
     names.take(flat.input)
     for name in flat.neurons:
@@ -195,7 +170,7 @@ class _Builder:
     flat: Flat
     source: Population
     input_scale: float
-    names: _Names
+    names: Names
     relays: dict[tuple[str, int, bytes], str] = field(default_factory=dict)
     populations: list[Population] = field(default_factory=list)
     projections: list[Projection] = field(default_factory=list)

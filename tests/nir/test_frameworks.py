@@ -244,7 +244,7 @@ def test_ours_runs_in_snntorch(residual):
 
     # snnTorch reads an IF as a neuron that leaks; a LIF without a leak says the same
     network = ours(Reset.ZERO, residual=residual, kind=LIF, decay=0)
-    module = import_from_nir(to_nir(network, style="annotated", dt=1e-4))
+    module = import_from_nir(to_nir(network, export="annotated", dt=1e-4))
 
     def step(frames):
         fresh, state, spikes = copy.deepcopy(module), None, []
@@ -262,7 +262,7 @@ def test_ours_runs_in_sinabs():
     import sinabs.nir
 
     network = ours(Reset.SUBTRACT, residual=False, head=False)
-    graph = to_nir(network, style="annotated", fires_at=True)
+    graph = to_nir(network, export="annotated", fires_at=True)
     module = sinabs.nir.from_nir(graph, batch_size=BATCH)
     for layer in module.modules():
         if hasattr(layer, "spike_fn"):  # what its reader sets by itself: many spikes, and a floor
@@ -300,8 +300,8 @@ def test_sc_neurocore_reads_our_file(tmp_path, reset):
         ),
         timesteps=STEPS,
     )
-    style = "explicit" if reset is Reset.SUBTRACT else None
-    nir.write(tmp_path / "ours.nir", to_nir(network, style=style))
+    export = "explicit" if reset is Reset.SUBTRACT else None
+    nir.write(tmp_path / "ours.nir", to_nir(network, export=export))
     theirs = bridge.from_nir(tmp_path / "ours.nir", dt=1.0)
     inputs = (rng.random((BATCH, STEPS, 32)) < 0.3).astype(np.uint8)
     want = Reference(network).run(inputs, spikes=True).spikes["three"].numpy()

@@ -17,10 +17,10 @@ from neurocuda_hw.reference import Reference
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
 
-def exported(network, style):
-    """The graph in `style`, or None where it says that NIR has no way to express it."""
+def exported(network, export):
+    """The graph as `export`, or None where it says that NIR has no way to express it."""
     try:
-        return to_nir(network, style=style)
+        return to_nir(network, export=export)
     except ModelError as error:
         known = ("no reshape", "cannot say", "cannot add", "must be added up", "feeds back")
         if not any(text in str(error) for text in known):
@@ -126,7 +126,7 @@ def resnet(seed=0, steps=8):
 
 def test_resnet_makes_the_round_trip_without_a_spike_of_difference(tmp_path):
     network = resnet()
-    graph = to_nir(network, style="explicit")
+    graph = to_nir(network, export="explicit")
     nir.write(tmp_path / "resnet.nir", graph)
     again = from_nir(read(tmp_path / "resnet.nir"))
     assert again == network
@@ -145,7 +145,7 @@ def test_resnet_makes_the_round_trip_without_a_spike_of_difference(tmp_path):
 
 def test_structure_alone_reads_back_as_the_same_network():
     network = resnet()
-    graph = to_nir(network, style="explicit")
+    graph = to_nir(network, export="explicit")
     for node in (graph, *graph.nodes.values()):
         node.metadata = {}
     again = from_nir(
@@ -194,7 +194,7 @@ def small(neuron, **of_input):
 def test_refuses_without_a_style(neuron, what):
     with pytest.raises(
         ModelError,
-        match=rf"^population 'y' needs {what}, which NIR cannot express: choose the style "
+        match=rf"^population 'y' needs {what}, which NIR cannot express: choose the export "
         r"'explicit' \(more nodes, any tool runs it\) or 'annotated' \(plain nodes, the rest in "
         r"metadata that other tools do not read\)$",
     ):
@@ -224,21 +224,21 @@ def test_plain_nir_needs_no_style():
 def test_explicit_refuses_what_nodes_cannot_say(neuron, why):
     with pytest.raises(
         ModelError,
-        match=rf"^population 'y' {why}, which NIR nodes cannot say; choose the style 'annotated'$",
+        match=rf"^population 'y' {why}, which NIR nodes cannot say; choose the export 'annotated'$",
     ):
-        to_nir(small(neuron), style="explicit")
+        to_nir(small(neuron), export="explicit")
 
 
 def test_other_steps_and_name():
     network = small(IF(threshold=3))
-    graph = to_nir(network, 9, "renamed", style="annotated")
+    graph = to_nir(network, 9, "renamed", export="annotated")
     again = from_nir(graph)
     assert (again.timesteps, again.name) == (9, "renamed")
     assert from_nir(graph, 5) == network
 
 
 def test_altered_files_are_noticed():
-    graph = to_nir(small(IF(threshold=3)), style="annotated")
+    graph = to_nir(small(IF(threshold=3)), export="annotated")
     graph.nodes["y_from_x"].weight = graph.nodes["y_from_x"].weight + 1
     with pytest.raises(
         ModelError,
