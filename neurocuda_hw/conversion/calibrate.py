@@ -45,7 +45,7 @@ def input_range(batches: Iterable[torch.Tensor]) -> tuple[float, float]:
 def clip_values(
     graph: Graph, batches: Iterable[torch.Tensor], levels: int, *, channel_wise: bool, seed: int
 ) -> tuple[list[torch.Tensor], list[int]]:
-    """lambda of each spiking layer, ``(C,)``, and how many of its channels never fired.
+    """lambda of each spiking layer but maxima, ``(C,)``, and how many of its channels never fired.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def clip_values(
         Of the choice of positions in feature maps.
     """
     generator = torch.Generator().manual_seed(seed)
-    kept: list[list[torch.Tensor]] = [[] for layer in graph.layers if layer.spiking]
+    kept: list[list[torch.Tensor]] = [[] for layer in graph.layers if layer.clipped]
     for x in batches:
         values = evaluate(graph, x)[1:]
-        spiking = [v for v, layer in zip(values, graph.layers, strict=True) if layer.spiking]
+        spiking = [v for v, layer in zip(values, graph.layers, strict=True) if layer.clipped]
         for store, value in zip(kept, spiking, strict=True):
             flat = value.flatten(2) if value.ndim > 2 else value.unsqueeze(2)
             if flat.shape[2] > _KEPT_POSITIONS:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from neurocuda_hw.conversion.graph import Graph, evaluate
+from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.conversion.walk import Walker
 from neurocuda_hw.errors import DataError, ModelError
 
@@ -25,7 +27,9 @@ from neurocuda_hw.errors import DataError, ModelError
 _TOLERANCE = 1e-3
 
 
-def capture(model: nn.Module | ExportedProgram, example: torch.Tensor) -> Graph:
+def capture(
+    model: nn.Module | ExportedProgram, example: torch.Tensor, frames: Frames | None = None
+) -> Graph:
     """The layers of `model`.
 
     Parameters
@@ -34,6 +38,10 @@ def capture(model: nn.Module | ExportedProgram, example: torch.Tensor) -> Graph:
         In evaluation mode; takes one batch of inputs, gives one batch of outputs ``(B, N)``.
     example : float tensor (B, *shape)
         A few real inputs: the model is run on them, and so are the layers, and both must agree.
+        ``(B, T, *shape)`` for recordings.
+    frames : Frames, optional
+        Examples are recordings, and the model takes single frames: their sum, their mean, or each.
+        None where the model takes the examples as they are.
 
     Raises
     ------
@@ -45,6 +53,8 @@ def capture(model: nn.Module | ExportedProgram, example: torch.Tensor) -> Graph:
     """
     if not torch.isfinite(example).all():
         raise DataError("inputs must be finite, not NaN or infinite")
+    if frames is not None:
+        example = frames.enter(example)
     program = model if isinstance(model, ExportedProgram) else _export(model, example)
     _check_evaluation_mode(program)
     example = _fit_batch(program, example)
@@ -57,7 +67,7 @@ def capture(model: nn.Module | ExportedProgram, example: torch.Tensor) -> Graph:
             "the model must have an activation function (ReLU) between its layers: it has none"
         )
     got = evaluate(graph, example.double())[-1].reshape(wanted.shape)
-    if graph.notes:  # the final softmax stays outside of the layers
+    if graph.softmax:  # it stays outside of the layers
         got = got.log_softmax(1)
         wanted = wanted.log() if float(wanted.max()) > 0 else wanted
     error = float((got - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6))
@@ -66,7 +76,7 @@ def capture(model: nn.Module | ExportedProgram, example: torch.Tensor) -> Graph:
             "the model must compute what its exported layers compute; its outputs differ by "
             f"{error:.1e} of the largest"
         )
-    return graph
+    return graph if frames is None else replace(graph, frames=frames)
 
 
 def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
@@ -109,11 +119,17 @@ def _check_forward(model: nn.Module, example: torch.Tensor) -> None:
     except Exception as error:  # whatever the user's own code raises
         raise ModelError(
             f"the model does not take inputs of the shape {tuple(example.shape[1:])}: "
-            f"{inside[-1] if inside else 'model'} says: {_first_line(error)}"
+            f"{inside[-1] if inside else 'model'} says: {_first_line(error)}{_hint(example)}"
         ) from error
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _hint(example: torch.Tensor) -> str:
+    if example.ndim != 5:
+        return ""
+    return "; if it takes single frames, say frames='sum', 'mean' or 'each'"
 
 
 def _title(name: str, module: nn.Module) -> str:

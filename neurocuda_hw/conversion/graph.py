@@ -2,18 +2,22 @@
 
     a_p = min(cap_p, max(0, sum over terms (q -> p) of W_q a_q + b_p))
 
-The last layer may do without the clip: its sums are the logits. Batch normalisation, dropout,
-flattening and the divisors of average pooling are gone at this point.
+The last layer may do without the clip: its sums are the logits. A layer may also take the largest
+activation of each window instead (max pooling), or have another function in the place of the clip,
+which `approximate` replaces. Batch normalisation, dropout, flattening and the divisors of average
+pooling are gone at this point.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import torch
 import torch.nn.functional as F
+
+from neurocuda_hw.conversion.temporal import Frames
 
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
@@ -91,6 +95,14 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Original:
+    """An activation function that is no clipped ReLU, such as SiLU: its name, and what it does."""
+
+    name: str
+    function: Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
     """Neurons that become one population.
 
@@ -108,6 +120,10 @@ class Layer:
         False for the logits.
     cap : float, optional
         Upper clip of the activation (6 for ReLU6).
+    maximum : bool
+        The largest activation of each window of its only term, whose weights are all 1.
+    original : Original, optional
+        The trained model's activation function, where it is another.
     """
 
     name: str
@@ -117,15 +133,51 @@ class Layer:
     bias: torch.Tensor
     spiking: bool
     cap: float | None = None
+    maximum: bool = False
+    original: Original | None = None
+
+    @property
+    def clipped(self) -> bool:
+        """Whether it has clip values of its own; a maximum has those of its source."""
+        return self.spiking and not self.maximum
+
+    def activate(self, z: torch.Tensor) -> torch.Tensor:
+        """The trained model's activations for the sums `z`."""
+        if not self.spiking or self.maximum:
+            return z
+        return self.original.function(z) if self.original else z.clamp(min=0, max=self.cap)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Graph:
-    """A whole classifier; `notes` say what was left to the host (a final softmax)."""
+    """A whole classifier.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        Of one frame, where inputs are recordings.
+    layers : tuple of Layer
+    notes : tuple of str
+        What was left to the host, and what was replaced.
+    frames : Frames, optional
+        Inputs are recordings ``(B, T, *input_shape)``; None for ``(B, *input_shape)``.
+    softmax : bool
+        The model ends in a softmax, which is left to the host.
+    trained : Graph, optional
+        The trained model, where this graph only approximates it.
+    """
 
     input_shape: Shape
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = ()
+    frames: Frames | None = None
+    softmax: bool = False
+    trained: Graph | None = None
+
+    @property
+    def teacher(self) -> Graph:
+        """What this graph should answer: the trained model."""
+        return self.trained or self
 
     @property
     def shapes(self) -> tuple[Shape, ...]:
@@ -136,6 +188,13 @@ class Graph:
 def per_channel(values: torch.Tensor, axes: int) -> torch.Tensor:
     """One value per channel ``(C,)``, shaped to broadcast over `axes` axes (C first)."""
     return values.reshape(-1, *([1] * (axes - 1))) if values.ndim == 1 else values
+
+
+def largest(term: Term, x: torch.Tensor) -> torch.Tensor:
+    """The largest value of each window of a maximum's only term."""
+    if term.kind is Kind.CONV:
+        return F.max_pool2d(x, term.weight.shape[2:], term.stride, term.padding, term.dilation)
+    return x if term.pool is None else F.max_pool2d(x, term.pool, term.pool_stride)
 
 
 def add_up(layer: Layer, values: Sequence[torch.Tensor], bias: torch.Tensor | None) -> torch.Tensor:
@@ -152,10 +211,15 @@ def add_up(layer: Layer, values: Sequence[torch.Tensor], bias: torch.Tensor | No
 def evaluate(graph: Graph, x: torch.Tensor) -> list[torch.Tensor]:
     """Real-valued activations of the input and of every layer, each ``(B, *shape)``.
 
-    The last one is the output of the trained model.
+    The last one is the output of the trained model. Of a model that is applied to each frame, all
+    but the last are ``(B T, *shape)``.
     """
-    values = [x.reshape(-1, *graph.input_shape)]
+    frames = graph.frames
+    values = [x.reshape(-1, *graph.input_shape) if frames is None else frames.enter(x)]
     for layer in graph.layers:
-        z = add_up(layer, values, layer.bias)
-        values.append(z.clamp(min=0, max=layer.cap) if layer.spiking else z)
-    return values
+        if layer.maximum:
+            term = layer.terms[0]
+            values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+        else:
+            values.append(layer.activate(add_up(layer, values, layer.bias)))
+    return values if frames is None else [*values[:-1], frames.leave(values[-1])]

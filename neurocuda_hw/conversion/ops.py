@@ -10,27 +10,24 @@ import torch
 import torch.nn.functional as F
 from torch.fx import Node
 
-from neurocuda_hw.conversion import compose, spatial
+from neurocuda_hw.conversion import compose, maximum, spatial
 from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Kind, Term
+from neurocuda_hw.conversion.graph import Kind, Original, Term
 from neurocuda_hw.conversion.value import Number, Value, image_shape, images, pair, scaled
 
 if TYPE_CHECKING:
     from neurocuda_hw.conversion.walk import Walker
 
 SUPPORTED = (
-    "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average pooling, flatten, "
-    "addition and dropout only"
+    "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
+    "flatten, addition and dropout only"
 )
 _NO_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
-_NO_MAX = "replace it by average pooling or by a convolution with stride, and train again"
 _NO_NORM = "train with batch normalisation: its factors are fixed after training"
 _NO_TRANSPOSE = "use a convolution: there is no event-driven core for transposed ones"
 _KINDS_OF_REFUSAL = {
-    _NO_RELU: "silu gelu leaky_relu elu celu selu prelu _prelu_kernel sigmoid tanh hardswish "
-    "hardsigmoid mish softplus softsign abs",
-    _NO_MAX: "max_pool1d max_pool2d max_pool2d_with_indices max_pool1d_with_indices "
-    "adaptive_max_pool1d adaptive_max_pool2d amax",
+    _NO_RELU: "sigmoid tanh hardsigmoid softsign abs",
+    "take its values only, not their indices": "max_pool1d_with_indices",
     _NO_NORM: "layer_norm native_layer_norm group_norm native_group_norm instance_norm",
     "add the branches instead of concatenating them": "cat concat stack",
     "take LSTM, GRU and attention out: only feed-forward layers can be converted": "lstm gru "
@@ -235,6 +232,24 @@ def _relu6(walker: Walker, node: Node, x: Value) -> Value:
     return _clip(walker, node, x, 0.0, 6.0)
 
 
+def _replaced(walker: Walker, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
+    """An activation that is much like a ReLU: SiLU, GELU, LeakyReLU and their kin."""
+    operation: Any = node.target
+
+    def function(z: torch.Tensor) -> torch.Tensor:
+        fitting = [a.to(z) if isinstance(a, torch.Tensor) else a for a in rest]
+        result: torch.Tensor = operation(z, *fitting, **options)
+        return result
+
+    name = walker.kind(node)
+    walker.notes.append(
+        f"{name} at {walker.path(node)!r} is replaced by a clipped ReLU, fitted to the calibration "
+        "data; fine-tuning recovers what that costs"
+    )
+    value: Value = walker.activation(node, x, original=Original(name=name, function=function))
+    return value
+
+
 def _same(walker: Walker, node: Node, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
@@ -242,6 +257,7 @@ def _same(walker: Walker, node: Node, x: Value, *_: Any, **__: Any) -> Value:
 def _softmax(walker: Walker, node: Node, x: Value, *_: Any) -> Value:
     if any(user.op != "output" for user in node.users):
         raise CannotCompose("only as the very last operation, where it is left to the host")
+    walker.softmax = True
     walker.notes.append(
         f"the final {node.target} is left to the host: it does not change which class is largest"
     )
@@ -272,10 +288,15 @@ HANDLERS = _table(
     ("relu6", _relu6),
     ("hardtanh", _clip),
     ("clamp clamp_min", _clamp),
+    ("silu gelu leaky_relu elu celu selu prelu _prelu_kernel hardswish mish softplus", _replaced),
     ("avg_pool1d avg_pool2d", spatial.average),
     ("adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d", spatial.adaptive_average),
     ("mean", spatial.mean),
-    ("flatten view _unsafe_view reshape squeeze unsqueeze", spatial.reshape),
+    ("max_pool1d max_pool2d", maximum.max_pool),
+    ("max_pool2d_with_indices", maximum.max_pool_with_indices),
+    ("adaptive_max_pool1d adaptive_max_pool2d", maximum.adaptive_max_pool),
+    ("amax", maximum.amax),
+    ("flatten view _unsafe_view reshape squeeze unsqueeze unflatten", spatial.reshape),
     ("dropout feature_dropout clone contiguous alias detach detach_ lift_fresh", _same),
     ("_to_copy to", _same),
     ("slice", spatial.slice_op),

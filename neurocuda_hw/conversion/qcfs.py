@@ -21,8 +21,10 @@ import torch
 from torch import nn
 
 from neurocuda_hw.conversion.compose import scale_inputs
-from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, per_channel
+from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, largest, per_channel
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn
+from neurocuda_hw.conversion.temporal import Reduce
+from neurocuda_hw.errors import ModelError
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
@@ -108,11 +110,17 @@ class QcfsModel(nn.Module):
     graph : Graph
     settings : Settings
     clips : sequence of float tensor (C,)
-        Initial lambda of each spiking layer, in order; positive.
+        Initial lambda of each spiking layer but maxima, in order; positive.
+
+    Raises
+    ------
+    ModelError
+        If the graph's recordings cannot be taken under the settings' code and steps.
     """
 
     def __init__(self, graph: Graph, settings: Settings, clips: Sequence[torch.Tensor]) -> None:
         super().__init__()
+        _check_frames(graph, settings)
         self.graph = graph
         self.settings = settings
         self.weights = nn.ParameterList()
@@ -123,8 +131,8 @@ class QcfsModel(nn.Module):
             for term in layer.terms:
                 weight = term.weight.float()
                 self.weights.append(nn.Parameter(weight, requires_grad=term.trained))
-            self.biases.append(nn.Parameter(layer.bias.float()))
-            if layer.spiking:
+            self.biases.append(nn.Parameter(layer.bias.float(), requires_grad=not layer.maximum))
+            if layer.clipped:
                 self.log_clips.append(nn.Parameter(left.pop(0).float().log()))
             channels = layer.shape[0] if layer.spiking else 1
             self.register_buffer(f"shrink_{number}", torch.ones(channels))
@@ -140,19 +148,30 @@ class QcfsModel(nn.Module):
         return self.settings.levels if self.settings.code is Code.RATE else 1
 
     def clips(self) -> list[torch.Tensor]:
-        """lambda of each spiking layer, ``(C,)``."""
+        """lambda of each spiking layer but maxima, ``(C,)``."""
         return [p.exp() for p in self.log_clips]
 
     def units(self) -> list[torch.Tensor]:
         """What one event of each source is worth when it arrives, ``(C,)``; the input's first."""
         device = self.biases[0].device
         share = 1 if self.settings.code is Code.RATE else self.settings.levels
-        scale = torch.full((self.graph.input_shape[0],), self.settings.input_scale, device=device)
-        return [scale, *(clip / share for clip in self.clips())]
+        frames = self.graph.frames
+        gain = 1.0 if frames is None else frames.gain(self.settings.code is Code.RATE)
+        scale = self.settings.input_scale * gain
+        units = [torch.full((self.graph.input_shape[0],), scale, device=device)]
+        clips = iter(self.clips())
+        for layer in self.graph.layers:
+            if layer.maximum:
+                units.append(units[layer.terms[0].source])
+            elif layer.spiking:
+                units.append(next(clips) / share)
+        return units
 
     def tensors(self, number: int, units: list[torch.Tensor]) -> LayerTensors:
         """The integers of layer `number`, rounded straight through."""
         layer = self.graph.layers[number]
+        if layer.maximum:
+            return self._maximum(number)
         bits = self.settings.weight_bits[number]
         wanted, limits = [], []
         for place, term in zip(self._places(number), layer.terms, strict=True):
@@ -173,11 +192,22 @@ class QcfsModel(nn.Module):
             scale=scale,
         )
 
+    def _maximum(self, number: int) -> LayerTensors:
+        """The integers of a maximum: it fires when any neuron of its window does."""
+        ones = torch.ones_like(self.biases[number])
+        weights = [self.weights[place] for place in self._places(number)]
+        return LayerTensors(weights=weights, threshold=ones, bias=self.biases[number], scale=ones)
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Real logits ``(B, N)`` of real inputs ``(B, ...)``, through the integers."""
-        units, values = self.units(), [self.payload(x)]
+        units, values = self.units(), [self.summed(x)]
         scale = torch.ones(())
         for number, layer in enumerate(self.graph.layers):
+            if layer.maximum:
+                term = layer.terms[0]
+                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+                scale = units[number + 1] / self.steps
+                continue
             tensors = self.tensors(number, units)
             total = self.total(layer, tensors, values, steps=self.steps)
             scale = tensors.scale / self.steps
@@ -191,27 +221,36 @@ class QcfsModel(nn.Module):
     def total(
         self, layer: Layer, tensors: LayerTensors, values: list[torch.Tensor], *, steps: int
     ) -> torch.Tensor:
-        """Sum of what the sources deliver and of the bias; input and bias count `steps` times."""
+        """Sum of what the sources deliver and of the bias; a held input and it count `steps` times."""
         total: torch.Tensor | None = None
         for term, weight in zip(layer.terms, tensors.weights, strict=True):
             part = term.deliver(values[term.source], weight).reshape(-1, *layer.shape)
-            part = part * steps if term.source == 0 and steps != 1 else part
+            held = term.source == 0 and self.graph.frames is None
+            part = part * steps if held and steps != 1 else part
             total = part if total is None else total + part
         assert total is not None
         return total + per_channel(tensors.bias, len(layer.shape)) * steps
 
     def payload(self, x: torch.Tensor) -> torch.Tensor:
-        """Real inputs as integers ``(B, *input_shape)``, in float32."""
+        """Real inputs as integers ``(B, *input_shape)``, recordings ``(B, T, *input_shape)``, in
+        float32."""
         low, high = self.settings.payload
         integers = (x.double() / self.settings.input_scale).round().clamp(low, high)
-        return integers.float().reshape(-1, *self.graph.input_shape)
+        frames = self.graph.frames
+        time = () if frames is None else (frames.steps,)
+        return integers.float().reshape(-1, *time, *self.graph.input_shape)
+
+    def summed(self, x: torch.Tensor) -> torch.Tensor:
+        """`payload`, the frames of recordings added up: ``(B, *input_shape)``."""
+        payload = self.payload(x)
+        return payload if self.graph.frames is None else payload.sum(1)
 
     @torch.no_grad()
     def fit_shrink(self) -> None:
         """Picks, per channel, how much of the largest weights to cut off for the least error."""
         units = self.units()
         for number in range(len(self.graph.layers)):
-            if self.settings.weight_bits[number] >= 8:
+            if self.settings.weight_bits[number] >= 8 or self.graph.layers[number].maximum:
                 continue
             shrink = self.shrink(number)
             best = torch.full_like(shrink, torch.inf)
@@ -277,6 +316,7 @@ class QcfsModel(nn.Module):
                     threshold=None if tensors.threshold is None else _integers(tensors.threshold),
                     bias=_integers(tensors.bias),
                     scale=worth.double().cpu().numpy() if layer.spiking else np.array(float(worth)),
+                    maximum=layer.maximum,
                 )
             )
         return QuantizedAnn(
@@ -286,7 +326,25 @@ class QcfsModel(nn.Module):
             payload_bits=self.settings.payload_bits,
             signed=self.settings.signed,
             input_scale=self.settings.input_scale,
+            frames=None if self.graph.frames is None else self.graph.frames.steps,
             layers=tuple(layers),
+        )
+
+
+def _check_frames(graph: Graph, settings: Settings) -> None:
+    frames = graph.frames
+    if frames is None:
+        return
+    if settings.code is Code.EXACT and frames.reduce is Reduce.EACH:
+        raise ModelError(
+            "the model is applied to each frame, which the exact code cannot follow: it needs one "
+            "answer to the sum or the mean of the frames; use the rate code, or train on summed "
+            "frames"
+        )
+    if settings.code is Code.RATE and settings.levels != frames.steps:
+        raise ModelError(
+            f"timesteps must be {frames.steps} under the rate code, one for each frame of the "
+            f"recordings, not {settings.levels}"
         )
 
 

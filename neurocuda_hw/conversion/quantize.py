@@ -19,7 +19,7 @@ from neurocuda_hw.conversion.graph import Shape
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.fixed import fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.ranges import network_ranges
 from neurocuda_hw.synapses import Conv2d, Dense, Synapse
 
@@ -45,6 +45,8 @@ class IntegerLayer:
     bias : int array (C,) or of the whole shape
     scale : float array, () or (C,)
         What one spike, or one unit of a logit, is worth in the trained model.
+    maximum : bool
+        Fires when any neuron of a window of its only term does; the largest count of the window.
     """
 
     name: str
@@ -53,6 +55,7 @@ class IntegerLayer:
     threshold: np.ndarray | None
     bias: np.ndarray
     scale: np.ndarray
+    maximum: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +72,8 @@ class QuantizedAnn:
         Of the integer that stands for one input value.
     input_scale : float
         What one unit of it is worth.
+    frames : int, optional
+        Inputs are recordings of so many frames, one per step; None: one value per neuron.
     layers : tuple of IntegerLayer
     """
 
@@ -79,6 +84,7 @@ class QuantizedAnn:
     signed: bool
     input_scale: float
     layers: tuple[IntegerLayer, ...]
+    frames: int | None = None
 
     @property
     def payload(self) -> tuple[int, int]:
@@ -87,8 +93,14 @@ class QuantizedAnn:
 
     def input_neuron(self, window: Window | None = None) -> Input:
         """The neuron of the network's input population."""
+        if self.frames is not None and self.payload_bits == 1 and not self.signed:
+            encoding = Encoding.SPIKES
+        elif self.frames is not None or self.code is Code.EXACT:
+            encoding = Encoding.GRADED
+        else:
+            encoding = Encoding.CURRENT
         return Input(
-            encoding=Encoding.GRADED if self.code is Code.EXACT else Encoding.CURRENT,
+            encoding=encoding,
             payload_bits=self.payload_bits,
             signed=self.signed,
             window=window,
@@ -97,19 +109,22 @@ class QuantizedAnn:
     def quantise(self, x: np.ndarray | torch.Tensor) -> np.ndarray:
         """Real inputs ``(B, ...)`` as the integers that the network takes, ``(B, *input_shape)``.
 
+        Recordings ``(B, frames, ...)`` stay such.
+
         Raises
         ------
         DataError
             If `x` has the wrong number of values per sample, or holds NaN or infinity.
         """
         array = np.asarray(x)
-        if array.ndim < 2 or array[0].size != int(np.prod(self.input_shape)):
+        shape = self.input_shape if self.frames is None else (self.frames, *self.input_shape)
+        if array.ndim < 2 or array[0].size != int(np.prod(shape)):
             raise DataError(
-                f"inputs must have the shape (samples, {', '.join(map(str, self.input_shape))}), "
+                f"inputs must have the shape (samples, {', '.join(map(str, shape))}), "
                 f"not {array.shape}"
             )
         scale = np.array(self.input_scale)
-        return quantise(array.reshape(-1, *self.input_shape), scale, self.payload)
+        return quantise(array.reshape(-1, *shape), scale, self.payload)
 
     @torch.no_grad()
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
@@ -119,11 +134,19 @@ class QuantizedAnn:
         """
         steps = self.levels if self.code is Code.RATE else 1
         values = [torch.as_tensor(payload).double()]
+        held = steps
+        if self.frames is not None:
+            values, held = [values[0].sum(1)], 1
         for layer in self.layers:
             total = torch.zeros((), dtype=torch.float64)
             for source, synapse in layer.terms:
+                if layer.maximum:
+                    values.append(_largest(synapse, values[source]).reshape(-1, *layer.shape))
+                    break
                 part = _deliver(synapse, values[source]).reshape(-1, *layer.shape)
-                total = total + (part * steps if source == 0 else part)
+                total = total + (part * held if source == 0 else part)
+            if layer.maximum:
+                continue
             total = total + torch.from_numpy(_spread(layer.bias, layer.shape)) * steps
             if not fits_float64(float(total.abs().max())):
                 raise DataError(f"layer {layer.name!r}: sums are too large to be exact")
@@ -146,15 +169,18 @@ def silence(ann: QuantizedAnn) -> QuantizedAnn:
     """
     rate = ann.code is Code.RATE
     steps = ann.levels if rate else 1
+    arriving = ann.frames if ann.frames is not None and not rate else 1
     layers = []
     for layer in ann.layers:
-        if layer.threshold is None:
+        if layer.threshold is None or layer.maximum:
             layers.append(layer)
             continue
         channels = layer.shape[0]
         most = layer.bias.reshape(channels, -1).max(axis=1)
         for source, synapse in layer.terms:
-            low, high = ann.payload if source == 0 else (0, 1 if rate else ann.levels)
+            low, high = (0, 1 if rate else ann.levels)
+            if source == 0:
+                low, high = (arriving * bound for bound in ann.payload)
             drive = np.maximum(synapse.weight * high, synapse.weight * low)
             cells = 1 if synapse.pool is None else synapse.pool.cells
             most = most + cells * drive.reshape(channels, -1, _fan_in(synapse)).sum(2).max(1)
@@ -188,9 +214,14 @@ def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
 
     EXACT: each layer fires in its own window of L steps, from the last step of its sources on, and
     every spike count and logit equals the ANN's. RATE: all layers fire in all T steps.
+
+    A maximum is an IF neuron of threshold 1 that forgets: it fires in the steps in which any of its
+    sources fires. Under EXACT a neuron with N spikes fires in the first N steps of its window,
+    since all its input is in by then; so the steps in which any of them fires are as many as the
+    largest N. Under RATE spikes of a window in different steps add up.
     """
     exact = ann.code is Code.EXACT
-    windows = [Window(start=0, stop=1)]
+    windows = [Window(start=0, stop=ann.frames or 1)]
     names = ["input", *(layer.name for layer in ann.layers)]
     populations = [
         Population(
@@ -203,9 +234,13 @@ def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
     projections = []
     for layer in ann.layers:
         start = max(windows[source].stop for source, _ in layer.terms) - 1
+        if layer.maximum:
+            start = windows[layer.terms[0][0]].start
         windows.append(Window(start=start, stop=start + ann.levels))
         neuron: IF | Readout
-        if layer.threshold is None:
+        if layer.maximum:
+            neuron = IF(threshold=1, reset=Reset.ZERO, window=windows[-1] if exact else None)
+        elif layer.threshold is None:
             neuron = Readout(v_init=layer.bias) if exact else Readout(bias=layer.bias)
         else:
             half = layer.threshold // 2
@@ -240,6 +275,15 @@ def _spread(values: np.ndarray, shape: Shape) -> np.ndarray:
     """Per-channel values, shaped to broadcast against `shape`, as float64."""
     wide = values if values.shape == shape else values.reshape(-1, *[1] * (len(shape) - 1))
     return wide.astype(np.float64)
+
+
+def _largest(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
+    """The largest value of each window of a maximum's synapse."""
+    if isinstance(synapse, Conv2d):
+        kernel = synapse.weight.shape[2:]
+        return F.max_pool2d(x, kernel, synapse.stride, synapse.padding, synapse.dilation)
+    assert synapse.pool is not None
+    return F.max_pool2d(x, synapse.pool.kernel, synapse.pool.stride)
 
 
 def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:

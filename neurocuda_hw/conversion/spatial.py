@@ -13,6 +13,7 @@ from torch.fx import Node
 from neurocuda_hw.conversion import compose
 from neurocuda_hw.conversion.compose import CannotCompose
 from neurocuda_hw.conversion.graph import Pair
+from neurocuda_hw.conversion.recording import Recording, unfolded
 from neurocuda_hw.conversion.value import Value, image_shape, images, pair
 
 if TYPE_CHECKING:
@@ -84,10 +85,13 @@ def mean(walker: Walker, node: Node, x: Value, axes: Any, keepdim: bool = False)
     return replace(x, terms=terms, constant=constant.reshape(walker.static(node)))
 
 
-def reshape(walker: Walker, node: Node, x: Value, *_: Any) -> Value:
+def reshape(walker: Walker, node: Node, x: Value, *_: Any) -> Value | Recording:
     """Any change of shape that keeps the order of the neurons."""
     source: Any = node.args[0]
     if str(node.meta["val"].shape[0]) != str(source.meta["val"].shape[0]):
+        answers = unfolded(walker, node, x)
+        if answers is not None:
+            return answers
         raise CannotCompose("it must leave the batch axis alone; use flatten(1)")
     return replace(x, constant=x.constant.reshape(walker.static(node)))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from neurocuda_hw.conversion.graph import per_channel
+from neurocuda_hw.conversion.graph import largest, per_channel
 from neurocuda_hw.conversion.qcfs import QcfsModel
 
 
@@ -58,13 +58,19 @@ def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
     timesteps = model.settings.levels
     units, values = model.units(), [model.payload(x)]
     graph = model.graph
-    batch = len(x)
+    batch, given = len(x), 1
+    if graph.frames is not None:
+        values, given = [values[0].transpose(0, 1).flatten(0, 1)], timesteps
     for number, layer in enumerate(graph.layers):
+        if layer.maximum:
+            term = layer.terms[0]
+            values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+            continue
         tensors = model.tensors(number, units)
         currents: torch.Tensor | None = None
         for term, weight in zip(layer.terms, tensors.weights, strict=True):
             part = term.deliver(values[term.source], weight)
-            part = part.reshape(1 if term.source == 0 else timesteps, batch, *layer.shape)
+            part = part.reshape(given if term.source == 0 else timesteps, batch, *layer.shape)
             currents = part if currents is None else currents + part
         assert currents is not None
         currents = currents + per_channel(tensors.bias, len(layer.shape))

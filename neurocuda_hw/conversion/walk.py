@@ -15,8 +15,10 @@ from torch.fx import Node
 
 from neurocuda_hw.conversion import compose
 from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Shape, Term
+from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Original, Shape, Term
 from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
+from neurocuda_hw.conversion.recording import Recording, reduce_frames
+from neurocuda_hw.conversion.temporal import Frames, Reduce
 from neurocuda_hw.conversion.value import Value, image_shape
 from neurocuda_hw.errors import ModelError, UnsupportedLayerError
 
@@ -32,6 +34,9 @@ class Walker:
         self.shapes: list[Shape] = []
         self.values: dict[Node, Any] = {}
         self.notes: list[str] = []
+        self.softmax = False
+        self.frames: Frames | None = None
+        self.averaged = False
         self.places = {node: place for place, node in enumerate(program.graph.nodes)}
 
     def graph(self, parameters: dict[str, torch.Tensor]) -> Graph:
@@ -51,16 +56,35 @@ class Walker:
         if not isinstance(last, Node) or not isinstance(self.values.get(last), Value):
             raise ModelError("the model's output must depend on its input")
         self._finish(last, self.values[last])
-        return Graph(input_shape=self.shapes[0], layers=tuple(self.layers), notes=tuple(self.notes))
+        return Graph(
+            input_shape=self.shapes[0],
+            layers=tuple(self.layers),
+            notes=tuple(self.notes),
+            frames=self.frames,
+            softmax=self.softmax,
+        )
 
-    def _input(self, node: Node) -> Value:
+    def _input(self, node: Node) -> Value | Recording:
         shape = self.static(node)
-        if len(shape) not in (1, 2, 3):
+        if len(shape) not in (1, 2, 3, 4):
             raise ModelError(
-                f"the model's input must have the shape (B, N), (B, C, L) or (B, C, H, W), not "
-                f"(B, {', '.join(map(str, shape))})"
+                f"the model's input must have the shape (B, N), (B, C, L), (B, C, H, W) or "
+                f"(B, T, C, H, W), not (B, {', '.join(map(str, shape))})"
             )
-        self.shapes.append(image_shape(shape))
+        recording = len(shape) == 4
+        self.shapes.append(image_shape(shape[1:] if recording else shape))
+        if recording:
+            return Recording(steps=shape[0], shape=shape[1:])
+        return self._first(shape)
+
+    def enter(self, frames: Frames) -> Value:
+        """The input, once it is known what the model makes of its frames."""
+        if self.frames not in (None, frames):
+            raise CannotCompose("a model must reduce the frames of its input in one way only")
+        self.frames = frames
+        return self._first(self.shapes[0])
+
+    def _first(self, shape: Shape) -> Value:
         return Value(
             terms=(compose.identity(0, self.shapes[0]),),
             constant=torch.zeros(shape, dtype=torch.float64),
@@ -74,17 +98,22 @@ class Walker:
             return arguments[0][arguments[1]]
         flat = list(_flatten([*arguments, *options.values()]))
         target: Any = node.target
-        if not any(isinstance(a, Value) for a in flat):
+        if not any(isinstance(a, Value | Recording) for a in flat):
             # arithmetic among parameters (a weight that is itself computed), or sizes of the batch
             return target(*arguments, **options) if _all_known(flat) else _BATCH
         name = _operation(node)
         if name == "aten.sym_size":
             return _BATCH
+        recorded = any(isinstance(a, Recording) for a in flat)
         handler = HANDLERS.get(name)
-        if handler is None:
+        if handler is None and not recorded:
             raise self._unsupported(node, WAY_OUT.get(name, SUPPORTED))
         try:
-            value = handler(self, node, *arguments, **options)
+            if recorded:
+                value = reduce_frames(self, node, name, arguments)
+            else:
+                assert handler is not None
+                value = handler(self, node, *arguments, **options)
         except CannotCompose as error:
             raise self._unsupported(node, str(error)) from error
         if isinstance(value, Value):
@@ -117,6 +146,17 @@ class Walker:
             raise ModelError(f"the shape at {node.name!r} must not depend on the data: {shape}")
         return shape
 
+    def static_first(self, node: Node) -> Shape:
+        """`static`, of the first value where the node gives several."""
+        value = node.meta["val"]
+        if not isinstance(value, tuple | list):
+            return self.static(node)
+        return tuple(int(n) for n in value[0].shape[1:])
+
+    def kind(self, node: Node) -> str:
+        """What a node is: its module's class, or the operation."""
+        return _place(node)[1]
+
     def path(self, node: Node) -> str:
         """Where in the model a node comes from; its own name where that is the outermost module."""
         return _place(node)[0] or node.name
@@ -125,12 +165,20 @@ class Walker:
         """The node's place in the graph."""
         return self.places[node]
 
-    def activation(self, node: Node, value: Value, cap: float | None = None) -> Value:
+    def activation(
+        self,
+        node: Node,
+        value: Value,
+        cap: float | None = None,
+        original: Original | None = None,
+    ) -> Value:
         """Ends a sum: a new layer."""
-        if cap is None and self._never_negative(value):
+        if self.averaged:
+            raise CannotCompose("nothing but linear layers may follow the mean of the answers")
+        if cap is None and original is None and self._never_negative(value):
             return value
         path = value.path or self.path(node)
-        self._layer(path, value, spiking=True, cap=cap)
+        self._layer(path, value, spiking=True, cap=cap, original=original)
         source = len(self.layers)
         return Value(
             terms=(compose.identity(source, self.shapes[source]),),
@@ -138,15 +186,51 @@ class Walker:
             shape=value.shape,
         )
 
+    def maximum(self, node: Node, term: Term) -> int:
+        """A new layer of the largest activation of each window of `term`; its source number."""
+        path = self.path(node)
+        shape = term.target(self.shapes[term.source])
+        self.layers.append(
+            Layer(
+                name=self._name(path),
+                path=path,
+                shape=shape,
+                terms=(term,),
+                bias=torch.zeros(shape[0], dtype=torch.float64),
+                spiking=True,
+                maximum=True,
+            )
+        )
+        self.shapes.append(shape)
+        return len(self.layers)
+
     def _never_negative(self, value: Value) -> bool:
         """Whether a ReLU changes nothing: sums of spikes with factors of at least 0."""
         return bool(
             value.terms
-            and all(t.source > 0 and float(t.weight.min()) >= 0 for t in value.terms)
+            and all(self._is_clipped(t.source) for t in value.terms)
+            and all(float(t.weight.min()) >= 0 for t in value.terms)
             and float(value.constant.min()) >= 0
         )
 
-    def _layer(self, path: str, value: Value, *, spiking: bool, cap: float | None = None) -> None:
+    def _is_clipped(self, source: int) -> bool:
+        """Whether a source is never negative in the trained model."""
+        if source == 0:
+            return False
+        layer = self.layers[source - 1]
+        if layer.maximum:
+            return self._is_clipped(layer.terms[0].source)
+        return layer.original is None
+
+    def _layer(
+        self,
+        path: str,
+        value: Value,
+        *,
+        spiking: bool,
+        cap: float | None = None,
+        original: Original | None = None,
+    ) -> None:
         terms = compose.merge(list(value.terms))
         if not terms:
             raise ModelError(f"layer {path!r} must depend on the input")
@@ -182,6 +266,7 @@ class Walker:
                 bias=bias.contiguous() if channels is None else channels,
                 spiking=spiking,
                 cap=cap,
+                original=original,
             )
         )
         self.shapes.append(shape)
@@ -199,6 +284,12 @@ class Walker:
 
     def _finish(self, node: Node, value: Value) -> None:
         """The output: a readout, unless the model ends in an activation."""
+        each = self.frames is not None and self.frames.reduce is Reduce.EACH
+        if each and not self.averaged:
+            raise ModelError(
+                "the model must average its answers to the frames: "
+                "y.unflatten(0, (-1, frames)).mean(1)"
+            )
         if len(value.shape) != 1 and math.prod(value.shape) != max(value.shape):
             raise ModelError(
                 f"the model's output must have the shape (B, classes), not (B, "

@@ -180,10 +180,13 @@ def row(*modules: nn.Module) -> nn.Module:
 
 
 _RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
-_MAX = "replace it by average pooling or by a convolution with stride, and train again"
+_MAX = (
+    "put an activation (ReLU) right before the max pooling, or right behind it: the two may be "
+    "exchanged"
+)
 _ONLY = (
-    "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average pooling, flatten, "
-    "addition and dropout only"
+    "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
+    "flatten, addition and dropout only"
 )
 IMAGES, FLAT = (2, 6, 6), (4,)
 
@@ -192,8 +195,9 @@ IMAGES, FLAT = (2, 6, 6), (4,)
     ("model", "shape", "path", "kind", "way_out"),
     [
         (row(nn.Conv2d(2, 2, 3), nn.MaxPool2d(2)), IMAGES, "1", "MaxPool2d", _MAX),
-        (row(nn.Linear(4, 4), nn.SiLU()), FLAT, "1", "SiLU", _RELU),
-        (row(nn.Sequential(nn.Linear(4, 4), nn.LeakyReLU())), FLAT, "0.1", "LeakyReLU", _RELU),
+        (row(nn.MaxPool2d(2), nn.Conv2d(2, 2, 1), nn.ReLU()), IMAGES, "0", "MaxPool2d", _MAX),
+        (row(nn.Linear(4, 4), nn.Tanh()), FLAT, "1", "Tanh", _RELU),
+        (row(nn.Sequential(nn.Linear(4, 4), nn.Sigmoid())), FLAT, "0.1", "Sigmoid", _RELU),
         (
             row(nn.Linear(4, 4), nn.Hardtanh()),
             FLAT,
