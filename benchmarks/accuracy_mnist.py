@@ -45,17 +45,19 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
         model.load_state_dict(torch.load(weights, weights_only=True))
         for code in arguments.codes:
             started = time.monotonic()
-            stats = convert(
+            _, stats = convert(
                 model.eval(),
                 tuning,
-                test=test,
-                code=code,
+                test_loader=test,
+                strategy="exact" if code == "exact" else "qcfs_if_ft",
                 levels=arguments.levels,
                 timesteps=arguments.levels,
                 weight_bits=arguments.weight_bits,
-                epochs=arguments.epochs if code == "exact" else arguments.rate_epochs,
+                qcfs_epochs=arguments.epochs if code == "exact" else 0,
+                if_epochs=arguments.rate_epochs,
                 seed=arguments.seed,
-            ).stats
+                verbose=False,
+            )
             key = f"{name}_{code}"
             assert stats.ann_accuracy is not None
             assert stats.integer_accuracy is not None

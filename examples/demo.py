@@ -20,11 +20,12 @@ from models import MnistCNN, MnistMLP
 from neurocuda_hw import NeurocudaError, Reference, datasets
 from neurocuda_hw.build import build
 from neurocuda_hw.checks import Request
-from neurocuda_hw.commands.console import print_table, progress_bar, say
+from neurocuda_hw.commands.console import print_table, say
 from neurocuda_hw.commands.verify import show
-from neurocuda_hw.conversion import convert
+from neurocuda_hw.conversion import convert, quantized_ann
 from neurocuda_hw.passes.cycles import mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
+from neurocuda_hw.progress import progress_bar
 from neurocuda_hw.trained import load_trained
 from neurocuda_hw.verify import verify
 
@@ -42,15 +43,22 @@ def demo(kind: str, folder: Path) -> int:
         model = load_trained(
             HERE / "checkpoints" / f"mnist_{kind}.pt", arch=f"models:{CLASSES[kind].__name__}"
         )
-        conversion = convert(
-            model, train, test=(images, labels), name=f"mnist_{kind}", progress=progress
+        snn, stats = convert(
+            model,
+            train,
+            test_loader=(images, labels),
+            strategy="exact",
+            qcfs_epochs=0,
+            name=f"mnist_{kind}",
+            verbose=False,
+            progress=progress,
         )
-        network = conversion.network
-        inputs = conversion.quantise(images)
+        network = snn.network
+        inputs = snn.quantise(images)
         golden = Reference(network).trace(
             inputs, progress=lambda done, total: progress("golden trace", done, total)
         )
-    unequal = conversion.quantized.logits(inputs).numpy() != golden.outputs
+    unequal = quantized_ann(snn).logits(inputs).numpy() != golden.outputs
     lanes = balanced_lanes(network, mean_events(network, golden))
     say(f"2  Building Verilog in {folder}, lanes {lanes}.")
     build(network, folder, lanes=lanes, trace=golden)
@@ -60,7 +68,6 @@ def demo(kind: str, folder: Path) -> int:
     show([result])
     hardware = next(check for check in result.checks if check.target == "verilog")
     spikes = sum(hardware.spikes.values()) / hardware.samples
-    stats = conversion.stats
     answers = 100 * float((golden.outputs.argmax(axis=1) == labels).mean())
     rows = [
         ("accuracy of the trained model", f"{stats.ann_accuracy:.2f} %"),

@@ -105,7 +105,8 @@ def convert_mnist(folder: Path) -> None:
     train = datasets.load(SAMPLE, "train")
     for name, (kind, _) in MNIST.items():
         model = load_trained(CHECKPOINTS / f"{name}.pt", arch=f"models:{kind}")
-        save(convert(model, train, name=name).network, folder / f"{name}.pt")
+        snn, _ = convert(model, train, strategy="exact", qcfs_epochs=0, name=name, verbose=False)
+        save(snn.network, folder / f"{name}.pt")
 
 
 def regenerate(folder: Path, *, convert: bool = False) -> None:

@@ -124,6 +124,7 @@ def nchw(
             "data.npz",
             "--levels",
             4,
+            *("--qcfs-epochs", 0, "--if-epochs", 0),
             "-o",
             prepared / "network.pt",
         )
@@ -209,6 +210,7 @@ def test_convert(nchw: Shell) -> None:
         "data.npz",
         "--levels",
         4,
+        *("--qcfs-epochs", 0, "--if-epochs", 0),
         "--name",
         "small",
         "-o",
@@ -254,7 +256,9 @@ def test_convert_a_program(nchw: Shell) -> None:
     shapes = ({0: torch.export.Dim.AUTO},)
     program = torch.export.export(model, (torch.zeros(2, 6),), dynamic_shapes=shapes)
     torch.export.save(program, "model.pt2")
-    result = nchw("convert", "model.pt2", "--data", "data.npz", "--levels", 4, "-o", "new.pt")
+    untrained = ("--qcfs-epochs", 0, "--if-epochs", 0)
+    files = ("model.pt2", "--data", "data.npz", "-o", "new.pt")
+    result = nchw("convert", *files, "--levels", 4, *untrained)
     assert result.code == 0
     assert load("new.pt").hash == load("network.pt").hash
 

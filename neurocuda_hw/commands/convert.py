@@ -10,7 +10,8 @@ from neurocuda_hw.commands.console import as_json, print_json, print_table, say
 from neurocuda_hw.progress import progress_bar
 
 if TYPE_CHECKING:
-    from neurocuda_hw.conversion import Conversion
+    from neurocuda_hw.conversion import Stats
+    from neurocuda_hw.network import Network
 
 
 @click.command()
@@ -37,12 +38,18 @@ if TYPE_CHECKING:
     "file's maker put in: only for files you trust.",
 )
 @click.option(
+    "--strategy",
+    type=click.Choice(["auto", "exact", "qcfs_direct", "qcfs_if_ft"]),
+    default="auto",
+    show_default=True,
+    help="exact: layer after layer, every count as in the quantised ANN. qcfs_direct: all layers "
+    "fire from step 0 (rate code). qcfs_if_ft: the same, then trained through time. auto: as "
+    "--code says, trained only where it falls short.",
+)
+@click.option(
     "--code",
     type=click.Choice(["exact", "rate"]),
-    default="exact",
-    show_default=True,
-    help="exact: layer after layer, every count as in the quantised ANN. rate: all "
-    "layers fire from step 0.",
+    help="Which code 'auto' takes.  [default: exact]",
 )
 @click.option(
     "--levels",
@@ -67,11 +74,30 @@ if TYPE_CHECKING:
     help="Of one input value.",
 )
 @click.option(
-    "--epochs",
+    "--qcfs-epochs",
     type=click.IntRange(0),
-    default=0,
+    default=5,
     show_default=True,
-    help="Epochs of quantisation-aware fine-tuning on the training data.",
+    help="Epochs of training the quantised ANN on the training data.",
+)
+@click.option(
+    "--if-epochs",
+    type=click.IntRange(0),
+    default=5,
+    show_default=True,
+    help="Epochs of training the spiking neurons through time (rate code).",
+)
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 0.5),
+    default=0.1,
+    show_default=True,
+    help="Share of the training data that is not trained on, and chooses the epoch.",
+)
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    help="Where to train: cpu, cuda, cuda:1, ...  [default: a GPU, if there is one]",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
@@ -87,12 +113,16 @@ def convert(
     output: str,
     arch: str | None,
     unpickle: bool,
-    code: str,
+    strategy: str,
+    code: str | None,
     levels: int,
     timesteps: int,
     weight_bits: int,
     input_bits: int,
-    epochs: int,
+    qcfs_epochs: int,
+    if_epochs: int,
+    validation: float,
+    device: str | None,
     seed: int,
     name: str,
     as_json: bool,
@@ -105,7 +135,7 @@ def convert(
     \b
     nchw convert model.pt2 --data mnist/ -o network.pt
     nchw convert weights.pt --arch models:Net --data digits.npz --levels 4 -o network.pt
-    nchw convert model.pt2 --data mnist/ --code rate --timesteps 16 --epochs 2 -o network.pt
+    nchw convert model.pt2 --data mnist/ --code rate --timesteps 16 --if-epochs 2 -o network.pt
     """
     from neurocuda_hw import conversion as converter
     from neurocuda_hw import datasets
@@ -121,45 +151,58 @@ def convert(
         test = datasets.load(data, "test")
     except DataError:  # a folder may hold the training part only
         test = None
+    kept, held_out = _split(train, validation if qcfs_epochs or if_epochs else 0.0)
     with progress_bar(quiet=as_json) as progress:
-        conversion = converter.convert(
+        snn, stats = converter.convert(
             trained,
-            train,
-            test=test,
+            kept,
+            test_loader=test,
+            val_loader=held_out,
+            strategy=strategy,
             code=code,
             levels=levels,
             timesteps=timesteps,
             weight_bits=weight_bits,
             input_bits=input_bits,
-            epochs=epochs,
+            qcfs_epochs=qcfs_epochs,
+            if_epochs=if_epochs,
             seed=seed,
+            device=device,
             name=name,
+            verbose=False,
             progress=progress,
         )
-    save(conversion.network, output)
+    save(snn.network, output)
     seen = (
         test is not None and test[0].shape == train[0].shape and bool((test[0] == train[0]).all())
     )
     if as_json:
-        print_json(_figures(conversion, output) | {"tested_on_training_data": seen})
+        print_json(_figures(snn.network, stats, output) | {"tested_on_training_data": seen})
         return
-    _show(conversion, output, 0 if test is None else len(test[0]), seen)
+    _show(snn.network, stats, output, 0 if test is None else len(test[0]), seen)
 
 
-def _figures(conversion: Conversion, output: str) -> dict[str, Any]:
-    network = conversion.network
+def _split(train: tuple[Any, Any], share: float) -> tuple[Any, Any]:
+    """Training data without its last `share`, and that share; None where it would be empty."""
+    count = int(len(train[0]) * share)
+    if not count:
+        return train, None
+    return tuple(part[:-count] for part in train), tuple(part[-count:] for part in train)
+
+
+def _figures(network: Network, stats: Stats, output: str) -> dict[str, Any]:
     return {
         "file": output,
         "hash": network.hash,
         "timesteps": network.timesteps,
         "neurons": sum(p.size for p in network.targets),
         "weights": sum(p.synapse.weight.size for p in network.projections),
-        **conversion.stats.as_dict(),
+        **stats.as_dict(),
     }
 
 
-def _show(conversion: Conversion, output: str, tested: int, seen: bool) -> None:
-    stats, figures = conversion.stats, _figures(conversion, output)
+def _show(network: Network, stats: Stats, output: str, tested: int, seen: bool) -> None:
+    figures = _figures(network, stats, output)
     if stats.integer_accuracy is not None:
         data = f"the {tested:,} training samples themselves" if seen else f"{tested:,} test samples"
         rows = [
@@ -168,8 +211,16 @@ def _show(conversion: Conversion, output: str, tested: int, seen: bool) -> None:
             ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
         ]
         print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
-        per_sample = ", ".join(f"{name} {count:,.0f}" for name, count in stats.spikes.items())
-        say(f"Events per inference: {per_sample}.")
+        say(
+            f"{stats.unequal:,} of them with any spike count or logit that is not the quantised "
+            f"ANN's; {100 * (stats.sparsity or 0):.1f} % of neurons and steps without a spike."
+        )
+        activity = [
+            (name, network[name].size, count, count / network[name].size)
+            for name, count in stats.spikes.items()
+        ]
+        columns = ("population", ">neurons", ">events per inference", ">per neuron")
+        print_table("Activity", columns, activity)
     for note in stats.notes:
         say(f"Note: {note}.")
     for layer, count in stats.silent_channels.items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,12 +15,13 @@ from oracle import Oracle
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from neurocuda_hw.conversion import Conversion, convert
+from neurocuda_hw.conversion import QuantizedAnn, Stats, convert, finetune, quantized_ann
 from neurocuda_hw.errors import DataError, ModelError
 from neurocuda_hw.model_file import load, save
 from neurocuda_hw.network import Network
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.reference import Reference
+from neurocuda_hw.snn import SpikingNetwork
 from neurocuda_hw.synapses import Conv2d, Diagonal
 
 STYLES = [
@@ -29,6 +33,33 @@ STYLES = [
 ]
 
 
+@dataclass
+class Converted:
+    """What a conversion gave."""
+
+    snn: SpikingNetwork
+    stats: Stats
+    quantized: QuantizedAnn
+
+    @property
+    def network(self) -> Network:
+        """The integers."""
+        return self.snn.network
+
+    @property
+    def quantise(self) -> Callable[..., np.ndarray]:
+        """Real inputs to integers."""
+        return self.snn.quantise
+
+
+def converted(model: nn.Module, train: Any, **options: Any) -> Converted:
+    """`convert`, quietly, and without training unless asked."""
+    snn, stats = convert(
+        model, train, **{"qcfs_epochs": 0, "if_epochs": 0, "verbose": False, **options}
+    )
+    return Converted(snn, stats, quantized_ann(snn))
+
+
 def samples(
     shape: tuple[int, ...], count: int, *, seed: int = 5, signed: bool = True
 ) -> torch.Tensor:
@@ -37,7 +68,7 @@ def samples(
     return x if signed else x.clamp(min=0)
 
 
-def unequal(conversion: Conversion, payload: np.ndarray) -> int:
+def unequal(conversion: Converted, payload: np.ndarray) -> int:
     """Samples of which any spike count or logit differs from the quantised ANN's."""
     run = Reference(conversion.network).run(payload)
     wrong = torch.zeros(len(payload), dtype=torch.bool)
@@ -55,7 +86,7 @@ def test_exact_code_equals_the_quantised_ann(
     kind: Callable[[], nn.Module], shape: tuple[int, ...], levels: int, bits: int
 ) -> None:
     model = settle(kind(), seed=levels)
-    conversion = convert(model, samples(shape, 64), levels=levels, weight_bits=bits)
+    conversion = converted(model, samples(shape, 64), levels=levels, weight_bits=bits)
     payload = conversion.quantise(samples(shape, 40, seed=9) * 1.5)
     assert unequal(conversion, payload) == 0
     counts = conversion.quantized.counts(payload)
@@ -65,7 +96,7 @@ def test_exact_code_equals_the_quantised_ann(
 
 
 def test_counts_agree_with_the_naive_oracle() -> None:
-    conversion = convert(settle(Residual()), samples((3, 8, 8), 32), levels=3, weight_bits=4)
+    conversion = converted(settle(Residual()), samples((3, 8, 8), 32), levels=3, weight_bits=4)
     payload = conversion.quantise(samples((3, 8, 8), 2, seed=1))
     for sample in payload:
         recording = Oracle(conversion.network).run(sample[None])
@@ -79,7 +110,7 @@ def test_counts_agree_with_the_naive_oracle() -> None:
 
 
 def test_windows_and_end_of_the_exact_code() -> None:
-    network = convert(settle(Residual()), samples((3, 8, 8), 32), levels=4).network
+    network = converted(settle(Residual()), samples((3, 8, 8), 32), levels=4).network
     windows = {p.name: network.window(p.name) for p in network.populations if p.spiking}
     assert windows == {
         "conv1": Window(start=0, stop=4),
@@ -97,7 +128,7 @@ def test_windows_and_end_of_the_exact_code() -> None:
 
 
 def test_rate_code() -> None:
-    network = convert(
+    network = converted(
         settle(Plain()), samples((1, 8, 8), 32, signed=False), code="rate", timesteps=5
     ).network
     neuron = network.input.neuron
@@ -116,7 +147,7 @@ def test_many_levels_and_bits_approach_the_trained_model(code: str) -> None:
     model, x = settle(Plain()), samples((1, 8, 8), 64, signed=False)
     errors = []
     for count in (4, 64):
-        conversion = convert(model, x, code=code, levels=count, timesteps=count, input_bits=12)
+        conversion = converted(model, x, code=code, levels=count, timesteps=count, input_bits=12)
         outputs = Reference(conversion.network).run(conversion.quantise(x)).outputs
         scale = conversion.network.output.scale
         assert scale is not None
@@ -129,9 +160,9 @@ def test_many_levels_and_bits_approach_the_trained_model(code: str) -> None:
 
 @pytest.mark.parametrize("bits", [2, 5, 8])
 def test_weight_bits(bits: int) -> None:
-    network = convert(settle(Plain()), samples((1, 8, 8), 32), weight_bits=bits).network
+    network = converted(settle(Plain()), samples((1, 8, 8), 32), weight_bits=bits).network
     assert max(p.synapse.weight_bits for p in network.projections) == bits
-    per_layer = convert(
+    per_layer = converted(
         settle(Plain()), samples((1, 8, 8), 32), weight_bits=[8, 4, 3, bits]
     ).network
     assert [p.synapse.weight_bits for p in per_layer.projections] == [8, 4, 3, bits]
@@ -139,10 +170,16 @@ def test_weight_bits(bits: int) -> None:
 
 def test_calibration_is_reproducible_and_survives_the_file(tmp_path: object) -> None:
     x = samples((1, 8, 8), 48)
-    y = torch.arange(48) % 5
-    first = convert(settle(Plain()), (x, y), epochs=1, batch=16, seed=3).network
-    again = convert(settle(Plain()), (x, y), epochs=1, batch=16, seed=3).network
-    other = convert(settle(Plain()), (x, y), epochs=1, batch=16, seed=4).network
+    data = (x, torch.arange(48) % 5)
+    first = converted(
+        settle(Plain()), data, qcfs_epochs=1, strategy="exact", batch=16, seed=3
+    ).network
+    again = converted(
+        settle(Plain()), data, qcfs_epochs=1, strategy="exact", batch=16, seed=3
+    ).network
+    other = converted(
+        settle(Plain()), data, qcfs_epochs=1, strategy="exact", batch=16, seed=4
+    ).network
     assert first.hash == again.hash
     assert first.hash != other.hash
     save(first, f"{tmp_path}/model.pt")
@@ -153,7 +190,7 @@ def test_loaders_and_arrays_give_the_same() -> None:
     x, y = samples((1, 8, 8), 40), torch.arange(40) % 5
     loader = DataLoader(TensorDataset(x, y), batch_size=16)
     networks = [
-        convert(settle(Plain()), data).network.hash
+        converted(settle(Plain()), data).network.hash
         for data in (x, x.numpy(), (x, y), (x.numpy(), y.numpy()), loader)
     ]
     assert len(set(networks)) == 1
@@ -162,13 +199,13 @@ def test_loaders_and_arrays_give_the_same() -> None:
 def test_stats() -> None:
     x, y = samples((1, 8, 8), 64, signed=False), torch.arange(64) % 5
     stages: list[tuple[str, int, int]] = []
-    conversion = convert(
+    conversion = converted(
         settle(Plain()),
         (x, y),
-        test=(x, y),
-        code="rate",
+        test_loader=(x, y),
         timesteps=3,
-        epochs=1,
+        strategy="qcfs_if_ft",
+        if_epochs=1,
         qcfs_epochs=2,
         batch=32,
         progress=lambda *stage: stages.append(stage),
@@ -195,8 +232,8 @@ def test_stats() -> None:
 
 def test_unequal_is_counted_and_none_under_the_exact_code() -> None:
     data = (samples((1, 8, 8), 40), torch.arange(40) % 5)
-    assert convert(settle(Plain()), data).stats.unequal is None
-    assert convert(settle(Plain()), data, test=data).stats.unequal == 0
+    assert converted(settle(Plain()), data).stats.unequal is None
+    assert converted(settle(Plain()), data, test_loader=data).stats.unequal == 0
 
 
 def test_silent_channels_are_reported_and_harmless() -> None:
@@ -204,7 +241,7 @@ def test_silent_channels_are_reported_and_harmless() -> None:
     with torch.no_grad():
         model.get_submodule("features.1").bias[2] = -100.0
     x = samples((1, 8, 8), 32)
-    conversion = convert(model, (x, torch.zeros(32, dtype=torch.int64)), epochs=1, batch=8)
+    conversion = converted(model, (x, torch.zeros(32, dtype=torch.int64)), qcfs_epochs=1, batch=8)
     assert conversion.stats.silent_channels["features_0"] == 1
     payload = conversion.quantise(x)
     assert int(conversion.quantized.counts(payload)[0][:, 2].sum()) == 0
@@ -248,15 +285,16 @@ class TestFineTuning:
     ) -> None:
         model, x, y = problem
         plain, tuned = (
-            convert(
+            converted(
                 model,
                 (x, y),
-                test=(x, y),
+                test_loader=(x, y),
                 code=code,
                 levels=2,
                 timesteps=2,
                 weight_bits=bits,
-                epochs=epochs,
+                strategy="exact" if code == "exact" else "qcfs_if_ft",
+                **{"qcfs_epochs" if code == "exact" else "if_epochs": epochs},
                 batch=50,
             ).stats
             for epochs in (0, 4)
@@ -271,19 +309,31 @@ class TestFineTuning:
         self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
     ) -> None:
         model, x, y = problem
-        options = {"levels": 2, "weight_bits": 2, "test": (x, y), "batch": 50}
-        plain = convert(model, x, **options).stats  # type: ignore[arg-type]
-        tuned = convert(model, x, epochs=4, **options).stats  # type: ignore[arg-type]
+        options = {"levels": 2, "weight_bits": 2, "test_loader": (x, y), "batch": 50}
+        plain = converted(model, x, **options).stats
+        tuned = converted(model, x, qcfs_epochs=4, **options).stats
         assert tuned.integer_accuracy is not None
         assert plain.integer_accuracy is not None
         assert tuned.integer_accuracy > plain.integer_accuracy + 1
+
+    def test_auto_trains_only_what_falls_short(
+        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
+    ) -> None:
+        model, x, y = problem
+        options: dict[str, Any] = {"qcfs_epochs": 2, "val_loader": (x, y), "batch": 50}
+        assert converted(model, (x, y), levels=64, **options).stats.strategy == "exact"
+        done = converted(model, (x, y), levels=2, weight_bits=2, **options).stats.strategy
+        assert re.fullmatch(
+            r"exact, 2 epochs \(epoch [12] was best on the validation data\) of the quantised ANN",
+            done,
+        )
 
     def test_a_wild_rate_is_told(
         self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
     ) -> None:
         model, x, y = problem
         with pytest.raises(ModelError) as caught:
-            convert(model, (x, y), epochs=2, rate=1e6)
+            converted(model, (x, y), qcfs_epochs=2, strategy="exact", rate=1e6)
         assert str(caught.value) == (
             "fine-tuning (qcfs) diverged in epoch 1; use a smaller rate than 1e+06"
         )
@@ -329,12 +379,12 @@ X = samples((1, 8, 8), 4)
 )
 def test_bad_data(train: object, message: str) -> None:
     with pytest.raises(DataError) as caught:
-        convert(settle(Plain()), train)
+        converted(settle(Plain()), train)
     assert str(caught.value) == message
 
 
 def test_inputs_of_another_size_are_refused() -> None:
-    conversion = convert(settle(Plain()), X)
+    conversion = converted(settle(Plain()), X)
     with pytest.raises(DataError) as caught:
         conversion.quantise(np.zeros((2, 1, 8, 9)))
     assert str(caught.value) == "inputs must have the shape (samples, 1, 8, 8), not (2, 1, 8, 9)"
@@ -353,25 +403,92 @@ def test_inputs_of_another_size_are_refused() -> None:
         ({"weight_bits": [8, 8]}, "weight_bits must be one number or 4, one per layer, not [8, 8]"),
         ({"input_bits": 17}, "input_bits must be a whole number from 1 to 16, not 17"),
         (
-            {"qcfs_epochs": 1},
-            "qcfs_epochs must be 0 under the exact code: there, epochs are of that kind",
+            {"strategy": "magic"},
+            "strategy must be one of auto, exact, qcfs_direct, qcfs_if_ft, not 'magic'",
+        ),
+        (
+            {"strategy": "exact", "code": "rate"},
+            "code must be 'exact' under strategy 'exact', not 'rate'",
+        ),
+        ({"if_epochs": -1, "code": "rate"}, "if_epochs must be a whole number from 0 on, not -1"),
+        (
+            {"qcfs_epochs": 1.5},
+            "qcfs_epochs must be a whole number from 0 on, not 1.5",
         ),
     ],
 )
 def test_bad_options(options: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError) as caught:  # noqa: PT011 - the whole message is compared
-        convert(settle(Plain()), X, **options)  # type: ignore[arg-type]
+        converted(settle(Plain()), X, **options)
     assert str(caught.value) == message
 
 
 def test_signed_inputs_need_two_bits() -> None:
     with pytest.raises(DataError) as caught:
-        convert(settle(Plain()), X, input_bits=1)
+        converted(settle(Plain()), X, input_bits=1)
     assert str(caught.value) == "input_bits must be at least 2 where inputs are negative"
 
 
 def test_every_projection_is_event_driven_and_named() -> None:
-    network: Network = convert(settle(Mixed()), samples((2, 8, 8), 16)).network
+    network: Network = converted(settle(Mixed()), samples((2, 8, 8), 16)).network
     assert [p.name for p in network.populations] == ["input", "wide", "point", "act", "matmul"]
     kinds = [type(p.synapse) for p in network.projections]
     assert kinds.count(Conv2d) >= 2
+
+
+class TestFinetune:
+    """`finetune` trains what `convert` returned, and nothing else."""
+
+    def test_it_trains_a_copy(self) -> None:
+        x, y = samples((1, 8, 8), 64), torch.arange(64) % 5
+        snn = converted(settle(Plain()), (x, y)).snn
+        before = snn.network.hash
+        tuned = finetune(snn, (x, y), epochs=2, lr=1e-2, batch=16, verbose=False)
+        assert snn.network.hash == before != tuned.network.hash
+        assert tuned.network.name == snn.network.name
+        assert tuned.quantise(x).shape == (64, 1, 8, 8)
+        again = finetune(snn, (x, y), epochs=2, lr=1e-2, batch=16, verbose=False)
+        assert again.network.hash == tuned.network.hash
+        assert finetune(tuned, (x, y), epochs=0, verbose=False).network.hash == tuned.network.hash
+
+    def test_the_epoch_is_chosen_on_validation_data(self) -> None:
+        x, y = samples((1, 8, 8), 64), torch.arange(64) % 5
+        snn = converted(settle(Plain()), (x, y)).snn
+        answers = snn(x).argmax(1)  # nothing can score higher than the network as it is
+        kept = finetune(snn, (x, y), epochs=2, lr=0.1, val_loader=(x, answers), verbose=False)
+        assert kept.network.hash == snn.network.hash
+        assert (
+            finetune(snn, (x, y), epochs=2, lr=0.1, verbose=False).network.hash != kept.network.hash
+        )
+
+    def test_a_network_from_a_file_cannot_be_trained(self) -> None:
+        snn = SpikingNetwork(converted(settle(Plain()), X).network)
+        with pytest.raises(ModelError) as caught:
+            finetune(snn, X, verbose=False)
+        assert str(caught.value) == (
+            "the network must be what convert() returned: one that was read from a file, or made "
+            "in another way, holds no trainable weights; convert the model again"
+        )
+
+
+def test_stats_are_a_mapping() -> None:
+    stats = converted(settle(Plain()), X).stats
+    assert stats["strategy"] == stats.strategy == "exact"
+    assert dict(stats) == stats.as_dict()
+    with pytest.raises(KeyError, match="nothing"):
+        stats["nothing"]
+
+
+def test_the_module_computes_the_trained_models_logits() -> None:
+    x = samples((1, 8, 8), 16)
+    conversion = converted(settle(Plain()), x, levels=64)
+    snn = conversion.snn
+    outputs = Reference(snn.network).run(snn.quantise(x)).outputs
+    assert torch.equal(snn(x), outputs.double() * float(conversion.quantized.layers[-1].scale))
+    assert np.array_equal(snn.trace(x).outputs, outputs.numpy())
+    assert repr(snn).startswith("SpikingNetwork(\n  'network', T=")
+
+
+def test_a_device_that_is_not_there() -> None:
+    with pytest.raises(DataError, match=r"^device 'moon' cannot be used: "):
+        converted(settle(Plain()), X, device="moon")

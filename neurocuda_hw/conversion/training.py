@@ -35,7 +35,7 @@ def float_graph(graph: Graph, device: torch.device | str = "cpu") -> Graph:
     return replace(graph, layers=layers)
 
 
-def finetune(
+def train(
     model: QcfsModel,
     data: Batches,
     *,

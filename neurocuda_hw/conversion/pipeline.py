@@ -1,0 +1,326 @@
+"""`convert`: from a trained classifier to an integer spiking network, and `finetune`: further."""
+
+from __future__ import annotations
+
+import copy
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import torch
+from torch import nn
+from torch.export import ExportedProgram
+
+from neurocuda_hw.conversion.calibrate import clip_values, input_range
+from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.data import Batches
+from neurocuda_hw.conversion.graph import Graph
+from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
+from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion.stats import Stats, score, summary
+from neurocuda_hw.conversion.trainer import Plan, Trainer
+from neurocuda_hw.conversion.training import Progress
+from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.snn import SpikingNetwork
+
+STRATEGIES = ("auto", "exact", "qcfs_direct", "qcfs_if_ft")
+_CALIBRATION_SAMPLES = 1024
+_TEST_BATCH = 500
+_RATE = 0.01
+
+
+def convert(
+    ann: nn.Module | ExportedProgram,
+    train_loader: Any,
+    *,
+    test_loader: Any = None,
+    val_loader: Any = None,
+    qcfs_epochs: int = 5,
+    if_epochs: int = 5,
+    strategy: str = "auto",
+    code: str | None = None,
+    levels: int = 8,
+    timesteps: int = 8,
+    weight_bits: int | Sequence[int] = 8,
+    input_bits: int = 8,
+    channel_wise: bool = True,
+    rate: float = _RATE,
+    batch: int = 128,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    name: str = "network",
+    verbose: bool = True,
+    progress: Progress | None = None,
+) -> tuple[SpikingNetwork, Stats]:
+    """Converts a trained classifier to an integer spiking network.
+
+    Parameters
+    ----------
+    ann : torch.nn.Module or torch.export.ExportedProgram
+        In evaluation mode; inputs ``(B, ...)``, outputs ``(B, classes)``.
+    train_loader : DataLoader of (x, y), any iterable of such batches, (x, y) arrays, or x alone
+        Real training data: the first 1,024 samples calibrate, all of it fine-tunes.
+    test_loader : the same, optional
+        Only reported on; nothing is chosen by it.
+    val_loader : the same, optional
+        Chooses the epoch. Without, the last epoch is kept.
+    qcfs_epochs : int
+        Of training the quantised ANN (QCFS activations, all integer rounding inside).
+    if_epochs : int
+        Of training the integrate-and-fire neurons through time (rate code only).
+    strategy : str
+        ``exact``: layer after layer; every spike count and logit equals the quantised ANN's.
+        ``qcfs_direct``: all layers at once (rate code), after `qcfs_epochs`.
+        ``qcfs_if_ft``: the same, then trained through time for `if_epochs`.
+        ``auto``: the exact code (with ``code="rate"`` the rate code), and trains only what scores
+        more than 0.1 points under the trained model on the validation data, or without any on the
+        calibration samples.
+    code : "exact" or "rate", optional
+        Narrows ``auto``.
+    levels : int
+        L of the exact code: spikes of a neuron per inference, 1 to 255.
+    timesteps : int
+        T of the rate code.
+    weight_bits : int or sequence of int
+        2 to 8; one for all layers or one for each.
+    input_bits : int
+        Of an input value; unsigned if the training data is never negative.
+    channel_wise : bool
+        One clip value (threshold) per channel, or one per layer.
+    rate : float
+        Step of the training, relative to the size of the weights.
+    device : str or torch.device, optional
+        Where to train and evaluate; default the first GPU, if there is one. Spikes are the same.
+    verbose : bool
+        Bars while it works, and a line of figures at the end, on standard error.
+    progress : callable, optional
+        Called with (stage, done, total), instead of the bars.
+
+    Returns
+    -------
+    snn : SpikingNetwork
+        A module that computes in exact integer steps what the hardware computes.
+    stats : Stats
+        A mapping: ``strategy``, ``ann_accuracy``, ``integer_accuracy``, ...
+
+    Raises
+    ------
+    ModelError, UnsupportedLayerError
+        If the model cannot be converted; the message names the layer and the way out.
+    DataError
+        If the data is empty, of the wrong shape, or holds NaN.
+    """
+    plan = _plan(strategy, code, qcfs_epochs, if_epochs)
+    _whole(input_bits, "input_bits", 1, 16)
+    where = _device(device)
+    samples = Batches(train_loader, "training data", batch)
+    tests = None if test_loader is None else Batches(test_loader, "test data", _TEST_BATCH)
+    values = None if val_loader is None else Batches(val_loader, "validation data", _TEST_BATCH)
+    with ExitStack() as stack:
+        if progress is None:
+            progress = stack.enter_context(progress_bar(quiet=not verbose))
+        started = time.monotonic()
+        calibration = samples.head(_CALIBRATION_SAMPLES)
+        graph = capture(_on_cpu(ann), calibration[:8])
+        low, high = input_range([calibration])
+        if low < 0 and input_bits < 2:
+            raise DataError("input_bits must be at least 2 where inputs are negative")
+        exact = plan.code is Code.EXACT
+        settings = Settings(
+            code=plan.code,
+            levels=_whole(levels, "levels", 1, 255)
+            if exact
+            else _whole(timesteps, "timesteps", 1, 65535),
+            weight_bits=_weight_bits(weight_bits, graph),
+            payload_bits=input_bits,
+            signed=low < 0,
+            input_scale=_input_scale(low, high, input_bits),
+        )
+        clips, silent = clip_values(
+            graph,
+            torch.split(calibration, 128),
+            settings.levels,
+            channel_wise=channel_wise,
+            seed=seed,
+        )
+        module = QcfsModel(graph, settings, clips)
+        module.fit_shrink()
+        trainer = Trainer(module.to(where), samples, values, rate, seed, progress)
+        done = trainer.carry_out(plan, tests)
+        quantized = silence(module.cpu().quantized())
+        snn = SpikingNetwork(to_network(quantized, name), trained=module).to(where)
+        elapsed = time.monotonic() - started
+        scores = None if tests is None else score(quantized, snn, tests, progress)
+        spiking_layers = [layer for layer in graph.layers if layer.spiking]
+        integer = None if scores is None else scores.integer
+        stats = Stats(
+            strategy=done,
+            ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
+            qcfs_accuracy=trainer.qcfs_accuracy,
+            if_accuracy=integer if exact else trainer.if_accuracy,
+            integer_accuracy=integer,
+            unequal=None if scores is None else scores.unequal,
+            thresholds={
+                layer.name: summary(layer.threshold)
+                for layer in quantized.layers
+                if layer.threshold is not None
+            },
+            sparsity=None if scores is None else scores.sparsity,
+            spikes=scores.spikes if scores else {},
+            silent_channels={
+                layer.name: count
+                for layer, count in zip(spiking_layers, silent, strict=True)
+                if count
+            },
+            notes=graph.notes,
+            conversion_time=elapsed - trainer.evaluation_time,
+        )
+    if verbose:
+        _tell(stats)
+    return snn, stats
+
+
+def finetune(
+    snn: SpikingNetwork,
+    train_loader: Any,
+    *,
+    epochs: int = 3,
+    lr: float = 1e-4,
+    val_loader: Any = None,
+    batch: int = 128,
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    verbose: bool = True,
+    progress: Progress | None = None,
+) -> SpikingNetwork:
+    """Trains a converted network further, in its integers; `snn` itself stays as it is.
+
+    Under the exact code the quantised ANN is trained, under the rate code the neurons through time.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        From `convert` or `finetune`.
+    train_loader, val_loader
+        As `convert` takes them; with validation data the best epoch is kept, else the last.
+    lr : float
+        Initial step of Adam; falls to 0 along a cosine.
+
+    Raises
+    ------
+    ModelError
+        If `snn` was read from a file, which holds integers only.
+    """
+    where = _device(device)
+    samples = Batches(train_loader, "training data", batch)
+    values = None if val_loader is None else Batches(val_loader, "validation data", _TEST_BATCH)
+    module = copy.deepcopy(_trained(snn)).to(where)
+    with ExitStack() as stack:
+        if progress is None:
+            progress = stack.enter_context(progress_bar(quiet=not verbose))
+        trainer = Trainer(module, samples, values, lr, seed, progress, relative=False)
+        trainer.train(
+            "spiking" if module.settings.code is Code.RATE else "qcfs", _whole(epochs, "epochs", 0)
+        )
+    network = to_network(silence(module.cpu().quantized()), snn.network.name)
+    return SpikingNetwork(network, trained=module).to(snn.device)
+
+
+def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
+    """The quantised ANN that `snn` was converted from, in plain integers.
+
+    Raises
+    ------
+    ModelError
+        If `snn` was read from a file, or made in another way.
+    """
+    return silence(_trained(snn).quantized())
+
+
+def _trained(snn: SpikingNetwork) -> QcfsModel:
+    if not isinstance(snn, SpikingNetwork) or not isinstance(snn.trained, QcfsModel):
+        raise ModelError(
+            "the network must be what convert() returned: one that was read from a file, or made "
+            "in another way, holds no trainable weights; convert the model again"
+        )
+    return snn.trained
+
+
+def _plan(strategy: str, code: str | None, qcfs_epochs: int, if_epochs: int) -> Plan:
+    if strategy not in STRATEGIES:
+        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}")
+    try:
+        wanted = None if code is None else Code(code)
+    except ValueError:
+        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
+    auto = strategy == "auto"
+    chosen = (wanted or Code.EXACT) if auto else Code.EXACT if strategy == "exact" else Code.RATE
+    if wanted not in (None, chosen):
+        raise ValueError(f"code must be {chosen.value!r} under strategy {strategy!r}, not {code!r}")
+    through_time = strategy == "qcfs_if_ft" or (auto and chosen is Code.RATE)
+    return Plan(
+        code=chosen,
+        qcfs_epochs=_whole(qcfs_epochs, "qcfs_epochs", 0),
+        if_epochs=_whole(if_epochs, "if_epochs", 0) if through_time else 0,
+        auto=auto,
+    )
+
+
+def _on_cpu(ann: nn.Module | ExportedProgram) -> nn.Module | ExportedProgram:
+    """The model on the CPU, where it is captured; a copy if it is elsewhere."""
+    if isinstance(ann, nn.Module) and any(p.device.type != "cpu" for p in ann.parameters()):
+        return copy.deepcopy(ann).cpu()
+    return ann
+
+
+def _device(device: str | torch.device | None) -> torch.device:
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        text = str(error).splitlines()[0]
+        raise DataError(f"device {str(device)!r} cannot be used: {text}") from error
+    return found
+
+
+def _whole(value: int, what: str, low: int, high: int | None = None) -> int:
+    bounded = f"from {low} to {high}" if high is not None else f"from {low} on"
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < low or (high is not None and value > high):
+        raise ValueError(f"{what} must be a whole number {bounded}, not {value!r}")
+    return value
+
+
+def _weight_bits(bits: int | Sequence[int], graph: Graph) -> tuple[int, ...]:
+    each = [bits] * len(graph.layers) if isinstance(bits, int) else list(bits)
+    if len(each) != len(graph.layers):
+        raise ValueError(
+            f"weight_bits must be one number or {len(graph.layers)}, one per layer, not {bits!r}"
+        )
+    return tuple(_whole(b, "weight_bits", 2, 8) for b in each)
+
+
+def _input_scale(low: float, high: float, bits: int) -> float:
+    largest = (1 << (bits - 1)) - 1 if low < 0 else (1 << bits) - 1
+    return max(-low, high) / largest
+
+
+def _tell(stats: Stats) -> None:
+    """One line of figures on standard error."""
+    named = {
+        "trained model": stats.ann_accuracy,
+        "quantised ANN": stats.qcfs_accuracy,
+        "integer network": stats.integer_accuracy,
+    }
+    told = [f"{name} {value:.2f} %" for name, value in named.items() if value is not None]
+    if stats.sparsity is not None:
+        told.append(f"{100 * stats.sparsity:.1f} % of neuron steps silent")
+    line = ", ".join([*told, f"{stats.conversion_time:.0f} s"])
+    print(f"{stats.strategy}: {line}", file=sys.stderr)
+    for note in stats.notes:
+        print(f"note: {note}", file=sys.stderr)

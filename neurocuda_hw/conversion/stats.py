@@ -1,0 +1,159 @@
+"""What came of a conversion: accuracies on test data, spikes, thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import numpy as np
+import torch
+
+from neurocuda_hw.conversion.data import Batches
+from neurocuda_hw.conversion.quantize import QuantizedAnn
+from neurocuda_hw.conversion.training import Progress
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.reference import Run
+from neurocuda_hw.snn import SpikingNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Stats(Mapping[str, Any]):
+    """What a conversion cost and what came of it; fields are read as attributes or as keys.
+
+    Accuracies are per cent of the test data, None without any.
+
+    Parameters
+    ----------
+    strategy : str
+        The code, and how it was fine-tuned.
+    ann_accuracy : float, optional
+        Of the trained model.
+    qcfs_accuracy : float, optional
+        Of the quantised ANN, before spiking neurons were trained through time.
+    if_accuracy : float, optional
+        Of the integrate-and-fire neurons as they were trained, step by step (rate code); under the
+        exact code, of the network itself.
+    integer_accuracy : float, optional
+        Of the integer network that the hardware computes.
+    unequal : int, optional
+        Test samples of which any spike count or logit differs from the quantised ANN's: none under
+        the exact code.
+    thresholds : dict
+        Integer thresholds of each spiking population: lowest, median, highest.
+    sparsity : float, optional
+        Share of neurons and steps of their windows without a spike, over the test data.
+    spikes : dict
+        Mean spikes per sample and population (events of the input).
+    silent_channels : dict
+        Channels that never fired on the calibration data, where there are any.
+    notes : tuple of str
+        What was left to the host, what was replaced.
+    conversion_time : float
+        Seconds, without the evaluation.
+    """
+
+    strategy: str
+    ann_accuracy: float | None
+    qcfs_accuracy: float | None
+    if_accuracy: float | None
+    integer_accuracy: float | None
+    unequal: int | None
+    thresholds: dict[str, tuple[int, int, int]]
+    sparsity: float | None
+    spikes: dict[str, float]
+    silent_channels: dict[str, int]
+    notes: tuple[str, ...]
+    conversion_time: float
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in list(self):
+            raise KeyError(key)
+        return getattr(self, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(f.name for f in fields(self))
+
+    def __len__(self) -> int:
+        return len(fields(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+
+@dataclass(slots=True, kw_only=True)
+class Scores:
+    """Figures of the finished network on test data."""
+
+    integer: float
+    unequal: int
+    sparsity: float
+    spikes: dict[str, float]
+
+
+def accuracy(
+    forward: Any, data: Batches, device: torch.device | str, stage: str, progress: Progress | None
+) -> float:
+    """Per cent of labelled samples that ``forward(x) -> (B, classes)`` gets right.
+
+    Raises
+    ------
+    DataError
+        If there are no labels.
+    """
+    right = total = 0
+    with torch.no_grad():
+        for number, (x, y) in enumerate(data):
+            if y is None:
+                raise DataError(f"{data.what} must have labels")
+            right += int((forward(x.to(device)).argmax(1).cpu() == y).sum())
+            total += len(x)
+            if progress:
+                progress(stage, number + 1, data.count())
+    return 100 * right / total
+
+
+def score(
+    quantized: QuantizedAnn, snn: SpikingNetwork, tests: Batches, progress: Progress | None
+) -> Scores:
+    """Runs the test data through the integer network, and compares it with the quantised ANN."""
+    network = snn.network
+    right = total = fired = unequal = 0
+    spikes = {p.name: 0 for p in network.populations if p.name != network.output.name}
+    for number, (x, y) in enumerate(tests):
+        if y is None:
+            raise DataError(f"{tests.what} must have labels")
+        payload = snn.quantise(x)
+        run = snn.reference().run(payload)
+        unequal += _unequal(quantized, quantized.counts(payload), run)
+        right += int((run.outputs.argmax(1).cpu() == y).sum())
+        total += len(x)
+        for name in run.events:
+            spikes[name] = spikes.get(name, 0) + int(run.events[name].sum())
+        fired += sum(int(counts.sum()) for counts in run.counts.values())
+        if progress:
+            progress("integer network on test data", number + 1, tests.count())
+    slots = total * sum(
+        p.size * network.window(p.name).steps for p in network.populations if p.spiking
+    )
+    return Scores(
+        integer=100 * right / total,
+        unequal=unequal,
+        sparsity=1 - fired / slots,
+        spikes={name: count / total for name, count in spikes.items()},
+    )
+
+
+def _unequal(quantized: QuantizedAnn, wanted: list[torch.Tensor], run: Run) -> int:
+    """Samples of which any spike count or logit is not the one wanted."""
+    wrong = torch.zeros(len(run.outputs), dtype=torch.bool)
+    for layer, counts in zip(quantized.layers, wanted, strict=True):
+        got = run.outputs if layer.threshold is None else run.counts[layer.name]
+        wrong |= (got.flatten(1).cpu() != counts.flatten(1)).any(1)
+    return int(wrong.sum())
+
+
+def summary(threshold: np.ndarray) -> tuple[int, int, int]:
+    """Lowest, median, highest."""
+    return int(threshold.min()), int(np.median(threshold)), int(threshold.max())

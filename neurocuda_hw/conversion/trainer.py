@@ -1,0 +1,132 @@
+"""The stages of a conversion: what is trained, when that is enough, and what it scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+
+from neurocuda_hw.conversion import spiking
+from neurocuda_hw.conversion.data import Batches
+from neurocuda_hw.conversion.graph import evaluate
+from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.quantize import Code
+from neurocuda_hw.conversion.stats import accuracy
+from neurocuda_hw.conversion.training import Forward, Progress, float_graph, train
+
+# points under the trained model from which `auto` begins to train
+_NEAR_ENOUGH = 0.1
+_SAMPLES = 1024
+
+_FORWARD: dict[str, Forward] = {"qcfs": QcfsModel.forward, "spiking": spiking.run}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a strategy comes to; `auto` trains only where it is needed."""
+
+    code: Code
+    qcfs_epochs: int
+    if_epochs: int
+    auto: bool
+
+
+class Trainer:
+    """Trains a model by its stages, and keeps the accuracies on the way."""
+
+    def __init__(
+        self,
+        module: QcfsModel,
+        samples: Batches,
+        values: Batches | None,
+        rate: float,
+        seed: int,
+        progress: Progress,
+        *,
+        relative: bool = True,
+    ) -> None:
+        self.module, self.samples, self.values = module, samples, values
+        self.rate, self.relative, self.seed, self.progress = rate, relative, seed, progress
+        self.device = module.biases[0].device
+        self.teacher = float_graph(module.graph, self.device)
+        self.qcfs_accuracy: float | None = None
+        self.if_accuracy: float | None = None
+        self.evaluation_time = 0.0
+
+    def carry_out(self, plan: Plan, tests: Batches | None) -> str:
+        """All stages of `plan`; says what was done."""
+        done = [plan.code.value]
+        last = "qcfs" if plan.code is Code.EXACT else "spiking"
+        enough = plan.auto and self.gap(last) <= _NEAR_ENOUGH
+        if plan.qcfs_epochs and not enough and (last == "qcfs" or self.worth(plan, "qcfs")):
+            done.append(f"{self.train('qcfs', plan.qcfs_epochs)} of the quantised ANN")
+        self.qcfs_accuracy = self.test("qcfs", tests)
+        if last == "spiking":
+            if plan.if_epochs and not enough and self.worth(plan, "spiking"):
+                done.append(f"{self.train('spiking', plan.if_epochs)} through time")
+            self.if_accuracy = self.test("spiking", tests)
+        return ", ".join(done)
+
+    def worth(self, plan: Plan, stage: str) -> bool:
+        """Whether a stage is to be trained."""
+        return not plan.auto or self.gap(stage) > _NEAR_ENOUGH
+
+    def train(self, stage: str, epochs: int) -> str:
+        """Trains; says how many epochs, and which one was kept."""
+        forward = _FORWARD[stage]
+        score: Callable[[], float] | None = None
+        if self.values is not None:
+            score = partial(self.right, stage, self.values, "validation")
+        kept = train(
+            self.module,
+            self.samples,
+            forward=forward,
+            epochs=epochs,
+            rate=self.rate,
+            relative=self.relative,
+            seed=self.seed,
+            stage=stage,
+            score=score,
+            progress=self.progress,
+        )
+        chosen = f" (epoch {kept} was best on the validation data)" if score and epochs else ""
+        return f"{epochs} epochs{chosen}"
+
+    def right(self, stage: str, data: Batches, what: str) -> float:
+        """Per cent of `data` that the model gets right at present."""
+        forward = partial(_FORWARD[stage], self.module)
+        return accuracy(forward, data, self.device, what, self.progress)
+
+    def test(self, stage: str, tests: Batches | None) -> float | None:
+        """The same on the test data, if there is any; its time does not count."""
+        if tests is None:
+            return None
+        started = time.monotonic()
+        found = self.right(stage, tests, f"{stage} on test data")
+        self.evaluation_time += time.monotonic() - started
+        return found
+
+    def gap(self, stage: str) -> float:
+        """Points by which it falls short of the trained model: on the validation data, or in
+        agreement with it on the calibration samples."""
+        if self.values is not None:
+            wanted = accuracy(self.answer, self.values, self.device, "trained model", self.progress)
+            return wanted - self.right(stage, self.values, "validation")
+        x = self.samples.head(_SAMPLES)
+        with torch.no_grad():
+            same = [
+                self.answer(part).argmax(1) == _FORWARD[stage](self.module, part).argmax(1)
+                for part in torch.split(x.to(self.device), 128)
+            ]
+        return 100 * (1 - float(torch.cat(same).float().mean()))
+
+    def answer(self, x: torch.Tensor) -> torch.Tensor:
+        """The trained model's logits."""
+        return evaluate(self.teacher, x)[-1].flatten(1)
+
+    def ann_accuracy(self, tests: Batches) -> float:
+        """Of the trained model."""
+        return accuracy(self.answer, tests, self.device, "trained model", self.progress)
