@@ -18,6 +18,8 @@ from neurocuda_hw.neurons import LIF, CubaLIF, Encoding, Input, Neuron, Readout,
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 from neurocuda_hw.ranges import PopulationRanges, drive_bounds, population_ranges
 
+FEWEST_TOUCHED = 16  # rows; for fewer, a list of them costs more cycles than it saves
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Parameter:
@@ -52,8 +54,14 @@ class LayerPlan:
         Input current that is held for all steps; 0 where no CURRENT input arrives.
     keep, keep_synaptic : Parameter, optional
         ``4096 - decay`` of v and u, in 1/4096; None without that leak.
-    first_sweep, last_sweep : int
-        Steps in which all states are swept; the last one restores the initial state.
+    first_sweep, stop_sweep, last_sweep : int
+        States are swept in the steps ``first_sweep <= t < stop_sweep`` and in ``last_sweep``, where
+        all are, and the initial state is restored.
+    touched : bool
+        Before `last_sweep`, a sweep visits only the rows that were touched since the sweep before,
+        and those that still hold a membrane at its threshold; else all rows.
+    awake : Parameter
+        -1 where a row must be swept in its initial state though nothing touched it; one lane.
     fire_start, fire_stop : int
         Steps in which neurons may fire; equal for a readout.
     """
@@ -79,7 +87,10 @@ class LayerPlan:
     reset: Reset
     v_floor: int | None
     first_sweep: int
+    stop_sweep: int
     last_sweep: int
+    touched: bool
+    awake: Parameter
     fire_start: int
     fire_stop: int
 
@@ -95,13 +106,29 @@ class LayerPlan:
         return name if sources.count(name) == 1 else f"{name}.{index}"
 
     @property
+    def sweeps(self) -> int:
+        """Steps in which states are swept."""
+        return len(self.sweep_steps())
+
+    def sweep_steps(self) -> list[int]:
+        """The steps in which states are swept, in order."""
+        return sorted({*range(self.first_sweep, self.stop_sweep), self.last_sweep})
+
+    @property
     def leaks(self) -> bool:
         """Whether v or u decays."""
         return self.keep is not None or self.keep_synaptic is not None
 
 
-def plan_layer(network: Network, population: Population, lanes: int) -> LayerPlan:
+def plan_layer(
+    network: Network, population: Population, lanes: int, *, touched: bool | None = None
+) -> LayerPlan:
     """Plans one population for `lanes` lanes.
+
+    Parameters
+    ----------
+    touched : bool, optional
+        Whether sweeps visit only touched rows, wherever that is exact; None: where it pays.
 
     Raises
     ------
@@ -118,8 +145,10 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
     numbers = _Numbers(population, neuron, layout)
     bias, initial = numbers.of("bias"), numbers.of("v_init")
     first, last = 0, network.timesteps - 1
+    stop, skips = network.timesteps, False
     window = network.window(population.name)
     if isinstance(neuron, Spiking):
+        stop = window.stop
         leaky = isinstance(neuron, LIF | CubaLIF)
         if not (leaky or bias.any() or any(held) or neuron.v_floor is not None):
             first = window.start
@@ -129,6 +158,9 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
         # a threshold out of the membrane's reach may as well be just out of reach
         reachable = (ranges.membrane.lowest, ranges.membrane.highest + 1)
         threshold, reset_value = np.clip(numbers.of("threshold"), *reachable), numbers.of("v_reset")
+        if not (leaky or bias.any() or any(held)) and len({*range(first, stop), last}) > 1:
+            skips = touched if touched is not None else layout.rows >= FEWEST_TOUCHED
+            skips = skips and _stays_below(neuron, threshold, reset_value)
     else:
         threshold = reset_value = np.zeros_like(bias)
         if not any(held):
@@ -159,7 +191,10 @@ def plan_layer(network: Network, population: Population, lanes: int) -> LayerPla
         reset=neuron.reset if isinstance(neuron, Spiking) else Reset.SUBTRACT,
         v_floor=neuron.v_floor if isinstance(neuron, Spiking) else None,
         first_sweep=first,
+        stop_sweep=stop,
         last_sweep=last,
+        touched=skips,
+        awake=numbers.awake(_awake(neuron, initial, threshold)),
         fire_start=window.start if isinstance(neuron, Spiking) else 0,
         fire_stop=window.stop if isinstance(neuron, Spiking) else 0,
     )
@@ -188,12 +223,42 @@ class _Numbers:
             per_row=per_row,
         )
 
+    def awake(self, neurons: np.ndarray) -> Parameter:
+        """Rows with one of the given `neurons`, ``(N,)``, as -1."""
+        rows = self.layout.arrange(-neurons.astype(np.int64)).min(axis=1, keepdims=True)
+        by_place = rows.reshape(-1, self.layout.groups)
+        per_row = bool((by_place != by_place[0]).any())
+        return Parameter(
+            name="awake",
+            bits=1,
+            rows=rows if per_row else rows[: self.layout.groups],
+            per_row=per_row,
+        )
+
     def keep(self, name: str, fields: dict[type[Neuron], str]) -> Parameter | None:
         """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
         field = fields.get(type(self.neuron))
         if field is None:
             return None
         return self.parameter(name, DECAY_ONE - self.of(field), field)
+
+
+def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray) -> bool:
+    """Whether a row in which no neuron can fire stays so until an event touches it."""
+    after = [] if neuron.v_floor is None else [np.full_like(threshold, neuron.v_floor)]
+    if neuron.reset is not Reset.SUBTRACT:
+        after.append(reset_value)
+    return not any((value >= threshold).any() for value in after)
+
+
+def _awake(neuron: Readout | Spiking, initial: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+    """Neurons whose initial state changes in a sweep though nothing touched them, ``(N,)``."""
+    if isinstance(neuron, Readout):
+        return np.zeros(len(initial), dtype=bool)
+    awake: np.ndarray = initial >= threshold
+    if neuron.v_floor is not None:
+        awake = awake | (initial < neuron.v_floor)
+    return awake
 
 
 def _is_held(neuron: Neuron) -> bool:

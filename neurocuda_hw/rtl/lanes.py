@@ -15,24 +15,15 @@ from __future__ import annotations
 
 from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import signed, unsigned
-from amaranth.lib import enum
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
+from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
 from neurocuda_hw.rtl.signatures import value_shape
 
 SETTLE = 4  # cycles from a leaking sweep's last row to the next row of any kind
-
-
-class Kind(enum.Enum, shape=2):
-    """What is done to a row: nothing at all, or one of three ways to a new state."""
-
-    PASS = 0
-    ACCUMULATE = 1
-    SWEEP = 2
-    CLEAR = 3
 
 
 class Lanes(Component):
@@ -58,6 +49,9 @@ class Lanes(Component):
         One bit per lane.
     membranes : Out
         v- of each lane, before any reset.
+    again : Out
+        In a row that was swept, a membrane is still at its threshold; only if the plan says
+        `touched`.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -75,6 +69,7 @@ class Lanes(Component):
             "done": Out(1),
             "spikes": Out(p),
             "membranes": Out(p * plan.state_bits),
+            "again": Out(1),
         }
         for i, f in enumerate(plan.fanouts):
             members[f"weight_{i}"] = In(max(1, (len(f.weights) - 1).bit_length()))
@@ -112,7 +107,7 @@ class Lanes(Component):
         word2 = Signal(p * word_bits)
         products = self._products(m, port1)
         own = {q.name: self._parameter(m, q) for q in self._parameters()}
-        words, late_words, spikes, membranes = [], [], [], []
+        words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
             lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
@@ -121,6 +116,8 @@ class Lanes(Component):
             late_words.append(lane.late_word)
             spikes.append(lane.fired & self._exists(i, group2) & swept)
             membranes.append(lane.membrane)
+            again.append(lane.again & self._exists(i, group2))
+        m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
         result, write2 = Signal(p * word_bits), Signal()

@@ -20,10 +20,12 @@ from amaranth.lib.wiring import Component, In, Out
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
-from neurocuda_hw.rtl.lanes import Kind, Lanes
+from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.lanes import Lanes
 from neurocuda_hw.rtl.serializer import Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.rtl.sweep import Sweep
+from neurocuda_hw.rtl.touched import TouchedRows
 from neurocuda_hw.rtl.walker import Walker
 
 
@@ -69,6 +71,8 @@ class LayerCore(Component):
                     lanes.restore.eq(0),
                 ]
             taken = taken | walker.row
+        if plan.touched:
+            self._list_touched(m, sweep, lanes)
         self._observe(m, sweep, walkers)
         end1, end2 = Signal(), Signal()
         m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
@@ -114,11 +118,26 @@ class LayerCore(Component):
         ]
         return walker
 
+    def _list_touched(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
+        m.submodules.touched = touched = TouchedRows(self.plan)
+        m.d.comb += [
+            touched.kind.eq(lanes.kind),
+            touched.row.eq(lanes.row),
+            touched.group.eq(lanes.group),
+            touched.restore.eq(lanes.restore),
+            touched.again.eq(lanes.again),
+            touched.end.eq(sweep.end),
+            touched.take.eq(sweep.take),
+            sweep.next.eq(touched.next),
+            sweep.valid.eq(touched.valid),
+            sweep.last.eq(touched.last),
+            sweep.empty.eq(touched.empty),
+        ]
+
     def _compact(self, m: Module, sweep: Sweep, lanes: Lanes, end2: Signal) -> None:
         m.submodules.compactor = compactor = Compactor(self.plan)
-        mask1, mask2 = (Signal(compactor.layout, name=f"mask{i}") for i in (1, 2))
-        m.d.sync += [mask1.group.eq(sweep.group), mask1.y.eq(sweep.y), mask1.x.eq(sweep.x)]
-        m.d.sync += mask2.eq(mask1)
+        mask2 = Signal(compactor.layout)
+        m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
         m.d.comb += [
             compactor.mask.eq(mask2),
             compactor.mask.spikes.eq(lanes.spikes),

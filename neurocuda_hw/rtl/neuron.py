@@ -43,6 +43,7 @@ class NeuronLane:
         m.d.comb += Cat(self.v, self.u, self.h).eq(word)
         self.membrane = self._signal("membrane", bits)
         self.fired = Signal(name=f"fired_{lane}")
+        self.again = Signal(name=f"again_{lane}")
         self.word = Signal(len(word), name=f"word_{lane}")
         self.late_word = Signal(len(word), name=f"late_word_{lane}")
 
@@ -68,6 +69,8 @@ class NeuronLane:
         self.addend = self._register("addend", Mux(accumulates, product, own["bias"]), width)
         below = -own["threshold"] if self.chained else own["bias"] - own["threshold"]
         self.below = self._register("below", below, bits + 1)
+        if plan.touched and plan.reset is Reset.SUBTRACT:  # then there is no bias, u or h
+            self.below_twice = self._register("below_twice", -2 * own["threshold"], bits + 2)
         self.initial = self._register("initial", own["initial"], bits)
         self.reset_value = self._register("reset_value", own["reset_value"])
         self.keep = {
@@ -77,7 +80,7 @@ class NeuronLane:
         }
 
     def second_stage(self, accumulates: Value, held: Value, fire: Value, fresh: Value) -> None:
-        """Cycle 2: adds, compares, resets. Leaves `word`, `fired` and `membrane`, the v-.
+        """Cycle 2: adds, compares, resets. Leaves `word`, `fired`, `again` and `membrane`, the v-.
 
         `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fresh` asks for
         the initial state instead of a sweep's.
@@ -94,6 +97,8 @@ class NeuronLane:
             m.d.comb += over.eq(self.v + self.below)
         m.d.comb += self.membrane.eq(self.v + drive)
         m.d.comb += self.fired.eq((over >= 0) & fire)
+        if plan.touched:
+            self._ask_again(over, fire)
         reset = {Reset.SUBTRACT: over, Reset.ZERO: C(0), Reset.TO_VALUE: self.reset_value}
         m.d.comb += after.eq(Mux(self.fired, reset[plan.reset], self.membrane))
         floored: Value = after
@@ -113,6 +118,15 @@ class NeuronLane:
         m.d.comb += self.word.eq(Cat(new))
         if plan.leaks:
             self._leak(floored)
+
+    def _ask_again(self, over: Signal, fire: Value) -> None:
+        """Whether the new membrane is at the threshold; a reset by value leaves it below."""
+        still: Value = C(0)
+        if self.plan.reset is Reset.SUBTRACT:
+            twice = self._signal("over_twice", self.plan.state_bits + 2)
+            self.m.d.comb += twice.eq(self.v + self.below_twice)
+            still = twice >= 0
+        self.m.d.comb += self.again.eq(Mux(fire, still, over >= 0))
 
     def _leak(self, after: Value) -> None:
         """Cycles 3 and 4 of a leaking population: leaves `late_word`, two cycles after `word`."""

@@ -1,19 +1,26 @@
-"""The sweep: counts the steps of an inference and walks all state rows where a step asks for it.
+"""The sweep: counts the steps of an inference and walks the state rows where a step asks for it.
 
 After a reset it first walks all rows once to write the initial state. Then, for every step, it
-waits for `start` (all sources have sent their end-of-step markers) and either walks all rows, one
-per cycle from that very cycle on, or passes the step on in one cycle when nothing can change. A
-leaking population's states are written late: the step then ends `SETTLE` cycles after its last row.
+waits for `start` (all sources have sent their end-of-step markers) and either walks rows, one per
+cycle from that very cycle on, or passes the step on in one cycle when nothing can change. A leaking
+population's states are written late: the step then ends `SETTLE` cycles after its last row.
+
+Where the plan says `touched`, it takes only the rows that `TouchedRows` offers, in the order in
+which they were touched; all rows in the step that restores the initial state.
 """
 
 from __future__ import annotations
 
-from amaranth import Elaboratable, Module, Signal
+import numpy as np
+from amaranth import Elaboratable, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.rtl.lanes import SETTLE, Kind
+from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.lanes import SETTLE
+from neurocuda_hw.rtl.memory import Rom
+from neurocuda_hw.rtl.table import Table
 
 
 class Sweep(Component):
@@ -25,12 +32,18 @@ class Sweep(Component):
         Every source has ended the step; stays high until `end`.
     room : In
         What this row sends can be taken.
+    next, valid, last, empty : In
+        What `TouchedRows` offers; only if the plan says `touched`.
     kind : Out
         What to do in this cycle; PASS with `end` low means nothing.
-    row, group, y, x : Out
-        Which row, and where its neurons stand.
+    row, group : Out
+        Which row, and its group of channels.
+    group1, y1, x1 : Out
+        Where the neurons of the row of the cycle before stand.
     fire, restore : Out
         Neurons may fire; the initial state is to be restored.
+    take : Out
+        The offered row is taken.
     end : Out
         This is the step's last row (or its only cycle).
     """
@@ -38,17 +51,24 @@ class Sweep(Component):
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         layout = plan.layout
+        row, group = (max(1, unsigned_bits(n - 1)) for n in (layout.rows, layout.groups))
         super().__init__(
             {
                 "start": In(1),
                 "room": In(1),
+                "next": In(row),
+                "valid": In(1),
+                "last": In(1),
+                "empty": In(1),
                 "kind": Out(Kind),
-                "row": Out(max(1, unsigned_bits(layout.rows - 1))),
-                "group": Out(max(1, unsigned_bits(layout.groups - 1))),
-                "y": Out(unsigned_bits(layout.height - 1)),
-                "x": Out(unsigned_bits(layout.width - 1)),
+                "row": Out(row),
+                "group": Out(group),
+                "group1": Out(group),
+                "y1": Out(unsigned_bits(layout.height - 1)),
+                "x1": Out(unsigned_bits(layout.width - 1)),
                 "fire": Out(1),
                 "restore": Out(1),
+                "take": Out(1),
                 "end": Out(1),
             }
         )
@@ -61,26 +81,31 @@ class Sweep(Component):
         needed, walks, last_row = Signal(), Signal(), Signal()
         settle = Signal(range(SETTLE + 1))
         settled = settle == 0
+        in_sweeps = (step >= plan.first_sweep) & (step < plan.stop_sweep)
         m.d.comb += [
-            needed.eq((step >= plan.first_sweep) & (step <= plan.last_sweep)),
+            needed.eq(in_sweeps | (step == plan.last_sweep)),
             self.fire.eq((step >= plan.fire_start) & (step < plan.fire_stop)),
             self.restore.eq(step == plan.last_sweep),
-            last_row.eq(self.row == plan.layout.rows - 1),
         ]
         with m.If(clearing):
             m.d.comb += [self.kind.eq(Kind.CLEAR), walks.eq(1)]
             with m.If(last_row):
                 m.d.sync += clearing.eq(0)
         with m.Elif(self.start & self.room & settled):
-            with m.If(needed):
+            with m.If(~needed):
+                m.d.comb += self.end.eq(1)
+            if plan.touched:
+                with m.Elif(~self.restore):
+                    m.d.comb += [self.take.eq(self.valid), self.end.eq(self.empty)]
+                    with m.If(self.valid):
+                        m.d.comb += [self.kind.eq(Kind.SWEEP), self.end.eq(self.last)]
+            with m.Else():
                 m.d.comb += [self.kind.eq(Kind.SWEEP), walks.eq(1)]
                 if plan.leaks:
                     with m.If(last_row):
                         m.d.sync += settle.eq(SETTLE)
                 else:
                     m.d.comb += self.end.eq(last_row)
-            with m.Else():
-                m.d.comb += self.end.eq(1)
         with m.If(settle > 1):
             m.d.sync += settle.eq(settle - 1)
         with m.Elif((settle == 1) & self.room):  # the marker is queued like a row
@@ -90,18 +115,58 @@ class Sweep(Component):
             m.d.sync += step.eq(step + 1)
             with m.If(step == plan.timesteps - 1):
                 m.d.sync += step.eq(0)
-        with m.If(walks):
-            self._advance(m, last_row)
+        if plan.touched:
+            self._place_by_row(m, walks, last_row)
+        else:
+            self._place_by_counters(m, walks, last_row)
         return m
 
-    def _advance(self, m: Module, last_row: Signal) -> None:
-        """Counts rows: channel groups, then x, then y."""
+    def _place_by_counters(self, m: Module, walks: Signal, last_row: Signal) -> None:
+        """Rows come in order: channel groups, then x, then y are counted beside them."""
         layout = self.plan.layout
-        with m.If(last_row):
-            m.d.sync += [n.eq(0) for n in (self.row, self.group, self.y, self.x)]
-        with m.Else():
+        y, x = Signal.like(self.y1), Signal.like(self.x1)
+        m.d.comb += last_row.eq(self.row == layout.rows - 1)
+        m.d.sync += [self.group1.eq(self.group), self.y1.eq(y), self.x1.eq(x)]
+        with m.If(walks & last_row):
+            m.d.sync += [n.eq(0) for n in (self.row, self.group, y, x)]
+        with m.Elif(walks):
             m.d.sync += [self.row.eq(self.row + 1), self.group.eq(self.group + 1)]
             with m.If(self.group == layout.groups - 1):
-                m.d.sync += [self.group.eq(0), self.x.eq(self.x + 1)]
-                with m.If(self.x == layout.width - 1):
-                    m.d.sync += [self.x.eq(0), self.y.eq(self.y + 1)]
+                m.d.sync += [self.group.eq(0), x.eq(x + 1)]
+                with m.If(x == layout.width - 1):
+                    m.d.sync += [x.eq(0), y.eq(y + 1)]
+
+    def _place_by_row(self, m: Module, walks: Signal, last_row: Signal) -> None:
+        """Rows come in any order: their number tells the place, through tables if need be."""
+        layout = self.plan.layout
+        counted = Signal.like(self.row)
+        m.d.comb += last_row.eq(counted == layout.rows - 1)
+        with m.If(walks):
+            m.d.sync += counted.eq(counted + 1)
+            with m.If(last_row):
+                m.d.sync += counted.eq(0)
+            m.d.comb += self.row.eq(counted)
+        with m.Else():
+            m.d.comb += self.row.eq(self.next)
+        rows = np.arange(layout.rows)
+        position, group = np.divmod(rows, layout.groups)
+        m.d.comb += self.group.eq(self._group(m, group))
+        m.d.sync += self.group1.eq(self.group)
+        group_bits, x_bits = unsigned_bits(layout.groups - 1), len(self.x1)
+        if layout.groups == 1 << group_bits and layout.width == 1 << x_bits:
+            m.d.sync += self.x1.eq(self.row[group_bits : group_bits + x_bits])
+            m.d.sync += self.y1.eq(self.row[group_bits + x_bits :])
+            return
+        y, x = np.divmod(position, layout.width)
+        place = (y << x_bits | x)[:, None]
+        name = f"{self.plan.population.name}.place.mem"
+        m.submodules.place = rom = Rom(words=place, bits=max(1, x_bits + len(self.y1)), file=name)
+        m.d.comb += [rom.address.eq(self.row), self.x1.eq(rom.data), self.y1.eq(rom.data >> x_bits)]
+
+    def _group(self, m: Module, group: np.ndarray) -> Value:
+        """The channel group of a row."""
+        if not self.plan.layout.groups & (self.plan.layout.groups - 1):
+            return self.row[: unsigned_bits(self.plan.layout.groups - 1)]
+        m.submodules.groups = table = Table([group])
+        m.d.comb += table.key.eq(self.row)
+        return table.column(0)

@@ -9,6 +9,7 @@ from amaranth.sim import Simulator
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.emit import plan_network
 from neurocuda_hw.rtl.signatures import address_bits
 from neurocuda_hw.rtl.top import Top
@@ -46,6 +47,8 @@ class Bench:
     lanes : dict of str to int, optional
     stalls : float
         Probability that a stream pauses in a cycle.
+    touched : bool, optional
+        See `plan_layer`.
     """
 
     def __init__(
@@ -55,9 +58,15 @@ class Bench:
         lanes: dict[str, int] | None = None,
         stalls: float = 0.0,
         seed: int = 0,
+        touched: bool | None = None,
     ) -> None:
         self.network = network
         self.plans = plan_network(network, lanes)
+        if touched is not None:
+            self.plans = {
+                name: plan_layer(network, p.population, p.layout.lanes, touched=touched)
+                for name, p in self.plans.items()
+            }
         self.top = Top(network, self.plans)
         self.random = random.Random(seed)
         self.stalls = stalls

@@ -43,7 +43,8 @@ def test_random_network(network, data):
     inputs = data.draw(inputs_for(network, samples=2))
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
     stalls = data.draw(st.sampled_from([0.0, 0.3]))
-    assert_equal(network, inputs, lanes=lanes, stalls=stalls, seed=1)
+    touched = data.draw(st.sampled_from([None, True]))
+    assert_equal(network, inputs, lanes=lanes, stalls=stalls, seed=1, touched=touched)
 
 
 def residual():

@@ -1,0 +1,14 @@
+"""What a layer may do to a state row."""
+
+from __future__ import annotations
+
+from amaranth.lib import enum
+
+
+class Kind(enum.Enum, shape=2):
+    """What is done to a row: nothing at all, or one of three ways to a new state."""
+
+    PASS = 0
+    ACCUMULATE = 1
+    SWEEP = 2
+    CLEAR = 3

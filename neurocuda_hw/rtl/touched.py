@@ -1,0 +1,175 @@
+"""The touched rows: which state rows the next sweep has to visit, when it need not visit all.
+
+Without bias and leak, a row in which no neuron can fire stays so until an event touches it. Such a
+row is put on a list when an event first touches it, and again when it is swept and still holds a
+membrane at its threshold. A step's sweep takes the rows that were on the list when the step's last
+event was in; what is put there later belongs to the next step::
+
+            taken by the sweep          of the next step
+    list  [ r  r  r  r  r  r  r  r ] [ r  r  r ]
+           first                     edge        end
+
+One bit per row tells whether it is on the list, so the list never holds more than all rows.
+"""
+
+from __future__ import annotations
+
+from amaranth import C, Elaboratable, Module, Signal, Value
+from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.memory import Ram, Rom
+
+
+class TouchedRows(Component):
+    """Remembers the rows that are to be swept. It never stalls.
+
+    Members
+    -------
+    kind, row, group, restore : In
+        What the lanes do in this cycle, to which row.
+    again : In
+        The row that was swept two cycles ago has to be swept in the next step too.
+    end : In
+        The step ends in this cycle.
+    take : In
+        The sweep takes the offered row.
+    next, valid : Out
+        The offered row: due in this step. Latency from the event's row to here: 4 cycles.
+    last : Out
+        No row is due after the offered one, nor can one still come.
+    empty : Out
+        No row is due, nor can one still come.
+    """
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        row = max(1, unsigned_bits(plan.layout.rows - 1))
+        super().__init__(
+            {
+                "kind": In(Kind),
+                "row": In(row),
+                "group": In(max(1, unsigned_bits(plan.layout.groups - 1))),
+                "restore": In(1),
+                "again": In(1),
+                "end": In(1),
+                "take": In(1),
+                "next": Out(row),
+                "valid": Out(1),
+                "last": Out(1),
+                "empty": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Value) -> Elaboratable:
+        m = Module()
+        kind1, kind2 = Signal(Kind), Signal(Kind)
+        row1, row2 = Signal.like(self.row), Signal.like(self.row)
+        restore1, restore2 = Signal(), Signal()
+        # the step in which a row was swept, as a parity: it may be listed after that step's end
+        parity, parity1, parity2 = Signal(), Signal(), Signal()
+        m.d.sync += [kind1.eq(self.kind), kind2.eq(kind1), row1.eq(self.row), row2.eq(row1)]
+        m.d.sync += [restore1.eq(self.restore), restore2.eq(restore1)]
+        m.d.sync += [parity1.eq(parity), parity2.eq(parity1), parity.eq(parity ^ self.end)]
+
+        initial2 = (kind2 == Kind.CLEAR) | ((kind2 == Kind.SWEEP) & restore2)
+        awake2 = self._awake(m)
+        on_list = Signal()  # what is to be true of row2
+        with m.If(kind2 == Kind.ACCUMULATE):
+            m.d.comb += on_list.eq(1)
+        with m.Elif(initial2):
+            m.d.comb += on_list.eq(awake2)
+        with m.Else():
+            m.d.comb += on_list.eq(self.again)
+        listed2 = self._listed(m, on_list, kind2 != Kind.PASS, row1, row2)
+        put = (kind2 != Kind.PASS) & on_list & ~((kind2 == Kind.ACCUMULATE) & listed2)
+
+        def due(kind: Signal, of_step: Signal) -> Value:
+            """Whether what a row puts on the list belongs to the present step."""
+            swept_before = (kind == Kind.SWEEP) & (of_step != parity)
+            return (kind == Kind.ACCUMULATE) | (kind == Kind.CLEAR) | swept_before
+
+        # the initial state is restored row by row from row 0: the list starts anew with it
+        flush1 = (kind1 == Kind.SWEEP) & restore1 & (row1 == 0)
+        flush2 = (kind2 == Kind.SWEEP) & restore2 & (row2 == 0)
+        self._list(
+            m,
+            put=put,
+            due=due(kind2, parity2),
+            flush=flush2,
+            blocked=flush1 | flush2,
+            coming=due(kind1, parity1),
+            row=row2,
+        )
+        return m
+
+    def _awake(self, m: Module) -> Value:
+        """Whether row2 must be swept in its initial state; known in cycle 2."""
+        awake = self.plan.awake
+        if awake.uniform:
+            return C(int(awake.rows.flat[0]) & 1, 1)
+        name = f"{self.plan.population.name}.{awake.name}.mem"
+        m.submodules.awake = rom = Rom(words=awake.rows, bits=1, file=name)
+        m.d.comb += rom.address.eq(self.row if awake.per_row else self.group)
+        awake2 = Signal()
+        m.d.sync += awake2.eq(rom.data)
+        return awake2
+
+    def _listed(
+        self, m: Module, on_list: Signal, write: Value, row1: Signal, row2: Signal
+    ) -> Signal:
+        """The bit of row2, or a newer one still on its way; as the lanes do with states."""
+        m.submodules.bits = bits = Ram(width=1, depth=self.plan.layout.rows)
+        listed2 = Signal()
+        row3, written3, bit3 = Signal.like(row2), Signal(), Signal()
+        m.d.sync += [row3.eq(row2), written3.eq(write), bit3.eq(on_list)]
+        m.d.comb += [bits.read_address.eq(self.row), bits.write_address.eq(row2)]
+        m.d.comb += [bits.write.eq(write), bits.write_data.eq(on_list)]
+        with m.If(write & (row2 == row1)):
+            m.d.sync += listed2.eq(on_list)
+        with m.Elif(written3 & (row3 == row1)):
+            m.d.sync += listed2.eq(bit3)
+        with m.Else():
+            m.d.sync += listed2.eq(bits.read_data)
+        return listed2
+
+    def _list(
+        self,
+        m: Module,
+        *,
+        put: Value,
+        due: Value,
+        flush: Value,
+        blocked: Value,
+        coming: Value,
+        row: Signal,
+    ) -> None:
+        """The list itself: a ring of rows with one more mark in it, the edge of this step."""
+        address = len(self.row)
+        m.submodules.ring = ring = Ram(width=address, depth=1 << address)
+        first, edge, end = (Signal(address + 1, name=name) for name in ("first", "edge", "end"))
+        first_next, end_next = Signal.like(first), Signal.like(end)
+        stored = Signal()  # the first row has been read from the ring
+        m.d.comb += [
+            end_next.eq(end + put),
+            first_next.eq(first + self.take),
+            ring.write.eq(put),
+            ring.write_address.eq(end[:address]),
+            ring.write_data.eq(row),
+            ring.read_address.eq(first_next[:address]),
+            self.next.eq(ring.read_data),
+            self.valid.eq(stored & (first != edge) & ~blocked),
+            self.last.eq((edge - first)[: address + 1] == 1),
+            self.empty.eq((first == edge) & ~blocked),
+        ]
+        with m.If(coming | (put & due)):
+            m.d.comb += [self.last.eq(0), self.empty.eq(0)]
+        with m.If(flush):
+            m.d.comb += first_next.eq(end)
+        m.d.sync += [first.eq(first_next), end.eq(end_next), stored.eq(first_next != end)]
+        with m.If(self.end | (put & due)):
+            m.d.sync += edge.eq(end_next)
+        with m.Elif(flush):
+            m.d.sync += edge.eq(end)
