@@ -6,6 +6,7 @@ under the rate code spikes of different steps add up, so the pooled rate is at l
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from torch.fx import Node
 
 from neurocuda_hw.conversion import compose
 from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Kind, Pair, Shape, Term
+from neurocuda_hw.conversion.graph import Graph, Kind, Pair, Shape, Term
 from neurocuda_hw.conversion.value import Value, image_shape, pair
 
 if TYPE_CHECKING:
@@ -74,6 +75,19 @@ def amax(walker: Walker, node: Node, x: Value, axes: Any = (), keepdim: bool = F
     shape = image_shape(x.shape)
     window = (shape[1], shape[2])
     return _pooled(walker, node, x, _term(shape[0], window, window, (0, 0), (1, 1)))
+
+
+def warn_of_maxima(graph: Graph) -> None:
+    """Warns of what the rate code makes of max pooling, if there is any."""
+    paths = [repr(layer.path) for layer in graph.layers if layer.maximum]
+    if paths:
+        warnings.warn(
+            f"max pooling at {', '.join(paths)} becomes an OR of spikes under the rate code: spikes"
+            " of a window that come in different steps add up, so it gives more than the maximum, "
+            "which costs accuracy that training through time recovers in part; under the exact "
+            "code it is the maximum itself",
+            stacklevel=3,
+        )
 
 
 def _term(channels: int, window: Pair, step: Pair, padding: Pair, dilation: Pair) -> Term:

@@ -13,13 +13,16 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.data import Batches
 from neurocuda_hw.conversion.graph import Graph
+from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.conversion.stats import Stats, score, summary
+from neurocuda_hw.conversion.temporal import frames_of, payload_of
 from neurocuda_hw.conversion.trainer import Plan, Trainer
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.errors import DataError, ModelError
@@ -43,10 +46,11 @@ def convert(
     strategy: str = "auto",
     code: str | None = None,
     levels: int = 8,
-    timesteps: int = 8,
+    timesteps: int | None = None,
     weight_bits: int | Sequence[int] = 8,
     input_bits: int = 8,
     channel_wise: bool = True,
+    frames: str | None = None,
     rate: float = _RATE,
     batch: int = 128,
     seed: int = 0,
@@ -60,7 +64,9 @@ def convert(
     Parameters
     ----------
     ann : torch.nn.Module or torch.export.ExportedProgram
-        In evaluation mode; inputs ``(B, ...)``, outputs ``(B, classes)``.
+        In evaluation mode; inputs ``(B, ...)``, outputs ``(B, classes)``. A model of recordings
+        ``(B, T, C, H, W)`` first adds up or averages their frames, ``x.sum(1)``, ``x.mean(1)``, or
+        goes through its layers for each frame and averages the answers.
     train_loader : DataLoader of (x, y), any iterable of such batches, (x, y) arrays, or x alone
         Real training data: the first 1,024 samples calibrate, all of it fine-tunes.
     test_loader : the same, optional
@@ -83,13 +89,16 @@ def convert(
     levels : int
         L of the exact code: spikes of a neuron per inference, 1 to 255.
     timesteps : int
-        T of the rate code.
+        T of the rate code; default 8. Recordings bring their own: one step for each frame.
     weight_bits : int or sequence of int
         2 to 8; one for all layers or one for each.
     input_bits : int
         Of an input value; unsigned if the training data is never negative.
     channel_wise : bool
         One clip value (threshold) per channel, or one per layer.
+    frames : "sum", "mean" or "each", optional
+        Inputs are recordings ``(B, T, ...)`` and the model takes single frames: what it is to see
+        of a recording, or EACH frame with its answers averaged (rate code only).
     rate : float
         Step of the training, relative to the size of the weights.
     device : str or torch.device, optional
@@ -124,20 +133,26 @@ def convert(
             progress = stack.enter_context(progress_bar(quiet=not verbose))
         started = time.monotonic()
         calibration = samples.head(_CALIBRATION_SAMPLES)
-        graph = capture(_on_cpu(ann), calibration[:8])
-        low, high = input_range([calibration])
+        graph = capture(_on_cpu(ann), calibration[:8], frames_of(frames, calibration))
+        graph = approximate(graph, calibration)
+        low = input_range([calibration])[0]
         if low < 0 and input_bits < 2:
             raise DataError("input_bits must be at least 2 where inputs are negative")
         exact = plan.code is Code.EXACT
+        if not exact:
+            warn_of_maxima(graph)
+        if timesteps is None:
+            timesteps = 8 if graph.frames is None else graph.frames.steps
+        payload_bits, input_scale = payload_of(graph.frames, calibration, input_bits)
         settings = Settings(
             code=plan.code,
             levels=_whole(levels, "levels", 1, 255)
             if exact
             else _whole(timesteps, "timesteps", 1, 65535),
             weight_bits=_weight_bits(weight_bits, graph),
-            payload_bits=input_bits,
+            payload_bits=payload_bits,
             signed=low < 0,
-            input_scale=_input_scale(low, high, input_bits),
+            input_scale=input_scale,
         )
         clips, silent = clip_values(
             graph,
@@ -154,11 +169,12 @@ def convert(
         snn = SpikingNetwork(to_network(quantized, name), trained=module).to(where)
         elapsed = time.monotonic() - started
         scores = None if tests is None else score(quantized, snn, tests, progress)
-        spiking_layers = [layer for layer in graph.layers if layer.spiking]
+        spiking_layers = [layer for layer in graph.layers if layer.clipped]
         integer = None if scores is None else scores.integer
         stats = Stats(
             strategy=done,
             ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
+            replaced_accuracy=None if tests is None else trainer.replaced_accuracy(tests),
             qcfs_accuracy=trainer.qcfs_accuracy,
             if_accuracy=integer if exact else trainer.if_accuracy,
             integer_accuracy=integer,
@@ -297,17 +313,15 @@ def _whole(value: int, what: str, low: int, high: int | None = None) -> int:
 
 
 def _weight_bits(bits: int | Sequence[int], graph: Graph) -> tuple[int, ...]:
-    each = [bits] * len(graph.layers) if isinstance(bits, int) else list(bits)
-    if len(each) != len(graph.layers):
+    """Bits of each layer; a maximum has no weights of its own, and takes any."""
+    weighted = [not layer.maximum for layer in graph.layers]
+    each = [bits] * sum(weighted) if isinstance(bits, int) else list(bits)
+    if len(each) != sum(weighted):
         raise ValueError(
-            f"weight_bits must be one number or {len(graph.layers)}, one per layer, not {bits!r}"
+            f"weight_bits must be one number or {sum(weighted)}, one per layer, not {bits!r}"
         )
-    return tuple(_whole(b, "weight_bits", 2, 8) for b in each)
-
-
-def _input_scale(low: float, high: float, bits: int) -> float:
-    largest = (1 << (bits - 1)) - 1 if low < 0 else (1 << bits) - 1
-    return max(-low, high) / largest
+    left = iter(_whole(b, "weight_bits", 2, 8) for b in each)
+    return tuple(next(left) if own else 8 for own in weighted)
 
 
 def _tell(stats: Stats) -> None:

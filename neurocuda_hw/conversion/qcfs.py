@@ -221,7 +221,7 @@ class QcfsModel(nn.Module):
     def total(
         self, layer: Layer, tensors: LayerTensors, values: list[torch.Tensor], *, steps: int
     ) -> torch.Tensor:
-        """Sum of what the sources deliver and of the bias; a held input and it count `steps` times."""
+        """Sum of what the sources deliver and of the bias; a held input counts `steps` times."""
         total: torch.Tensor | None = None
         for term, weight in zip(layer.terms, tensors.weights, strict=True):
             part = term.deliver(values[term.source], weight).reshape(-1, *layer.shape)

@@ -29,6 +29,9 @@ class Stats(Mapping[str, Any]):
         The code, and how it was fine-tuned.
     ann_accuracy : float, optional
         Of the trained model.
+    replaced_accuracy : float, optional
+        Of the trained model after SiLU, GELU and their kin were replaced by a ReLU fitted to them:
+        the cost of that, before any training. None where nothing was replaced.
     qcfs_accuracy : float, optional
         Of the quantised ANN, before spiking neurons were trained through time.
     if_accuracy : float, optional
@@ -55,6 +58,7 @@ class Stats(Mapping[str, Any]):
 
     strategy: str
     ann_accuracy: float | None
+    replaced_accuracy: float | None
     qcfs_accuracy: float | None
     if_accuracy: float | None
     integer_accuracy: float | None

@@ -1,4 +1,4 @@
-"""Inputs with a time axis: recordings of T frames ``(B, T, C, H, W)``, and what models make of them.
+"""Inputs with a time axis: recordings of T frames ``(B, T, C, H, W)``, and what is made of them.
 
 A classifier of single images sees a recording as the sum or the mean of its frames, or is applied
 to each frame and its answers are averaged. A layer of neurons without a leak adds up what it gets,
@@ -88,3 +88,18 @@ def frames_of(reduce: str | Reduce | None, example: torch.Tensor) -> Frames | No
             f"{tuple(example.shape)}; leave frames out for static inputs"
         )
     return Frames(steps=int(example.shape[1]), reduce=kind)
+
+
+def payload_of(frames: Frames | None, values: torch.Tensor, bits: int) -> tuple[int, float]:
+    """Bits of an input value, and what one unit of it is worth.
+
+    The largest magnitude fills the bits; but counts of events, whole numbers in recordings, stay
+    what they are, in as few bits as they need.
+    """
+    low, high = min(0.0, float(values.min())), float(values.max())
+    signed = low < 0
+    largest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
+    peak = max(-low, high)
+    if frames is not None and peak <= largest and bool((values == values.round()).all()):
+        return int(peak).bit_length() + signed, 1.0
+    return bits, peak / largest

@@ -51,7 +51,7 @@ class Trainer:
         self.module, self.samples, self.values = module, samples, values
         self.rate, self.relative, self.seed, self.progress = rate, relative, seed, progress
         self.device = module.biases[0].device
-        self.teacher = float_graph(module.graph, self.device)
+        self.teacher = float_graph(module.graph.teacher, self.device)
         self.qcfs_accuracy: float | None = None
         self.if_accuracy: float | None = None
         self.evaluation_time = 0.0
@@ -130,3 +130,15 @@ class Trainer:
     def ann_accuracy(self, tests: Batches) -> float:
         """Of the trained model."""
         return accuracy(self.answer, tests, self.device, "trained model", self.progress)
+
+    def replaced_accuracy(self, tests: Batches) -> float | None:
+        """Of the trained model with a clipped ReLU in the place of each other activation function;
+        None where there is none."""
+        if self.module.graph.trained is None:
+            return None
+        graph = float_graph(self.module.graph, self.device)
+
+        def answer(x: torch.Tensor) -> torch.Tensor:
+            return evaluate(graph, x)[-1].flatten(1)
+
+        return accuracy(answer, tests, self.device, "with ReLU", self.progress)
