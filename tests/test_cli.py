@@ -38,7 +38,7 @@ class Small(nn.Module):
 class Strange(Small):
     def __init__(self):
         super().__init__()
-        self.mid = nn.GELU()
+        self.mid = nn.Tanh()
     def forward(self, x):
         return self.last(self.mid(self.first(x)))
 """
@@ -297,7 +297,7 @@ def test_convert_refuses_what_it_cannot_trust_or_do(nchw: Shell) -> None:
     )
     strange = nchw(*convert("weights.pt", "--arch", "small_model:Strange"))
     assert strange.code == 2
-    assert re.fullmatch(r"nchw: layer 'mid' \(GELU\) cannot be converted: .+\n", strange.err)
+    assert re.fullmatch(r"nchw: layer 'mid' \(Tanh\) cannot be converted: .+\n", strange.err)
     nchw.refuses(
         "there is no data at 'nowhere'; name a folder of idx or CIFAR binary files, or a .npz "
         "with x and y",
