@@ -18,6 +18,7 @@ from neurocuda_hw.commands.convert import convert
 from neurocuda_hw.commands.doctor import doctor
 from neurocuda_hw.commands.golden import golden
 from neurocuda_hw.commands.inspect import inspect
+from neurocuda_hw.commands.report import report
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.errors import NeurocudaError
 
@@ -43,6 +44,7 @@ def cli() -> None:
     nchw inspect network.pt                                what it is made of
     nchw build network.pt --target verilog -o build        to Verilog with its test bench
     nchw verify build                                      every spike, or the first divergence
+    nchw report build                                      all of it on one page
 
     \b
     Exit codes: 0 done and equal   1 a divergence   2 bad input or usage
@@ -50,7 +52,7 @@ def cli() -> None:
     """
 
 
-for _command in (convert, inspect, build, verify, golden, doctor):
+for _command in (convert, inspect, build, verify, report, golden, doctor):
     cli.add_command(_command)
 
 

@@ -1,0 +1,280 @@
+"""The page: facts and figures made into values, which the template only sets in type."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+from markupsafe import Markup
+
+from neurocuda_hw.build import PAGE
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.files import check_writable, write_file
+from neurocuda_hw.report import figures
+from neurocuda_hw.report.chip_page import chip_sections
+from neurocuda_hw.report.elements import Draw, Plot, Section, Table
+from neurocuda_hw.report.facts import Facts, Layer, read_facts
+from neurocuda_hw.report.style import figure_bytes, inline_svg, short
+from neurocuda_hw.report.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TARGETS = {
+    "verilog": "Verilog",
+    "hls": "C++ for Vitis HLS",
+    "loihi": "Loihi model",
+    "nir": "NIR graph",
+}
+MARKS = {"verified": "\u2713", "different": "\u2717", "outdated": "!", "unverified": "?"}
+TIMES, MINUS, DASH = "\u00a0\u00d7\u00a0", "\u2212", "\u2013"
+
+
+def report(
+    folder: str | Path,
+    output: str | Path | None = None,
+    *,
+    png: bool = False,
+    sample: int = 0,
+) -> Path:
+    """Writes the page of a build folder.
+
+    Parameters
+    ----------
+    folder : path
+        What `build` wrote, for any target.
+    output : path, optional
+        Default: ``report.html`` in the folder.
+    png : bool
+        Plots as PNG instead of SVG.
+    sample : int
+        The golden inference whose every spike is drawn.
+
+    Raises
+    ------
+    ModelError, DataError
+        If it is no build folder, or is damaged; if it has no such sample.
+    OutputError
+        If the page cannot be written.
+    """
+    path = Path(folder) / PAGE if output is None else Path(output)
+    facts = read_facts(folder)
+    check_writable(path)
+    write_file(path, render(facts, png=png, sample=sample).encode())
+    return path
+
+
+def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
+    """The page as HTML, the same for the same folder."""
+    if facts.trace is not None and not 0 <= sample < facts.trace.samples:
+        raise DataError(
+            f"sample must be 0 to {facts.trace.samples - 1}, those of the golden trace, "
+            f"not {sample}"
+        )
+    draw = _drawer(png)
+    verdict = judge(facts)
+    sections = [_network(facts), *_activity(facts, draw, sample), *_cycles(facts, verdict, draw)]
+    sections += [*chip_sections(facts, draw), _verification(facts, verdict), *_origin(facts)]
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("neurocuda_hw.report"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html.j2").render(
+        name=facts.network.name,
+        target=TARGETS.get(facts.target, facts.target),
+        network_hash=facts.network.hash[:16],
+        verdict=verdict,
+        mark=MARKS[verdict.state],
+        tiles=_tiles(facts, verdict),
+        sections=sections,
+    )
+
+
+def _drawer(png: bool) -> Draw:
+    def draw(figure: Figure, caption: str) -> Plot:
+        if not png:
+            return Plot(element=Markup(inline_svg(figure, caption)), caption=caption)
+        data = base64.b64encode(figure_bytes(figure, "png")).decode()
+        element = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(caption, data)
+        return Plot(element=element, caption=caption)
+
+    return draw
+
+
+def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
+    """The few numbers on top: value, unit, what it is."""
+    layers = facts.layers
+    found = [
+        (f"{sum(a.neurons for a in layers):,}", "", "neurons"),
+        (f"{sum(a.weights for a in layers):,}", "", "weights"),
+        (f"{facts.network.timesteps}", "", "steps per inference"),
+    ]
+    if facts.trace is not None:
+        spikes = sum(a.spikes for a in layers if a.sends and a.weights)
+        found.append((f"{spikes:,.0f}", "", f"spikes per inference, of {facts.trace.samples}"))
+    measured = _measured(verdict)
+    if measured:
+        found.append((f"{measured:,.0f}", "", "cycles per inference, measured"))
+    elif facts.pace is not None:
+        found.append((f"{facts.pace:,.0f}", "", "cycles per inference, predicted"))
+    if facts.loihi is not None:
+        found.append(
+            (f"{facts.loihi['ns_per_inference'] / 1e3:,.1f}", "µs", "per inference, modelled")
+        )
+        found.append(
+            (f"{facts.loihi['pj_per_inference'] / 1e6:,.2f}", "µJ", "dynamic energy, modelled")
+        )
+    return found
+
+
+def _measured(verdict: Verdict) -> float | None:
+    """Cycles per inference of an equal run of this build's Verilog."""
+    for row in verdict.rows:
+        if row.target == "verilog" and row.verdict == "equal" and row.cycles:
+            return row.cycles
+    return None
+
+
+def _network(facts: Facts) -> Section:
+    heads = ("population", "neuron", "shape", ">neurons", ">weights", ">weight bits")
+    heads += (">membrane, proved", ">bits", ">steps", *((">lanes",) if _lanes(facts) else ()))
+    rows = tuple(_layer(a) + ((str(a.lanes or ""),) if _lanes(facts) else ()) for a in facts.layers)
+    return Section(
+        title="Network",
+        lead=f"{facts.network.name}, {facts.network.timesteps} steps per inference. The membrane's "
+        "range is proved for every input, and its width follows from it: nothing can overflow.",
+        tables=(Table(heads=heads, rows=rows),),
+    )
+
+
+def _lanes(facts: Facts) -> bool:
+    return any(a.lanes for a in facts.layers)
+
+
+def _layer(layer: Layer) -> tuple[str, ...]:
+    low, high = layer.membrane
+    return (
+        layer.name,
+        layer.kind,
+        TIMES.join(map(str, layer.shape)),
+        f"{layer.neurons:,}",
+        f"{layer.weights:,}" if layer.weights else "",
+        str(layer.weight_bits or ""),
+        f"{low:,} to {high:,}".replace("-", MINUS) if layer.membrane_bits else "",
+        str(layer.membrane_bits or ""),
+        _steps(layer),
+    )
+
+
+def _steps(layer: Layer) -> str:
+    first, last = layer.window[0], layer.window[1] - 1
+    return str(first) if first == last else f"{first}{DASH}{last}"
+
+
+def _activity(facts: Facts, draw: Draw, sample: int) -> list[Section]:
+    if facts.trace is None:
+        return []
+    heads = ("population", ">events per inference", ">fewest", ">most", ">neurons that send, %")
+    rows = tuple(
+        (a.name, f"{a.spikes:,.1f}", f"{a.least:,}", f"{a.most:,}", f"{100 * a.rate:.2f}")
+        for a in facts.layers
+        if a.sends
+    )
+    network, trace = facts.network, facts.trace
+    return [
+        Section(
+            title="Activity",
+            lead=f"Events of the {trace.samples} golden inferences: spikes, and inputs that are "
+            "not zero. The last column counts the steps in which a layer may fire.",
+            plots=(
+                draw(
+                    figures.activity_figure(network, trace),
+                    "Share of each layer that sends an event in each step, mean of "
+                    f"{trace.samples} inferences; and events per inference.",
+                ),
+                draw(
+                    figures.raster_figure(network, trace, sample),
+                    f"Every event of golden inference {sample}.",
+                ),
+            ),
+            tables=(Table(heads=heads, rows=rows),),
+        )
+    ]
+
+
+def _cycles(facts: Facts, verdict: Verdict, draw: Draw) -> list[Section]:
+    predicted = {a.name: a.cycles for a in facts.layers if a.cycles is not None}
+    if not predicted or facts.pace is None:
+        return []
+    measured = _measured(verdict)
+    lead = (
+        "Predicted from the golden trace: rows of weights that events visit and rows of state that "
+        "sweeps walk, one a cycle. Layers work at the same time, so the slowest sets the pace: "
+        f"{facts.pace:,.0f} cycles per inference."
+    )
+    if measured:
+        lead += (
+            f" Measured in simulation: {measured:,.1f} cycles per inference, "
+            f"{measured / facts.pace:.2f} times that."
+        )
+    else:
+        lead += " Nothing has been measured on this build yet."
+    caption = "Predicted cycles per inference of each layer" + (
+        "; the dashed line is the whole network, measured." if measured else "."
+    )
+    return [
+        Section(
+            title="Cycles",
+            lead=lead,
+            plots=(draw(figures.cycles_figure(predicted, measured), caption),),
+        )
+    ]
+
+
+def _verification(facts: Facts, verdict: Verdict) -> Section:
+    heads = ("check", "what was compared", "verdict", ">inferences", ">spikes", ">cycles", "inputs")
+    rows: tuple[tuple[str, ...], ...] = tuple(
+        (
+            row.target,
+            row.what,
+            row.verdict,
+            f"{row.samples:,}",
+            f"{row.spikes:,}",
+            f"{row.cycles:,.1f}" if row.cycles else "",
+            row.golden,
+            row.when,
+        )
+        for row in verdict.rows
+    )
+    if verdict.broken:
+        told = "designs that were broken on purpose, in the Verilog's bench"
+        rows += (("mutants", told, verdict.broken, *[""] * 5),)
+    lead = "Each check compares every spike of every layer, and every output, with a golden trace."
+    if not rows:
+        lead = "No check of this folder is on record."
+    tables = (Table(heads=(*heads, "when"), rows=rows),) if rows else ()
+    return Section(title="Verification", lead=lead, tables=tables)
+
+
+def _origin(facts: Facts) -> list[Section]:
+    tables = []
+    tools = facts.report.get("tools")
+    if isinstance(tools, dict) and tools:
+        rows = tuple((str(k), str(v)) for k, v in tools.items())
+        tables.append(Table(heads=("tool", "version"), rows=rows))
+    sizes = facts.report.get("sizes")
+    if isinstance(sizes, dict) and sizes:
+        rows = tuple(
+            (str(k).replace("_", " "), short(float(v)))
+            for k, v in sizes.items()
+            if isinstance(v, (int, float))
+        )
+        tables.append(Table(heads=("size", ">value"), rows=rows))
+    if not tables:
+        return []
+    return [Section(title="Made with", tables=tuple(tables))]

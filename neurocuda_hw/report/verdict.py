@@ -1,0 +1,151 @@
+"""The verdict: what compared this build with the golden trace, and whether that still holds.
+
+A build is verified only if a check of its own target was equal, was made on this very build, saw
+at least one spike, and no file has changed since.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from neurocuda_hw.report.facts import Facts
+
+# The checks that run what a build of each target holds, and what each check compares.
+DECIDING = {"verilog": ("verilog", "cocotb"), "hls": ("hls",), "loihi": ("loihi",)}
+COMPARED = {
+    "reference": "the golden trace, recorded again by the integer reference",
+    "verilog": "this folder's Verilog, compiled with Verilator",
+    "cocotb": "this folder's Verilog in the cocotb bench: stalls and resets",
+    "hls": "the network's C++ for Vitis HLS, compiled with the vendor's integer types",
+    "loihi": "the fixed-point model of Loihi 2, each layer shifted by its depth",
+}
+PRODUCT = {"verilog": "this Verilog", "hls": "this C++", "loihi": "this mapping"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckRow:
+    """One check, as a row of the table."""
+
+    target: str
+    what: str
+    verdict: str
+    samples: int
+    spikes: int
+    cycles: float
+    latency: int
+    golden: str
+    when: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What may be said of the build.
+
+    Parameters
+    ----------
+    state : str
+        ``verified``, ``different``, ``outdated`` or ``unverified``.
+    sentence, detail : str
+        For people.
+    rows : tuple of CheckRow
+        All checks on record.
+    broken : str
+        What became of designs that were broken on purpose; empty where none were made.
+    """
+
+    state: str
+    sentence: str
+    detail: str
+    rows: tuple[CheckRow, ...]
+    broken: str = ""
+
+
+def judge(facts: Facts) -> Verdict:
+    """The verdict on a build."""
+    rows = tuple(_row(target, check, facts) for target, check in facts.checks.items())
+    mutants = facts.mutants if _fresh(facts.mutants, facts) else None
+    broken = ""
+    if mutants is not None:
+        broken = f"{mutants['caught']} caught, {mutants['missed']} missed"
+        idle = int(mutants.get("not exercised", 0))
+        broken += f", {idle} that change no spike of these inputs" if idle else ""
+    state, sentence, detail = _judge(facts, rows, mutants)
+    return Verdict(state=state, sentence=sentence, detail=detail, rows=rows, broken=broken)
+
+
+def _judge(
+    facts: Facts, rows: tuple[CheckRow, ...], mutants: dict[str, Any] | None
+) -> tuple[str, str, str]:
+    """State, sentence and detail."""
+    deciding = [row for row in rows if row.target in DECIDING.get(facts.target, ())]
+    equal = [row for row in deciding if row.verdict == "equal"]
+    wrong = [row for row in rows if row.verdict == "different"]
+    how = f"nchw verify {facts.folder}"
+    if facts.target != "verilog":
+        how += f" --target {facts.target}"
+    if wrong:
+        names = ", ".join(row.target for row in wrong)
+        return "different", f"Not equal: {names} differs from the golden trace.", wrong[0].message
+    if mutants is not None and mutants["missed"]:
+        return (
+            "different",
+            f"The checks missed {mutants['missed']} designs that were broken on purpose.",
+            "What they say of this build cannot be relied upon.",
+        )
+    if equal and facts.changed:
+        told = ", ".join(facts.changed[:3])
+        told += f" and {len(facts.changed) - 3} more" if len(facts.changed) > 3 else ""
+        some = "1 file is" if len(facts.changed) == 1 else f"{len(facts.changed)} files are"
+        return "outdated", f"Not verified: {some} not as built.", f"Not as built: {told}."
+    if equal and not any(row.spikes for row in equal):
+        return (
+            "unverified",
+            "Not verified: nothing fired in the comparison, so it shows nothing.",
+            f"Compare with inputs that make it fire: {how} --data DATA",
+        )
+    if equal:
+        best = max(equal, key=lambda row: row.samples)
+        some = f"{best.samples:,} inference" + ("s" if best.samples != 1 else "")
+        told = f" {mutants['caught']} designs broken on purpose were caught." if mutants else ""
+        return (
+            "verified",
+            f"Verified: every spike of every layer is equal on {some}.",
+            f"Compared: {best.what}; {best.spikes:,} spikes; {best.when}.{told}",
+        )
+    if deciding:
+        return (
+            "outdated",
+            "Not verified: what was compared was an earlier build.",
+            f"Compare this one: {how}",
+        )
+    return (
+        "unverified",
+        f"Not verified: nothing has compared {PRODUCT.get(facts.target, 'this build')} with the "
+        "golden trace.",
+        facts.record_fault
+        or (f"Compare it: {how}" if facts.target in DECIDING else "No check runs this target."),
+    )
+
+
+def _row(target: str, check: dict[str, Any], facts: Facts) -> CheckRow:
+    fresh = _fresh(check, facts)
+    verdict = ("equal" if check["equal"] else "different") if fresh else "of an earlier build"
+    return CheckRow(
+        target=target,
+        what=COMPARED.get(target, target),
+        verdict=verdict,
+        samples=int(check["samples"]),
+        spikes=sum(int(n) for n in check.get("spikes", {}).values()),
+        cycles=float(check.get("cycles_per_inference", 0.0)),
+        latency=int(check.get("latency_cycles", 0)),
+        golden=str(check.get("golden", "")),
+        when=str(check["when"]).replace("T", " ").replace("+00:00", " UTC"),
+        message=str(check.get("message", "")),
+    )
+
+
+def _fresh(entry: dict[str, Any] | None, facts: Facts) -> bool:
+    """Whether it is about this very build."""
+    return entry is not None and entry["build"] == facts.digest
