@@ -1,8 +1,9 @@
 """How many cycles a network must take: the rows that its events visit and its sweeps walk.
 
 The lower bound of a layer is the sum over the steps of (rows of weights that its events visit) +
-(state rows that a sweep walks), one row per cycle. Layers work at the same time, so inferences that
-follow one another cannot come faster than the slowest layer.
+(state rows that must be swept), one row per cycle. Layers work at the same time, so inferences that
+follow one another cannot come faster than the slowest layer. A single inference waits for one layer
+after another: see `critical_path`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.trace import Trace
+
+TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,50 +31,70 @@ class LayerWork:
         Events that arrive.
     event_rows : float
         Rows of weights that they visit.
-    sweep_rows : int
-        State rows that sweeps walk.
+    sweep_rows : float
+        State rows that must be swept.
+    walked_rows : float
+        State rows that the hardware sweeps.
+    waits : float
+        Cycles in which the layer passes steps on, or waits for its own pipeline.
     """
 
     events: float
     event_rows: float
-    sweep_rows: int
+    sweep_rows: float
+    walked_rows: float
+    waits: float
 
     @property
     def bound(self) -> float:
         """Cycles that the layer needs at one row per cycle."""
         return self.event_rows + self.sweep_rows
 
+    @property
+    def cycles(self) -> float:
+        """Cycles that the hardware takes, as long as its neighbours do not hold it up."""
+        return self.event_rows + self.walked_rows + self.waits
 
-def mean_events(network: Network, trace: Trace) -> dict[str, np.ndarray]:
-    """Mean number of events per inference that each neuron of each source sends, ``shape``.
 
-    Inputs of GRADED and CURRENT send one event per non-zero value.
-    """
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
-    sent = (trace.inputs != 0).astype(np.float64)
-    per_neuron = sent.mean(axis=0) if neuron.encoding is Encoding.CURRENT else sent.sum(1).mean(0)
-    found = {network.input.name: per_neuron.reshape(network.input.shape)}
-    for name in trace.sizes:
-        total = np.zeros(network[name].size)
-        for sample in range(trace.samples):
-            total += trace.bits(name, sample).sum(axis=0)
-        found[name] = (total / trace.samples).reshape(network[name].shape)
-    return found
+def mean_events(network: Network, trace: Trace) -> Activity:
+    """Mean number of events per inference that each neuron of each source sends, ``shape``."""
+    return Activity(network, trace)
 
 
 def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
-    """Work of one layer, given what `mean_events` says of its sources."""
-    rows = arriving = 0.0
-    for projection, source, part in zip(plan.projections, plan.sources, plan.fanouts, strict=True):
-        sent = events[projection.source].reshape(source.chw)
-        rows += float((sent * part.visits()).sum())
-        arriving += float(sent.sum())
-    sweeps = plan.last_sweep - plan.first_sweep + 1
+    """Work of one layer, given what `mean_events` says of its sources.
+
+    Plain means do not tell which rows are touched: every sweep is then taken to walk all rows.
+    """
+    arriving = float(sum(events[p.source].sum() for p in plan.projections))
+    idle_steps = float(plan.timesteps - plan.sweeps)
+    if isinstance(events, Activity):
+        rows = events.rows(plan)
+        waiting = (rows.events > 0) & (rows.swept > 0)
+        waiting[:, plan.last_sweep] = False
+        quiet = (rows.swept[:, plan.sweep_steps()] == 0).sum(axis=1)
+        waits = idle_steps + float(quiet.mean())
+        if plan.touched:
+            waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
+        return LayerWork(
+            events=arriving,
+            event_rows=float(rows.events.sum(axis=1).mean()),
+            sweep_rows=float(rows.needed.sum(axis=1).mean()),
+            walked_rows=float(rows.swept.sum(axis=1).mean()),
+            waits=waits,
+        )
+    visits = zip(plan.projections, plan.sources, plan.fanouts, strict=True)
+    event_rows = sum(
+        float((events[p.source].reshape(source.chw) * part.visits()).sum())
+        for p, source, part in visits
+    )
+    swept = float(plan.sweeps * plan.layout.rows)
     return LayerWork(
         events=arriving,
-        event_rows=rows,
-        sweep_rows=sweeps * plan.layout.rows,
+        event_rows=event_rows,
+        sweep_rows=swept,
+        walked_rows=swept,
+        waits=idle_steps,
     )
 
 
@@ -85,3 +108,31 @@ def network_work(
 def slowest(work: Mapping[str, LayerWork]) -> str:
     """The layer that bounds the rate of inferences."""
     return max(work, key=lambda name: work[name].bound)
+
+
+def critical_path(plans: Mapping[str, LayerPlan], events: Activity) -> np.ndarray:
+    """Cycles of each inference if it were alone, ``(S,)``: the sum of its longest chain of steps.
+
+    A layer's work of step t (rows of events and of the sweep) can end when it has ended step t - 1
+    and its sources have ended step t, and as many cycles later as it has rows. The input's work is
+    its events and one marker; a readout's values follow the last step.
+    """
+    network = events.network
+    samples, steps = events.trace.samples, network.timesteps
+    sent = [events.sent(network.input.name, s).sum(axis=1) + 1 for s in range(samples)]
+    ends = {network.input.name: np.cumsum(np.stack(sent), axis=1)}
+    works = {}
+    for name, plan in plans.items():
+        rows = events.rows(plan)
+        works[name] = rows.events + rows.needed
+        ends[name] = np.zeros((samples, steps), dtype=np.int64)
+    for step in range(steps):
+        for name, plan in plans.items():  # in topological order
+            start = ends[name][:, step - 1] if step else np.zeros(samples, dtype=np.int64)
+            for projection in plan.projections:
+                if step >= projection.delay:
+                    of_source = ends[projection.source][:, step - projection.delay]
+                    start = np.maximum(start, of_source)
+            ends[name][:, step] = start + works[name][:, step]
+    out = network.output
+    return ends[out.name][:, -1] + (0 if out.spiking else out.size)

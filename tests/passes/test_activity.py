@@ -1,0 +1,103 @@
+"""Rows counted from a trace beside a loop over events, and the longest chain of steps by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import inputs_for, networks
+
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.passes.cycles import critical_path, layer_work, mean_events
+from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.reference import Reference
+from neurocuda_hw.synapses import Dense
+
+
+def visited(part, c, y, x):
+    """Rows that one event visits, as the walker's three loops do."""
+    return [
+        (part.y.out[y] + i * part.y.out_step) * part.row_y
+        + (part.x.out[x] + j * part.x.out_step) * part.row_x
+        + part.channel_first[c]
+        + k
+        for i in range(part.y.count[y])
+        for j in range(part.x.count[x])
+        for k in range(part.channel_rows[c])
+    ]
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(networks(timesteps=4), st.data())
+def test_rows_are_those_that_a_loop_over_events_finds(network, data):
+    trace = Reference(network).trace(data.draw(inputs_for(network, samples=2)))
+    activity = mean_events(network, trace)
+    for population in network.targets:
+        lanes = data.draw(st.sampled_from(lane_choices(population, 64)))
+        plan = plan_layer(network, population, lanes, touched=True)
+        rows = activity.rows(plan)
+        for sample in range(2):
+            due = set(np.flatnonzero(np.resize(plan.awake.rows[:, 0], plan.layout.rows)))
+            ever, count = set(), 0
+            for step in range(network.timesteps):
+                total = 0
+                for projection, source, part in zip(
+                    plan.projections, plan.sources, plan.fanouts, strict=True
+                ):
+                    if step < projection.delay:
+                        continue
+                    sent = activity.sent(projection.source, sample)[step - projection.delay]
+                    for c, y, x in np.argwhere(sent.reshape(source.chw)):
+                        found = visited(part, c, y, x)
+                        total += len(found)
+                        due |= set(found)
+                assert rows.events[sample, step] == total
+                if population.spiking:
+                    fired = activity.sent(population.name, sample)[step]
+                    due |= set(np.flatnonzero(plan.layout.arrange(fired).any(axis=-1)))
+                if step not in plan.sweep_steps():
+                    assert rows.swept[sample, step] == 0
+                    continue
+                ever |= due
+                every = step == plan.last_sweep or not plan.touched
+                assert rows.swept[sample, step] == (plan.layout.rows if every else len(due))
+                if not every:
+                    assert rows.needed[sample, step] == len(due)
+                elif plan.touched:
+                    assert rows.needed[sample, step] == len(ever)
+                due = set()
+                count += 1
+            assert count == plan.sweeps
+
+
+def chain():
+    """Two events in step 0, one in step 1: 2 -> 3 -> 1 neurons on one lane."""
+    network = Network(
+        populations=(
+            Population(name="x", shape=(2,), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="a", shape=(3,), neuron=IF(threshold=1)),
+            Population(name="o", shape=(1,), neuron=Readout()),
+        ),
+        projections=(
+            Projection(source="x", target="a", synapse=Dense(weight=np.ones((3, 2), dtype=int))),
+            Projection(source="a", target="o", synapse=Dense(weight=np.ones((1, 3), dtype=int))),
+        ),
+        timesteps=2,
+    )
+    plans = {p.name: plan_layer(network, p, 1) for p in network.targets}
+    trace = Reference(network).trace(np.array([[[1, 1], [0, 1]]]))
+    return plans, mean_events(network, trace)
+
+
+def test_the_longest_chain_of_steps():
+    plans, activity = chain()
+    # x: 3, then 2 words; a: 2*3 + 3 and 3 + 3 rows; o: 3 and 3 + 1 rows; one value
+    assert critical_path(plans, activity).tolist() == [3 + 9 + 6 + 4 + 1]
+
+
+@pytest.mark.parametrize("means_only", [False, True])
+def test_work_of_a_layer_without_a_list_is_the_same_from_means(means_only):
+    plans, activity = chain()
+    work = layer_work(plans["a"], dict(activity) if means_only else activity)
+    assert (work.events, work.event_rows, work.sweep_rows, work.bound) == (3, 9, 6, 15)
