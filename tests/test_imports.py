@@ -21,6 +21,9 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "ranges",
         "trace",
         "model_file",
+        "delivery",
+        "stepping",
+        "layerwise",
         "reference",
         "datasets",
         "events",
@@ -41,7 +44,18 @@ STRANGERS = (("rtl", "hls", "loihi", "synth"), ("convert", "nir"))  # never impo
 
 # Who may import a package when it is loaded itself; elsewhere only within functions.
 AT_LOADING = {
-    "torch": ("conversion", "reference", "model_file", "snn", "metrics", "loihi", "nir"),
+    "torch": (
+        "conversion",
+        "delivery",
+        "stepping",
+        "layerwise",
+        "reference",
+        "model_file",
+        "snn",
+        "metrics",
+        "loihi",
+        "nir",
+    ),
     "click": ("cli", "commands"),
 }
 # Who may import a package at all.

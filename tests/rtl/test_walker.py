@@ -5,10 +5,10 @@ import pytest
 import torch
 from amaranth.sim import Simulator
 
+from neurocuda_hw.delivery import Delivery
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout
 from neurocuda_hw.passes.layout import fanout, state_layout
-from neurocuda_hw.reference import _Synapses
 from neurocuda_hw.rtl.walker import Walker
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
@@ -91,8 +91,8 @@ def effect(network, index):
     projection = network.projections[1]
     event = torch.zeros(1, *network["a"].shape, dtype=torch.int64)
     event.view(-1)[index] = 1
-    synapses = _Synapses(network, projection, torch.device("cpu"))
-    return synapses.deliver(event).flatten().numpy()
+    delivery = Delivery(network, projection, torch.device("cpu"))
+    return delivery.deliver(event).flatten().to(torch.int64).numpy()
 
 
 def walk(walker, words):
