@@ -105,7 +105,9 @@ class Activity(Mapping[str, np.ndarray]):
         if not plan.touched:
             needed[plan.sweep_steps()] = rows
             return events, needed, needed
-        fired: np.ndarray = plan.layout.arrange(self.sent(plan.population.name, sample)).any(axis=-1)
+        fired = np.asarray(
+            plan.layout.arrange(self.sent(plan.population.name, sample)).any(axis=-1)
+        )
         awake = plan.awake.rows[:, 0] != 0
         due: np.ndarray = np.resize(awake, rows)  # per row, or per group: groups alternate
         ever = np.zeros(rows, dtype=bool)
