@@ -33,6 +33,8 @@ _CLASSES: dict[str, type] = {
         _neurons.LIF,
         _neurons.CubaLIF,
         _neurons.Readout,
+        _neurons.LeakyReadout,
+        _neurons.CubaReadout,
         _neurons.Window,
         _synapses.Dense,
         _synapses.Conv2d,

@@ -8,7 +8,8 @@ For each step t and each population p, in the order in which the populations are
     v  = v- - threshold * s   (SUBTRACT)      0 where s   (ZERO)      v_reset where s   (TO_VALUE)
     v  = max(v, v_floor)      if a floor is set
 
-Everything is an integer. Every target of this package computes exactly this.
+A readout never fires: its membrane after the last step is what it says. Everything is an integer.
+Every target of this package computes exactly this.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ class Population:
         Lower case letters, digits and underscores: it names Verilog modules and C++ functions.
     shape : tuple of int
         ``(C, H, W)`` or ``(N,)``; the first axis is the channel.
-    neuron : Input, IF, LIF, CubaLIF or Readout
+    neuron : Input, IF, LIF, CubaLIF, Readout, LeakyReadout or CubaReadout
         What each neuron computes. Its parameters are one for all, one per channel, or one each.
     scale : array of float, optional
         Metadata for people: what one spike (payload unit, membrane unit of a Readout) is worth in

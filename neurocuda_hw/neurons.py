@@ -238,6 +238,48 @@ class Readout(Neuron):
     v_init: Ints = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LeakyReadout(Readout):
+    """A readout that leaks as a LIF does."""
+
+    arrays: ClassVar[tuple[str, ...]] = (*Readout.arrays, "decay")
+
+    decay: Ints
+
+    def __post_init__(self) -> None:
+        Neuron.__post_init__(self)
+        _check_decay("decay", self.decay)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CubaReadout(Readout):
+    """A readout behind a current that decays: as a CubaLIF, but it never fires."""
+
+    arrays: ClassVar[tuple[str, ...]] = (*Readout.arrays, "du", "dv")
+
+    du: Ints
+    dv: Ints
+
+    def __post_init__(self) -> None:
+        Neuron.__post_init__(self)
+        _check_decay("du", self.du)
+        _check_decay("dv", self.dv)
+
+
+LEAKY = (LIF, CubaLIF, LeakyReadout, CubaReadout)
+CURRENT_BASED = (CubaLIF, CubaReadout)
+
+
+def leak_of(neuron: Neuron) -> np.ndarray | None:
+    """The decay of the membrane in 4096ths; None where nothing leaks."""
+    found: object = None
+    if isinstance(neuron, LIF | LeakyReadout):
+        found = neuron.decay
+    elif isinstance(neuron, CubaLIF | CubaReadout):
+        found = neuron.dv
+    return None if found is None else np.asarray(found)
+
+
 def _check_decay(name: str, values: object) -> None:
     assert isinstance(values, np.ndarray)
     if values.size and not (values.min() >= 0 and values.max() <= DECAY_ONE):

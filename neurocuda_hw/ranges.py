@@ -16,7 +16,7 @@ import numpy as np
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.fixed import decay, fits_float64, signed_bits, unsigned_bits
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import LIF, CubaLIF, Input, Readout, Reset, Spiking
+from neurocuda_hw.neurons import CURRENT_BASED, Input, Readout, Reset, Spiking, leak_of
 from neurocuda_hw.synapses import Conv2d, Diagonal
 
 Bounds = tuple[np.ndarray, np.ndarray]
@@ -46,7 +46,7 @@ class PopulationRanges:
     drive : Interval
         What the synapses deliver in one step (the sum without the bias).
     current : Interval
-        The state u of a CubaLIF; elsewhere the same as `drive`.
+        The state u of a CubaLIF or CubaReadout; elsewhere the same as `drive`.
     magnitude : int
         Bound of the sum of magnitudes that one step adds up: up to 2^24, float32 sums are exact.
     address_bits : tuple of int
@@ -137,20 +137,20 @@ def population_ranges(network: Network, population: Population) -> PopulationRan
     u_low = u_high = np.zeros((1,), dtype=np.int64)
     membrane, drive, current = [v_low, v_high], [np.zeros(1, np.int64)], [u_low]
     window = network.window(population.name)
+    leak = leak_of(neuron)
+    leak = None if leak is None else population.spread(leak)
     for step in range(network.timesteps):
         a_low = a_high = np.zeros((1,), dtype=np.int64)
         for projection, (low, high), _ in deliveries:
             if step - projection.delay in network.window(projection.source):
                 a_low, a_high = a_low + np.minimum(low, 0), a_high + np.maximum(high, 0)
         drive += [a_low, a_high]
-        if isinstance(neuron, CubaLIF):
+        if isinstance(neuron, CURRENT_BASED):
             du = population.spread(np.asarray(neuron.du))
             u_low, u_high = decay(u_low, du) + a_low, decay(u_high, du) + a_high
             a_low, a_high = u_low, u_high
         current += [a_low, a_high]
-        if isinstance(neuron, LIF | CubaLIF):
-            leak = neuron.decay if isinstance(neuron, LIF) else neuron.dv
-            leak = population.spread(np.asarray(leak))
+        if leak is not None:
             v_low, v_high = decay(v_low, leak), decay(v_high, leak)
         v_low, v_high = v_low + bias + a_low, v_high + bias + a_high
         membrane += [v_low, v_high]

@@ -16,7 +16,16 @@ from itertools import product
 import numpy as np
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import LIF, CubaLIF, Encoding, Input, Readout, Reset
+from neurocuda_hw.neurons import (
+    LIF,
+    CubaLIF,
+    CubaReadout,
+    Encoding,
+    Input,
+    LeakyReadout,
+    Readout,
+    Reset,
+)
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
 Taps = list[list[tuple[int, int]]]
@@ -172,9 +181,9 @@ class Oracle:
         before = []
         for n in range(population.size):
             kept, current = v[name][n], drive[n]
-            if isinstance(neuron, LIF):
+            if isinstance(neuron, LIF | LeakyReadout):
                 kept = leak(kept, parameter(population, neuron.decay)[n])
-            elif isinstance(neuron, CubaLIF):
+            elif isinstance(neuron, CubaLIF | CubaReadout):
                 kept = leak(kept, parameter(population, neuron.dv)[n])
                 current = leak(u[name][n], parameter(population, neuron.du)[n]) + drive[n]
                 u[name][n] = current

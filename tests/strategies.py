@@ -19,8 +19,10 @@ from neurocuda_hw.neurons import (
     IF,
     LIF,
     CubaLIF,
+    CubaReadout,
     Encoding,
     Input,
+    LeakyReadout,
     Readout,
     Reset,
     Spiking,
@@ -39,7 +41,7 @@ class Features:
     Parameters
     ----------
     encodings, neurons, resets, synapses : tuple
-        What to choose from.
+        What to choose from; readouts leak as the neurons may.
     pools, overlapping : bool
         Sum pools; of a stride below their kernel.
     strides, paddings, dilations, groups : bool
@@ -290,7 +292,16 @@ class _Builder:
         return self._values(shape, low, high)
 
     def _readout(self, shape: Shape) -> Readout:
-        return Readout(bias=self._small(shape), v_init=self._small(shape))
+        kinds: list[type[Readout]] = [Readout]
+        kinds += [LeakyReadout] if LIF in self.features.neurons else []
+        kinds += [CubaReadout] if CubaLIF in self.features.neurons else []
+        kind = self.draw(st.sampled_from(kinds))
+        common: dict[str, Any] = {"bias": self._small(shape), "v_init": self._small(shape)}
+        if kind is LeakyReadout:
+            return LeakyReadout(decay=self._decay(shape), **common)
+        if kind is CubaReadout:
+            return CubaReadout(du=self._decay(shape), dv=self._decay(shape), **common)
+        return Readout(**common)
 
     def _neuron(self, shape: Shape) -> Spiking:
         f = self.features

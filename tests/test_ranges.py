@@ -13,7 +13,18 @@ from strategies import inputs_for, networks
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Input, Neuron, Readout, Reset, Window
+from neurocuda_hw.neurons import (
+    CURRENT_BASED,
+    IF,
+    LIF,
+    CubaLIF,
+    Encoding,
+    Input,
+    Neuron,
+    Readout,
+    Reset,
+    Window,
+)
 from neurocuda_hw.ranges import Interval, event_bounds, network_ranges, population_ranges
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
@@ -43,7 +54,7 @@ def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
             assert within(start, proved.membrane), name
             assert within(result.before_fire[name], proved.membrane), name
             assert within(result.membranes[name], proved.membrane), name
-            if isinstance(population.neuron, CubaLIF):
+            if isinstance(population.neuron, CURRENT_BASED):
                 assert within(result.currents[name], proved.current), name
             else:
                 assert proved.current == proved.drive

@@ -78,7 +78,7 @@ class Layer:
 
     @property
     def u_bits(self) -> int:
-        """Width of a synaptic current; 0 unless the neurons are CubaLIF."""
+        """Width of a synaptic current; 0 unless the neurons have one."""
         return self.plan.synaptic_bits
 
     @property
@@ -90,6 +90,7 @@ class Layer:
     def first_sweep(self) -> int:
         """The first step whose sweep can matter; T if there is none."""
         integrates = isinstance(self.population.neuron, Readout) and not self.held_bits
+        integrates = integrates and not self.plan.leaks
         return self.plan.timesteps if integrates else self.plan.first_sweep
 
     @property

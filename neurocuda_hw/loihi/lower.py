@@ -23,7 +23,7 @@ from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
 from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron
 from neurocuda_hw.loihi.weights import MANTISSA_BITS
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Reset, Spiking
+from neurocuda_hw.neurons import IF, LEAKY, Encoding, Input, Readout, Reset, Spiking
 from neurocuda_hw.ranges import PopulationRanges, network_ranges
 
 BUILT_IN_LIMIT = 2**17 - 1
@@ -190,7 +190,7 @@ def _not_built_in(network: Network, population: Population, depth: int) -> str:
     """Why the built-in current-based LIF could not give the same spikes; empty if it does, as long
     as no register overflows."""
     neuron = population.neuron
-    if not isinstance(neuron, IF | Readout):
+    if not isinstance(neuron, IF | Readout) or isinstance(neuron, LEAKY):
         return f"a {type(neuron).__name__} leaks in other units"
     if isinstance(neuron, IF):
         if neuron.reset is not Reset.ZERO:

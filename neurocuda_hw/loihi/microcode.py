@@ -17,7 +17,7 @@ import torch
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, wrap_register
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import LIF, CubaLIF, Readout, Reset, Spiking
+from neurocuda_hw.neurons import CURRENT_BASED, LEAKY, Readout, Reset, Spiking
 from neurocuda_hw.ranges import PopulationRanges
 
 
@@ -74,7 +74,7 @@ def state_budget(population: Population, longest_delay: int) -> StateBudget:
     neuron = population.neuron
     per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.array_fields())
     return StateBudget(
-        variables=2 if isinstance(neuron, CubaLIF) else 1,
+        variables=2 if isinstance(neuron, CURRENT_BASED) else 1,
         parameters=per_neuron,
         accumulators=longest_delay + 1,
     )
@@ -111,7 +111,7 @@ class Program:
                     f"population {population.name!r}: {name} must fit {STATE_BITS} bits, "
                     f"not {int(values.min())} to {int(values.max())}"
                 )
-        leaky = isinstance(neuron, LIF | CubaLIF)
+        leaky = isinstance(neuron, LEAKY)
         bias = int(np.abs(neuron.bias).max())  # type: ignore[attr-defined]
         small = self.proved and not leaky and ranges.magnitude + bias <= STATE_LIMIT
         self.dtype = torch.float32 if small else torch.float64
@@ -140,7 +140,7 @@ class ProgramState:
         neuron: Any = program.population.neuron
         self.neuron, spread, size = neuron, program.spread, program.population.size
         self.v = spread(neuron.v_init).expand(batch, size).clone()
-        self.u = torch.zeros_like(self.v) if isinstance(neuron, CubaLIF) else None
+        self.u = torch.zeros_like(self.v) if isinstance(neuron, CURRENT_BASED) else None
         self.bias = spread(neuron.bias) if np.any(neuron.bias) else None
         self.fired = torch.empty_like(self.v)
         if isinstance(neuron, Spiking):

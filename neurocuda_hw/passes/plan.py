@@ -14,7 +14,16 @@ import numpy as np
 
 from neurocuda_hw.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import LIF, CubaLIF, Encoding, Input, Neuron, Readout, Reset, Spiking
+from neurocuda_hw.neurons import (
+    CURRENT_BASED,
+    Encoding,
+    Input,
+    Neuron,
+    Readout,
+    Reset,
+    Spiking,
+    leak_of,
+)
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 from neurocuda_hw.ranges import PopulationRanges, drive_bounds, population_ranges
 
@@ -49,7 +58,7 @@ class LayerPlan:
     state_bits : int
         Membrane as it is stored: after the leak, without this step's bias.
     synaptic_bits : int
-        Synaptic current u of a CubaLIF; 0 for other neurons.
+        Synaptic current u of a CubaLIF or CubaReadout; 0 for other neurons.
     held_bits : int
         Input current that is held for all steps; 0 where no CURRENT input arrives.
     keep, keep_synaptic : Parameter, optional
@@ -143,18 +152,16 @@ def plan_layer(
     held = tuple(_is_held(network[p.source].neuron) for p in projections)
     ranges = population_ranges(network, population)
     numbers = _Numbers(population, neuron, layout)
-    bias, initial = numbers.of("bias"), numbers.of("v_init")
+    bias, initial, leak = numbers.of("bias"), numbers.of("v_init"), leak_of(neuron)
     first, last = 0, network.timesteps - 1
     stop, skips = network.timesteps, False
     window = network.window(population.name)
     if isinstance(neuron, Spiking):
         stop = window.stop
-        leaky = isinstance(neuron, LIF | CubaLIF)
+        leaky = leak is not None
         if not (leaky or bias.any() or any(held) or neuron.v_floor is not None):
             first = window.start
         last = _last_sweep(network, population, projections, held)
-        if isinstance(neuron, LIF | CubaLIF):
-            initial = decay(initial, numbers.of("decay" if isinstance(neuron, LIF) else "dv"))
         # a threshold out of the membrane's reach may as well be just out of reach
         reachable = (ranges.membrane.lowest, ranges.membrane.highest + 1)
         threshold, reset_value = np.clip(numbers.of("threshold"), *reachable), numbers.of("v_reset")
@@ -163,9 +170,11 @@ def plan_layer(
             skips = skips and _stays_below(neuron, threshold, reset_value)
     else:
         threshold = reset_value = np.zeros_like(bias)
-        if not any(held):
+        if not any(held) and leak is None:
             first, initial, bias = last, initial + network.timesteps * bias, np.zeros_like(bias)
-    chained = any(held) or isinstance(neuron, CubaLIF)
+    if leak is not None:  # a state is kept as the leak leaves it for the next step
+        initial = decay(initial, numbers.spread(leak))
+    chained = any(held) or isinstance(neuron, CURRENT_BASED)
     state_bits = ranges.membrane.bits if chained else _state_bits(ranges, bias)
     return LayerPlan(
         population=population,
@@ -178,10 +187,10 @@ def plan_layer(
         held=held,
         membrane_bits=ranges.membrane.bits,
         state_bits=state_bits,
-        synaptic_bits=ranges.current.bits if isinstance(neuron, CubaLIF) else 0,
+        synaptic_bits=ranges.current.bits if isinstance(neuron, CURRENT_BASED) else 0,
         held_bits=_held_bits(network, projections, held),
-        keep=numbers.keep("keep", {LIF: "decay", CubaLIF: "dv"}),
-        keep_synaptic=numbers.keep("keep_synaptic", {CubaLIF: "du"}),
+        keep=numbers.keep("keep", "decay", "dv"),
+        keep_synaptic=numbers.keep("keep_synaptic", "du"),
         threshold=numbers.parameter("threshold", threshold, "threshold"),
         bias=numbers.parameter("bias", bias, "bias"),
         initial=numbers.parameter(
@@ -208,7 +217,11 @@ class _Numbers:
 
     def of(self, field: str) -> np.ndarray:
         """A parameter of every neuron, ``(N,)``."""
-        array = self.population.spread(np.asarray(getattr(self.neuron, field)))
+        return self.spread(getattr(self.neuron, field))
+
+    def spread(self, values: np.ndarray) -> np.ndarray:
+        """Values of every neuron, ``(N,)``."""
+        array = self.population.spread(np.asarray(values))
         return np.broadcast_to(array, self.population.shape).flatten()
 
     def parameter(self, name: str, values: np.ndarray, *fields: str) -> Parameter:
@@ -235,12 +248,12 @@ class _Numbers:
             per_row=per_row,
         )
 
-    def keep(self, name: str, fields: dict[type[Neuron], str]) -> Parameter | None:
+    def keep(self, name: str, *fields: str) -> Parameter | None:
         """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
-        field = fields.get(type(self.neuron))
-        if field is None:
+        found = [field for field in fields if field in self.neuron.array_fields()]
+        if not found:
             return None
-        return self.parameter(name, DECAY_ONE - self.of(field), field)
+        return self.parameter(name, DECAY_ONE - self.of(found[0]), found[0])
 
 
 def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray) -> bool:

@@ -14,7 +14,16 @@ from oracle import leak, parameter, taps
 from neurocuda_hw.loihi.lower import depths
 from neurocuda_hw.loihi.mapping import Mapping
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import LIF, CubaLIF, Encoding, Input, Readout, Reset
+from neurocuda_hw.neurons import (
+    LIF,
+    CubaLIF,
+    CubaReadout,
+    Encoding,
+    Input,
+    LeakyReadout,
+    Readout,
+    Reset,
+)
 
 
 class NaiveNetworkChip:
@@ -77,9 +86,9 @@ class NaiveNetworkChip:
             return spikes
         for n in range(size):
             a, v = self.arriving[name, n, step], self.v[name][n]
-            if isinstance(neuron, LIF):
+            if isinstance(neuron, LIF | LeakyReadout):
                 v = leak(v, parameter(population, neuron.decay)[n])  # type: ignore[arg-type]
-            if isinstance(neuron, CubaLIF):
+            if isinstance(neuron, CubaLIF | CubaReadout):
                 u = leak(self.u[name][n], parameter(population, neuron.du)[n]) + a  # type: ignore[arg-type]
                 self.u[name][n] = a = u
                 v = leak(v, parameter(population, neuron.dv)[n])  # type: ignore[arg-type]
