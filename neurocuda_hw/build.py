@@ -1,8 +1,9 @@
 """Writes what a target emits into one self-contained folder, whole or not at all.
 
-The folder holds the hardware (``rtl/``, ``ip/``), the test benches (``sim/``), golden spikes (``golden/``),
-the network (``model.pt``), a ``Makefile`` (``make sim``, ``make cocotb``, ``make lint``) and
-``report.json``. It needs nothing of this package to be simulated.
+The folder holds the hardware (``rtl/``), an IP block around it (``ip/``), the test benches
+(``sim/``), golden spikes (``golden/``), the network (``model.pt``), a ``Makefile`` (``make sim``,
+``make cocotb``, ``make lint``) and ``report.json``. It needs nothing of this package to be
+simulated.
 """
 
 from __future__ import annotations
@@ -69,8 +70,8 @@ def build(
     inputs : int array, optional
         Inputs to record a golden trace of, where none is given; see `stimulus.default_inputs`.
     registers : Registers
-        What the IP block in ``ip/`` has beside the network; NONE leaves ``ip/`` out. The core is the
-        same with each.
+        What the IP block in ``ip/`` has beside the network; NONE leaves ``ip/`` out. The core in
+        ``rtl/`` is the same with each.
     force : bool
         Also replace an earlier build to which files were added.
     progress : callable, optional

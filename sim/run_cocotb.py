@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Builds and runs the cocotb bench of the build folder that holds this file.
+"""Builds and runs the cocotb benches of the build folder that holds this file.
+
+``test_top`` is of the core. Where there is an IP block around it, ``test_registers`` is of that.
 
 Exit codes: 0 all tests passed, 1 a test failed, 3 it could not be built.
 
@@ -9,6 +11,7 @@ slower; this one leaves that out and names what has to be visible in ports.vlt a
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -21,6 +24,9 @@ except ImportError:
     sys.exit(3)
 
 ROOT = Path(__file__).resolve().parent.parent
+if (ROOT / "ip").is_dir() and importlib.util.find_spec("cocotbext.axi") is None:
+    print("cocotbext-axi was not found; pip install 'cocotbext-axi>=0.1.28,<0.2'", file=sys.stderr)
+    sys.exit(3)
 RUN_FOLDER = ROOT / "rtl" / "mem"
 
 
@@ -38,14 +44,14 @@ class LeanVerilator(Verilator):
         ]
 
 
-def build(runner: Verilator, work: Path) -> None:
+def build(runner: Verilator, work: Path, toplevel: str, folders: tuple[str, ...]) -> None:
     """Verilates and compiles the design."""
     runner.build(
         sources=[
             *(ROOT / "sim" / name for name in ("taps.vlt", "ports.vlt", "waivers.vlt")),
-            *sorted((ROOT / "rtl").glob("*.v")),
+            *(path for folder in folders for path in sorted((ROOT / folder).glob("*.v"))),
         ],
-        hdl_toplevel="nchw_top",
+        hdl_toplevel=toplevel,
         build_dir=work,
         build_args=[
             *("-Wfuture-PROCASSINIT", "-O3", "--no-timing"),
@@ -56,21 +62,13 @@ def build(runner: Verilator, work: Path) -> None:
     )
 
 
-def main() -> int:
-    os.environ["PYTHON"] = sys.executable
-    os.environ.pop("PYTEST_CURRENT_TEST", None)  # results go to the named file, whoever calls
-    work = Path(os.environ.get("NCHW_COCOTB_BUILD", ROOT / "cocotb_build"))
-    os.environ["NCHW_BUILD"] = str(ROOT)
+def bench(work: Path, toplevel: str, module: str, folders: tuple[str, ...]) -> tuple[int, int]:
+    """Tests run and tests failed of one bench."""
     runner = LeanVerilator()
-    try:
-        build(runner, work)
-    except RuntimeError as error:
-        print(f"the design could not be built: {error}", file=sys.stderr)
-        return 3
-    sys.path.insert(0, str(ROOT / "sim"))
+    build(runner, work, toplevel, folders)
     results = runner.test(
-        test_module="test_top",
-        hdl_toplevel="nchw_top",
+        test_module=module,
+        hdl_toplevel=toplevel,
         hdl_toplevel_lang="verilog",
         build_dir=work,
         test_dir=RUN_FOLDER,
@@ -78,7 +76,23 @@ def main() -> int:
         results_xml=str(work / "results.xml"),
         seed=os.environ.get("NCHW_SEED", "1"),
     )
-    tests, failed = get_results(results)
+    return get_results(results)
+
+
+def main() -> int:
+    os.environ["PYTHON"] = sys.executable
+    os.environ.pop("PYTEST_CURRENT_TEST", None)  # results go to the named file, whoever calls
+    work = Path(os.environ.get("NCHW_COCOTB_BUILD", ROOT / "cocotb_build"))
+    os.environ["NCHW_BUILD"] = str(ROOT)
+    sys.path.insert(0, str(ROOT / "sim"))
+    try:
+        tests, failed = bench(work / "top", "nchw_top", "test_top", ("rtl",))
+        if (ROOT / "ip").is_dir():
+            found = bench(work / "ip", "nchw_ip", "test_registers", ("ip", "rtl"))
+            tests, failed = tests + found[0], failed + found[1]
+    except RuntimeError as error:
+        print(f"the design could not be built: {error}", file=sys.stderr)
+        return 3
     print(f"cocotb: {tests} tests, {failed} failed")
     return 1 if failed or not tests else 0
 

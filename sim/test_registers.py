@@ -1,0 +1,426 @@
+"""cocotb bench of the IP block: AXI4-Lite registers, counters, interrupt, odd packets, resets.
+
+Drives ``nchw_ip`` with cocotbext-axi, which stands for tools that others have written. Addresses
+and masks come from ``ip/nchw.h``, so that the C header is what is tested; expected counts come from
+the golden trace. Environment as in test_top. Needs cocotb, cocotbext-axi and numpy.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+import re
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge, with_timeout
+from cocotbext.axi import (
+    AxiLiteBus,
+    AxiLiteMaster,
+    AxiResp,
+    AxiStreamBus,
+    AxiStreamFrame,
+    AxiStreamSink,
+    AxiStreamSource,
+)
+from test_top import BUILD, GOLDEN, SAMPLES
+
+BYTES = GOLDEN.word_bits // 8
+MARKER = 1 << (GOLDEN.word_bits - 1)
+STATES = ("INTEGRATING", "SWEEPING", "STALLED", "STARVED", "BUBBLE")
+LIMIT = 50_000_000  # ns of one inference: 5,000,000 cycles
+
+
+HEADER = (BUILD / "ip" / "nchw.h").read_text()
+HASH = re.findall(r'^#define NCHW_NETWORK_HASH "(\w+)"$', HEADER, re.MULTILINE)[0]
+MAP = {
+    name: int(value, 0)
+    for name, value in re.findall(
+        r"^#define NCHW_(\w+) (0x[0-9a-f]+|\d+)u?(?: .*)?$", HEADER, re.MULTILINE
+    )
+}
+REPORT = json.loads((BUILD / "report.json").read_text())
+LAYERS = [row for row in REPORT["populations"] if row["sources"]]
+HAS_COUNTERS = bool(MAP["STREAM_VALUE"] & MAP["STREAM_COUNTERS_MASK"])
+
+
+def layer_address(name: str, counter: str) -> int:
+    """As the macro NCHW_LAYER has it."""
+    base, stride = re.findall(r"NCHW_LAYER\(n\) \((0x\w+)u \+ (0x\w+)u", HEADER)[0]
+    return int(base, 0) + int(stride, 0) * MAP[f"LAYER_{name}"] + MAP[f"LAYER_{counter}"]
+
+
+class Block:
+    """The IP block with a processor's bus on its registers and a DMA's streams at its sides."""
+
+    def __init__(self, dut: Any) -> None:
+        self.dut = dut
+        clocked = (dut.aclk, dut.aresetn, False)
+        self.lite = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), *clocked)
+        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), *clocked)
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), *clocked)
+
+    async def start(self) -> None:
+        cocotb.start_soon(Clock(self.dut.aclk, 10, "ns").start())
+        await self.reset()
+
+    async def reset(self) -> None:
+        """aresetn."""
+        self.dut.aresetn.value = 0
+        for _ in range(4):
+            await RisingEdge(self.dut.aclk)
+        self.dut.aresetn.value = 1
+        await RisingEdge(self.dut.aclk)
+
+    async def cycles(self, count: int) -> None:
+        for _ in range(count):
+            await RisingEdge(self.dut.aclk)
+
+    async def read(self, address: int, response: AxiResp = AxiResp.OKAY) -> int:
+        answer = await with_timeout(self.lite.read(address, 4), LIMIT, "ns")
+        assert answer.resp == response, f"read of 0x{address:03x} was answered by {answer.resp!r}"
+        return int.from_bytes(answer.data, "little")
+
+    async def write(self, address: int, value: int, response: AxiResp = AxiResp.OKAY) -> None:
+        await self.write_bytes(address, value.to_bytes(4, "little"), response)
+
+    async def write_bytes(
+        self, address: int, data: bytes, response: AxiResp = AxiResp.OKAY
+    ) -> None:
+        answer = await with_timeout(self.lite.write(address, data), LIMIT, "ns")
+        assert answer.resp == response, f"write of 0x{address:03x} was answered by {answer.resp!r}"
+
+    def send(self, sample: int) -> None:
+        """Queues a golden packet."""
+        self.source.send_nowait(AxiStreamFrame(packed(GOLDEN.packets[sample])))
+
+    async def expect(self, sample: int) -> None:
+        """Waits for one output packet and compares it with the golden outputs."""
+        frame = await with_timeout(self.sink.recv(), LIMIT, "ns")
+        words = [
+            int.from_bytes(frame.tdata[i : i + BYTES], "little")
+            for i in range(0, len(frame.tdata), BYTES)
+        ]
+        want = GOLDEN.outputs[sample].tolist()
+        got = outputs_of(words)
+        assert got == want, f"sample {sample}: expected outputs {want}, got {got}"
+
+    async def infer(self, *samples: int) -> None:
+        for sample in samples:
+            self.send(sample)
+        for sample in samples:
+            await self.expect(sample)
+
+    async def counters(self) -> dict[str, dict[str, int]]:
+        """All counters, of one instant: frozen meanwhile."""
+        await self.write(MAP["CONTROL"], MAP["CONTROL_FREEZE_MASK"])
+        while not await self.read(MAP["STATUS"]) & MAP["STATUS_SETTLED_MASK"]:
+            await self.cycles(1)
+        names = ("EVENTS", "SPIKES", *STATES)
+        design = ("CYCLES", "INPUT_TAKEN", "INPUT_STALLED", "OUTPUT_TAKEN", "OUTPUT_STALLED")
+        found = {"": {name: await self.read(MAP[name]) for name in design}}
+        for row in LAYERS:
+            layer = row["name"]
+            found[layer] = {n: await self.read(layer_address(layer, n)) for n in names}
+        await self.write(MAP["CONTROL"], 0)
+        return found
+
+
+def packed(words: list[int]) -> bytes:
+    return b"".join(word.to_bytes(BYTES, "little") for word in words)
+
+
+def outputs_of(words: list[int]) -> list[int]:
+    """A packet's values, or its spikes counted per neuron."""
+    if not GOLDEN.output_spikes:
+        return [(word ^ MARKER) - MARKER for word in words]
+    assert sum(word >= MARKER for word in words) == GOLDEN.timesteps, "TLAST came too early"
+    counts = [0] * GOLDEN.output.size
+    for word in words:
+        if word < MARKER:
+            counts[GOLDEN.output.index(word)] += 1
+    return counts
+
+
+def events_to(row: dict[str, Any], sample: int) -> int:
+    """Events that reach a layer in one inference, over all its projections."""
+    total = 0
+    for source, delay in row["sources"]:
+        if source == REPORT["network"]["input"]:
+            total += sum(word < MARKER for word in GOLDEN.packets[sample])
+        else:
+            spikes = GOLDEN.spikes[source][sample]
+            total += int(spikes[: GOLDEN.timesteps - delay].sum())
+    return total
+
+
+def spikes_of(row: dict[str, Any], sample: int) -> int:
+    """Spikes that a layer sends in one inference; of a readout, its values."""
+    name = row["name"]
+    return int(GOLDEN.spikes[name][sample].sum()) if row["spiking"] else row["neurons"]
+
+
+def pauses(seed: int, rate: float) -> Any:
+    """Random pauses, for ever."""
+    chance = random.Random(seed)
+    return (chance.random() < rate for _ in itertools.count())
+
+
+def check_counters(found: dict[str, dict[str, int]], samples: list[int]) -> None:
+    """Counters against the golden trace; each cycle must be counted once by every layer."""
+    cycles = found[""]["CYCLES"]
+    words = sum(len(GOLDEN.packets[s]) for s in samples)
+    assert found[""]["INPUT_TAKEN"] == words, f"INPUT_TAKEN is not {words}"
+    for row in LAYERS:
+        name, seen = row["name"], found[row["name"]]
+        events = sum(events_to(row, s) for s in samples)
+        spikes = sum(spikes_of(row, s) for s in samples)
+        assert seen["EVENTS"] == events, f"{name!r}: EVENTS is {seen['EVENTS']}, not {events}"
+        assert seen["SPIKES"] == spikes, f"{name!r}: SPIKES is {seen['SPIKES']}, not {spikes}"
+        parts = {state: seen[state] for state in STATES}
+        total = sum(parts.values())
+        assert total == cycles, f"{name!r}: {parts} are {total} cycles of {cycles}"
+
+
+async def started(dut: Any) -> Block:
+    block = Block(dut)
+    await block.start()
+    return block
+
+
+def last(count: int) -> list[int]:
+    return list(range(GOLDEN.samples))[-count:]
+
+
+@cocotb.test()
+async def constants(dut: Any) -> None:
+    """Every constant is what the header says, and the hash is that of the report."""
+    block = await started(dut)
+    names = [name.removesuffix("_VALUE") for name in MAP if name.endswith("_VALUE")]
+    assert len(names) > 10, "ip/nchw.h must define the constants"
+    for name in names:
+        got = await block.read(MAP[name])
+        assert got == MAP[f"{name}_VALUE"], f"{name} is 0x{got:08x}"
+    digest = "".join([f"{await block.read(MAP['HASH_0'] + 4 * i):08x}" for i in range(8)])
+    assert digest == HASH == REPORT["network"]["hash"], f"the hash reads {digest}"
+    assert await block.read(MAP["TIMESTEPS"]) == GOLDEN.timesteps
+
+
+@cocotb.test()
+async def what_is_not_there(dut: Any) -> None:
+    """Reads of holes and writes to what is read-only answer SLVERR and change nothing."""
+    block = await started(dut)
+    size = 1 << len(dut.s_axi_araddr)
+    holes = [0x1C, 0x58, 0xFC, size - 4]
+    holes += (
+        [MAP["CYCLES"] + 0x14, layer_address(LAYERS[-1]["name"], "EVENTS") + 0x20]
+        if (HAS_COUNTERS)
+        else [0x100]
+    )
+    for address in holes:
+        assert await block.read(address, AxiResp.SLVERR) == 0
+        await block.write(address, 0xFFFFFFFF, AxiResp.SLVERR)
+    for name in ("ID", "STATUS", "INFERENCES", "HASH_0"):
+        await block.write(MAP[name], 0xFFFFFFFF, AxiResp.SLVERR)
+    assert await block.read(MAP["ID"]) == MAP["ID_VALUE"]
+    assert await block.read(MAP["CONTROL"]) == 0
+    await block.infer(*last(1))
+
+
+@cocotb.test()
+async def bus_protocol(dut: Any) -> None:
+    """Addresses and data in any order, byte strobes, many accesses under way, random pauses."""
+    block = await started(dut)
+    enable, every = MAP["IRQ_ENABLE"], MAP["IRQ_ENABLE_DONE_MASK"] | MAP["IRQ_ENABLE_ERROR_MASK"]
+    channels = [block.lite.write_if.aw_channel, block.lite.write_if.w_channel]
+    channels += [block.lite.write_if.b_channel]
+    channels += [block.lite.read_if.ar_channel, block.lite.read_if.r_channel]
+    rates = [(0, 0, 0, 0, 0), (0.9, 0, 0, 0, 0), (0, 0.9, 0, 0, 0), (0.5, 0.5, 0.7, 0.5, 0.7)]
+    for turn, chosen in enumerate(rates):
+        for i, (channel, rate) in enumerate(zip(channels, chosen, strict=True)):
+            channel.set_pause_generator(pauses(10 * turn + i, rate))
+        for value in (every, 1, 2, 0):
+            await block.write(enable, value)
+            assert await block.read(enable) == value
+        await block.write_bytes(enable, b"\xff")
+        assert await block.read(enable) == every
+        await block.write_bytes(enable + 1, b"\x00\x00\x00")  # other bytes leave it alone
+        assert await block.read(enable) == every
+        under_way = [block.lite.init_write(enable, bytes([i & 3, 0, 0, 0])) for i in range(12)]
+        reads = [block.lite.init_read(MAP["ID"], 4) for _ in range(12)]
+        for event in [*under_way, *reads]:
+            await with_timeout(event.wait(), LIMIT, "ns")
+        assert all(event.data.resp == AxiResp.OKAY for event in [*under_way, *reads])
+        assert all(event.data.data == MAP["ID_VALUE"].to_bytes(4, "little") for event in reads)
+        assert await block.read(enable) == 11 & 3
+
+
+@cocotb.test()
+async def streams_and_counters(dut: Any) -> None:
+    """Random stalls, registers read all the while: outputs and counters are the golden ones."""
+    block, samples = await started(dut), last(min(3, SAMPLES))
+    block.source.set_pause_generator(pauses(1, 0.3))
+    block.sink.set_pause_generator(pauses(2, 0.3))
+    running = True
+    seen: list[int] = []
+
+    async def look() -> None:
+        while running:
+            await block.read(MAP["STATUS"])
+            seen.append(await block.read(MAP["INFERENCES"]))
+            if HAS_COUNTERS:
+                name = random.Random(len(seen)).choice(LAYERS)["name"]
+                await block.read(layer_address(name, "EVENTS"))
+
+    looking = cocotb.start_soon(look())
+    await block.infer(*samples)
+    running = False
+    await looking
+    assert seen == sorted(seen), "INFERENCES must not fall"
+    assert await block.read(MAP["INFERENCES"]) == len(samples)
+    status = await block.read(MAP["STATUS"])
+    assert not status & (MAP["STATUS_BUSY_MASK"] | MAP["STATUS_INFLIGHT_MASK"]), hex(status)
+    assert await block.read(MAP["ERRORS"]) == 0
+    if HAS_COUNTERS:
+        check_counters(await block.counters(), samples)
+
+
+@cocotb.test(skip=not HAS_COUNTERS)
+async def freeze_and_clear(dut: Any) -> None:
+    """Frozen counters stand still; a clear starts all of them from 0, and no cycle is lost."""
+    block, samples = await started(dut), last(2)
+    await block.infer(*samples[:1])
+    await block.write(MAP["CONTROL"], MAP["CONTROL_FREEZE_MASK"])
+    await block.cycles(1000)
+    assert await block.read(MAP["STATUS"]) & MAP["STATUS_SETTLED_MASK"]
+    before = await block.read(MAP["CYCLES"])
+    await block.infer(*samples[:1])
+    assert await block.read(MAP["CYCLES"]) == before, "a frozen counter counted"
+    await block.write(MAP["CONTROL"], MAP["CONTROL_CLEAR_MASK"])
+    assert await block.read(MAP["CYCLES"]) < 1000, "CLEAR must start CYCLES from 0"
+    assert await block.read(MAP["INFERENCES"]) == 0
+    assert await block.read(MAP["CONTROL"]) == 0, "CLEAR must read as 0"
+    await block.infer(*samples)
+    check_counters(await block.counters(), samples)
+
+
+@cocotb.test(skip=not HAS_COUNTERS)
+async def blocked_and_starved(dut: Any) -> None:
+    """A consumer that takes nothing shows up as stalls at the output, idle ones as starvation."""
+    block, samples = await started(dut), last(1)
+    await block.write(MAP["CONTROL"], MAP["CONTROL_CLEAR_MASK"])
+    await block.cycles(500)
+    idle = await block.counters()
+    for row in LAYERS:
+        assert idle[row["name"]]["EVENTS"] == idle[row["name"]]["INTEGRATING"] == 0
+    first = LAYERS[0]["name"]
+    assert idle[first]["STARVED"] + idle[first]["SWEEPING"] == idle[""]["CYCLES"], idle
+    block.sink.pause = True
+    block.send(samples[0])
+    while not dut.m_axis_tvalid.value:
+        await RisingEdge(dut.aclk)
+    before = await block.counters()
+    await block.cycles(1000)
+    after = await block.counters()
+    grown = after[""]["OUTPUT_STALLED"] - before[""]["OUTPUT_STALLED"]
+    assert grown == after[""]["CYCLES"] - before[""]["CYCLES"], "every cycle was blocked"
+    assert after[""]["OUTPUT_TAKEN"] == before[""]["OUTPUT_TAKEN"] == 0
+    block.sink.pause = False
+    await block.expect(samples[0])
+
+
+@cocotb.test()
+async def interrupt(dut: Any) -> None:
+    """The line follows the pending and enabled flags; writing 1 clears, writing 0 does not."""
+    block, samples = await started(dut), last(1)
+    done, enable, pending = MAP["IRQ_PENDING_DONE_MASK"], MAP["IRQ_ENABLE"], MAP["IRQ_PENDING"]
+    await block.infer(*samples)
+    assert await block.read(pending) == done
+    assert not dut.irq.value, "an interrupt that is not enabled must not raise the line"
+    await block.write(enable, done)
+    assert dut.irq.value, "the enabled interrupt must raise the line"
+    assert await block.read(MAP["STATUS"]) & MAP["STATUS_IRQ_MASK"]
+    await block.write(pending, MAP["IRQ_PENDING_ERROR_MASK"])
+    assert dut.irq.value, "only what is written as 1 may be cleared"
+    await block.write(pending, done)
+    assert not dut.irq.value, "the cleared interrupt must lower the line"
+    assert await block.read(pending) == 0
+    block.send(samples[0])
+    await with_timeout(RisingEdge(dut.irq), LIMIT, "ns")
+    await block.expect(samples[0])
+    assert await block.read(MAP["INFERENCES"]) == 2
+
+
+async def faulty(block: Block, words: list[int], keep: list[int], mask: str, sample: int) -> None:
+    """Sends a packet that means golden `sample` but for one dropped word; ERRORS must say so."""
+    tkeep = [bit for word_keep in keep for bit in [word_keep >> i & 1 for i in range(BYTES)]]
+    await block.write(MAP["ERRORS"], 0xFF)
+    await block.write(MAP["IRQ_PENDING"], 0xFF)
+    await block.write(MAP["IRQ_ENABLE"], MAP["IRQ_ENABLE_ERROR_MASK"])
+    block.source.send_nowait(AxiStreamFrame(packed(words), tkeep=tkeep))
+    await block.expect(sample)
+    # words after the last marker may still be on their way in
+    while not block.source.idle():
+        await block.cycles(1)
+    assert await block.read(MAP["ERRORS"]) == (MAP[mask] if mask else 0)
+    assert bool(block.dut.irq.value) == bool(mask), "the error interrupt must tell"
+    assert not await block.read(MAP["STATUS"]) & MAP["STATUS_BUSY_MASK"]
+
+
+@cocotb.test()
+async def odd_packets(dut: Any) -> None:
+    """Null transfers are legal; what cannot be meant is dropped and told, and harms nothing."""
+    block, sample = await started(dut), last(1)[0]
+    words = GOLDEN.packets[sample]
+    full = (1 << BYTES) - 1
+    keep = [full] * len(words)
+    await faulty(block, words, keep, "", sample)
+    await faulty(block, [0, *words, 0], [0, *keep, 0], "", sample)
+    await faulty(block, [0, *words], [full >> 1, *keep], "ERRORS_KEEP_MASK", sample)
+    markers = [MARKER] * (GOLDEN.timesteps - sum(word >= MARKER for word in words))
+    long = [*words, *markers, 0]
+    await faulty(block, long, [full] * len(long), "ERRORS_OVERLONG_MASK", sample)
+    row = next(r for r in REPORT["populations"] if r["name"] == REPORT["network"]["input"])
+    c, h, w = row["shape"] if len(row["shape"]) == 3 else (row["shape"][0], 1, 1)
+    _, y_bits, x_bits = row["address_bits"]
+    beyond = [w] if w < 1 << x_bits else [h << x_bits] if h < 1 << y_bits else []
+    beyond = beyond or ([c << y_bits + x_bits] if c < 1 << row["address_bits"][0] else [])
+    if beyond:  # all addresses are of neurons where the shape has powers of two only
+        await faulty(block, [*beyond, *words], [full, *keep], "ERRORS_ADDRESS_MASK", sample)
+    await block.infer(sample)
+
+
+@cocotb.test()
+async def resets_in_mid_inference(dut: Any) -> None:
+    """CONTROL.RESET and aresetn at any moment: nothing is left of what was under way."""
+    block, samples = await started(dut), last(2)
+    chance = random.Random(cocotb.RANDOM_SEED)
+    await block.write(MAP["IRQ_ENABLE"], 3)
+    length = len(GOLDEN.packets[samples[0]])
+    for turn in range(4):
+        block.sink.pause = bool(turn & 1)
+        block.send(samples[0])
+        await block.cycles(chance.randrange(1, 2 * length + 100))
+        if turn < 2:
+            await block.write(MAP["CONTROL"], MAP["CONTROL_RESET_MASK"])
+            assert not dut.s_axis_tready.value, "nothing may be taken in reset"
+            assert not dut.m_axis_tvalid.value, "nothing may be sent in reset"
+            assert not await block.read(MAP["STATUS"]) & MAP["STATUS_BUSY_MASK"]
+            assert await block.read(MAP["IRQ_ENABLE"]) == 3, "RESET must spare the registers"
+        # the DMA's ends of the streams are reset as well, as the documentation asks
+        block.source.assert_reset(True)
+        block.sink.assert_reset(True)
+        if turn < 2:
+            await block.cycles(3)
+            await block.write(MAP["CONTROL"], 0)
+        else:
+            await block.reset()
+            assert await block.read(MAP["IRQ_ENABLE"]) == 0, "aresetn must clear the registers"
+        block.source.assert_reset(False)
+        block.sink.assert_reset(False)
+        block.source.clear()
+        block.sink.clear()
+        block.sink.pause = False
+        await block.infer(*samples)
