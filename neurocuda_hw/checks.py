@@ -238,12 +238,16 @@ def check_cocotb(
     )
 
 
-def check_hls(network: Network, trace: Trace, asked: Request | None = None) -> Check:
-    """The C++ for Vitis HLS, compiled with the vendor's types, against the golden trace."""
+def check_hls(
+    network: Network, trace: Trace, asked: Request | None = None, folder: Path | None = None
+) -> Check:
+    """The C++ for Vitis HLS, compiled with the vendor's types, against the golden trace: that of
+    the build folder where it holds some, else freshly emitted."""
     if asked and asked.progress:
         asked.progress("hls", 0, trace.samples)
+    lanes, files = asked.lanes if asked else None, _hls_files(folder)
     with tempfile.TemporaryDirectory(prefix="nchw_") as name:
-        result = verify_hls(network, trace, name, lanes=asked.lanes if asked else None)
+        result = verify_hls(network, trace, name, lanes=lanes, files=files)
     if asked and asked.progress:
         asked.progress("hls", trace.samples, trace.samples)
     place = result.divergence
@@ -257,6 +261,21 @@ def check_hls(network: Network, trace: Trace, asked: Request | None = None) -> C
         fault=result.fault,
         seconds=result.seconds,
     )
+
+
+def _hls_files(folder: Path | None) -> dict[str, bytes] | None:
+    """The C++ project of a build folder by path; None where it holds none."""
+    report = read_report(folder) if folder is not None else None
+    if folder is None or report is None or report["target"] not in ("hls", "all"):
+        return None
+    under = "hls/" if report["target"] == "all" else ""
+    names = [n for n in report["files"] if n.startswith(under) and not n.startswith("golden/")]
+    try:
+        return {name.removeprefix(under): (folder / name).read_bytes() for name in names}
+    except OSError as error:
+        raise ModelError(
+            f"build folder {str(folder)!r} is damaged ({error}); build it again"
+        ) from error
 
 
 def check_loihi(network: Network, trace: Trace, asked: Request | None = None) -> Check:

@@ -192,7 +192,7 @@ def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Reque
     if "cocotb" in asked.targets:
         checks.append(check_cocotb(network, folder, trace, asked))
     if "hls" in asked.targets:
-        checks.append(check_hls(network, trace, asked))
+        checks.append(check_hls(network, trace, asked, folder))
     if "loihi" in asked.targets:
         checks.append(check_loihi(network, trace, asked))
     return Verification(

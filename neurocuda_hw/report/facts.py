@@ -232,7 +232,7 @@ def predicted_cycles(
     """Cycles per inference by layer for the golden inputs, and those of the slowest process."""
     if trace is None:
         return {}, None
-    if report["target"] == "verilog":
+    if report["target"] in ("verilog", "all"):
         from neurocuda_hw.passes.cycles import mean_events, network_work
         from neurocuda_hw.passes.plan import plan_layer
 

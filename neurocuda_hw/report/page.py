@@ -27,8 +27,15 @@ TARGETS = {
     "hls": "C++ for Vitis HLS",
     "loihi": "Loihi model",
     "nir": "NIR graph",
+    "all": "Verilog, C++ and Loihi model",
 }
-MARKS = {"verified": "\u2713", "different": "\u2717", "outdated": "!", "unverified": "?"}
+MARKS = {
+    "verified": "\u2713",
+    "different": "\u2717",
+    "outdated": "!",
+    "partial": "!",
+    "unverified": "?",
+}
 TIMES, MINUS, DASH = "\u00a0\u00d7\u00a0", "\u2212", "\u2013"
 
 

@@ -11,13 +11,19 @@ from typing import Any
 
 from neurocuda_hw.report.facts import Facts
 
-# The checks that run what a build of each target holds, and what each check compares.
-DECIDING = {"verilog": ("verilog", "cocotb"), "hls": ("hls",), "loihi": ("loihi",)}
+# What a build of each target holds, the checks that run it, and what each check compares.
+PARTS = {
+    "verilog": ("verilog",),
+    "hls": ("hls",),
+    "loihi": ("loihi",),
+    "all": ("verilog", "hls", "loihi"),
+}
+CHECKS = {"verilog": ("verilog", "cocotb"), "hls": ("hls",), "loihi": ("loihi",)}
 COMPARED = {
     "reference": "the golden trace, recorded again by the integer reference",
     "verilog": "this folder's Verilog, compiled with Verilator",
     "cocotb": "this folder's Verilog in the cocotb bench: stalls and resets",
-    "hls": "the network's C++ for Vitis HLS, compiled with the vendor's integer types",
+    "hls": "the C++ for Vitis HLS, compiled with the vendor's integer types",
     "loihi": "the fixed-point model of Loihi 2, each layer shifted by its depth",
 }
 PRODUCT = {"verilog": "this Verilog", "hls": "this C++", "loihi": "this mapping"}
@@ -46,7 +52,7 @@ class Verdict:
     Parameters
     ----------
     state : str
-        ``verified``, ``different``, ``outdated`` or ``unverified``.
+        ``verified``, ``partial``, ``different``, ``outdated`` or ``unverified``.
     sentence, detail : str
         For people.
     rows : tuple of CheckRow
@@ -79,12 +85,15 @@ def _judge(
     facts: Facts, rows: tuple[CheckRow, ...], mutants: dict[str, Any] | None
 ) -> tuple[str, str, str]:
     """State, sentence and detail."""
-    deciding = [row for row in rows if row.target in DECIDING.get(facts.target, ())]
+    parts = PARTS.get(facts.target, ())
+    able = [check for part in parts for check in CHECKS[part]]
+    deciding = [row for row in rows if row.target in able]
     equal = [row for row in deciding if row.verdict == "equal"]
     wrong = [row for row in rows if row.verdict == "different"]
+    left = [part for part in parts if not any(row.target in CHECKS[part] for row in equal)]
     how = f"nchw verify {facts.folder}"
-    if facts.target != "verilog":
-        how += f" --target {facts.target}"
+    if parts != ("verilog",):
+        how += f" --target {','.join(left or parts)}"
     if wrong:
         names = ", ".join(row.target for row in wrong)
         return "different", f"Not equal: {names} differs from the golden trace.", wrong[0].message
@@ -105,14 +114,26 @@ def _judge(
             "Not verified: nothing fired in the comparison, so it shows nothing.",
             f"Compare with inputs that make it fire: {how} --data DATA",
         )
+    if equal and left:
+        return (
+            "partial",
+            f"Verified in part: {', '.join(row.target for row in equal)} is equal, nothing has "
+            f"compared {', '.join(left)}.",
+            f"Compare the rest: {how}",
+        )
     if equal:
-        best = max(equal, key=lambda row: row.samples)
+        most = [
+            max((row for row in equal if row.target in CHECKS[part]), key=lambda row: row.samples)
+            for part in parts
+        ]
+        best = min(most, key=lambda row: row.samples)  # what every part was compared on
         some = f"{best.samples:,} inference" + ("s" if best.samples != 1 else "")
         told = f" {mutants['caught']} designs broken on purpose were caught." if mutants else ""
         return (
             "verified",
             f"Verified: every spike of every layer is equal on {some}.",
-            f"Compared: {best.what}; {best.spikes:,} spikes; {best.when}.{told}",
+            f"Compared: {'; '.join(row.what for row in equal)}; {best.spikes:,} spikes; "
+            f"{best.when}.{told}",
         )
     if deciding:
         return (
@@ -124,8 +145,7 @@ def _judge(
         "unverified",
         f"Not verified: nothing has compared {PRODUCT.get(facts.target, 'this build')} with the "
         "golden trace.",
-        facts.record_fault
-        or (f"Compare it: {how}" if facts.target in DECIDING else "No check runs this target."),
+        facts.record_fault or (f"Compare it: {how}" if parts else "No check runs this target."),
     )
 
 
