@@ -27,6 +27,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
         "reference",
         "datasets",
         "events",
+        "batches",
         "snn",
         "metrics",
         "stimulus",
@@ -40,7 +41,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__", "__init__"),
 )
-STRANGERS = (("rtl", "hls", "loihi", "synth"), ("convert", "nir"))  # never import one another
+STRANGERS = (("rtl", "hls", "loihi", "synth"), ("conversion", "nir"))  # never import one another
 
 # Who may import a package when it is loaded itself; elsewhere only within functions.
 AT_LOADING = {
@@ -51,6 +52,7 @@ AT_LOADING = {
         "layerwise",
         "reference",
         "model_file",
+        "batches",
         "snn",
         "metrics",
         "loihi",

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
+from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
-from neurocuda_hw.conversion.data import Batches
 from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurocuda_hw.conversion.data import Batches
+from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.quantize import QuantizedAnn
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.errors import DataError
@@ -91,7 +91,7 @@ class Scores:
     """Figures of the finished network on test data."""
 
     integer: float
-    unequal: int
+    unequal: int | None
     sparsity: float
     spikes: dict[str, float]
 
@@ -130,7 +130,8 @@ def score(
             raise DataError(f"{tests.what} must have labels")
         payload = snn.quantise(x)
         run = snn.reference().run(payload)
-        unequal += _unequal(quantized, quantized.counts(payload), run)
+        if quantized.timeless:
+            unequal += _unequal(quantized, quantized.counts(payload), run)
         right += int((run.outputs.argmax(1).cpu() == y).sum())
         total += len(x)
         for name in run.events:
@@ -143,7 +144,7 @@ def score(
     )
     return Scores(
         integer=100 * right / total,
-        unequal=unequal,
+        unequal=unequal if quantized.timeless else None,
         sparsity=1 - fired / slots,
         spikes={name: count / total for name, count in spikes.items()},
     )

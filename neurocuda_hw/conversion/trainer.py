@@ -9,8 +9,8 @@ from functools import partial
 
 import torch
 
+from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import spiking
-from neurocuda_hw.conversion.data import Batches
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code

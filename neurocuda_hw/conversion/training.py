@@ -9,7 +9,7 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.conversion.data import Batches
+from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.errors import ModelError
