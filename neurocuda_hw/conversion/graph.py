@@ -10,13 +10,14 @@ pooling are gone at this point.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import torch
 import torch.nn.functional as F
 
+from neurocuda_hw.conversion.fire import Dynamics
 from neurocuda_hw.conversion.temporal import Frames
 
 Pair = tuple[int, int]
@@ -103,6 +104,36 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rule:
+    """A spiking neuron that the model holds already: a spike stands for its threshold.
+
+    Parameters
+    ----------
+    threshold : float64 tensor (1,) or (C,)
+    decay : float64 tensor (1,) or (C,), optional
+        Share of the membrane that each step loses, in whole 1/4096; None without a leak.
+    dynamics : Dynamics
+        Reset and initial membrane.
+    """
+
+    threshold: torch.Tensor
+    decay: torch.Tensor | None
+    dynamics: Dynamics
+
+    def spread(self, channels: int) -> Rule | None:
+        """One value per channel; None where they are neither one nor one for each channel."""
+        given = [self.threshold] if self.decay is None else [self.threshold, self.decay]
+        if any(len(values) not in (1, channels) for values in given):
+            return None
+        wide = [values.expand(channels) for values in given]
+        return replace(self, threshold=wide[0], decay=wide[1] if len(wide) > 1 else None)
+
+    def keep(self, like: torch.Tensor, axes: int) -> torch.Tensor | None:
+        """Share that is kept, to broadcast over `axes` axes (C first); type and place of `like`."""
+        return None if self.decay is None else per_channel(1 - self.decay, axes).to(like)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Layer:
     """Neurons that become one population.
 
@@ -124,6 +155,8 @@ class Layer:
         The largest activation of each window of its only term, whose weights are all 1.
     original : Original, optional
         The trained model's activation function, where it is another.
+    rule : Rule, optional
+        The trained model's neuron, where it spikes itself.
     """
 
     name: str
@@ -135,6 +168,7 @@ class Layer:
     cap: float | None = None
     maximum: bool = False
     original: Original | None = None
+    rule: Rule | None = None
 
     @property
     def clipped(self) -> bool:
@@ -142,9 +176,11 @@ class Layer:
         return self.spiking and not self.maximum
 
     def activate(self, z: torch.Tensor) -> torch.Tensor:
-        """The trained model's activations for the sums `z`."""
+        """The trained model's activations for the sums `z`; of neurons, in a first step."""
         if not self.spiking or self.maximum:
             return z
+        if self.rule is not None:
+            return Membrane(self).step(z)
         return self.original.function(z) if self.original else z.clamp(min=0, max=self.cap)
 
 
@@ -161,6 +197,8 @@ class Graph:
         What was left to the host, and what was replaced.
     frames : Frames, optional
         Inputs are recordings ``(B, T, *input_shape)``; None for ``(B, *input_shape)``.
+    steps : int, optional
+        The model is made of spiking neurons that run for so many steps.
     softmax : bool
         The model ends in a softmax, which is left to the host.
     trained : Graph, optional
@@ -171,6 +209,7 @@ class Graph:
     layers: tuple[Layer, ...]
     notes: tuple[str, ...] = ()
     frames: Frames | None = None
+    steps: int | None = None
     softmax: bool = False
     trained: Graph | None = None
 
@@ -207,19 +246,68 @@ def add_up(layer: Layer, values: Sequence[torch.Tensor], bias: torch.Tensor | No
     return total if bias is None else total + per_channel(bias.to(total.dtype), len(layer.shape))
 
 
+class Membrane:
+    """The membranes of a layer of neurons, in the trained model's numbers."""
+
+    def __init__(self, layer: Layer) -> None:
+        assert layer.rule is not None
+        self.rule, self.axes = layer.rule, len(layer.shape)
+        self.v: torch.Tensor | None = None
+
+    def step(self, z: torch.Tensor) -> torch.Tensor:
+        """Currents ``(B, *shape)`` to spikes, each worth the threshold."""
+        dynamics = self.rule.dynamics
+        threshold = per_channel(self.rule.threshold, self.axes).to(z)
+        v = dynamics.initial(threshold) if self.v is None else self.v
+        v = dynamics.leak(v, self.rule.keep(z, self.axes)) + z
+        spikes = (v >= threshold).to(z)
+        self.v = dynamics.reset(v, spikes, threshold)
+        return threshold * spikes
+
+
 @torch.no_grad()
 def evaluate(graph: Graph, x: torch.Tensor) -> list[torch.Tensor]:
     """Real-valued activations of the input and of every layer, each ``(B, *shape)``.
 
     The last one is the output of the trained model. Of a model that is applied to each frame, all
-    but the last are ``(B T, *shape)``.
+    but the last are ``(B T, *shape)``; of a model of neurons all are means over the steps.
     """
     frames = graph.frames
+    if graph.steps is not None:
+        totals: list[torch.Tensor] = []
+        for values in simulate(graph, x):
+            totals = [a + b for a, b in zip(totals, values, strict=True)] if totals else values
+        return [total / graph.steps for total in totals]
     values = [x.reshape(-1, *graph.input_shape) if frames is None else frames.enter(x)]
-    for layer in graph.layers:
+    _propagate(graph, values, [layer.activate for layer in graph.layers])
+    return values if frames is None else [*values[:-1], frames.leave(values[-1])]
+
+
+def simulate(graph: Graph, x: torch.Tensor) -> Iterator[list[torch.Tensor]]:
+    """A model of neurons step by step: values of the input and of every layer, ``(B, *shape)``.
+
+    A spike is worth its neuron's threshold.
+    """
+    assert graph.steps is not None
+    activations = [
+        layer.activate if layer.rule is None else Membrane(layer).step for layer in graph.layers
+    ]
+    for step in range(graph.steps):
+        frame = x if graph.frames is None else x[:, step]
+        values = [frame.reshape(-1, *graph.input_shape)]
+        _propagate(graph, values, activations)
+        yield values
+
+
+def _propagate(
+    graph: Graph,
+    values: list[torch.Tensor],
+    activations: Sequence[Callable[[torch.Tensor], torch.Tensor]],
+) -> None:
+    """Appends the values of all layers to the input's."""
+    for layer, activate in zip(graph.layers, activations, strict=True):
         if layer.maximum:
             term = layer.terms[0]
             values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
         else:
-            values.append(layer.activate(add_up(layer, values, layer.bias)))
-    return values if frames is None else [*values[:-1], frames.leave(values[-1])]
+            values.append(activate(add_up(layer, values, layer.bias)))

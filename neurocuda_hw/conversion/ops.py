@@ -12,7 +12,8 @@ from torch.fx import Node
 
 from neurocuda_hw.conversion import compose, maximum, spatial
 from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Kind, Original, Term
+from neurocuda_hw.conversion.fire import Dynamics
+from neurocuda_hw.conversion.graph import Kind, Original, Rule, Term
 from neurocuda_hw.conversion.value import Number, Value, image_shape, images, pair, scaled
 
 if TYPE_CHECKING:
@@ -250,6 +251,26 @@ def _replaced(walker: Walker, node: Node, x: Value, *rest: Any, **options: Any) 
     return value
 
 
+def _neuron(
+    walker: Walker,
+    node: Node,
+    x: Value,
+    threshold: torch.Tensor,
+    decay: torch.Tensor,
+    start: float,
+    zero: bool,
+) -> Value:
+    """An `IFNeuron` or `LIFNeuron`."""
+    leak = decay.double().flatten()
+    rule = Rule(
+        threshold=threshold.double().flatten(),
+        decay=leak if bool(leak.any()) else None,
+        dynamics=Dynamics(zero=zero, start=start, whole=False),
+    )
+    value: Value = walker.activation(node, x, rule=rule)
+    return value
+
+
 def _same(walker: Walker, node: Node, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
@@ -303,3 +324,4 @@ HANDLERS = _table(
     ("pad constant_pad_nd", spatial.pad),
     ("softmax _softmax log_softmax _log_softmax", _softmax),
 )
+HANDLERS["neurocuda_hw.neuron"] = _neuron

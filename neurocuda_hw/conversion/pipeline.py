@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,8 +18,10 @@ from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.direct import capture_neurons, spike_agreement, thresholds
 from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.maximum import warn_of_maxima
+from neurocuda_hw.conversion.modules import OverTime
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.conversion.stats import Stats, score, summary
@@ -31,6 +34,7 @@ from neurocuda_hw.snn import SpikingNetwork
 
 STRATEGIES = ("auto", "exact", "qcfs_direct", "qcfs_if_ft")
 _CALIBRATION_SAMPLES = 1024
+_AGREEMENT_SAMPLES = 64
 _TEST_BATCH = 500
 _RATE = 0.01
 
@@ -66,7 +70,8 @@ def convert(
     ann : torch.nn.Module or torch.export.ExportedProgram
         In evaluation mode; inputs ``(B, ...)``, outputs ``(B, classes)``. A model of recordings
         ``(B, T, C, H, W)`` first adds up or averages their frames, ``x.sum(1)``, ``x.mean(1)``, or
-        goes through its layers for each frame and averages the answers.
+        goes through its layers for each frame and averages the answers. An `OverTime` of spiking
+        neurons is taken as it is, in the rate code, and trained for `if_epochs` in its integers.
     train_loader : DataLoader of (x, y), any iterable of such batches, (x, y) arrays, or x alone
         Real training data: the first 1,024 samples calibrate, all of it fine-tunes.
     test_loader : the same, optional
@@ -123,6 +128,8 @@ def convert(
         If the data is empty, of the wrong shape, or holds NaN.
     """
     plan = _plan(strategy, code, qcfs_epochs, if_epochs)
+    if isinstance(ann, OverTime):
+        plan = _plan_of_neurons(plan, strategy, code, if_epochs)
     _whole(input_bits, "input_bits", 1, 16)
     where = _device(device)
     samples = Batches(train_loader, "training data", batch)
@@ -133,34 +140,38 @@ def convert(
             progress = stack.enter_context(progress_bar(quiet=not verbose))
         started = time.monotonic()
         calibration = samples.head(_CALIBRATION_SAMPLES)
-        graph = capture(_on_cpu(ann), calibration[:8], frames_of(frames, calibration))
-        graph = approximate(graph, calibration)
+        if isinstance(ann, OverTime):
+            graph = capture_neurons(ann, calibration[:8])
+        else:
+            graph = capture(_on_cpu(ann), calibration[:8], frames_of(frames, calibration))
+            graph = approximate(graph, calibration)
         low = input_range([calibration])[0]
         if low < 0 and input_bits < 2:
             raise DataError("input_bits must be at least 2 where inputs are negative")
         exact = plan.code is Code.EXACT
         if not exact:
             warn_of_maxima(graph)
-        if timesteps is None:
-            timesteps = 8 if graph.frames is None else graph.frames.steps
+        timesteps = _timesteps(timesteps, graph)
         payload_bits, input_scale = payload_of(graph.frames, calibration, input_bits)
         settings = Settings(
             code=plan.code,
-            levels=_whole(levels, "levels", 1, 255)
-            if exact
-            else _whole(timesteps, "timesteps", 1, 65535),
+            levels=_whole(levels, "levels", 1, 255) if exact else timesteps,
             weight_bits=_weight_bits(weight_bits, graph),
             payload_bits=payload_bits,
             signed=low < 0,
             input_scale=input_scale,
         )
-        clips, silent = clip_values(
-            graph,
-            torch.split(calibration, 128),
-            settings.levels,
-            channel_wise=channel_wise,
-            seed=seed,
-        )
+        if graph.steps is not None:
+            clips = thresholds(graph)
+            silent = [0] * len(clips)
+        else:
+            clips, silent = clip_values(
+                graph,
+                torch.split(calibration, 128),
+                settings.levels,
+                channel_wise=channel_wise,
+                seed=seed,
+            )
         module = QcfsModel(graph, settings, clips)
         module.fit_shrink()
         trainer = Trainer(module.to(where), samples, values, rate, seed, progress)
@@ -186,6 +197,7 @@ def convert(
             },
             sparsity=None if scores is None else scores.sparsity,
             spikes=scores.spikes if scores else {},
+            spike_agreement=spike_agreement(graph, snn, calibration[:_AGREEMENT_SAMPLES]),
             silent_channels={
                 layer.name: count
                 for layer, count in zip(spiking_layers, silent, strict=True)
@@ -283,6 +295,27 @@ def _plan(strategy: str, code: str | None, qcfs_epochs: int, if_epochs: int) -> 
         if_epochs=_whole(if_epochs, "if_epochs", 0) if through_time else 0,
         auto=auto,
     )
+
+
+def _plan_of_neurons(plan: Plan, strategy: str, code: str | None, if_epochs: int) -> Plan:
+    """A model that spikes already: there is no quantised ANN to train, nor an exact code of it."""
+    if strategy == "exact" or code == "exact":
+        raise ModelError(
+            "a model of spiking neurons has its own code, which is no exact one; use strategy "
+            "'auto', 'qcfs_if_ft' or 'qcfs_direct'"
+        )
+    epochs = 0 if strategy == "qcfs_direct" else _whole(if_epochs, "if_epochs", 0)
+    return replace(plan, code=Code.RATE, qcfs_epochs=0, if_epochs=epochs)
+
+
+def _timesteps(given: int | None, graph: Graph) -> int:
+    """T of the rate code: what the model or its recordings bring, or what is given, or 8."""
+    own = graph.steps if graph.frames is None else graph.frames.steps
+    if own is not None and given not in (None, own):
+        raise ModelError(
+            f"timesteps must be {own}, as the model or its recordings say, not {given!r}"
+        )
+    return _whole(own or (8 if given is None else given), "timesteps", 1, 65535)
 
 
 def _on_cpu(ann: nn.Module | ExportedProgram) -> nn.Module | ExportedProgram:

@@ -13,7 +13,7 @@ logits), makes the largest weight fill its bits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,9 +22,11 @@ from torch import nn
 
 from neurocuda_hw.conversion.compose import scale_inputs
 from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, largest, per_channel
-from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn
+from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.errors import ModelError
+from neurocuda_hw.fixed import DECAY_ONE
+from neurocuda_hw.neurons import Reset
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
@@ -317,6 +319,7 @@ class QcfsModel(nn.Module):
                     bias=_integers(tensors.bias),
                     scale=worth.double().cpu().numpy() if layer.spiking else np.array(float(worth)),
                     maximum=layer.maximum,
+                    rule=_rule(layer, tensors),
                 )
             )
         return QuantizedAnn(
@@ -346,6 +349,18 @@ def _check_frames(graph: Graph, settings: Settings) -> None:
             f"timesteps must be {frames.steps} under the rate code, one for each frame of the "
             f"recordings, not {settings.levels}"
         )
+
+
+def _rule(layer: Layer, tensors: LayerTensors) -> IntegerRule | None:
+    if layer.rule is None or tensors.threshold is None:
+        return None
+    dynamics = replace(layer.rule.dynamics, whole=True)
+    decay = layer.rule.decay
+    return IntegerRule(
+        v_init=_integers(dynamics.initial(tensors.threshold)),
+        decay=None if decay is None else _integers((decay * DECAY_ONE).round()),
+        reset=Reset.ZERO if dynamics.zero else Reset.SUBTRACT,
+    )
 
 
 def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor, graph: Graph) -> torch.Tensor:

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.graph import Shape
-from neurocuda_hw.errors import DataError
+from neurocuda_hw.errors import DataError, ModelError
 from neurocuda_hw.fixed import fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Reset, Window
+from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.ranges import network_ranges
 from neurocuda_hw.synapses import Conv2d, Dense, Synapse
 
@@ -29,6 +29,35 @@ class Code(Enum):
 
     EXACT = "exact"
     RATE = "rate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IntegerRule:
+    """A neuron that the trained model held already.
+
+    Parameters
+    ----------
+    v_init : int array (C,)
+    decay : int array (C,), optional
+        In 1/4096; None without a leak.
+    reset : Reset
+    """
+
+    v_init: np.ndarray
+    decay: np.ndarray | None
+    reset: Reset
+
+    def neuron(self, threshold: np.ndarray, bias: np.ndarray) -> IF | LIF:
+        """The neuron of the network."""
+        if self.decay is None:
+            return IF(threshold=threshold, bias=bias, v_init=self.v_init, reset=self.reset)
+        return LIF(
+            threshold=threshold,
+            bias=bias,
+            v_init=self.v_init,
+            reset=self.reset,
+            decay=self.decay,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +76,8 @@ class IntegerLayer:
         What one spike, or one unit of a logit, is worth in the trained model.
     maximum : bool
         Fires when any neuron of a window of its only term does; the largest count of the window.
+    rule : IntegerRule, optional
+        Where the trained model held neurons itself.
     """
 
     name: str
@@ -56,6 +87,7 @@ class IntegerLayer:
     bias: np.ndarray
     scale: np.ndarray
     maximum: bool = False
+    rule: IntegerRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -90,6 +122,11 @@ class QuantizedAnn:
     def payload(self) -> tuple[int, int]:
         """Lowest and highest integer of an input value."""
         return self.input_neuron().payload
+
+    @property
+    def timeless(self) -> bool:
+        """Whether it is a quantised ANN; trained neurons have no answer without time."""
+        return all(layer.rule is None for layer in self.layers)
 
     def input_neuron(self, window: Window | None = None) -> Input:
         """The neuron of the network's input population."""
@@ -131,7 +168,14 @@ class QuantizedAnn:
         """Integers of every layer for inputs from `quantise`: counts N, logits last; int64.
 
         Sums are exact: they run in float64, far below 2^53 (checked).
+
+        Raises
+        ------
+        ModelError
+            If the trained model held spiking neurons: there is no quantised ANN.
         """
+        if not self.timeless:
+            raise ModelError("a model of spiking neurons is no quantised ANN: it has no counts")
         steps = self.levels if self.code is Code.RATE else 1
         values = [torch.as_tensor(payload).double()]
         held = steps
@@ -172,7 +216,7 @@ def silence(ann: QuantizedAnn) -> QuantizedAnn:
     arriving = ann.frames if ann.frames is not None and not rate else 1
     layers = []
     for layer in ann.layers:
-        if layer.threshold is None or layer.maximum:
+        if layer.threshold is None or layer.maximum or layer.rule is not None:
             layers.append(layer)
             continue
         channels = layer.shape[0]
@@ -237,8 +281,11 @@ def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
         if layer.maximum:
             start = windows[layer.terms[0][0]].start
         windows.append(Window(start=start, stop=start + ann.levels))
-        neuron: IF | Readout
-        if layer.maximum:
+        neuron: IF | LIF | Readout
+        if layer.rule is not None:
+            assert layer.threshold is not None
+            neuron = layer.rule.neuron(layer.threshold, layer.bias)
+        elif layer.maximum:
             neuron = IF(threshold=1, reset=Reset.ZERO, window=windows[-1] if exact else None)
         elif layer.threshold is None:
             neuron = Readout(v_init=layer.bias) if exact else Readout(bias=layer.bias)

@@ -1,53 +1,19 @@
-"""The same integers, step by step: IF neurons that are trained through time (rate code).
+"""The same integers, step by step: neurons that are trained through time (rate code).
 
     v <- v + sum of W s + b      s = [v >= theta]      v <- v - theta s      v_0 = theta // 2
 
-Backwards, the step function has the slope of an arctangent, 1 / (1 + (pi z)^2), where
-z = (v - theta) / theta (Fang et al., ICCV 2021).
+or whatever else the layer's own rule says, where it was made of `IFNeuron` or `LIFNeuron` modules.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from dataclasses import replace
 
 import torch
 
+from neurocuda_hw.conversion.fire import fire
 from neurocuda_hw.conversion.graph import largest, per_channel
 from neurocuda_hw.conversion.qcfs import QcfsModel
-
-
-class _Fire(torch.autograd.Function):
-    """All T steps of a layer of IF neurons at once: currents (T, B, ...) to spikes (T, B, ...)."""
-
-    @staticmethod
-    def forward(ctx: Any, currents: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-        v = (threshold / 2).floor().expand(currents.shape[1:]).clone()
-        spikes, distance = torch.empty_like(currents), torch.empty_like(currents)
-        for step in range(len(currents)):
-            v += currents[step]
-            torch.sub(v, threshold, out=distance[step])
-            spikes[step] = v >= threshold
-            v -= threshold * spikes[step]
-        ctx.save_for_backward(distance, spikes, threshold)
-        return spikes
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        distance, spikes, threshold = ctx.saved_tensors
-        slope = (distance * (math.pi / threshold)).square_().add_(1).reciprocal_().div_(threshold)
-        by_current = torch.empty_like(gradient)
-        by_threshold = torch.zeros_like(gradient[0])
-        carried = torch.zeros_like(gradient[0])  # gradient of the membrane after the reset
-        for step in range(len(gradient) - 1, -1, -1):
-            fired = gradient[step] - threshold * carried
-            before = carried + fired * slope[step]
-            by_threshold -= carried * spikes[step]
-            by_threshold -= fired * slope[step] * (distance[step] / threshold + 1)
-            by_current[step] = before
-            carried = before
-        by_threshold += carried / 2
-        return by_current, by_threshold.sum_to_size(threshold.shape)
 
 
 def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
@@ -78,7 +44,12 @@ def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
         if tensors.threshold is None:
             return (currents.sum(0) * (tensors.scale / timesteps)).flatten(1)
         threshold = per_channel(tensors.threshold, len(layer.shape))
-        spikes: torch.Tensor = _Fire.apply(currents, threshold)  # type: ignore[no-untyped-call]
+        if layer.rule is None:
+            spikes = fire(currents, threshold)
+        else:
+            whole = replace(layer.rule.dynamics, whole=True)
+            keep = layer.rule.keep(currents, len(layer.shape))
+            spikes = fire(currents, threshold, keep, whole)
         values.append(spikes.flatten(0, 1))
     counts = values[-1].reshape(timesteps, batch, *graph.layers[-1].shape).sum(0)
     worth = per_channel(units[-1], counts.ndim - 1) / timesteps

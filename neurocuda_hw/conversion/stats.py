@@ -48,6 +48,9 @@ class Stats(Mapping[str, Any]):
         Share of neurons and steps of their windows without a spike, over the test data.
     spikes : dict
         Mean spikes per sample and population (events of the input).
+    spike_agreement : dict
+        For a model of spiking neurons: share of equal spikes, of all neurons and steps, between the
+        model and its integers, by population, over calibration samples.
     silent_channels : dict
         Channels that never fired on the calibration data, where there are any.
     notes : tuple of str
@@ -66,6 +69,7 @@ class Stats(Mapping[str, Any]):
     thresholds: dict[str, tuple[int, int, int]]
     sparsity: float | None
     spikes: dict[str, float]
+    spike_agreement: dict[str, float]
     silent_channels: dict[str, int]
     notes: tuple[str, ...]
     conversion_time: float

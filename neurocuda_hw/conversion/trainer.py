@@ -63,7 +63,8 @@ class Trainer:
         enough = plan.auto and self.gap(last) <= _NEAR_ENOUGH
         if plan.qcfs_epochs and not enough and (last == "qcfs" or self.worth(plan, "qcfs")):
             done.append(f"{self.train('qcfs', plan.qcfs_epochs)} of the quantised ANN")
-        self.qcfs_accuracy = self.test("qcfs", tests)
+        if self.module.graph.steps is None:
+            self.qcfs_accuracy = self.test("qcfs", tests)
         if last == "spiking":
             if plan.if_epochs and not enough and self.worth(plan, "spiking"):
                 done.append(f"{self.train('spiking', plan.if_epochs)} through time")

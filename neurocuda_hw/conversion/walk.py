@@ -15,7 +15,7 @@ from torch.fx import Node
 
 from neurocuda_hw.conversion import compose
 from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Original, Shape, Term
+from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Original, Rule, Shape, Term
 from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
 from neurocuda_hw.conversion.recording import Recording, reduce_frames
 from neurocuda_hw.conversion.temporal import Frames, Reduce
@@ -171,17 +171,25 @@ class Walker:
         value: Value,
         cap: float | None = None,
         original: Original | None = None,
+        rule: Rule | None = None,
     ) -> Value:
         """Ends a sum: a new layer."""
         if self.averaged:
             raise CannotCompose("nothing but linear layers may follow the mean of the answers")
-        if cap is None and original is None and self._never_negative(value):
+        plain = cap is None and original is None and rule is None
+        if plain and self._never_negative(value):
             return value
         path = value.path or self.path(node)
-        self._layer(path, value, spiking=True, cap=cap, original=original)
+        self._layer(path, value, spiking=True, cap=cap, original=original, rule=rule)
         source = len(self.layers)
+        term = compose.identity(source, self.shapes[source])
+        own = self.layers[-1].rule
+        if own is not None:  # a spike counts as its threshold within, and as 1 in the model
+            worth = own.threshold.reshape(-1, *[1] * (len(self.shapes[source]) - 1))
+            gain = (1 / worth).expand(self.shapes[source])
+            term = compose.gain_after(term, gain, self.shapes[source])
         return Value(
-            terms=(compose.identity(source, self.shapes[source]),),
+            terms=(term,),
             constant=torch.zeros(value.shape, dtype=torch.float64),
             shape=value.shape,
         )
@@ -230,6 +238,7 @@ class Walker:
         spiking: bool,
         cap: float | None = None,
         original: Original | None = None,
+        rule: Rule | None = None,
     ) -> None:
         terms = compose.merge(list(value.terms))
         if not terms:
@@ -257,6 +266,13 @@ class Walker:
             finished.append(replace(term, weight=weight.contiguous()))
         bias = value.constant.reshape(shape)
         channels = compose.uniform(bias)
+        wide = None if rule is None else rule.spread(shape[0])
+        if rule is not None and wide is None:
+            raise UnsupportedLayerError(
+                path=path,
+                kind="neuron",
+                way_out=f"it must have one threshold and decay, or {shape[0]}: one per channel",
+            )
         self.layers.append(
             Layer(
                 name=self._name(path),
@@ -267,6 +283,7 @@ class Walker:
                 spiking=spiking,
                 cap=cap,
                 original=original,
+                rule=wide,
             )
         )
         self.shapes.append(shape)
