@@ -1,9 +1,7 @@
 """The compactor: a mask of spikes in, single events out, one per cycle, lowest lane first.
 
-Masks wait in a queue, so that the layer goes on while its events drain. It holds what the layer can
-send in a whole inference if that is not too much: a layer that is done with an inference can then
-take the next one while its target still works. Any depth is correct; a shorter one only makes
-layers wait. Masks without spikes are not queued, except the last of a step, which carries the
+Masks wait in a queue, so that the layer goes on while its events drain; `passes.queues` says how
+long it is. Masks without spikes are not queued, except the last of a step, which carries the
 end-of-step marker.
 """
 
@@ -17,17 +15,10 @@ from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 from neurocuda_hw.rtl.signatures import events_of
 
-SHORTEST, DEEPEST = 8, 512
-REGISTERS = 64  # deeper queues are read through a register, as block memories need it
 IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
-
-
-def queue_depth(plan: LayerPlan) -> int:
-    """Masks that the queue holds: those of one inference, within limits; a power of two."""
-    masks = (plan.fire_stop - plan.fire_start) * plan.layout.rows + 1
-    return min(DEEPEST, max(SHORTEST, 1 << (masks - 1).bit_length()))
 
 
 def mask_layout(plan: LayerPlan) -> data.StructLayout:

@@ -2,7 +2,7 @@
 
 Every LUT cell counts as one LUT, whatever its inputs, and so does an inverter: two small ones could
 share a look-up table of six inputs, but that is up to placement. Wide multiplexers (MUXF7 and on)
-and carries stand beside the LUTs and take none. Memory made of LUTs counts with those it is made of.
+and carries stand beside the LUTs and take none. Memory made of LUTs counts with those that hold it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from neurocuda_hw.passes.devices import Family
 _XILINX_LUTS = {"INV": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1} | {
     f"LUT{n}": 1 for n in range(1, 7)
 }
-_XILINX_MEMORY = {
-    **{"RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8, "RAM32X16DR8": 8, "RAM64X8SW": 8},
-    **{"RAM16X1S": 1, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4},
-    **{"RAM16X1D": 2, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8},
-    **{"RAM512X1S": 8, "RAM32X2S": 2},
-}
+_XILINX_MEMORY = {"RAM32M": 4, "RAM64M": 4, "RAM32M16": 8, "RAM64M8": 8}
+_XILINX_MEMORY |= {"RAM16X1D": 2, "RAM32X1D": 2, "RAM64X1D": 2, "RAM128X1D": 4, "RAM256X1D": 8}
+_XILINX_MEMORY |= {"RAM16X1S": 1, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, "RAM256X1S": 4}
+_XILINX_MEMORY |= {"RAM512X1S": 8, "RAM32X2S": 2, "RAM32X16DR8": 8, "RAM64X8SW": 8}
 _XILINX_BLOCKS = {"RAMB36E1": 1.0, "RAMB18E1": 0.5, "RAMB36E2": 1.0, "RAMB18E2": 0.5}
+_ICE40_BLOCKS = ("SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW")
 _LUTS: dict[Family, dict[str, int]] = {
     Family.SERIES7: _XILINX_LUTS,
     Family.ULTRASCALE_PLUS: _XILINX_LUTS,
@@ -39,9 +38,7 @@ _BLOCKS: dict[Family, dict[str, float]] = {
     Family.SERIES7: _XILINX_BLOCKS,
     Family.ULTRASCALE_PLUS: _XILINX_BLOCKS,
     Family.ECP5: {"DP16KD": 1.0, "PDPW16KD": 1.0},
-    Family.ICE40: {
-        name: 1.0 for name in ("SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW")
-    },
+    Family.ICE40: dict.fromkeys(_ICE40_BLOCKS, 1.0),
 }
 _CARRIES = ("CARRY4", "CARRY8", "CCU2C", "SB_CARRY")
 _DSPS = ("DSP48E1", "DSP48E2", "MULT18X18D", "SB_MAC16")

@@ -1,0 +1,131 @@
+"""Which memory cells a memory becomes: the choice that yosys makes, made here without it.
+
+A memory of ``depth`` words of ``width`` bits may be put into blocks that are read w bits wide, each
+of R(w) rows. It is then cut into ``c = ceil(depth / R)`` slices that lie side by side, which takes
+``n = ceil(c * width / w)`` blocks and a c-to-1 multiplexer per bit. Where slices are written, they
+share a block only by whole bytes, of those bits that it can write alone. yosys (``memory_libmap``)
+takes the cheapest of all widths and kinds of cell, registers or plain logic included::
+
+    cost = n * cost of a cell + width * (c - 1) / 2
+
+with the costs of its own libraries, which are repeated here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from neurocuda_hw.passes.devices import Family
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """A memory with one read port, and one write port unless it is a ROM.
+
+    Parameters
+    ----------
+    width : int
+        Bits of a word, those of a ROM that never change left out.
+    rom : bool
+    registered : bool
+        It is read through a register, as block memories must be.
+    """
+
+    name: str
+    depth: int
+    width: int
+    rom: bool
+    registered: bool = True
+
+    @property
+    def bits(self) -> int:
+        """Bits in all."""
+        return self.depth * self.width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """A kind of memory cell: it is `widths` wide, with half the rows at each width in turn.
+
+    `byte` is how many bits are written together; `scaled` the part of the cost that unused bits
+    save.
+    """
+
+    rows: int
+    widths: tuple[int, ...]
+    cost: float
+    unit: float
+    block: bool
+    byte: int = 1 << 16
+    scaled: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """What a memory became: block memories, LUTs that hold bits, or neither (logic, registers).
+
+    `slices` is c, the inputs of the multiplexer behind it.
+    """
+
+    blocks: float
+    memory_luts: int
+    logic: bool
+    slices: int
+
+
+_XILINX = (
+    Cell(rows=2**14, widths=(1, 2, 4, 9, 18, 36), cost=129, unit=0.5, block=True, byte=9),
+    Cell(rows=2**15, widths=(1, 2, 4, 9, 18, 36, 72), cost=257, unit=1.0, block=True, byte=9),
+)
+_CASCADE = Cell(rows=2**16, widths=(1, 2, 4, 9), cost=513, unit=2.0, block=True, byte=9)
+_CELLS: dict[Family, tuple[Cell, ...]] = {
+    Family.SERIES7: (
+        *_XILINX,
+        _CASCADE,
+        Cell(rows=32, widths=(6,), cost=8, unit=4, block=False, scaled=7),
+        Cell(rows=64, widths=(3,), cost=8, unit=4, block=False, scaled=7),
+    ),
+    Family.ULTRASCALE_PLUS: (
+        *_XILINX,
+        Cell(rows=32, widths=(14,), cost=16, unit=8, block=False, scaled=14),
+        Cell(rows=64, widths=(7,), cost=16, unit=8, block=False, scaled=14),
+    ),
+    Family.ECP5: (
+        Cell(rows=2**14, widths=(1, 2, 4, 9, 18, 36), cost=128, unit=1.0, block=True, byte=9),
+        Cell(rows=16, widths=(4,), cost=4, unit=6, block=False),
+    ),
+    Family.ICE40: (Cell(rows=2**11, widths=(2, 4, 8, 16), cost=64, unit=1.0, block=True, byte=1),),
+}
+_ROM_BIT = {Family.SERIES7: 1 / 64, Family.ULTRASCALE_PLUS: 1 / 64}
+_OTHER_ROM_BIT = 1 / 16
+
+
+def map_memory(memory: Memory, family: Family) -> Mapped:
+    """The cheapest way that `family` offers."""
+    best = Mapped(blocks=0, memory_luts=0, logic=True, slices=1)
+    rom_bit = _ROM_BIT.get(family, _OTHER_ROM_BIT)
+    lowest = memory.bits * (rom_bit if memory.rom else 1)
+    for cell in _CELLS[family]:
+        if (cell.block and not memory.registered) or (memory.rom and not cell.block):
+            continue
+        for place, width in enumerate(cell.widths):
+            slices = -(-memory.depth // (cell.rows >> place))
+            cost, count = _cost(memory, cell, width, slices)
+            if cost < lowest:
+                lowest = cost
+                best = Mapped(
+                    blocks=count * cell.unit if cell.block else 0,
+                    memory_luts=0 if cell.block else round(count * cell.unit),
+                    logic=False,
+                    slices=slices,
+                )
+    return best
+
+
+def _cost(memory: Memory, cell: Cell, width: int, slices: int) -> tuple[float, int]:
+    """Cost of a way, and how many cells it takes."""
+    byte = 1 if memory.rom or slices == 1 else min(cell.byte, width)
+    count = -(-slices * -(-memory.width // byte) * byte // width)
+    unused = count * width - slices * memory.width
+    saved = cell.scaled * unused / width
+    return count * cell.cost - saved + memory.width * (slices - 1) / 2 + 2, count
