@@ -74,9 +74,7 @@ def ramp(lightest: str = "#ffffff") -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
     stops = [lightest, "#cfe3f2", "#8fbfdf", "#3f8fc2", "#0b5d97", "#08304f"]
-    found = LinearSegmentedColormap.from_list("nchw", stops)
-    found.set_bad(EMPTY)
-    return found
+    return LinearSegmentedColormap.from_list("nchw", stops).with_extremes(bad=EMPTY)
 
 
 def bare(axes: Axes) -> None:
