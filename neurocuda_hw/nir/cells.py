@@ -43,7 +43,7 @@ class Cell:
     shape : tuple of int
         As a population has it.
     rule : Dynamics or None
-        None for a readout of plain sums.
+        None for a readout that does not leak.
     threshold : array or None
         In units of input; None for a readout.
     v_reset, offset : array
@@ -156,11 +156,7 @@ class _Reader:
     def _neuron(
         self, name: str, fed: str, rule: Dynamics, threshold: np.ndarray, *, resets: bool
     ) -> Cell:
-        gain = rule.total_gain
-        if not (np.all(np.isfinite(gain)) and np.all(gain > 0)):
-            raise ModelError(
-                f"NIR node {fed!r} must have r and w_in above 0, not a gain of {np.min(gain):.6g}"
-            )
+        gain = self._gain(fed, rule)
         return Cell(
             name=name,
             shape=planes(self.flat.shapes[name]),
@@ -173,18 +169,23 @@ class _Reader:
             terms=self._terms(fed),
         )
 
+    def _gain(self, name: str, rule: Dynamics) -> np.ndarray:
+        """What one unit of input adds to the membrane in its step."""
+        gain = rule.total_gain
+        if not (np.all(np.isfinite(gain)) and np.all(gain > 0)):
+            raise ModelError(
+                f"NIR node {name!r} must have r and w_in above 0, not a gain of {np.min(gain):.6g}"
+            )
+        return gain
+
     def _planes(self, values: np.ndarray, name: str) -> np.ndarray:
         return np.broadcast_to(values, self.flat.shapes[name]).reshape(
             planes(self.flat.shapes[name])
         )
 
     def _readout(self, name: str, rule: Dynamics) -> Cell:
-        if rule.keep_current is not None or np.any(rule.keep != 1) or np.any(rule.offset):
-            raise UnsupportedLayerError(
-                path=name,
-                kind=type(self.flat.nodes[name]).__name__,
-                way_out="a readout here does not leak; make it an I node, or a neuron that fires",
-            )
+        gain = self._gain(name, rule)
+        leaks = rule.keep_current is not None or bool(np.any(rule.keep != 1))
         # y = scale v + shift, from the last node back to the integrator
         scale, shift = np.ones(()), np.zeros(())
         place = self.flat.sources[self.flat.output][0]
@@ -194,14 +195,26 @@ class _Reader:
             shift = shift + scale * step[1]
             scale = scale * step[0]
             place = self.flat.sources[place][0]
-        scale = np.broadcast_to(scale * rule.gain, self.flat.shapes[name])
+        scale = np.broadcast_to(scale * gain, self.flat.shapes[name])
         if not np.all(scale > 0):
             raise UnsupportedLayerError(
                 path=name,
                 kind="Scale",
                 way_out="a scale behind the last integrator must be positive",
             )
-        return replace(self._sum_cell(name, name, scale), v_init=shift / scale)
+        if leaks and np.any(shift):
+            raise UnsupportedLayerError(
+                path=name,
+                kind=type(self.flat.nodes[name]).__name__,
+                way_out="it leaks, so a constant behind it cannot be where it starts from; leave "
+                "the bias out",
+            )
+        return replace(
+            self._sum_cell(name, name, scale),
+            rule=rule if leaks else None,
+            offset=self._planes(rule.offset / gain, name),
+            v_init=shift / scale,
+        )
 
     def _sums(self) -> Cell:
         return self._sum_cell(self.flat.output, self.flat.output, np.ones(()))

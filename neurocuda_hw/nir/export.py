@@ -20,7 +20,18 @@ import numpy as np
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Input, Readout, Reset, Spiking
+from neurocuda_hw.neurons import (
+    CURRENT_BASED,
+    IF,
+    LIF,
+    CubaLIF,
+    CubaReadout,
+    Input,
+    LeakyReadout,
+    Readout,
+    Reset,
+    Spiking,
+)
 from neurocuda_hw.nir.dynamics import Timing
 from neurocuda_hw.nir.expressible import check_export, fitting_export
 from neurocuda_hw.nir.names import network_name
@@ -165,13 +176,33 @@ class _Writer:
         if isinstance(neuron, Input):
             node: nir.NIRNode = nir.Input(input_type={"input": np.array(population.shape)})
         elif isinstance(neuron, Readout):
-            node = nir.I(r=self._unit(population))
+            node = self._readout(population, neuron)
         else:
             assert isinstance(neuron, Spiking)
             split = self.export == "explicit" and neuron.reset is Reset.SUBTRACT
             node = self._split(population, neuron) if split else self._whole(population, neuron)
         node.metadata = node_notes(population)
         self.nodes[name] = node
+
+    def _readout(self, population: Population, neuron: Readout) -> nir.NIRNode:
+        """An integrator at the end."""
+        if isinstance(neuron, LeakyReadout):
+            tau = self._tau(population, neuron.decay)
+            return nir.LI(tau=tau, r=tau / self.dt, v_leak=np.zeros(population.shape))
+        if isinstance(neuron, CubaReadout):
+            return nir.CubaLI(**self._currents(population, neuron))
+        return nir.I(r=self._unit(population))
+
+    def _currents(self, population: Population, neuron: CubaLIF | CubaReadout) -> dict[str, Any]:
+        """What a synaptic current and the membrane behind it have in common."""
+        syn, mem = self._tau(population, neuron.du), self._tau(population, neuron.dv)
+        return {
+            "tau_syn": syn,
+            "tau_mem": mem,
+            "r": mem / self.dt,
+            "w_in": syn / self.dt,
+            "v_leak": self._full(population, neuron.bias) * mem / self.dt,
+        }
 
     def _split(self, population: Population, neuron: Spiking) -> nir.NIRNode:
         """An integrator, a Threshold, and the subtraction as a feedback edge."""
@@ -209,16 +240,8 @@ class _Writer:
                 tau=tau, r=tau / self.dt, v_leak=zero, v_threshold=threshold, v_reset=v_reset
             )
         assert isinstance(neuron, CubaLIF)
-        syn, mem = self._tau(population, neuron.du), self._tau(population, neuron.dv)
-        return nir.CubaLIF(
-            tau_syn=syn,
-            tau_mem=mem,
-            r=mem / self.dt,
-            w_in=syn / self.dt,
-            v_leak=self._full(population, neuron.bias) * mem / self.dt,
-            v_threshold=threshold,
-            v_reset=v_reset,
-        )
+        currents = self._currents(population, neuron)
+        return nir.CubaLIF(v_threshold=threshold, v_reset=v_reset, **currents)
 
     def _unit(self, population: Population) -> np.ndarray:
         """A resistance by which one unit of input adds one to the membrane."""
@@ -233,8 +256,9 @@ class _Writer:
     def _projections(self, population: Population) -> None:
         neuron = population.neuron
         bias = None
-        if isinstance(neuron, IF | LIF | Readout) and np.any(neuron.bias):
-            bias = np.asarray(neuron.bias)
+        if not isinstance(neuron, (Input, *CURRENT_BASED)):
+            found = np.asarray(neuron.bias)  # type: ignore[attr-defined]
+            bias = found if np.any(found) else None
         for projection in self.network.incoming(population.name):
             self._projection(projection, bias)
             bias = None

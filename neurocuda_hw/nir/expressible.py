@@ -6,7 +6,15 @@ import numpy as np
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Input, Readout, Reset, Spiking
+from neurocuda_hw.neurons import (
+    CURRENT_BASED,
+    LEAKY,
+    CubaLIF,
+    Input,
+    Readout,
+    Reset,
+    Spiking,
+)
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
 
@@ -21,8 +29,8 @@ def needs(network: Network) -> dict[str, str]:
                 said.append("reset by subtraction")
             if neuron.v_floor is not None:
                 said.append("a floor of the membrane")
-            if isinstance(neuron, LIF | CubaLIF):
-                said.append("a step's length for its leak")
+        if isinstance(neuron, LEAKY):
+            said.append("a step's length for its leak")
         if isinstance(neuron, Input | Spiking) and neuron.window is not None:
             said.append("a window of steps")
         if isinstance(neuron, Spiking | Readout) and np.any(neuron.v_init):
@@ -66,8 +74,8 @@ def _inexpressible(network: Network, population: Population, export: str | None)
     for p in incoming:
         if isinstance(p.synapse, Dense) and len(population.shape) == 3:
             return f"of shape {population.shape} gets a dense projection: NIR has no reshape"
-    bias = neuron.bias.shape if isinstance(neuron, Readout | IF | LIF) else ()  # type: ignore[union-attr]
-    if len(bias) == 3:
+    affine = not isinstance(neuron, (Input, *CURRENT_BASED))
+    if affine and getattr(neuron, "bias", np.zeros(())).ndim == 3:
         return "has a bias for each neuron, which a NIR convolution cannot add"
     if export != "explicit":
         return None
@@ -76,12 +84,12 @@ def _inexpressible(network: Network, population: Population, export: str | None)
         return f"has a window of steps, which NIR nodes cannot say{other}"
     if isinstance(neuron, Readout) and np.any(neuron.v_init) and len(population.shape) == 3:
         return f"has an initial membrane and three axes, which NIR nodes cannot say{other}"
+    if isinstance(neuron, LEAKY) and np.any(neuron.v_init):
+        return f"leaks and has an initial membrane, which NIR nodes cannot say{other}"
     if not isinstance(neuron, Spiking):
         return None
     if neuron.v_floor is not None:
         return f"has a floor of the membrane, which NIR nodes cannot say{other}"
-    if isinstance(neuron, LIF | CubaLIF) and np.any(neuron.v_init):
-        return f"leaks and has an initial membrane, which NIR nodes cannot say{other}"
     if neuron.reset is Reset.SUBTRACT:
         if isinstance(neuron, CubaLIF):
             return f"subtracts behind a synaptic current, which NIR nodes cannot say{other}"

@@ -25,8 +25,10 @@ from neurocuda_hw.neurons import (
     IF,
     LIF,
     CubaLIF,
+    CubaReadout,
     Encoding,
     Input,
+    LeakyReadout,
     Neuron,
     Readout,
     Reset,
@@ -37,7 +39,8 @@ from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
 KEY = "neurocuda_hw"
 VERSION = 1
-_KINDS: dict[str, type[Neuron]] = {k.__name__: k for k in (Input, IF, LIF, CubaLIF, Readout)}
+_NOTED = (Input, IF, LIF, CubaLIF, Readout, LeakyReadout, CubaReadout)
+_KINDS: dict[str, type[Neuron]] = {k.__name__: k for k in _NOTED}
 _ALTERED = "the notes of neurocuda_hw in this NIR graph do not fit its nodes"
 WAY_OUT = "export it again, or remove its metadata to read it as any other graph"
 

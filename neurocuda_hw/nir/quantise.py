@@ -17,7 +17,17 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.errors import ModelError
-from neurocuda_hw.neurons import IF, LARGEST, LIF, CubaLIF, Neuron, Readout, Reset
+from neurocuda_hw.neurons import (
+    IF,
+    LARGEST,
+    LIF,
+    CubaLIF,
+    CubaReadout,
+    LeakyReadout,
+    Neuron,
+    Readout,
+    Reset,
+)
 from neurocuda_hw.nir.cells import Cell, Term
 from neurocuda_hw.nir.maps import Kind, Map, as_matrix
 from neurocuda_hw.nir.shapes import Shape
@@ -84,21 +94,35 @@ def quantise(cell: Cell, rules: Rules) -> Quantised:
     synapses = tuple((t, _synapse(t.map, scale, cell)) for t in fed)
     bias = _whole(_spread(scale, cell.shape) * cell.bias, cell, "bias")
     offset = _whole(_spread(scale, cell.shape) * cell.offset, cell, "v_leak")
-    if cell.threshold is None:
-        v_init = _whole(_spread(scale, cell.shape) * cell.v_init, cell, "constant of the output")
-        neuron: Neuron = Readout(
-            bias=_shrunk(bias + offset, cell.shape), v_init=_shrunk(v_init, cell.shape)
-        )
-        return Quantised(neuron=neuron, synapses=synapses, input_bias=_ZERO, scale=scale)
     current = cell.rule is not None and cell.rule.keep_current is not None
     added = offset if current else bias + offset
-    neuron, extra = _spiking(cell, rules, scale, added, feedback)
+    neuron: Neuron
+    extra: tuple[tuple[Term, Synapse], ...] = ()
+    if cell.threshold is None:
+        neuron = _readout(cell, scale, added)
+    else:
+        neuron, extra = _spiking(cell, rules, scale, added, feedback)
     return Quantised(
         neuron=neuron,
         synapses=synapses + extra,
         input_bias=bias if current else _ZERO,
         scale=scale,
     )
+
+
+def _readout(cell: Cell, scale: np.ndarray, bias: np.ndarray) -> Readout:
+    """A last population that never fires."""
+    v_init = _whole(_spread(scale, cell.shape) * cell.v_init, cell, "constant of the output")
+    common: dict[str, Any] = {
+        "bias": _shrunk(bias, cell.shape),
+        "v_init": _shrunk(v_init, cell.shape),
+    }
+    if cell.rule is None:
+        return Readout(**common)
+    if cell.rule.keep_current is None:
+        return LeakyReadout(decay=_decay(cell.rule.keep, cell.shape), **common)
+    du, dv = (_decay(k, cell.shape) for k in (cell.rule.keep_current, cell.rule.keep))
+    return CubaReadout(du=du, dv=dv, **common)
 
 
 _ZERO = np.zeros((), dtype=np.int64)
@@ -152,7 +176,7 @@ def _scales(cell: Cell, terms: list[Term], feedback: Term | None, rules: Rules) 
         cell.rule.keep_current is not None or np.any((cell.rule.keep != 1) & (cell.rule.keep != 0))
     )
     if leaky:  # truncation of the leak costs less the finer the grid
-        return scale
+        return _comparable(cell, scale, peak, highest)
     constants = [cell.bias + cell.offset]
     if cell.threshold is not None and cell.resets:
         constants.append(cell.threshold if rules.subtract else cell.v_reset)
@@ -165,7 +189,22 @@ def _scales(cell: Cell, terms: list[Term], feedback: Term | None, rules: Rules) 
         for grid in powers if some is weights else reversed(powers):
             exact = (some * grid % 1 == 0).all(axis=1) & (peak * grid <= highest)
             scale = np.where(exact, grid, scale)
-    return scale
+    return _comparable(cell, scale, peak, highest)
+
+
+def _comparable(cell: Cell, scale: np.ndarray, peak: np.ndarray, highest: float) -> np.ndarray:
+    """The scales of a readout such that all its integers are worth the same, and compare with one
+    another as the model's values do."""
+    if cell.output_scale is None or cell.threshold is not None:
+        return scale
+    rows = np.broadcast_to(cell.output_scale, cell.shape).reshape(len(scale), -1)
+    worth, used = rows[:, 0], peak > 0
+    if (worth == worth[0]).all() and (np.log2(scale[used]) % 1 == 0).all():
+        finest = scale[used].max(initial=1.0)
+        if (peak * finest <= highest).all():
+            return np.full_like(scale, finest)  # a grid that all weights lie on
+    unit = (peak * worth)[used].max(initial=0.0) / highest
+    return worth / unit if unit > 0 else scale
 
 
 def _spread(scale: np.ndarray, shape: Shape) -> np.ndarray:
@@ -262,13 +301,16 @@ def _spiking(
         "v_reset": _shrunk(v_reset, cell.shape),
     }
     if rule.keep_current is not None:
-        du, dv = (decay_constant(k) for k in (rule.keep_current, rule.keep))
-        du, dv = (_shrunk(_planar(d, cell.shape), cell.shape) for d in (du, dv))
+        du, dv = (_decay(k, cell.shape) for k in (rule.keep_current, rule.keep))
         return CubaLIF(reset=reset, du=du, dv=dv, **common), extra
     if leaks:
-        decay = _shrunk(_planar(decay_constant(rule.keep), cell.shape), cell.shape)
-        return LIF(reset=reset, decay=decay, **common), extra
+        return LIF(reset=reset, decay=_decay(rule.keep, cell.shape), **common), extra
     return IF(reset=reset, **common), extra
+
+
+def _decay(keep: np.ndarray, shape: Shape) -> np.ndarray:
+    """The part that a step keeps as a parameter of a population."""
+    return _shrunk(_planar(decay_constant(keep), shape), shape)
 
 
 def _planar(values: np.ndarray, shape: Shape) -> np.ndarray:

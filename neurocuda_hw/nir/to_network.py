@@ -226,7 +226,8 @@ class _Builder:
         units = rows[:, 0] / scale
         if (units == 1).all():
             return None
-        return np.array(units[0]) if (units == units[0]).all() else units
+        alike = np.allclose(units, units[0], rtol=1e-12, atol=0)  # each was divided and multiplied
+        return np.array(units[0]) if alike else units
 
     def _projections(
         self, term: Term, synapse: Synapse, target: str, cell: Cell

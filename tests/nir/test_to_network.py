@@ -7,7 +7,16 @@ import torch
 from nir_graphs import GRAPHS, graph, neuron, whole
 
 from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Readout, Reset
+from neurocuda_hw.neurons import (
+    IF,
+    LIF,
+    CubaLIF,
+    CubaReadout,
+    Encoding,
+    LeakyReadout,
+    Readout,
+    Reset,
+)
 from neurocuda_hw.nir import Executor, Method, choose_bits, compare, from_nir, reset_hint
 from neurocuda_hw.nir.flat import flatten
 from neurocuda_hw.reference import Reference
@@ -113,6 +122,74 @@ def test_leaky_neurons_come_close_with_more_bits(kind, method):
     assert 2 < network.projections[-1].synapse.weight_bits < 17
 
 
+READOUTS = {
+    "LI": (
+        nir.LI(tau=np.full(3, 0.02), r=np.full(3, 2.0), v_leak=np.full(3, 0.1)), LeakyReadout
+    ),
+    "CubaLI": (
+        nir.CubaLI(
+            tau_syn=np.full(3, 0.004), tau_mem=np.array([0.01, 0.02, 0.03]), r=np.full(3, 3.0),
+            v_leak=np.full(3, -0.1), w_in=np.full(3, 2.0),
+        ),
+        CubaReadout,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+@pytest.mark.parametrize("method", ["euler", "exact"])
+def test_leaky_readouts(kind, method):
+    node, population = READOUTS[kind]
+    weight = np.random.default_rng(8).normal(size=(3, 4)) + 0.2
+    found = graph(
+        (4,),
+        (3,),
+        {
+            "s": neuron(4, threshold=1.0),
+            "fc": nir.Affine(weight=weight, bias=np.array([0.1, -0.2, 0.3])),
+            "v": node,
+        },
+    )
+    inputs = np.random.default_rng(9).integers(0, 2, (20, 60, 4))
+    floats = Executor(found, dt=1e-3, method=Method(method)).run(inputs).outputs
+    errors = []
+    for bits in (5, 16):
+        network = from_nir(found, 60, dt=1e-3, method=method, weight_bits=bits)
+        assert type(network.output.neuron) is population
+        integers = Reference(network).run(inputs).outputs * float(network.output.scale)
+        errors.append(float((integers - floats).abs().max() / floats.abs().max()))
+    assert errors[1] < errors[0] < 0.15
+    assert errors[1] < 0.005
+
+
+def test_what_a_leaky_readout_becomes():
+    node = nir.LI(tau=np.full(2, 0.01), r=np.full(2, 10.0), v_leak=np.zeros(2))
+    weight = np.array([[0.5, -1.0], [2.0, 0.25]])
+    found = graph((2,), (2,), {"w": nir.Linear(weight=weight), "v": node})
+    network = from_nir(found, 5, dt=1e-3)
+    assert network.output.neuron.decay.tolist() == round(4096 * 0.1)
+    assert network.output.scale.shape == ()  # one for all: integers compare as the values do
+    assert network.projections[0].synapse.weight.tolist() == [[32, -64], [127, 16]]
+
+
+def test_readouts_of_unlike_units_are_compared_in_them():
+    found = graph(
+        (2,),
+        (2,),
+        {
+            "w": nir.Linear(weight=np.array([[5.0, 5.0], [4.0, 4.0]])),
+            "v": nir.I(r=np.ones(2)),
+            "x": nir.Scale(scale=np.array([1.0, 2.0])),
+        },
+    )
+    network = from_nir(found, 4)
+    inputs = np.ones((3, 4, 2), dtype=np.int64)
+    assert network.output.scale.shape == ()
+    assert Reference(network).run(inputs).outputs.argmax(1).tolist() == [1, 1, 1]
+    result = compare(Executor(found), network, inputs, np.array([1, 1, 1]))
+    assert (result.graph_accuracy, result.integer_accuracy) == (1.0, 1.0)
+
+
 def test_bits_that_do_not_do():
     found = graph((6,), (3,), {"fc": nir.Linear(weight=whole(3, 6) / 7), "s": LEAKY["LIF"]})
     inputs = np.random.default_rng(9).integers(0, 2, (10, 60, 6))
@@ -212,12 +289,13 @@ def test_needs_dt_and_steps():
 
 def test_what_cannot_be_integers():
     leaky = nir.LI(tau=np.full(3, 0.1), r=np.ones(3), v_leak=np.zeros(3))
+    shifted = {"v": leaky, "b": nir.Affine(weight=np.eye(3), bias=np.ones(3))}
     with pytest.raises(
         UnsupportedLayerError,
-        match=r"^layer 'v' \(LI\) cannot be converted: a readout here does not leak; make it an I "
-        r"node, or a neuron that fires$",
+        match=r"^layer 'v' \(LI\) cannot be converted: it leaks, so a constant behind it cannot be "
+        r"where it starts from; leave the bias out$",
     ):
-        from_nir(graph((3,), (3,), {"v": leaky}), 5, dt=1e-2)
+        from_nir(graph((3,), (3,), shifted), 5, dt=1e-2)
     between = {"v": leaky, "w": nir.Linear(weight=whole(3, 3)), "s": neuron(3)}
     with pytest.raises(
         UnsupportedLayerError,
