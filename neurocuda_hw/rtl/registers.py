@@ -11,7 +11,7 @@ is the same with it and without it. The map is in `register_map`.
 
 from __future__ import annotations
 
-from amaranth import C, Cat, Elaboratable, Module, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.network import Network
@@ -210,6 +210,7 @@ class RegisterBlock(Component):
             for source in REGISTERS:
                 with m.Case(source.offset >> 2):
                     m.d.comb += [data.eq(values[source.name]), known.eq(1)]
+        exists = self._find(m, word, counters) if counters else None
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.s_axi_arready.eq(1)
@@ -223,7 +224,12 @@ class RegisterBlock(Component):
                 with m.If(known):
                     m.d.sync += self.s_axi_rresp.eq(OKAY)
                 if counters:
-                    self._look_up(m, word, counters)
+                    with m.If(exists):
+                        m.d.sync += self.s_axi_rvalid.eq(0)
+                        m.next = "LOOK"
+                        with m.If(~counters.busy):
+                            m.d.comb += counters.read.eq(1)
+                            m.next = "WAIT"
             if counters:
                 with m.State("WAIT"):
                     m.next = "FETCH"
@@ -235,26 +241,17 @@ class RegisterBlock(Component):
                 m.d.sync += self.s_axi_rvalid.eq(0)
                 m.next = "IDLE"
 
-    def _look_up(self, m: Module, word: Signal, counters: Counters) -> None:
-        """Turns the look at a counter's address into a read of it."""
-        place = Signal(len(word))
-        exists = Signal()
+    def _find(self, m: Module, word: Signal, counters: Counters) -> Signal:
+        """Leads a counter's address to the counters; returns whether there is one."""
+        place, exists = Signal.like(word), Signal()
+        block, index = place // _BLOCK_WORDS, place % _BLOCK_WORDS
+        in_block = Mux(block == 0, index < len(DESIGN_COUNTERS), index < len(LAYER_COUNTERS))
         m.d.comb += [
             place.eq(word - (COUNTERS_AT >> 2)),
             counters.address.eq(place),
-            exists.eq(word >= COUNTERS_AT >> 2),
+            exists.eq((word >= COUNTERS_AT >> 2) & (block <= len(self.layouts)) & in_block),
         ]
-        index, block = place % _BLOCK_WORDS, place // _BLOCK_WORDS
-        with m.If((block > len(self.layouts)) | (index >= len(LAYER_COUNTERS))):
-            m.d.comb += exists.eq(0)
-        with m.Elif((block == 0) & (index >= len(DESIGN_COUNTERS))):
-            m.d.comb += exists.eq(0)
-        with m.If(exists):
-            m.d.sync += self.s_axi_rvalid.eq(0)
-            m.next = "LOOK"
-            with m.If(~counters.busy):
-                m.d.comb += counters.read.eq(1)
-                m.next = "WAIT"
+        return exists
 
 
 _BLOCK_WORDS = COUNTER_BLOCK >> 2
