@@ -1,4 +1,4 @@
-"""Each type of node that NIR defines: as integers, what it becomes, and equal to the graph itself."""
+"""Each type of node that NIR defines: what it becomes, and equal to the graph itself."""
 
 import nir
 import numpy as np
@@ -93,7 +93,8 @@ GRAPHS = {
     ),
     "recurrent edges": (
         graph((4,), (4,), {
-            "w": nir.Linear(weight=whole(4, 4)), "n": neuron(4), "r": nir.Linear(weight=whole(4, 4)),
+            "w": nir.Linear(weight=whole(4, 4)), "n": neuron(4),
+            "r": nir.Linear(weight=whole(4, 4)),
         }, [("input", "w"), ("w", "n"), ("n", "r"), ("r", "n"), ("n", "output")]),
         IF, Dense,
     ),
