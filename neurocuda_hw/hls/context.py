@@ -17,7 +17,7 @@ from neurocuda_hw.hls.tables import (
     weights_of,
 )
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import CubaLIF, Input, Readout, Reset
+from neurocuda_hw.neurons import CURRENT_BASED, Input, Readout, Reset
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
@@ -65,6 +65,7 @@ def context(plan: Plan) -> Values:
         "steps": network.timesteps,
         "word_bits": word_bits(network, plan),
         "input": _events(network.input),
+        "end_word": f"uint{word_bits(network, plan)}_t(1) << {_events(network.input)['end']}",
         "sources": [_events(p) for p in network.populations if not isinstance(p.neuron, Readout)],
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
@@ -91,23 +92,31 @@ def _tapped(population: Population) -> Values:
 
 
 def _events(population: Population) -> Values:
-    """An event's fields with their place in a stream word."""
+    """An event's fields and their place in a word; above them its end."""
     c, y, x = address_bits(population)
     bits, signed = payload_bits(population)
-    fields = []
+    fields: list[Values] = []
     low = 0
     for name, width in (("x", x), ("y", y), ("c", c)):
         if width:
-            fields.append({"name": name, "type": f"uint_w<{width}>", "low": low})
+            unpacked = f"bits{f' >> {low}' if low else ''} & {2**width - 1}"
+            kind = f"wire_u<{width}>"
+            fields.append({"name": name, "type": kind, "low": low, "unpacked": unpacked})
         low += width
     if bits:
-        kind = "int_w" if signed else "uint_w"
-        fields.append({"name": "value", "type": f"{kind}<{bits}>", "low": low})
+        kind = f"wire_s<{bits}>" if signed else f"wire_u<{bits}>"
+        held = f"int_w<{bits}>" if signed else f"uint_w<{bits}>"
+        unpacked = f"{held}(bits >> {low})"
+        fields.append({"name": "value", "type": kind, "low": low, "unpacked": unpacked})
+        low += bits
+    names = ["end", *(field["name"] for field in reversed(fields))]
     return {
         "name": population.name,
         "namespace": _namespace(population.name),
         "shape": " x ".join(map(str, population.shape)),
         "fields": fields,
+        "end": low,
+        "layout": f"{{{', '.join(names)}}}",
     }
 
 
@@ -132,7 +141,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
     neuron = population.neuron
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
-    cuba = isinstance(neuron, CubaLIF)
+    cuba = isinstance(neuron, CURRENT_BASED)
     states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
@@ -157,6 +166,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "row_bits": unsigned_bits(layout.rows),
         "lane_bits": max(1, unsigned_bits(layout.lanes - 1)),
         "v_bits": layer.v_bits,
+        "u_bits": layer.u_bits,
         "states": states,
         "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
         "roms": [rom for _, rom in found if rom is not None],
@@ -179,8 +189,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "last_sweep": plan.last_sweep,
         "fire_start": plan.fire_start,
         "fire_stop": plan.fire_stop,
-        "mask_fields": _mask_fields(layer),
-        "channel": _channel(layer),
+        **_mask(layer),
         "edges": [_edge(layer, edge, cuba) for edge in layer.edges],
     }
 
@@ -195,18 +204,30 @@ def _index(population: Population) -> str:
     return c if height * width == 1 else f"({c} * {height} + {y}) * {width} + {x}"
 
 
-def _mask_fields(layer: Layer) -> list[Values]:
-    """Where a row's neurons stand; a coordinate that is always 0 is left out."""
-    layout = layer.plan.layout
-    sizes = (("g", layout.groups), ("y", layout.height), ("x", layout.width))
-    return [{"name": n, "type": f"uint_w<{unsigned_bits(s - 1)}>"} for n, s in sizes if s > 1]
-
-
-def _channel(layer: Layer) -> str:
-    """The channel of a lane, in terms of a mask `m`; an empty string where there is only one."""
-    if layer.plan.layout.channels == 1:
-        return ""
-    return "m.g * LANES + lane" if layer.plan.layout.groups > 1 else "lane"
+def _mask(layer: Layer) -> Values:
+    """Where a row's neurons stand, as one word, and the event of a lane made of it."""
+    population, layout = layer.population, layer.plan.layout
+    c_bits, y_bits, x_bits = address_bits(population)
+    g_bits, within = unsigned_bits(layout.groups - 1), x_bits + y_bits
+    places = [(n, bits) for n, bits in (("x", x_bits), ("y", y_bits), ("g", g_bits)) if bits]
+    terms_of = []
+    low = 0
+    for name, bits in places:
+        terms_of.append(f"place_t({name})" + (f" << {low}" if low else ""))
+        low += bits
+    group = f"(place >> {within} & {2**g_bits - 1}) * LANES + " if g_bits else ""
+    words = [f"word_t(c) << {within}"] if c_bits else []
+    words += [f"word_t(place & {2**within - 1})"] if within else []
+    names = ["end", *(name for name, _ in reversed(places))]
+    return {
+        "place_bits": low + 1,
+        "place_layout": f"{{{', '.join(names)}}}",
+        "place": " | ".join(terms_of) if terms_of else "place_t(0)",
+        "place_end": f"uint_w<{low + 1}>(1) << {low}",
+        "channel": f"{group}lane" if c_bits else "",
+        "channel_bits": c_bits,
+        "word": " | ".join(words) if words else "0",
+    }
 
 
 def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
@@ -226,6 +247,7 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
         "kind": kind,
         "state": state,
         "state_type": f"{state}_t",
+        "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
         "delay": delay,
         "source_size": edge.source.size,
         "iterations": edge.iterations,
@@ -325,7 +347,7 @@ def _process(
                     "delay": e.projection.delay,
                     "state": "held"
                     if e.held
-                    else ("u" if isinstance(plan.network[name].neuron, CubaLIF) else "v"),
+                    else ("u" if isinstance(plan.network[name].neuron, CURRENT_BASED) else "v"),
                 }
                 for e in plan.layers[name].edges
             ],

@@ -1,7 +1,9 @@
 """C simulation: compiles an emitted project with g++, replays a golden trace, compares every spike.
 
-Two models of the same widths compute the same bits: ``ap_int`` takes the vendor's classes, ``fast``
-the built-in integers of ``nchw_sim.h``, some forty times faster and without the vendor's headers.
+Three models compute the same bits. ``ap_int`` holds memories and streams in the vendor's classes
+and wires in built-in integers; ``exact`` holds wires and registers in the vendor's classes too, as
+they are synthesised, which is ten times slower; ``fast`` holds all of them in the classes of
+``nchw_sim.h``, which wrap at the same widths, twice as fast and without the vendor's headers.
 """
 
 from __future__ import annotations
@@ -44,6 +46,7 @@ class Model(Enum):
     """Whose integers the C simulation computes with."""
 
     AP_INT = "ap_int"
+    EXACT = "exact"
     FAST = "fast"
 
 
@@ -130,13 +133,13 @@ def compile_csim(
         If there is no compiler, no vendor header, or the code does not compile without a warning.
     """
     flags = [f"-O{optimise}", *WARNINGS]
-    if model is Model.FAST:
-        flags.append("-DNCHW_FAST")
-    else:
+    if model is not Model.AP_INT:
+        flags.append(f"-DNCHW_{model.name}")
+    if model is not Model.FAST:
         flags += [*_VENDOR_WARNINGS, "-isystem", require(find_ap_headers()).where]
     if sanitize:
         flags += _SANITIZE
-        flags += _VENDOR_SANITIZE if model is Model.AP_INT else ()
+        flags += () if model is Model.FAST else _VENDOR_SANITIZE
     program = folder / "build" / (model.value + ("_sanitize" if sanitize else ""))
     program.parent.mkdir(exist_ok=True)
     start = time.perf_counter()

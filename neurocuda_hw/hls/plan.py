@@ -157,6 +157,7 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
 def _layer(
     network: Network, population: Population, lanes: int, processes: tuple[tuple[str, ...], ...]
 ) -> Layer:
+    lanes = min(lanes, population.chw[0])  # blocks of positions are the Verilog's alone
     plan = plan_layer(network, population, lanes)
     if lanes > MOST_LANES:
         raise ModelError(

@@ -53,7 +53,7 @@ def test_no_line_holds_the_weights_but_tables() -> None:
 def test_widths_are_the_proved_ones() -> None:
     text = to_hls_cpp(case("single"))  # v- is 0 + 1 + 2, three times at most: -0 to 3 + 2
     assert "typedef int_w<4> v_t;" in text
-    assert "static const int_w<3> THRESHOLD = 3;" in text
+    assert "static const rom_s<3> THRESHOLD = 3;" in text
 
 
 def test_golden_files_are_those_of_the_bench() -> None:

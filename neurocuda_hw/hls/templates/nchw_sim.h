@@ -47,7 +47,8 @@ struct int_w {
 template <int W>
 struct uint_w {
     typedef typename nchw_storage<W>::bits storage_t;
-    typedef typename nchw_storage<W>::computed computed_t;
+    typedef typename std::conditional<
+        (W <= 62), typename nchw_storage<W>::computed, uint64_t>::type computed_t;
     static const storage_t MASK = storage_t(storage_t(~storage_t(0)) >> (8 * sizeof(storage_t) - W));
     uint_w() : value(0) {}
     uint_w(computed_t x) : value(storage_t(storage_t(x) & MASK)) {}

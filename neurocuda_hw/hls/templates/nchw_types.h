@@ -1,6 +1,7 @@
 // Integers of exact width, streams and small helpers for nchw_top.cpp.
 //
 //   default        the vendor's ap_int, ap_uint and hls::stream (Vitis HLS, or g++ with its headers)
+//   -DNCHW_EXACT   these also for what is only a wire or a register: as synthesised, and slow
 //   -DNCHW_FAST    nchw_sim.h: the same widths, wrapping and order, without the vendor's headers
 
 #ifndef NCHW_TYPES_H
@@ -20,31 +21,35 @@ template <int W> using uint_w = ap_uint<W>;
 
 // Constants in tables. In hardware they are as wide as they must be; a C simulation keeps them in
 // built-in integers of the same values, because a class would be constructed one by one at start.
-template <int W>
-struct rom_s {
 #ifdef __SYNTHESIS__
-    typedef int_w<W> type;
+template <int W> using rom_s = int_w<W>;
+template <int W> using rom_u = uint_w<W>;
 #else
-    typedef typename std::conditional<
-        (W <= 8), int8_t,
-        typename std::conditional<
-            (W <= 16), int16_t,
-            typename std::conditional<(W <= 32), int32_t, int64_t>::type>::type>::type type;
+template <int W>
+using rom_s = typename std::conditional<
+    (W <= 8), int8_t,
+    typename std::conditional<
+        (W <= 16), int16_t,
+        typename std::conditional<(W <= 32), int32_t, int64_t>::type>::type>::type;
+template <int W> using rom_u = typename std::make_unsigned<rom_s<W>>::type;
 #endif
-};
 
-template <int W>
-struct rom_u {
-#ifdef __SYNTHESIS__
-    typedef uint_w<W> type;
+// Wires and registers: what is computed between one memory or stream and the next. In hardware they
+// are W bits wide, with -DNCHW_EXACT or -DNCHW_FAST in a C simulation too. Else a C simulation holds
+// them in built-in integers, since ap_int goes through volatile memory with every value it takes,
+// and wraps them where they are stored in an int_w, which gives the same bits: sums and products
+// may wrap late, and what is compared has been wrapped.
+#if defined(__SYNTHESIS__) || defined(NCHW_EXACT) || defined(NCHW_FAST)
+template <int W> using wire_s = int_w<W>;
+template <int W> using wire_u = uint_w<W>;
 #else
-    typedef typename std::make_unsigned<typename rom_s<W>::type>::type type;
+template <int W> using wire_s = typename std::conditional<(W <= 28), int32_t, int64_t>::type;
+template <int W> using wire_u = typename std::conditional<(W <= 32), uint32_t, uint64_t>::type;
 #endif
-};
 
 // One row of lanes to another, all lanes at once.
-template <class T, int LANES>
-void copy_lanes(T (&to)[LANES], const T (&from)[LANES]) {
+template <class TO, class FROM, int LANES>
+void copy_lanes(TO (&to)[LANES], const FROM (&from)[LANES]) {
 #pragma HLS INLINE
 lanes:
     for (int l = 0; l < LANES; ++l) {
@@ -53,27 +58,39 @@ lanes:
     }
 }
 
+#if !defined(__SYNTHESIS__) && !defined(NCHW_FAST)
+// The same for a C simulation. ap_int has no assignment from a built-in integer, only ap_int_base,
+// what it is derived from, has: without a temporary ap_int for each lane.
+template <int W, class FROM, int LANES>
+void copy_lanes(ap_int<W> (&to)[LANES], const FROM (&from)[LANES]) {
+    for (int l = 0; l < LANES; ++l) {
+        ap_int_base<W, true> &lane = to[l];
+        lane = from[l];
+    }
+}
+#endif
+
 // One step of leak: sign(v) * ((|v| * keep) >> 12), toward zero as on Loihi.
 template <int W>
-int_w<W> leak(int_w<W> v, uint_w<13> keep) {
+wire_s<W> leak(wire_s<W> v, wire_u<13> keep) {
 #pragma HLS INLINE
-    typedef int_w<W + 14> product_t;
+    typedef wire_s<W + 14> product_t;
     const bool negative = v < 0;
     product_t size = v;
     if (negative) size = -size;
     const product_t product = size * keep;
     product_t kept = product >> 12;
     if (negative) kept = -kept;
-    return int_w<W>(kept);
+    return kept;
 }
 
 // Reads the events of one step, up to its end, and forgets them.
 template <class EVENT, int MOST>
-void drain(hls::stream<EVENT> &events) {
+void drain(hls::stream<typename EVENT::word> &events) {
 events_of_step:
     for (int n = 0; n < MOST; ++n) {
 #pragma HLS PIPELINE II=1
-        const EVENT e = events.read();
+        const EVENT e(events.read());
         if (e.end) break;
     }
 }
