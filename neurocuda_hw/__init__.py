@@ -1,7 +1,10 @@
 """neurocuda_hw: a trained PyTorch model in, spiking hardware that provably computes it out.
 
+    import neurocuda_hw as nc
+    snn, stats = nc.convert(ann, train_loader, test_loader=test_loader)
+
 The names below load their modules when they are first used, so importing the package is cheap.
-Whole tasks have a module each: `convert.convert`, `build.build`, `verify.verify`.
+Files are written by `build.build` and checked by `verify.verify`.
 """
 
 from __future__ import annotations
@@ -10,7 +13,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neurocuda_hw.backends import benchmark as benchmark
+    from neurocuda_hw.backends import compile as compile
+    from neurocuda_hw.backends import list_backends as list_backends
+    from neurocuda_hw.conversion import Stats as Stats
+    from neurocuda_hw.conversion import convert as convert
+    from neurocuda_hw.conversion import finetune as finetune
+    from neurocuda_hw.conversion import fold_batchnorm as fold_batchnorm
+    from neurocuda_hw.conversion import quantized_ann as quantized_ann
+    from neurocuda_hw.conversion import validate_snn as validate_snn
     from neurocuda_hw.errors import NeurocudaError as NeurocudaError
+    from neurocuda_hw.hls import to_hls_cpp as to_hls_cpp
+    from neurocuda_hw.metrics import energy_estimate as energy_estimate
+    from neurocuda_hw.metrics import measure_sparsity as measure_sparsity
+    from neurocuda_hw.metrics import neurobench_report as neurobench_report
+    from neurocuda_hw.metrics import synaptic_operations as synaptic_operations
     from neurocuda_hw.model_file import load as load
     from neurocuda_hw.model_file import save as save
     from neurocuda_hw.network import Network as Network
@@ -24,8 +41,11 @@ if TYPE_CHECKING:
     from neurocuda_hw.neurons import Readout as Readout
     from neurocuda_hw.neurons import Reset as Reset
     from neurocuda_hw.neurons import Window as Window
+    from neurocuda_hw.nir import from_nir as from_nir
+    from neurocuda_hw.nir import to_nir as to_nir
     from neurocuda_hw.ranges import network_ranges as network_ranges
     from neurocuda_hw.reference import Reference as Reference
+    from neurocuda_hw.snn import SpikingNetwork as SpikingNetwork
     from neurocuda_hw.synapses import Conv2d as Conv2d
     from neurocuda_hw.synapses import Dense as Dense
     from neurocuda_hw.synapses import Diagonal as Diagonal
@@ -35,14 +55,64 @@ if TYPE_CHECKING:
     from neurocuda_hw.trace import load_trace as load_trace
 
 _MODULES = {
+    "backends": (
+        "benchmark",
+        "compile",
+        "list_backends",
+    ),
+    "conversion": (
+        "Stats",
+        "convert",
+        "finetune",
+        "fold_batchnorm",
+        "quantized_ann",
+        "validate_snn",
+    ),
     "errors": ("NeurocudaError",),
-    "model_file": ("load", "save"),
-    "network": ("Network", "Population", "Projection"),
-    "neurons": ("IF", "LIF", "CubaLIF", "Encoding", "Input", "Readout", "Reset", "Window"),
+    "hls": ("to_hls_cpp",),
+    "metrics": (
+        "energy_estimate",
+        "measure_sparsity",
+        "neurobench_report",
+        "synaptic_operations",
+    ),
+    "model_file": (
+        "load",
+        "save",
+    ),
+    "network": (
+        "Network",
+        "Population",
+        "Projection",
+    ),
+    "neurons": (
+        "IF",
+        "LIF",
+        "CubaLIF",
+        "Encoding",
+        "Input",
+        "Readout",
+        "Reset",
+        "Window",
+    ),
+    "nir": (
+        "from_nir",
+        "to_nir",
+    ),
     "ranges": ("network_ranges",),
     "reference": ("Reference",),
-    "synapses": ("Conv2d", "Dense", "Diagonal", "SumPool"),
-    "trace": ("Trace", "first_divergence", "load_trace"),
+    "snn": ("SpikingNetwork",),
+    "synapses": (
+        "Conv2d",
+        "Dense",
+        "Diagonal",
+        "SumPool",
+    ),
+    "trace": (
+        "Trace",
+        "first_divergence",
+        "load_trace",
+    ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)

@@ -45,3 +45,9 @@ class ToolError(NeurocudaError):
     """An external tool is missing, too old, or failed."""
 
     exit_code = 3
+
+
+class DivergenceError(NeurocudaError):
+    """A target computed something else than the reference."""
+
+    exit_code = 1

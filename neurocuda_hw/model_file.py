@@ -19,7 +19,7 @@ from neurocuda_hw import synapses as _synapses
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.files import read_file, write_file
 from neurocuda_hw.fixed import narrow
-from neurocuda_hw.network import SCHEMA_VERSION, Network
+from neurocuda_hw.network import SCHEMA_VERSION, Network, as_network
 
 FORMAT = "neurocuda_hw.network"
 _CLASSES: dict[str, type] = {
@@ -49,14 +49,17 @@ class PickledError(ModelError):
     """A file holds more than plain values and tensors."""
 
 
-def save(network: Network, path: str | Path) -> None:
-    """Writes `network` to `path`, whole or not at all.
+def save(model: object, path: str | Path) -> None:
+    """Writes a Network, or that of a SpikingNetwork, to `path`: whole or not at all.
+
+    Only the integers are written; `SpikingNetwork(load(path))` computes with them again.
 
     Raises
     ------
     OutputError
         If the file cannot be written.
     """
+    network = as_network(model)
     content = {
         "format": FORMAT,
         "version": SCHEMA_VERSION,

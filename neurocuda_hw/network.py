@@ -317,3 +317,20 @@ __all__ = [
     "Window",
     "freeze",
 ]
+
+
+def as_network(model: object) -> Network:
+    """The integers of `model`: a Network, or anything that holds one as ``network``.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    network = model if isinstance(model, Network) else getattr(model, "network", None)
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"a spiking network (from convert, load or from_nir) is needed, not "
+            f"{type(model).__name__}"
+        )
+    return network

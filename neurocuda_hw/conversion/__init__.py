@@ -4,10 +4,12 @@ snn, stats = convert(model, train_loader, test_loader=test_loader, strategy="exa
 """
 
 from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.fold import fold_batchnorm
 from neurocuda_hw.conversion.pipeline import STRATEGIES, convert, finetune, quantized_ann
 from neurocuda_hw.conversion.qcfs import Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, to_network
 from neurocuda_hw.conversion.stats import Stats
+from neurocuda_hw.conversion.validate import Validation, validate_snn
 
 __all__ = [
     "STRATEGIES",
@@ -15,9 +17,12 @@ __all__ = [
     "QuantizedAnn",
     "Settings",
     "Stats",
+    "Validation",
     "capture",
     "convert",
     "finetune",
+    "fold_batchnorm",
     "quantized_ann",
     "to_network",
+    "validate_snn",
 ]

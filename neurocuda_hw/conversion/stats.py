@@ -135,7 +135,7 @@ def score(
         payload = snn.quantise(x)
         run = snn.reference().run(payload)
         if quantized.timeless:
-            unequal += _unequal(quantized, quantized.counts(payload), run)
+            unequal += differing(quantized, quantized.counts(payload), run)
         right += int((run.outputs.argmax(1).cpu() == y).sum())
         total += len(x)
         for name in run.events:
@@ -154,7 +154,7 @@ def score(
     )
 
 
-def _unequal(quantized: QuantizedAnn, wanted: list[torch.Tensor], run: Run) -> int:
+def differing(quantized: QuantizedAnn, wanted: list[torch.Tensor], run: Run) -> int:
     """Samples of which any spike count or logit is not the one wanted."""
     wrong = torch.zeros(len(run.outputs), dtype=torch.bool)
     for layer, counts in zip(quantized.layers, wanted, strict=True):

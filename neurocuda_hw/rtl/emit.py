@@ -56,6 +56,9 @@ def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[
             f"not {last.shape}; flatten it"
         )
     chosen = uniform_lanes(network) if lanes is None else lanes
+    missing = [p.name for p in network.targets if p.name not in chosen]
+    if missing:
+        raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
     return {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
 
 

@@ -1,0 +1,106 @@
+"""Whether a converted network still answers as what it was converted from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurocuda_hw.batches import Batches
+from neurocuda_hw.conversion.pipeline import quantized_ann
+from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.stats import differing
+from neurocuda_hw.conversion.training import Progress
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.snn import SpikingNetwork
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What was found; None where there was nothing to compare with.
+
+    Parameters
+    ----------
+    samples : int
+    accuracy : float, optional
+        Per cent of the labelled samples that the spiking network gets right.
+    ann_accuracy : float, optional
+        The same of `ann`.
+    agreement : float, optional
+        Per cent of samples in which both answer the same class.
+    unequal : int, optional
+        Samples with any spike count or logit that is not the quantised ANN's.
+    """
+
+    samples: int
+    accuracy: float | None
+    ann_accuracy: float | None
+    agreement: float | None
+    unequal: int | None
+
+
+@torch.no_grad()
+def validate_snn(
+    snn: SpikingNetwork,
+    test_loader: Any,
+    *,
+    ann: nn.Module | None = None,
+    progress: Progress | None = None,
+) -> Validation:
+    """Runs the samples of `test_loader` through `snn`, its quantised ANN, and `ann`.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        If it was read from a file, its quantised ANN is not known, and `unequal` is None.
+    test_loader
+        As `convert` takes it; labels are optional.
+    ann : torch.nn.Module, optional
+        The trained model, in evaluation mode.
+
+    Raises
+    ------
+    DataError
+        If there are no samples, they do not fit, or `ann` does not take them.
+    """
+    batches = Batches(test_loader, "test data", _BATCH)
+    quantized = quantized_ann(snn) if isinstance(snn.trained, QcfsModel) else None
+    samples = labelled = right = ann_right = same = unequal = 0
+    for number, (x, y) in enumerate(batches):
+        run = snn.run(x)
+        answers = run.outputs.argmax(1).cpu()
+        samples += len(x)
+        if quantized is not None:
+            unequal += differing(quantized, quantized.counts(snn.quantise(x)), run)
+        wanted = None if ann is None else _answers(ann, x)
+        if wanted is not None:
+            same += int((wanted == answers).sum())
+        if y is not None:
+            labelled += len(x)
+            right += int((answers == y).sum())
+            ann_right += 0 if wanted is None else int((wanted == y).sum())
+        if progress:
+            progress("validating", number + 1, batches.count())
+    return Validation(
+        samples=samples,
+        accuracy=100 * right / labelled if labelled else None,
+        ann_accuracy=100 * ann_right / labelled if labelled and ann is not None else None,
+        agreement=None if ann is None else 100 * same / samples,
+        unequal=None if quantized is None else unequal,
+    )
+
+
+def _answers(ann: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    device = next((p.device for p in ann.parameters()), x.device)
+    try:
+        found: torch.Tensor = ann(x.to(device)).argmax(1).cpu()
+    except (RuntimeError, ValueError, IndexError) as error:
+        raise DataError(
+            f"the model does not take inputs of the shape {tuple(x.shape[1:])}: "
+            f"{str(error).splitlines()[0]}"
+        ) from error
+    return found
