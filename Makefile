@@ -31,9 +31,7 @@ $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.10 or newer is needed; install it, or name it: make PYTHON=..."; exit 3; }
 	test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"
 	"$(BIN)/python" -m pip install --quiet "$(TORCH)"
-	"$(BIN)/python" -m pip install --quiet -e ".[sim,synth,nir,test,lint]"
-	# only for the vendor's ap_int headers in its wheel, which the HLS tests compile against
-	"$(BIN)/python" -m pip install --quiet --no-deps "hls4ml>=1.3,<2"
+	"$(BIN)/python" -m pip install --quiet -e ".[sim,synth,hls,nir,test,lint]"
 	touch "$@"
 
 demo: $(READY)

@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "neurocuda_hw"
 
 # Each module or folder of the package stands in one room; a room may import itself and those above.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files", "fixed", "progress", "toolchain"),
+    ("errors", "files", "fixed", "progress", "toolchain", "ap_headers"),
     ("neurons", "synapses", "network"),
     (
         "ranges",
@@ -35,7 +35,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("conversion", "trained", "nir"),
     ("passes",),
     ("rtl", "hls", "loihi", "synth"),
-    ("build", "simulate", "mutate", "golden", "checks", "verify", "record", "report"),
+    ("benches", "build", "simulate", "mutate", "golden", "checks", "verify", "record", "report"),
     ("backends",),
     ("commands",),
     ("cli",),

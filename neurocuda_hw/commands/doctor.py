@@ -12,7 +12,7 @@ NEEDED = ("python", "torch", "numpy", "amaranth", "c++", "make", "verilator")
 @click.command()
 @as_json
 def doctor(as_json: bool) -> None:
-    """Check the tools: Python packages, a C++ compiler, make, Verilator, cocotb, yosys.
+    """Check the tools: Python packages, a C++ compiler, make, Verilator, cocotb, yosys, ap_int.
 
     \b
     nchw doctor
@@ -20,9 +20,10 @@ def doctor(as_json: bool) -> None:
     \b
     Exit codes: 0 all that is needed is here   3 something needed is missing
     """
+    from neurocuda_hw.ap_headers import find_ap_headers
     from neurocuda_hw.toolchain import doctor as look
 
-    tools = look()
+    tools = [*look(), find_ap_headers()]
     missing = [tool for tool in tools if not tool.usable and tool.name in NEEDED]
     if as_json:
         print_json(

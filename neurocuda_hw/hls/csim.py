@@ -8,24 +8,22 @@ they are synthesised, which is ten times slower; ``fast`` holds all of them in t
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
+from neurocuda_hw.ap_headers import find_ap_headers
 from neurocuda_hw.errors import DataError, ToolError
 from neurocuda_hw.hls.emit import EXPECTED, STIMULUS, emit, golden_files
 from neurocuda_hw.network import Network
 from neurocuda_hw.stimulus import observed_trace
-from neurocuda_hw.toolchain import Tool, find_compiler, require, run, wheel_version
+from neurocuda_hw.toolchain import Tool, find_compiler, require, run
 from neurocuda_hw.trace import Divergence, Trace, first_divergence
 
 # as in the Makefile: g++ does not know HLS pragmas, nor that a label is the name of a loop in HLS
@@ -35,11 +33,6 @@ _VENDOR_WARNINGS = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
 _SANITIZE = ("-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 _VENDOR_SANITIZE = ("-fno-sanitize=shift",)  # ap_int shifts negative numbers to the left
 _LIMIT = 3600.0  # seconds
-_HEADERS = "nchw_hls headers"
-_GET_HEADERS = (
-    "install Vitis HLS (and set XILINX_HLS), or 'pip install --no-deps hls4ml', whose wheel holds "
-    "them; the fast model needs none of them"
-)
 
 
 class Model(Enum):
@@ -88,30 +81,6 @@ class HlsResult:
     def samples_per_second(self) -> float:
         """Inferences per second of one core."""
         return self.samples / self.core_seconds if self.core_seconds else 0.0
-
-
-def find_ap_headers() -> Tool:
-    """The vendor's ``ap_int.h``: ``NCHW_AP_INCLUDE``, an installed Vitis HLS, else hls4ml's wheel.
-
-    `Tool.where` is the folder. Nothing is imported from hls4ml.
-    """
-    places = []
-    named = os.environ.get("NCHW_AP_INCLUDE")
-    if named:
-        places.append((Path(named), "NCHW_AP_INCLUDE"))
-    if os.environ.get("XILINX_HLS"):
-        places.append((Path(os.environ["XILINX_HLS"]) / "include", "Vitis HLS"))
-    vitis = shutil.which("vitis_hls")
-    if vitis:
-        places.append((Path(vitis).resolve().parents[1] / "include", "Vitis HLS"))
-    spec = find_spec("hls4ml")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        wheel = f"hls4ml {wheel_version('hls4ml')}"
-        places.append((Path(folder) / "templates" / "vivado" / "ap_types", wheel))
-    for place, version in places:
-        if (place / "ap_int.h").is_file():
-            return Tool(name=_HEADERS, command=(str(place),), version=version)
-    return Tool(name=_HEADERS, problem=f"ap_int.h was not found: {_GET_HEADERS}")
 
 
 def write(files: Mapping[str, bytes], folder: Path) -> None:

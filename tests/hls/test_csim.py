@@ -215,9 +215,6 @@ def test_a_warning_is_an_error(tmp_path: Path) -> None:
 
 def test_missing_headers_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     need(find_compiler())
-    monkeypatch.setattr("neurocuda_hw.hls.csim.find_spec", lambda name: None)
     monkeypatch.setenv("NCHW_AP_INCLUDE", str(tmp_path))
-    monkeypatch.delenv("XILINX_HLS", raising=False)
-    monkeypatch.setenv("PATH", str(Path(find_compiler().where).parent))
-    with pytest.raises(ToolError, match=r"^ap_int.h was not found: install Vitis HLS"):
+    with pytest.raises(ToolError, match=r"^NCHW_AP_INCLUDE must name a folder with ap_int.h, not "):
         verify_hls(case("single"), golden("single"), tmp_path)
