@@ -34,6 +34,10 @@ class SpikingNetwork(nn.Module):
         What it was converted from, with trainable weights; None if it was read from a file.
     """
 
+    # Converted neurons reset by subtraction, which plain NIR cannot say: `to_nir` writes it with
+    # nodes where those can say all, else with notes in the metadata, unless told how.
+    nir_export = "auto"
+
     def __init__(self, network: Network, trained: nn.Module | None = None) -> None:
         super().__init__()
         self.network = network
