@@ -248,6 +248,20 @@ def test_convert_json(nchw: Shell) -> None:
     assert 0 <= float(str(result.json["integer_accuracy"])) <= 100
 
 
+def test_convert_draws_the_activity(nchw: Shell) -> None:
+    small = ("convert", "weights.pt", "--arch", "small_model:Small", "--data", "data.npz")
+    untrained = ("--qcfs-epochs", 0, "-o", "new.pt")
+    result = nchw(*small, *untrained, "--plot", "activity.svg")
+    assert result.code == 0
+    assert "Drew activity.svg: activity of each layer in each step." in result.out
+    drawing = Path("activity.svg").read_text()
+    assert drawing.startswith("<?xml")
+    assert "<svg" in drawing
+    wrong = nchw(*small, *untrained, "--plot", "activity.doc")
+    assert wrong.code == 2
+    assert "the name must end in .svg, .png or .pdf, not 'activity.doc'" in wrong.err
+
+
 def test_convert_a_program(nchw: Shell) -> None:
     from small_model import Small  # type: ignore[import-not-found]
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import Stats
     from neurocuda_hw.network import Network
 
+_PLOTTED = 200  # samples
+
 
 @click.command()
 @click.argument("model", metavar="MODEL")
@@ -101,6 +103,12 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option(
+    "--plot",
+    metavar="FILE",
+    help="Draw which share of each layer fires in each step, over up to 200 samples: .svg, .png or "
+    ".pdf.",
+)
+@click.option(
     "--name",
     default="network",
     show_default=True,
@@ -124,6 +132,7 @@ def convert(
     validation: float,
     device: str | None,
     seed: int,
+    plot: str | None,
     name: str,
     as_json: bool,
 ) -> None:
@@ -145,6 +154,7 @@ def convert(
     from neurocuda_hw.trained import load_trained
 
     check_writable(output)
+    kind = None if plot is None else _kind(plot)
     trained = load_trained(model, arch=arch, unpickle=unpickle)
     train = datasets.load(data, "train")
     try:
@@ -172,14 +182,31 @@ def convert(
             verbose=False,
             progress=progress,
         )
-    save(snn.network, output)
+    save(snn, output)
+    if plot is not None and kind is not None:
+        from neurocuda_hw.files import write_file
+        from neurocuda_hw.report import activity_figure, figure_bytes
+
+        trace = snn.trace((train if test is None else test)[0][:_PLOTTED])
+        write_file(plot, figure_bytes(activity_figure(snn.network, trace), kind))
     seen = (
         test is not None and test[0].shape == train[0].shape and bool((test[0] == train[0]).all())
     )
     if as_json:
         print_json(_figures(snn.network, stats, output) | {"tested_on_training_data": seen})
         return
-    _show(snn.network, stats, output, 0 if test is None else len(test[0]), seen)
+    _show(snn.network, stats, output, 0 if test is None else len(test[0]), seen, plot)
+
+
+def _kind(plot: str) -> str:
+    """The format that the name of a figure's file asks for."""
+    from neurocuda_hw.files import check_writable
+
+    kind = plot.rpartition(".")[2].lower()
+    if kind not in ("svg", "png", "pdf"):
+        raise click.BadParameter(f"the name must end in .svg, .png or .pdf, not {plot!r}")
+    check_writable(plot)
+    return kind
 
 
 def _split(train: tuple[Any, Any], share: float) -> tuple[Any, Any]:
@@ -201,7 +228,9 @@ def _figures(network: Network, stats: Stats, output: str) -> dict[str, Any]:
     }
 
 
-def _show(network: Network, stats: Stats, output: str, tested: int, seen: bool) -> None:
+def _show(
+    network: Network, stats: Stats, output: str, tested: int, seen: bool, plot: str | None
+) -> None:
     figures = _figures(network, stats, output)
     if stats.integer_accuracy is not None:
         data = f"the {tested:,} training samples themselves" if seen else f"{tested:,} test samples"
@@ -229,4 +258,6 @@ def _show(network: Network, stats: Stats, output: str, tested: int, seen: bool) 
         f"Wrote {output}: {figures['neurons']:,} neurons, {figures['weights']:,} weights, "
         f"T = {figures['timesteps']}, {stats.strategy}."
     )
+    if plot is not None:
+        say(f"Drew {plot}: activity of each layer in each step.")
     say(f"Next: nchw inspect {output}   nchw build {output} --target verilog -o build")
