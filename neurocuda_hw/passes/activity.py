@@ -57,6 +57,12 @@ class Activity(Mapping[str, np.ndarray]):
     def __len__(self) -> int:
         return len(self.means)
 
+    def first(self, samples: int) -> Activity:
+        """That of the first inferences."""
+        if self.trace.samples <= samples:
+            return self
+        return Activity(self.network, self.trace.select(slice(0, samples)))
+
     def _mean(self, name: str) -> np.ndarray:
         total = np.zeros(self.network[name].size)
         for sample in range(self.trace.samples):

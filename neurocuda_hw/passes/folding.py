@@ -2,7 +2,7 @@
 
 Layers work at the same time, so lanes are wasted on a layer that has to wait for the slowest one
 anyway. Each layer gets the fewest lanes with which it still keeps pace with the slowest layer at
-its widest.
+its widest, and does not make that one wait (`pipeline.predict`).
 """
 
 from __future__ import annotations
@@ -12,17 +12,20 @@ from collections.abc import Mapping
 import numpy as np
 
 from neurocuda_hw.network import Network, Population
+from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import layer_work
+from neurocuda_hw.passes.layout import suitable_lanes
+from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import plan_layer
 
 MOST_LANES = 16
+PREDICTED = 12  # inferences on which lanes are tried
+SLACK = 1.03  # of the slowest layer's cycles, before other layers get more lanes
 
 
 def lane_choices(population: Population, limit: int) -> list[int]:
-    """Lanes that suit `population`: powers of two below its channels, and all its channels."""
-    channels = population.chw[0]
-    powers = [1 << i for i in range(channels.bit_length()) if 1 << i < channels]
-    return [n for n in (*powers, channels) if n <= limit]
+    """Lanes that suit `population`, at most `limit`; see `layout.suitable_lanes`."""
+    return [n for n in suitable_lanes(population) if n <= limit]
 
 
 def uniform_lanes(network: Network, limit: int = MOST_LANES) -> dict[str, int]:
@@ -46,16 +49,38 @@ def balanced_lanes(
     Parameters
     ----------
     events : mapping of str to array
-        Mean events per inference of each source, from `cycles.mean_events`.
+        Mean events per inference of each source, from `cycles.mean_events`. From an `Activity`,
+        layers that hold one another up are seen too, and get more lanes.
     """
-    bounds = {
-        p.name: {
-            n: layer_work(plan_layer(network, p, n), events).bound for n in lane_choices(p, limit)
+    choices = {p.name: lane_choices(p, limit) for p in network.targets}
+    plans = {
+        (p.name, n): plan_layer(network, p, n) for p in network.targets for n in choices[p.name]
+    }
+    bounds = {key: layer_work(plan, events).bound for key, plan in plans.items()}
+    pace = max(min(bounds[name, n] for n in of_layer) for name, of_layer in choices.items())
+
+    def keeping(least: float) -> dict[str, int]:
+        """The fewest lanes of each layer that need at most so many cycles; its best if none do."""
+        return {
+            name: next((n for n in of_layer if bounds[name, n] <= least), of_layer[-1])
+            for name, of_layer in choices.items()
         }
-        for p in network.targets
-    }
-    pace = max(min(of_layer.values()) for of_layer in bounds.values())
-    return {
-        name: min(n for n, bound in of_layer.items() if bound <= pace)
-        for name, of_layer in bounds.items()
-    }
+
+    if not isinstance(events, Activity):
+        return keeping(pace)
+    few = events.first(PREDICTED)
+
+    def cycles(lanes: Mapping[str, int]) -> float:
+        return predict({name: plans[name, n] for name, n in lanes.items()}, few).cycles
+
+    least = max(layer_work(plans[key], few).cycles for key in keeping(pace).items())
+    for part in (1.0, 0.7, 0.5, 0.35, 0.25, 0.0):
+        lanes = keeping(pace * part)
+        if cycles(lanes) <= SLACK * least:
+            break
+    for name, of_layer in choices.items():
+        for fewer in (n for n in of_layer if keeping(pace)[name] <= n < lanes[name]):
+            if cycles({**lanes, name: fewer}) <= max(SLACK * least, cycles(lanes)):
+                lanes[name] = fewer
+                break
+    return lanes

@@ -3,6 +3,11 @@
 State row ``(y * W + x) * G + g`` holds channels ``g * P`` to ``g * P + P - 1`` of position (y, x),
 one per lane, where G = ceil(C / P). Weight row ``(ky * KW + kx) * rows_per_tap + base(ci) + j``
 holds what an event of source channel ci adds to the j-th state row that it visits at that tap.
+
+With more lanes than channels, a row holds a block of b x d neighbouring positions, each in as many
+lanes as the next power of two holds channels: then G = 1, and the row of position (y, x) is
+``(y // b) * ceil(W / d) + x // d``. A convolution of stride s is then laid out as the convolution
+of stride (s * b, s * d) that leads to the first positions of the blocks.
 """
 
 from __future__ import annotations
@@ -20,12 +25,21 @@ from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateLayout:
-    """Rows of P lanes that hold one value per neuron of a population ``(C, H, W)``."""
+    """Rows of P lanes that hold one value per neuron of a population ``(C, H, W)``.
+
+    `block` are the positions down and across that share a row; powers of two.
+    """
 
     lanes: int
     channels: int
     height: int
     width: int
+    block: tuple[int, int] = (1, 1)
+
+    @property
+    def slots(self) -> int:
+        """Lanes per position, of which `channels` are used; all of them without blocks."""
+        return self.lanes // (self.block[0] * self.block[1])
 
     @property
     def groups(self) -> int:
@@ -33,17 +47,31 @@ class StateLayout:
         return -(-self.channels // self.lanes)
 
     @property
+    def lines(self) -> int:
+        """Blocks down."""
+        return -(-self.height // self.block[0])
+
+    @property
+    def columns(self) -> int:
+        """Blocks across."""
+        return -(-self.width // self.block[1])
+
+    @property
     def rows(self) -> int:
         """Rows in all."""
-        return self.height * self.width * self.groups
+        return self.lines * self.columns * self.groups
 
     def neurons(self) -> np.ndarray:
         """Flat neuron index (C order) at each ``(row, lane)``; -1 where there is none."""
-        index = np.full((self.groups * self.lanes, self.height * self.width), -1, dtype=np.int64)
-        index[: self.channels] = np.arange(self.channels * self.height * self.width).reshape(
-            self.channels, -1
+        down, across = self.block
+        index = np.full(
+            (self.groups * self.slots, self.lines * down, self.columns * across), -1, dtype=np.int64
         )
-        return index.T.reshape(self.rows, self.lanes)
+        index[: self.channels, : self.height, : self.width] = np.arange(
+            self.channels * self.height * self.width
+        ).reshape(self.channels, self.height, self.width)
+        blocks = index.reshape(-1, self.lines, down, self.columns, across)
+        return blocks.transpose(1, 3, 2, 4, 0).reshape(self.rows, self.lanes)
 
     def arrange(self, values: np.ndarray, fill: int = 0) -> np.ndarray:
         """Values ``(..., N)`` as rows ``(..., rows, lanes)``; `fill` where no neuron is."""
@@ -53,21 +81,52 @@ class StateLayout:
         return rows
 
 
+def suitable_lanes(population: Population) -> list[int]:
+    """Numbers of lanes that suit `population`, rising.
+
+    Powers of two below its channels, and all its channels; then, but not for a readout, those of
+    blocks of 2, 4, 8, ... positions.
+    """
+    channels, height, width = population.chw
+    slots = 1 << (channels - 1).bit_length()
+    found = [1 << i for i in range(channels.bit_length()) if 1 << i < channels] + [channels]
+    if population.spiking:
+        positions = _floor_power(height) * _floor_power(width)
+        found += [slots << i for i in range(1, positions.bit_length())]
+    return found
+
+
+def _floor_power(size: int) -> int:
+    """The largest power of two that is at most `size`."""
+    return 1 << (size.bit_length() - 1)
+
+
+def _block(positions: int, height: int, width: int) -> tuple[int, int]:
+    """As square a block of so many positions as fits, rather wide than high."""
+    down = 1 << ((positions.bit_length() - 1) // 2)
+    down = max(min(down, _floor_power(height)), positions // _floor_power(width))
+    return down, positions // down
+
+
 def state_layout(population: Population, lanes: int) -> StateLayout:
     """The layout of `population` for `lanes` lanes.
 
     Raises
     ------
     ModelError
-        Unless `lanes` is a power of two, or the number of channels.
+        Unless `suitable_lanes` has that number.
     """
     c, h, w = population.chw
-    if lanes < 1 or lanes > c or (lanes & (lanes - 1) and lanes != c):
+    suitable = suitable_lanes(population)
+    if lanes not in suitable:
+        wide = [str(n) for n in suitable if n > c]
         raise ModelError(
             f"population {population.name!r}: lanes must be a power of two up to its {c} channels, "
-            f"or {c}, not {lanes!r}"
+            f"or {c}{', ' if wide else ''}{', '.join(wide)}, not {lanes!r}"
         )
-    return StateLayout(lanes=lanes, channels=c, height=h, width=w)
+    slots = 1 << (c - 1).bit_length()
+    block = _block(lanes // slots, h, w) if lanes > c else (1, 1)
+    return StateLayout(lanes=lanes, channels=c, height=h, width=w, block=block)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,14 +189,23 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
         geometry = ((1, 1), (0, 0), (1, 1))
     else:
         convolution = _as_convolution(synapse)
-        kernel, outputs = convolution.weight.shape[2:], target.chw[1:]
-        rows, channel_rows, channel_first = _convolution_rows(convolution, layout)
-        geometry = (convolution.stride, convolution.padding, convolution.dilation)
+        outputs = (layout.lines, layout.columns)
+        if layout.block == (1, 1):
+            rows, channel_rows, channel_first = _convolution_rows(convolution, layout)
+            kernel = convolution.weight.shape[2:]
+            geometry = (convolution.stride, convolution.padding, convolution.dilation)
+        else:
+            rows, kernel = _block_rows(convolution, layout)
+            channel_rows = np.ones(pool.output(source.chw)[0], dtype=np.int64)
+            channel_first = np.zeros_like(channel_rows)
+            stride = _each(np.multiply, convolution.stride, layout.block)
+            geometry = (stride, convolution.padding, (1, 1))
+    present = np.asarray(rows.reshape(*kernel, -1).any(axis=-1))
     y, x = (
         axis_taps(
             size=source.chw[1 + axis],
             outputs=outputs[axis],
-            kernel=kernel[axis],
+            present=np.asarray(present.any(axis=1 - axis)),
             stride=geometry[0][axis],
             padding=geometry[1][axis],
             dilation=geometry[2][axis],
@@ -149,7 +217,7 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
     return Fanout(
         y=y,
         x=x,
-        row_y=layout.width * layout.groups,
+        row_y=layout.columns * layout.groups,
         row_x=layout.groups,
         channel_rows=channel_rows,
         channel_first=channel_first,
@@ -186,6 +254,35 @@ def _convolution_rows(
         rows.append(padded.reshape(height, width, -1, layout.lanes))
     stacked = np.concatenate(rows, axis=2).reshape(-1, layout.lanes)
     return stacked, last - first + 1, first
+
+
+def _block_rows(synapse: Conv2d, layout: StateLayout) -> tuple[np.ndarray, tuple[int, int]]:
+    """Weight rows for blocks, and the kernel that all positions of a block need together.
+
+    The position (i, j) of a block meets tap k of its own kernel where its first position would meet
+    tap ``k * dilation + (i, j) * stride``.
+    """
+    outputs, inner, height, width = synapse.weight.shape
+    spans = [
+        (k - 1) * d + 1 + s * (b - 1)
+        for k, d, s, b in zip(
+            (height, width), synapse.dilation, synapse.stride, layout.block, strict=True
+        )
+    ]
+    weight = narrow(synapse.weight)
+    rows = np.zeros(
+        (*spans, inner * synapse.groups, *layout.block, layout.slots), dtype=weight.dtype
+    )
+    group = np.arange(outputs) // (outputs // synapse.groups)
+    for i, j, ky, kx, ci in np.ndindex(*layout.block, height, width, inner):
+        y = ky * synapse.dilation[0] + i * synapse.stride[0]
+        x = kx * synapse.dilation[1] + j * synapse.stride[1]
+        rows[y, x, group * inner + ci, i, j, np.arange(outputs)] = weight[:, ci, ky, kx]
+    return rows.reshape(-1, layout.lanes), (spans[0], spans[1])
+
+
+def _each(rule: np.ufunc, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    return int(rule(a[0], b[0])), int(rule(a[1], b[1]))
 
 
 def _without_overlap(

@@ -3,13 +3,15 @@
 For a source coordinate i behind a pool of stride s (p = i // s), output o meets tap k where
 ``o * stride + k * dilation - padding = p``. The solutions form an arithmetic progression: o rises
 by dilation / g and k falls by stride / g, with g = gcd(stride, dilation). So a small table of
-(count, first output, first tap) per coordinate replaces every division in hardware.
+(count, first output, first tap) per coordinate replaces every division in hardware. Taps without a
+weight are left out where a progression remains.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -33,7 +35,7 @@ def axis_taps(
     *,
     size: int,
     outputs: int,
-    kernel: int,
+    present: np.ndarray,
     stride: int = 1,
     padding: int = 0,
     dilation: int = 1,
@@ -41,6 +43,11 @@ def axis_taps(
     pool_stride: int = 1,
 ) -> AxisTaps:
     """The taps of one axis; `size` source coordinates, `outputs` output coordinates.
+
+    Parameters
+    ----------
+    present : array of bool (kernel,)
+        Which taps have a weight at all.
 
     Raises
     ------
@@ -50,26 +57,29 @@ def axis_taps(
     if pool_kernel > pool_stride:
         raise ValueError(f"pool windows must not overlap, not {pool_kernel} every {pool_stride}")
     divisor = math.gcd(stride, dilation)
+    out_step, tap_step = dilation // divisor, stride // divisor
+    kernel = len(present)
     pooled_size = (size - pool_kernel) // pool_stride + 1
-    count = np.zeros(size, dtype=np.int64)
-    first_out, first_tap = np.zeros_like(count), np.zeros_like(count)
+    every: list[list[tuple[int, int]]] = []
     for i in range(size):
         pooled, rest = divmod(i, pool_stride)
-        if rest >= pool_kernel or pooled >= pooled_size:
-            continue
-        pairs = [
-            (o, (pooled + padding - o * stride) // dilation)
-            for o in range(outputs)
-            if (pooled + padding - o * stride) % dilation == 0
-            and 0 <= (pooled + padding - o * stride) // dilation < kernel
-        ]
-        if pairs:
-            count[i] = len(pairs)
-            first_out[i], first_tap[i] = pairs[0]
+        inside = rest < pool_kernel and pooled < pooled_size
+        every.append(
+            [
+                (o, (pooled + padding - o * stride) // dilation)
+                for o in range(outputs if inside else 0)
+                if (pooled + padding - o * stride) % dilation == 0
+                and 0 <= (pooled + padding - o * stride) // dilation < kernel
+            ]
+        )
+    fewer = [[pair for pair in pairs if present[pair[1]]] for pairs in every]
+    steps = (b[0] - a[0] for pairs in fewer for a, b in pairwise(pairs))
+    chosen = fewer if all(step == out_step for step in steps) else every
+    first = np.array([pairs[0] if pairs else (0, 0) for pairs in chosen], dtype=np.int64)
     return AxisTaps(
-        count=count,
-        out=first_out,
-        tap=first_tap,
-        out_step=dilation // divisor,
-        tap_step=stride // divisor,
+        count=np.array([len(pairs) for pairs in chosen], dtype=np.int64),
+        out=first[:, 0],
+        tap=first[:, 1],
+        out_step=out_step,
+        tap_step=tap_step,
     )

@@ -22,14 +22,14 @@ IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one inclu
 
 
 def mask_layout(plan: LayerPlan) -> data.StructLayout:
-    """A row's spikes, where its neurons stand, and whether the step ends with it."""
+    """A row's spikes, where its neurons (its block) stand, and whether the step ends with it."""
     layout = plan.layout
     return data.StructLayout(
         {
             "spikes": unsigned(layout.lanes),
             "group": unsigned(unsigned_bits(layout.groups - 1)),
-            "y": unsigned(unsigned_bits(layout.height - 1)),
-            "x": unsigned(unsigned_bits(layout.width - 1)),
+            "y": unsigned(unsigned_bits(layout.lines - 1)),
+            "x": unsigned(unsigned_bits(layout.columns - 1)),
             "end": unsigned(1),
         }
     )
@@ -73,16 +73,16 @@ class Compactor(Component):
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
         spikes = row.spikes
-        lanes = self.plan.layout.lanes
-        rest = Signal(lanes)
+        rest = Signal(self.plan.layout.lanes)
         m.d.comb += rest.eq(spikes & (spikes - 1))
         out = self.events.payload
+        lane, x, y = self._lane(spikes & ~rest)
         m.d.comb += [
             self.events.valid.eq(busy),
             out.end.eq(~spikes.any()),
-            out.c.eq(self._channel(spikes & ~rest, row.group)),
-            out.y.eq(row.y),
-            out.x.eq(row.x),
+            out.c.eq(Cat(lane, row.group)),
+            out.y.eq(Cat(y, row.y)),
+            out.x.eq(Cat(x, row.x)),
             done.eq(self.events.ready & ~rest.any() & (out.end | ~row.end)),
         ]
         with m.If(~busy | done):
@@ -92,11 +92,18 @@ class Compactor(Component):
             m.d.sync += row.spikes.eq(rest)
         return m
 
-    def _channel(self, one_hot: Value, group: Value) -> Value:
-        """The channel of the only spike in `one_hot`; lanes are a power of two if groups > 1."""
-        lanes = self.plan.layout.lanes
+    def _lane(self, one_hot: Value) -> tuple[Value, Value, Value]:
+        """The only spike in `one_hot`: its lane among those of a position, its place in the block.
+
+        Lanes are a power of two if there are several groups or positions.
+        """
+        layout = self.plan.layout
         number = []
-        for bit in range(unsigned_bits(lanes - 1)):
-            members = [one_hot[lane] for lane in range(lanes) if lane >> bit & 1]
+        for bit in range(unsigned_bits(layout.lanes - 1)):
+            members = [one_hot[lane] for lane in range(layout.lanes) if lane >> bit & 1]
             number.append(Cat(members).any())
-        return Cat(*number, group)
+        if layout.block == (1, 1):
+            return Cat(*number), Cat(), Cat()
+        x_bit = unsigned_bits(layout.slots - 1)
+        y_bit = x_bit + unsigned_bits(layout.block[1] - 1)
+        return Cat(*number[:x_bit]), Cat(*number[x_bit:y_bit]), Cat(*number[y_bit:])

@@ -37,6 +37,8 @@ class Lanes(Component):
     -------
     kind, row, group : In
         What to do in this cycle, to which state row, and its channel group.
+    bottom, right : In
+        The row of the cycle before is in the last line, the last column of blocks.
     port : In
         Which projection a row of weights comes from.
     weight, value : In, one per projection
@@ -63,6 +65,8 @@ class Lanes(Component):
             "kind": In(Kind),
             "row": In(row_bits),
             "group": In(max(1, (plan.layout.groups - 1).bit_length())),
+            "bottom": In(1),
+            "right": In(1),
             "port": In(max(1, (count - 1).bit_length())),
             "fire": In(1),
             "restore": In(1),
@@ -89,7 +93,8 @@ class Lanes(Component):
         m.d.sync += [fire1.eq(self.fire), restore1.eq(self.restore), group1.eq(self.group)]
         kind2, row2 = Signal(Kind), Signal.like(self.row)
         fire2, restore2, group2 = Signal(), Signal(), Signal.like(self.group)
-        held1, held2 = Signal(), Signal()
+        held1, held2, bottom2, right2 = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [bottom2.eq(self.bottom), right2.eq(self.right)]
         m.d.sync += [kind2.eq(kind1), row2.eq(row1), held2.eq(held1)]
         m.d.sync += [fire2.eq(fire1), restore2.eq(restore1), group2.eq(group1)]
         with m.Switch(port1):
@@ -114,9 +119,10 @@ class Lanes(Component):
             lane.second_stage(accumulates2, held2, fire2, (kind2 == Kind.CLEAR) | restore2)
             words.append(lane.word)
             late_words.append(lane.late_word)
-            spikes.append(lane.fired & self._exists(i, group2) & swept)
+            exists = self._exists(i, group2, bottom2, right2)
+            spikes.append(lane.fired & exists & swept)
             membranes.append(lane.membrane)
-            again.append(lane.again & self._exists(i, group2))
+            again.append(lane.again & exists)
         m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
@@ -185,11 +191,21 @@ class Lanes(Component):
         m.d.comb += rom.address.eq(self.row if parameter.per_row else self.group)
         return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
 
-    def _exists(self, lane: int, group: Signal) -> Value:
-        """Whether the lane holds a neuron in this channel group; the last one may be short."""
+    def _exists(self, lane: int, group: Signal, bottom: Signal, right: Signal) -> Value:
+        """Whether the lane holds a neuron in this row: its last group or block may be short."""
         layout = self.plan.layout
-        inside = layout.channels - (layout.groups - 1) * layout.lanes
-        return C(1, unsigned(1)) if lane < inside else group != layout.groups - 1
+        place, channel = divmod(lane, layout.slots)
+        y, x = divmod(place, layout.block[1])
+        if channel >= layout.channels:
+            return C(0, unsigned(1))
+        found: Value = C(1, unsigned(1))
+        if channel >= layout.channels - (layout.groups - 1) * layout.lanes:
+            found = found & (group != layout.groups - 1)
+        if (layout.lines - 1) * layout.block[0] + y >= layout.height:
+            found = found & ~bottom
+        if (layout.columns - 1) * layout.block[1] + x >= layout.width:
+            found = found & ~right
+        return found
 
 
 def _payload_bits(plan: LayerPlan, index: int) -> int:

@@ -58,6 +58,9 @@ class LayerCore(Component):
         m.d.comb += sweep.start.eq(Cat(w.end for w in walkers).all())
         m.d.comb += [lanes.group.eq(sweep.group), lanes.row.eq(sweep.row)]
         m.d.comb += [lanes.fire.eq(sweep.fire), lanes.restore.eq(sweep.restore)]
+        layout = plan.layout
+        m.d.comb += lanes.bottom.eq(sweep.y1 == layout.lines - 1)
+        m.d.comb += lanes.right.eq(sweep.x1 == layout.columns - 1)
         # the first walker with a row goes first; the sweep only starts when none has any
         taken = sweep.kind == Kind.CLEAR
         m.d.comb += lanes.kind.eq(sweep.kind)

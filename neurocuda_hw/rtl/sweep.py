@@ -39,7 +39,7 @@ class Sweep(Component):
     row, group : Out
         Which row, and its group of channels.
     group1, y1, x1 : Out
-        Where the neurons of the row of the cycle before stand.
+        Where the neurons (or their block) of the row of the cycle before stand.
     fire, restore : Out
         Neurons may fire; the initial state is to be restored.
     take : Out
@@ -64,8 +64,8 @@ class Sweep(Component):
                 "row": Out(row),
                 "group": Out(group),
                 "group1": Out(group),
-                "y1": Out(unsigned_bits(layout.height - 1)),
-                "x1": Out(unsigned_bits(layout.width - 1)),
+                "y1": Out(unsigned_bits(layout.lines - 1)),
+                "x1": Out(unsigned_bits(layout.columns - 1)),
                 "fire": Out(1),
                 "restore": Out(1),
                 "take": Out(1),
@@ -133,7 +133,7 @@ class Sweep(Component):
             m.d.sync += [self.row.eq(self.row + 1), self.group.eq(self.group + 1)]
             with m.If(self.group == layout.groups - 1):
                 m.d.sync += [self.group.eq(0), x.eq(x + 1)]
-                with m.If(x == layout.width - 1):
+                with m.If(x == layout.columns - 1):
                     m.d.sync += [x.eq(0), y.eq(y + 1)]
 
     def _place_by_row(self, m: Module, walks: Signal, last_row: Signal) -> None:
@@ -153,11 +153,11 @@ class Sweep(Component):
         m.d.comb += self.group.eq(self._group(m, group))
         m.d.sync += self.group1.eq(self.group)
         group_bits, x_bits = unsigned_bits(layout.groups - 1), len(self.x1)
-        if layout.groups == 1 << group_bits and layout.width == 1 << x_bits:
+        if layout.groups == 1 << group_bits and layout.columns == 1 << x_bits:
             m.d.sync += self.x1.eq(self.row[group_bits : group_bits + x_bits])
             m.d.sync += self.y1.eq(self.row[group_bits + x_bits :])
             return
-        y, x = np.divmod(position, layout.width)
+        y, x = np.divmod(position, layout.columns)
         place = (y << x_bits | x)[:, None]
         name = f"{self.plan.population.name}.place.mem"
         m.submodules.place = rom = Rom(words=place, bits=max(1, x_bits + len(self.y1)), file=name)

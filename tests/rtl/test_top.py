@@ -170,6 +170,7 @@ def test_lanes_must_suit_the_layer():
     network = residual()
     with pytest.raises(
         ModelError,
-        match=r"^population 'b': lanes must be a power of two up to its 4 channels, or 4, not 3$",
+        match=r"^population 'b': lanes must be a power of two up to its 4 channels, or 4, "
+        r"8, 16, 32, 64, not 3$",
     ):
         plan_layer(network, network["b"], 3)

@@ -1,0 +1,157 @@
+"""How layers hold one another up: predicted cycles of inferences that follow one another.
+
+Each layer works on one step after another: it integrates the events of the step, then sweeps. With
+E rows of events, W rows of the sweep, and ``k`` counting the steps of all inferences::
+
+    begin[l, k] = max(end[l, k-1], sweep[s, k])              a source s sends while it sweeps,
+    sweep[l, k] = max(begin[l, k] + E, end[s, k])            and ends the step when it has swept
+    end[l, k]   = max(sweep[l, k] + W, until its queue has room)
+
+A layer's spikes wait in a queue of so many masks (`queue_depth`): it cannot end a step before its
+targets have taken all but that many. Within a step a target takes them at an even pace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocuda_hw.passes.activity import Activity
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.queues import queue_depth
+
+HOP = 6  # cycles from a row that is swept to the first row that its spikes visit
+TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What the model says.
+
+    Parameters
+    ----------
+    cycles : float
+        Cycles per inference when they follow one another, the first not counted.
+    latency : int
+        Cycles from the first input word of the first inference to its last output.
+    """
+
+    cycles: float
+    latency: int
+
+
+@dataclass(slots=True)
+class _Stage:
+    """One layer on its way through the steps; lists of length steps, of all inferences."""
+
+    plan: LayerPlan | None
+    sources: list[tuple[_Stage, int]]
+    rows: list[int]
+    swept: list[int]
+    masks: np.ndarray  # cumulative, with 0 in front
+    depth: int
+    targets: list[tuple[_Stage, int]]
+    begin: list[float]
+    sweep: list[float]
+    end: list[float]
+
+    def before(self, k: int) -> float:
+        return self.end[k - 1] if k else 0.0
+
+
+def predict(plans: Mapping[str, LayerPlan], activity: Activity) -> Prediction:
+    """Runs the model over all inferences of the trace that `activity` counts."""
+    network, samples = activity.network, activity.trace.samples
+    stages = _stages(plans, activity)
+    for k in range(samples * network.timesteps):
+        for stage in stages.values():
+            _advance(stage, k)
+    out = network.output
+    after = HOP + (0 if out.spiking else out.size)
+    ends = np.array(stages[out.name].end)[network.timesteps - 1 :: network.timesteps] + after
+    mean = float(ends[-1] - ends[0]) / (samples - 1) if samples > 1 else float(ends[0])
+    return Prediction(cycles=mean, latency=round(float(ends[0])))
+
+
+def _advance(stage: _Stage, k: int) -> None:
+    """Works out when a layer integrates and sweeps step `k`."""
+    if stage.plan is None:  # the input: one word per cycle
+        stage.begin.append(stage.before(k))
+        stage.sweep.append(stage.begin[-1])
+    else:
+        known = [(s, k - d) for s, d in stage.sources if k >= d]
+        begin = max([stage.before(k), *(s.sweep[j] + HOP for s, j in known)])
+        stage.begin.append(begin)
+        stage.sweep.append(max([begin + stage.rows[k], *(s.end[j] + HOP for s, j in known)]))
+    stage.end.append(max(stage.sweep[-1] + stage.swept[k], _room(stage, k)))
+
+
+def _room(stage: _Stage, k: int) -> float:
+    """When the queue takes the last mask of step `k`: the targets have taken all but its depth."""
+    wanted = int(stage.masks[k + 1]) - stage.depth
+    if wanted <= 0:
+        return 0.0
+    j = int(np.searchsorted(stage.masks, wanted)) - 1  # the step in which that mask was sent
+    part = (wanted - int(stage.masks[j])) / int(stage.masks[j + 1] - stage.masks[j])
+    latest = 0.0
+    for target, delay in stage.targets:
+        if delay:
+            continue  # a delay holds a whole step
+        if j < k:
+            begin, length = target.begin[j], target.sweep[j] - target.begin[j]
+        else:
+            begin = max(target.before(k), stage.sweep[k] + HOP)
+            length = target.rows[k]
+        latest = max(latest, begin + part * length)
+    return latest
+
+
+def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _Stage]:
+    network, samples = activity.network, activity.trace.samples
+    words = np.stack([activity.sent(network.input.name, s).sum(axis=1) for s in range(samples)])
+    stages = {network.input.name: _stage(None, np.zeros_like(words), words + 1, words, 1)}
+    for name, plan in plans.items():
+        rows = activity.rows(plan)
+        swept = np.maximum(rows.swept, 1)  # a step that sweeps nothing is passed on in one cycle
+        if plan.touched:
+            waits = (rows.events > 0) & (rows.swept > 0)
+            waits[:, plan.last_sweep] = False
+            swept = swept + TOUCHED_WAIT * waits
+        depth = queue_depth(plan) if plan.fires else 1
+        masks = _masks(plan, activity) if plan.fires else np.zeros_like(swept)
+        stages[name] = _stage(plan, rows.events, swept, masks, depth)
+    for name, plan in plans.items():
+        for projection in plan.projections:
+            source, delay = stages[projection.source], projection.delay
+            stages[name].sources.append((source, delay))
+            source.targets.append((stages[name], delay))
+    return stages
+
+
+def _stage(
+    plan: LayerPlan | None, rows: np.ndarray, swept: np.ndarray, masks: np.ndarray, depth: int
+) -> _Stage:
+    sums = np.concatenate([[0], np.cumsum(masks.ravel())])
+    return _Stage(
+        plan=plan,
+        sources=[],
+        rows=rows.ravel().tolist(),
+        swept=swept.ravel().tolist(),
+        masks=sums,
+        depth=depth,
+        targets=[],
+        begin=[],
+        sweep=[],
+        end=[],
+    )
+
+
+def _masks(plan: LayerPlan, activity: Activity) -> np.ndarray:
+    """Rows with a spike, ``(S, T)``."""
+    found = [
+        plan.layout.arrange(activity.sent(plan.population.name, sample)).any(axis=-1).sum(axis=1)
+        for sample in range(activity.trace.samples)
+    ]
+    return np.stack(found)
