@@ -1,0 +1,211 @@
+"""The same trained classifiers through our converter and through those of other libraries.
+
+    pip install spikingjelly sinabs          (the extra `peers`)
+    python benchmarks/peers.py --data FOLDER [--networks mlp cnn] [--out FILE]
+
+Accuracy on the full MNIST test set after T = 1, 2, 4, 8, 16, 32 steps:
+
+ours, rate
+    Integers, 8-bit weights, all layers from step 0. Each T is a conversion of its own, which trains
+    through time for --epochs on the first --train images (0: none, as the others).
+ours, exact
+    Integers; L = T levels, T steps in each layer, one layer after another: more steps in all.
+SpikingJelly
+    LocalThresholdBalancingRecipe (channel-wise thresholds, half-threshold start) and
+    RateCodingRecipe (``99.9%``), floating point, answers of one run after T steps.
+sinabs
+    from_model on weights normalised at the 99th percentile, floating point, single spikes and
+    several a step.
+
+All are given the same images to calibrate on. Keys: ``<network>_<method>_<T>`` and
+``<network>_ann`` in per cent; ``<network>_margin_<T>``: points of the better of ours over the best
+of the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib
+import json
+import sys
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurocuda_hw import conversion, datasets
+from neurocuda_hw.errors import NeurocudaError
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+from models import MnistCNN, MnistMLP  # noqa: E402 - the examples are no package
+
+NETWORKS = {"mlp": MnistMLP, "cnn": MnistCNN}
+STEPS = (1, 2, 4, 8, 16, 32)
+CALIBRATION = 1024
+BATCH = 500
+Data = tuple[torch.Tensor, torch.Tensor]
+
+
+def right(logits: torch.Tensor, y: torch.Tensor) -> int:
+    """Samples that are classified right."""
+    return int((logits.argmax(1) == y).sum())
+
+
+def after_steps(
+    start: Callable[[], None], step: Callable[[torch.Tensor], torch.Tensor], test: Data
+) -> dict[int, float]:
+    """Per cent after each of STEPS, of outputs that are added up step by step."""
+    found = dict.fromkeys(STEPS, 0)
+    with torch.no_grad():
+        for x, y in zip(test[0].split(BATCH), test[1].split(BATCH), strict=True):
+            start()
+            total: Any = 0
+            for t in range(1, max(STEPS) + 1):
+                total = total + step(x)
+                if t in found:
+                    found[t] += right(total, y)
+    return {t: 100 * n / len(test[1]) for t, n in found.items()}
+
+
+def spikingjelly(model: nn.Module, images: torch.Tensor, test: Data) -> dict[str, dict[int, float]]:
+    """Its two recipes for classifiers with ReLU."""
+    ann2snn = importlib.import_module("spikingjelly.activation_based.ann2snn")
+    functional = importlib.import_module("spikingjelly.activation_based.functional")
+    recipes = importlib.import_module("spikingjelly.activation_based.ann2snn.recipes")
+    loader = [(part, None) for part in images.split(128)]
+    found = {}
+    for name, recipe in (
+        ("spikingjelly_balanced", recipes.LocalThresholdBalancingRecipe(dataloader=loader)),
+        ("spikingjelly_rate", recipes.RateCodingRecipe(dataloader=loader, mode="99.9%")),
+    ):
+        converter = ann2snn.FXConverter if hasattr(ann2snn, "FXConverter") else ann2snn.Converter
+        snn = converter(recipe=recipe).convert(copy.deepcopy(model)).eval()
+        found[name] = after_steps(lambda s=snn: functional.reset_net(s), snn, test)
+    return found
+
+
+def sinabs(model: nn.Module, images: torch.Tensor, test: Data) -> dict[str, dict[int, float]]:
+    """Its converter, on weights that it normalised."""
+    from_torch = importlib.import_module("sinabs.from_torch")
+    utils = importlib.import_module("sinabs.utils")
+    activation = importlib.import_module("sinabs.activation")
+    plain = conversion.fold_batchnorm(model)
+    modules = dict(plain.named_modules())
+    outputs = [name for name, m in modules.items() if isinstance(m, nn.ReLU)]
+    weighted = [name for name, m in modules.items() if isinstance(m, nn.Conv2d | nn.Linear)]
+    normalised = copy.deepcopy(plain)
+    utils.normalize_weights(normalised, images, outputs, weighted[: len(outputs)], percentile=99)
+    found = {}
+    for name, fire in (
+        ("sinabs_single", activation.SingleSpike),
+        ("sinabs_multi", activation.MultiSpike),
+    ):
+        snn = from_torch.from_model(
+            copy.deepcopy(normalised), batch_size=BATCH, spike_fn=fire, min_v_mem=-1.0
+        ).spiking_model
+        found[name] = after_steps(lambda s=snn: utils.reset_states(s), snn, test)
+    return found
+
+
+def ours(
+    model: nn.Module, train: Data, test: Data, code: str, t: int, epochs: int
+) -> dict[str, float]:
+    """Our converter at one T (or L)."""
+    exact = code == "exact"
+    _, stats = conversion.convert(
+        model,
+        train,
+        test_loader=test,
+        strategy="exact" if exact else "qcfs_if_ft",
+        levels=t,
+        timesteps=t,
+        qcfs_epochs=0,
+        if_epochs=0 if exact else epochs,
+        verbose=False,
+    )
+    return {"accuracy": stats.integer_accuracy, "ann": stats.ann_accuracy}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures; progress goes to standard error."""
+    train, test = (
+        tuple(torch.as_tensor(part) for part in datasets.load(arguments.data, split))
+        for split in ("train", "test")
+    )
+    subset = tuple(part[: arguments.train] for part in train)
+    images = train[0][:CALIBRATION]
+    figures: dict[str, Any] = {
+        "images": len(test[1]),
+        "epochs": arguments.epochs,
+        "train": arguments.train,
+        "spikingjelly": version("spikingjelly"),
+        "sinabs": version("sinabs"),
+    }
+    for name in arguments.networks:
+        model = NETWORKS[name]()
+        weights = EXAMPLES / "checkpoints" / f"mnist_{name}.pt"
+        model.load_state_dict(torch.load(weights, weights_only=True))
+        model.eval()
+        rows: dict[str, dict[int, float]] = {}
+        for peer in (spikingjelly, sinabs):
+            started = time.monotonic()
+            rows |= peer(model, images, test)
+            print(f"{name} {peer.__name__}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+        for code in ("exact", "rate"):
+            rows[f"ours_{code}"] = {}
+            for t in STEPS:
+                started = time.monotonic()
+                found = ours(model, subset, test, code, t, arguments.epochs)
+                rows[f"ours_{code}"][t] = found["accuracy"]
+                figures[f"{name}_ann"] = found["ann"]
+                seconds = time.monotonic() - started
+                print(f"{name} ours {code} {t}: {seconds:.0f} s", file=sys.stderr, flush=True)
+        peers = [row for method, row in rows.items() if not method.startswith("ours")]
+        for t in STEPS:
+            figures |= {f"{name}_{method}_{t}": round(row[t], 2) for method, row in rows.items()}
+            best = max(rows["ours_exact"][t], rows["ours_rate"][t])
+            figures[f"{name}_margin_{t}"] = round(best - max(row[t] for row in peers), 2)
+            figures[f"{name}_margin_rate_{t}"] = round(
+                rows["ours_rate"][t] - max(row[t] for row in peers), 2
+            )
+    return figures
+
+
+def show(figures: dict[str, Any], networks: list[str]) -> None:
+    """Tables for people."""
+    for name in networks:
+        print(f"{name}, ANN {figures[f'{name}_ann']:.2f} %".ljust(34), end="")
+        print("".join(f"{'T=' + str(t):>8}" for t in STEPS))
+        methods = ("spikingjelly_balanced", "spikingjelly_rate", "sinabs_single", "sinabs_multi")
+        for method in (*methods, "ours_exact", "ours_rate", "margin", "margin_rate"):
+            print(f"  {method:32}", end="")
+            print("".join(f"{figures[f'{name}_{method}_{t}']:8.2f}" for t in STEPS))
+
+
+def main() -> None:
+    """Parses the command line, prints tables, writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", required=True, help="folder with the idx files of MNIST")
+    parser.add_argument("--networks", nargs="+", choices=sorted(NETWORKS), default=["mlp", "cnn"])
+    parser.add_argument("--epochs", type=int, default=1, help="of training through time")
+    parser.add_argument("--train", type=int, default=20_000, help="images to train on")
+    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
+    arguments = parser.parse_args()
+    try:
+        figures = measure(arguments)
+    except (NeurocudaError, ImportError) as error:
+        sys.exit(f"peers: {error}")
+    show(figures, arguments.networks)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
