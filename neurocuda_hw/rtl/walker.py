@@ -109,7 +109,7 @@ class _Lookup:
         x_count, x_state, x_weight = self._axis(m, "x", slot.x, f.x, f.row_x, f.rows_per_tap)
         if f.uniform:
             c_rows = int(f.channel_rows[0])
-            c_count, c_state, c_weight = _constant(c_rows), _constant(0), slot.c * c_rows
+            c_count, c_state, c_weight = _constant(c_rows), _constant(0), _times(slot.c, c_rows)
         else:
             m.submodules.c_table = table = Table([f.channel_rows, f.channel_first, f.channel_base])
             m.d.comb += table.key.eq(slot.c)
@@ -131,6 +131,12 @@ class _Lookup:
         m.submodules[f"{name}_table"] = table
         m.d.comb += table.key.eq(key)
         return table.column(0), table.column(1), table.column(2)
+
+
+def _times(value: Value, factor: int) -> Value:
+    """`value` times a constant as a sum of shifts: yosys would take a multiplier for it."""
+    terms = [value << place for place in range(factor.bit_length()) if factor >> place & 1]
+    return sum(terms[1:], terms[0])
 
 
 def _constant(value: int) -> Value:
