@@ -18,15 +18,16 @@ from neurocuda_hw.hls.tables import (
 )
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.neurons import CURRENT_BASED, Input, Readout, Reset
+from neurocuda_hw.ranges import population_ranges
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
 
 
-def word_bits(network: Network, plan: Plan) -> int:
+def word_bits(network: Network) -> int:
     """Width of TDATA: 32, or 64 where an event or a value needs more."""
     out = network.output
-    need = _word(out) if out.spiking else plan.layers[out.name].v_bits
+    need = _word(out) if out.spiking else population_ranges(network, out).membrane.bits
     return 32 if max(_word(network.input), need) <= 32 else 64
 
 
@@ -63,9 +64,9 @@ def context(plan: Plan) -> Values:
         "hash": network.hash[:12],
         "name": network.name,
         "steps": network.timesteps,
-        "word_bits": word_bits(network, plan),
+        "word_bits": word_bits(network),
         "input": _events(network.input),
-        "end_word": f"uint{word_bits(network, plan)}_t(1) << {_events(network.input)['end']}",
+        "end_word": f"uint{word_bits(network)}_t(1) << {_events(network.input)['end']}",
         "sources": [_events(p) for p in network.populations if not isinstance(p.neuron, Readout)],
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,

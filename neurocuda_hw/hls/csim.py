@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -159,15 +159,7 @@ def verify_hls(
     write(emit(network, lanes) if files is None else files, folder)
     write(golden_files(network, trace), folder)
     program, compile_seconds = compile_csim(folder, model, optimise=optimise, sanitize=sanitize)
-    observed = folder / "build" / "observed.bin"
-    observed.unlink(missing_ok=True)
-    done = run(
-        Tool(name="C simulation", command=(str(program.absolute()),)),
-        [STIMULUS, EXPECTED, "--observed", str(observed.absolute())],
-        cwd=folder,
-        accept=(0, 1),
-        timeout=_LIMIT,
-    )
+    observed, done = replay(folder, program, (STIMULUS, EXPECTED))
     timing = re.search(r"samples in ([\d.]+) s, ([\d.]+) s of one core", done.stdout)
     if timing is None:
         raise ToolError(f"the C simulation ended without a result:\n{done.stdout[-2000:]}")
@@ -175,28 +167,52 @@ def verify_hls(
     return _judge(network, trace, observed, done, seconds, model)
 
 
+def replay(
+    folder: Path, program: Path, files: Sequence[str]
+) -> tuple[bytes, subprocess.CompletedProcess[str]]:
+    """Runs a compiled test bench on `files` in `folder`: what it observed, and what it printed."""
+    path = folder / "build" / "observed.bin"
+    path.unlink(missing_ok=True)
+    done = run(
+        Tool(name="C simulation", command=(str(program.absolute()),)),
+        [*files, "--observed", str(path.absolute())],
+        cwd=folder,
+        accept=(0, 1),
+        timeout=_LIMIT,
+    )
+    try:
+        return path.read_bytes(), done
+    except OSError as error:
+        raise ToolError(f"the C simulation left no observed spikes: {error}") from error
+
+
+def faults(text: str) -> list[str]:
+    """What the test bench says of broken packets and of events that nobody read, each once."""
+    wrong = ("WARNING: Hls::stream", "is not one packet")
+    lines = [line for line in text.splitlines() if any(part in line for part in wrong)]
+    return list(dict.fromkeys(lines))  # a stream that runs dry says so every time
+
+
 def _judge(
     network: Network,
     trace: Trace,
-    observed: Path,
+    observed: bytes,
     done: subprocess.CompletedProcess[str],
     seconds: tuple[float, float, float],
     model: Model,
 ) -> HlsResult:
     code, text = done.returncode, done.stdout
     try:
-        seen = observed_trace(observed.read_bytes(), trace)
-    except (OSError, DataError) as error:
+        seen = observed_trace(observed, trace)
+    except DataError as error:
         raise ToolError(f"the C simulation left no observed spikes: {error}") from error
     expected = trace.select(slice(0, seen.samples))
     divergence = first_divergence(network, expected, seen)
-    wrong = ("WARNING: Hls::stream", "is not one packet")
-    lines = [line for line in text.splitlines() if any(part in line for part in wrong)]
-    faults = list(dict.fromkeys(lines))  # a stream that runs dry says so every time
-    if seen.samples != trace.samples and not faults:
-        faults.append(f"only {seen.samples} of {trace.samples} inferences ended")
-    equal = divergence is None and not faults
-    if equal != (code == 0) and not faults:
+    found = faults(text)
+    if seen.samples != trace.samples and not found:
+        found.append(f"only {seen.samples} of {trace.samples} inferences ended")
+    equal = divergence is None and not found
+    if equal != (code == 0) and not found:
         raise ToolError(
             f"the C test bench and the comparison of traces must agree, not say {code} and "
             f"{divergence}"
@@ -211,7 +227,7 @@ def _judge(
         },
         unequal_outputs=int(np.any(expected.outputs != seen.outputs, axis=1).sum()),
         divergence=divergence,
-        fault="\n".join(faults),
+        fault="\n".join(found),
         compile_seconds=seconds[0],
         seconds=seconds[1],
         core_seconds=seconds[2],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 
@@ -13,6 +14,9 @@ from neurocuda_hw.hls.tables import roms
 from neurocuda_hw.network import Network
 from neurocuda_hw.stimulus import expected_bytes, stimulus_bytes
 from neurocuda_hw.trace import Trace
+
+if TYPE_CHECKING:
+    from neurocuda_hw.snn import SpikingNetwork
 
 PART = "xc7z020clg400-1"
 CLOCK_NS = 10
@@ -40,15 +44,23 @@ def emit(network: Network, lanes: Mapping[str, int] | None = None) -> dict[str, 
 
 def golden_files(network: Network, trace: Trace) -> dict[str, bytes]:
     """The inputs and expected spikes of `trace` as the test bench reads them."""
-    bits = word_bits(network, plan_network(network))
+    bits = word_bits(network)
     return {
         STIMULUS: stimulus_bytes(network, trace.inputs, bits),
         EXPECTED: expected_bytes(trace),
     }
 
 
-def to_hls_cpp(network: Network, lanes: Mapping[str, int] | None = None) -> str:
-    """The text of ``nchw_top.cpp``; it includes the tables that `emit` writes beside it."""
+def to_hls_cpp(snn: Network | SpikingNetwork, lanes: Mapping[str, int] | None = None) -> str:
+    """The text of ``nchw_top.cpp``; it includes the tables that `emit` writes beside it.
+
+    Parameters
+    ----------
+    snn : Network or SpikingNetwork
+    lanes : mapping of str to int, optional
+        See `emit`.
+    """
+    network = snn if isinstance(snn, Network) else snn.network
     plan = plan_network(network, lanes)
     return _environment().get_template("nchw_top.cpp.j2").render(context(plan))
 
