@@ -108,6 +108,11 @@ class LayerPlan:
         """Whether the population sends spikes (a readout sends values)."""
         return self.population.spiking
 
+    @property
+    def by_channel(self) -> bool:
+        """Whether values leave channel by channel: a readout with several positions."""
+        return not self.fires and self.layout.height * self.layout.width > 1
+
     def projection_name(self, index: int) -> str:
         """The projection's source, for file names; numbered where several come from it."""
         sources = [p.source for p in self.projections]

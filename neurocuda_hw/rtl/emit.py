@@ -8,7 +8,6 @@ from amaranth.back import rtlil
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Readout
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
@@ -49,12 +48,6 @@ def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[
     ModelError
         If a part of the network has no hardware, or a number of lanes does not suit its layer.
     """
-    last = network.output
-    if isinstance(last.neuron, Readout) and len(last.shape) != 1:
-        raise ModelError(
-            f"population {last.name!r}: a readout must be flat (N,) in the Verilog target, "
-            f"not {last.shape}; flatten it"
-        )
     chosen = uniform_lanes(network) if lanes is None else lanes
     missing = [p.name for p in network.targets if p.name not in chosen]
     if missing:

@@ -45,6 +45,8 @@ class Lanes(Component):
         Weight row address, and the payload of the event (signed).
     fire, restore : In
         In a sweep: neurons may fire; the initial state is written instead of the membrane.
+    peek : In
+        In a sweep: nothing is written.
     done : Out
         A SWEEP or PASS of two cycles ago comes out now.
     spikes : Out
@@ -70,6 +72,7 @@ class Lanes(Component):
             "port": In(max(1, (count - 1).bit_length())),
             "fire": In(1),
             "restore": In(1),
+            "peek": In(1),
             "done": Out(1),
             "spikes": Out(p),
             "membranes": Out(p * plan.state_bits),
@@ -95,6 +98,8 @@ class Lanes(Component):
         fire2, restore2, group2 = Signal(), Signal(), Signal.like(self.group)
         held1, held2, bottom2, right2 = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [bottom2.eq(self.bottom), right2.eq(self.right)]
+        peek1, peek2 = Signal(), Signal()
+        m.d.sync += [peek1.eq(self.peek), peek2.eq(peek1)]
         m.d.sync += [kind2.eq(kind1), row2.eq(row1), held2.eq(held1)]
         m.d.sync += [fire2.eq(fire1), restore2.eq(restore1), group2.eq(group1)]
         with m.Switch(port1):
@@ -107,7 +112,7 @@ class Lanes(Component):
         m.d.comb += [
             swept.eq(kind2 == Kind.SWEEP),
             self.done.eq(swept | (kind2 == Kind.PASS)),
-            late.eq(swept & ~restore2 if plan.leaks else 0),
+            late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
         word2 = Signal(p * word_bits)
         products = self._products(m, port1)
@@ -127,7 +132,10 @@ class Lanes(Component):
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
         result, write2 = Signal(p * word_bits), Signal()
-        m.d.comb += [result.eq(Cat(words)), write2.eq((kind2 != Kind.PASS) & ~late)]
+        m.d.comb += [
+            result.eq(Cat(words)),
+            write2.eq((kind2 != Kind.PASS) & ~late & ~(swept & peek2)),
+        ]
         row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
         m.d.sync += [row3.eq(row2), written3.eq(write2), result3.eq(result)]
         with m.If(write2 & (row2 == row1)):

@@ -22,7 +22,7 @@ from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.lanes import Lanes
-from neurocuda_hw.rtl.serializer import Serializer, values_of
+from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.rtl.sweep import Sweep
 from neurocuda_hw.rtl.touched import TouchedRows
@@ -58,6 +58,7 @@ class LayerCore(Component):
         m.d.comb += sweep.start.eq(Cat(w.end for w in walkers).all())
         m.d.comb += [lanes.group.eq(sweep.group), lanes.row.eq(sweep.row)]
         m.d.comb += [lanes.fire.eq(sweep.fire), lanes.restore.eq(sweep.restore)]
+        m.d.comb += lanes.peek.eq(sweep.peek)
         layout = plan.layout
         m.d.comb += lanes.bottom.eq(sweep.y1 == layout.lines - 1)
         m.d.comb += lanes.right.eq(sweep.x1 == layout.columns - 1)
@@ -153,16 +154,23 @@ class LayerCore(Component):
         ]
 
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
-        m.submodules.serializer = serializer = Serializer(self.plan)
-        # values leave in the last step only; its sweep waits until the row before has left
-        values0 = Signal()
+        # values leave in the last step only
         values1, values2 = Signal(), Signal()
-        m.d.comb += values0.eq((sweep.kind == Kind.SWEEP) & sweep.restore)
-        m.d.sync += [values1.eq(values0), values2.eq(values1)]
+        m.d.sync += [values1.eq((sweep.kind == Kind.SWEEP) & sweep.values), values2.eq(values1)]
+        serializer: Serializer | Selector
+        if self.plan.by_channel:
+            serializer = Selector(self.plan)
+            lane1 = Signal.like(sweep.lane)
+            m.d.sync += [lane1.eq(sweep.lane), serializer.lane.eq(lane1)]
+            m.d.comb += sweep.room.eq(~sweep.values | serializer.room)
+        else:  # a sweep waits until the row before has left
+            serializer = Serializer(self.plan)
+            room = serializer.room & ~values1 & ~values2
+            m.d.comb += sweep.room.eq(~sweep.values | room)
+        m.submodules.serializer = serializer
         m.d.comb += [
             serializer.row.eq(lanes.membranes),
             serializer.put.eq(values2),
-            sweep.room.eq(~sweep.restore | (serializer.room & ~values1 & ~values2)),
             self.out.payload.eq(serializer.values.payload),
             self.out.valid.eq(serializer.values.valid),
             serializer.values.ready.eq(self.out.ready),

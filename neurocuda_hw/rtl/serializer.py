@@ -1,10 +1,15 @@
-"""The serializer: rows of a readout's membranes in, single values out, in the order of neurons."""
+"""Rows of a readout's membranes in, single values out, in the order of neurons.
+
+A `Serializer` sends all lanes of a row, for a readout with one position. A `Selector` sends the
+lane that it is told, for one with several: there the neurons of a row are not next to one another.
+"""
 
 from __future__ import annotations
 
 from amaranth import Elaboratable, Module, Signal
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, stream
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
@@ -69,4 +74,56 @@ class Serializer(Component):
                 m.d.sync += busy.eq(0)
             with m.If(all_ends):
                 m.d.sync += channel.eq(0)
+        return m
+
+
+class Selector(Component):
+    """Queues one lane of each row.
+
+    Members
+    -------
+    row, put : In
+        One membrane per lane; the lane is taken when `put` is high.
+    lane : In
+        Which one.
+    room : Out
+        As many rows as may be in flight still fit into the queue.
+    values : Out, stream
+        Latency from `put`: 1 cycle. `end` comes with the last value of an inference.
+    """
+
+    DEPTH = 8
+    IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        super().__init__(
+            {
+                "row": In(plan.layout.lanes * plan.state_bits),
+                "put": In(1),
+                "lane": In(max(1, unsigned_bits(plan.layout.lanes - 1))),
+                "room": Out(1),
+                "values": Out(values_of(plan.state_bits)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        size, bits = self.plan.population.size, self.plan.state_bits
+        m.submodules.queue = queue = SyncFIFO(width=bits, depth=self.DEPTH)
+        sent = Signal(unsigned_bits(size - 1))
+        last = sent == size - 1
+        m.d.comb += [
+            queue.w_data.eq(self.row.word_select(self.lane, bits)),
+            queue.w_en.eq(self.put),
+            self.room.eq(queue.level <= self.DEPTH - self.IN_FLIGHT),
+            self.values.valid.eq(queue.r_rdy),
+            self.values.payload.value.eq(queue.r_data),
+            self.values.payload.end.eq(last),
+            queue.r_en.eq(self.values.ready),
+        ]
+        with m.If(queue.r_rdy & self.values.ready):
+            m.d.sync += sent.eq(sent + 1)
+            with m.If(last):
+                m.d.sync += sent.eq(0)
         return m

@@ -7,12 +7,15 @@ population's states are written late: the step then ends `SETTLE` cycles after i
 
 Where the plan says `touched`, it takes only the rows that `TouchedRows` offers, in the order in
 which they were touched; all rows in the step that restores the initial state.
+
+Values of a readout with several positions leave channel by channel: its last sweep walks all
+positions once for each lane of a group, then those of the next group.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from amaranth import Elaboratable, Module, Signal, Value
+from amaranth import Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
@@ -42,6 +45,9 @@ class Sweep(Component):
         Where the neurons (or their block) of the row of the cycle before stand.
     fire, restore : Out
         Neurons may fire; the initial state is to be restored.
+    values, lane, peek : Out
+        Of a readout: this step's rows leave as values; which lane does, where not all do at once;
+        the row is to be left as it is.
     take : Out
         The offered row is taken.
     end : Out
@@ -68,6 +74,9 @@ class Sweep(Component):
                 "x1": Out(unsigned_bits(layout.columns - 1)),
                 "fire": Out(1),
                 "restore": Out(1),
+                "values": Out(1),
+                "lane": Out(max(1, unsigned_bits(layout.lanes - 1))),
+                "peek": Out(1),
                 "take": Out(1),
                 "end": Out(1),
             }
@@ -85,7 +94,8 @@ class Sweep(Component):
         m.d.comb += [
             needed.eq(in_sweeps | (step == plan.last_sweep)),
             self.fire.eq((step >= plan.fire_start) & (step < plan.fire_stop)),
-            self.restore.eq(step == plan.last_sweep),
+            self.values.eq((step == plan.last_sweep) & ~clearing),
+            self.restore.eq((step == plan.last_sweep) & ~self.peek),
         ]
         with m.If(clearing):
             m.d.comb += [self.kind.eq(Kind.CLEAR), walks.eq(1)]
@@ -117,6 +127,8 @@ class Sweep(Component):
                 m.d.sync += step.eq(0)
         if plan.touched:
             self._place_by_row(m, walks, last_row)
+        elif plan.by_channel:
+            self._place_by_channel(m, walks, last_row)
         else:
             self._place_by_counters(m, walks, last_row)
         return m
@@ -162,6 +174,33 @@ class Sweep(Component):
         name = f"{self.plan.population.name}.place.mem"
         m.submodules.place = rom = Rom(words=place, bits=max(1, x_bits + len(self.y1)), file=name)
         m.d.comb += [rom.address.eq(self.row), self.x1.eq(rom.data), self.y1.eq(rom.data >> x_bits)]
+
+    def _place_by_channel(self, m: Module, walks: Signal, last_row: Signal) -> None:
+        """Rows come in order; in the step of the values, for each group, lane and position."""
+        layout = self.plan.layout
+        last_place, last_lane, last_group = Signal(), Signal(), Signal()
+        short = layout.channels - (layout.groups - 1) * layout.lanes
+        m.d.comb += [
+            last_place.eq(self.row >= layout.rows - layout.groups),
+            last_group.eq(self.group == layout.groups - 1),
+            last_lane.eq(self.lane == Mux(last_group, short - 1, layout.lanes - 1)),
+            self.peek.eq(self.values & ~last_lane),
+            last_row.eq(last_place & last_group & (last_lane | ~self.values)),
+        ]
+        m.d.sync += self.group1.eq(self.group)
+        with m.If(walks & last_row):
+            m.d.sync += [n.eq(0) for n in (self.row, self.group, self.lane)]
+        with m.Elif(walks & self.values):
+            m.d.sync += self.row.eq(self.row + layout.groups)
+            with m.If(last_place & ~last_lane):
+                m.d.sync += [self.lane.eq(self.lane + 1), self.row.eq(self.group)]
+            with m.Elif(last_place):
+                m.d.sync += [self.lane.eq(0), self.group.eq(self.group + 1)]
+                m.d.sync += self.row.eq(self.group + 1)
+        with m.Elif(walks):
+            m.d.sync += [self.row.eq(self.row + 1), self.group.eq(self.group + 1)]
+            with m.If(last_group):
+                m.d.sync += self.group.eq(0)
 
     def _group(self, m: Module, group: np.ndarray) -> Value:
         """The channel group of a row."""

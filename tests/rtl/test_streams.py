@@ -15,7 +15,7 @@ from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
-from neurocuda_hw.rtl.serializer import Serializer
+from neurocuda_hw.rtl.serializer import Selector, Serializer
 from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.synapses import Conv2d, Dense
 
@@ -287,3 +287,53 @@ def test_serializer_sends_every_neuron_in_order(channels, lanes):
     simulator.run()
     assert [v.value for v in got] == [v for inference in values for v in inference]
     assert [v.end for v in got] == ([0] * (channels - 1) + [1]) * 3
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_selector_sends_the_lanes_that_it_is_told(lanes):
+    shape = (3, 2, 2)
+    last = Population(name="o", shape=shape, neuron=Readout())
+    network = Network(
+        populations=(
+            Population(name="x", shape=shape, neuron=Input(encoding=Encoding.SPIKES)),
+            last,
+        ),
+        projections=(
+            Projection(source="x", target="o", synapse=Conv2d(weight=np.ones((3, 3, 1, 1), int))),
+        ),
+        timesteps=2,
+    )
+    p = plan_layer(network, last, lanes)
+    selector = Selector(p)
+    bits, size = p.state_bits, last.size
+    chance = random.Random(lanes)
+    low, high = -(1 << (bits - 1)), (1 << (bits - 1)) - 1
+    sent, got = [], []
+
+    async def drive(context):
+        room = [0, 0, 0]
+        for _ in range(400):
+            # a row arrives two cycles after `room` allowed it, as from the lanes
+            room = [*room[1:], context.get(selector.room) and len(sent) + sum(room[1:]) < 5 * size]
+            context.set(selector.put, int(room[0]))
+            if room[0]:
+                row, lane = (
+                    [chance.randint(low, high) for _ in range(lanes)],
+                    chance.randrange(lanes),
+                )
+                sent.append(row[lane])
+                packed = sum((v & ((1 << bits) - 1)) << (bits * i) for i, v in enumerate(row))
+                context.set(selector.row, packed)
+                context.set(selector.lane, lane)
+            context.set(selector.values.ready, int(chance.random() < 0.6))
+            if context.get(selector.values.valid) and context.get(selector.values.ready):
+                got.append(context.get(selector.values.payload))
+            await context.tick()
+
+    simulator = Simulator(selector)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(drive)
+    simulator.run()
+    assert len(sent) == 5 * size
+    assert [v.value for v in got] == sent
+    assert [v.end for v in got] == ([0] * (size - 1) + [1]) * 5

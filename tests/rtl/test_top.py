@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rtl.bench import Bench
 from strategies import inputs_for, networks
@@ -17,7 +17,6 @@ from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.reference import Reference
-from neurocuda_hw.rtl.emit import plan_network
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.trace import first_divergence
 
@@ -39,7 +38,6 @@ def assert_equal(network, inputs, **options):
 )
 @given(networks(), st.data())
 def test_random_network(network, data):
-    assume(network.output.spiking or len(network.output.shape) == 1)  # see plan_network
     inputs = data.draw(inputs_for(network, samples=2))
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
     stalls = data.draw(st.sampled_from([0.0, 0.3]))
@@ -147,23 +145,29 @@ def test_weights_of_a_wrong_lane_are_noticed():
     assert divergence.population == "b"
 
 
-def test_a_readout_must_be_flat():
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+@pytest.mark.parametrize("lanes", [1, 2, 4, 5])
+def test_values_of_a_readout_with_positions_leave_in_the_order_of_its_neurons(lanes, stalls):
+    rng = np.random.default_rng(2)
     network = Network(
         populations=(
-            Population(name="x", shape=(1, 2, 2), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="o", shape=(1, 2, 2), neuron=Readout()),
+            Population(name="x", shape=(2, 3, 2), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(
+                name="o", shape=(5, 3, 2), neuron=Readout(bias=rng.integers(-9, 9, (5, 3, 2)))
+            ),
         ),
         projections=(
-            Projection(source="x", target="o", synapse=Diagonal(weight=np.ones(1, dtype=int))),
+            Projection(
+                source="x",
+                target="o",
+                synapse=Conv2d(weight=rng.integers(-8, 8, (5, 2, 3, 3)), padding=(1, 1)),
+            ),
         ),
-        timesteps=1,
+        timesteps=2,
     )
-    with pytest.raises(
-        ModelError,
-        match=r"^population 'o': a readout must be flat \(N,\) in the Verilog target, "
-        r"not \(1, 2, 2\); flatten it$",
-    ):
-        plan_network(network, {"o": 1})
+    assert_equal(
+        network, rng.integers(0, 2, (4, 2, 2, 3, 2)), lanes={"o": lanes}, stalls=stalls, seed=3
+    )
 
 
 def test_lanes_must_suit_the_layer():

@@ -8,7 +8,7 @@ from amaranth.sim import Simulator
 from neurocuda_hw.delivery import Delivery
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout
-from neurocuda_hw.passes.layout import fanout, state_layout
+from neurocuda_hw.passes.layout import fanout, state_layout, suitable_lanes
 from neurocuda_hw.rtl.walker import Walker
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
@@ -85,6 +85,11 @@ CASES = {
 }
 
 
+def suitable(name):
+    target = Population(name="b", shape=CASES[name][1], neuron=IF(threshold=1))
+    return suitable_lanes(target)
+
+
 def effect(network, index):
     """What one spike of source neuron `index` adds to each target neuron, by the reference."""
 
@@ -122,7 +127,7 @@ def walk(walker, words):
 
 
 @pytest.mark.parametrize(
-    ("name", "lanes"), [(n, p) for n in CASES for p in (1, 2, 4) if p <= CASES[n][1][0]]
+    ("name", "lanes"), [(n, p) for n in CASES for p in (1, 2, 4, 8, 32) if p in suitable(n)]
 )
 def test_rows_add_up_to_what_the_reference_delivers(name, lanes):
     shape, target_shape, synapse = CASES[name]
