@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -47,6 +49,40 @@ class MnistCNN(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits ``(B, 10)``."""
         return self.classifier(self.features(x))
+
+
+def event_layers(activation: Callable[[int], nn.Module]) -> nn.Sequential:
+    """Three convolutions (two strided) for frames of events ``(B, 2, 34, 34)``, and a linear layer.
+
+    `activation` is called with the number of channels.
+    """
+    return nn.Sequential(
+        nn.Conv2d(2, 16, 5, stride=2, padding=2, bias=False),
+        nn.BatchNorm2d(16),
+        activation(16),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(32),
+        activation(32),
+        nn.Conv2d(32, 48, 3, padding=1, bias=False),
+        nn.BatchNorm2d(48),
+        activation(48),
+        nn.AvgPool2d(3),
+        nn.Flatten(),
+        nn.Dropout(0.3),
+        nn.Linear(48 * 9, 10),
+    )
+
+
+class NmnistCNN(nn.Module):
+    """Classifies recordings of an event camera ``(B, T, 2, 34, 34)`` by the sum of their frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = event_layers(lambda channels: nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, 10)``."""
+        return self.net(x.sum(1))
 
 
 class _Shortcut(nn.Module):
@@ -102,3 +138,54 @@ class CifarResNet20(nn.Module):
         out = self.layer3(self.layer2(self.layer1(out)))
         out = F.avg_pool2d(out, out.size()[3])
         return self.linear(out.view(out.size(0), -1))
+
+
+class _ConvBlock(nn.Module):
+    """Two convolutions and a sum with what came in, by a 1x1 convolution where shapes differ."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = nn.Sequential()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False), nn.BatchNorm2d(outputs)
+            )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Feature maps."""
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out)) + self.shortcut(x)
+        return F.relu(out)
+
+
+class CifarResNet18(nn.Module):
+    """ResNet-18 for CIFAR-10, 11.2 M weights, no pooling at its stem; images ``(B, 3, 32, 32)``.
+
+    Parameters
+    ----------
+    width : int
+        Channels of the first stage; 64 in the ResNet-18 of the literature.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        stages, inputs = [], width
+        for stage in range(4):
+            outputs = width << stage
+            stages += [_ConvBlock(inputs, outputs, 1 if stage == 0 else 2)]
+            stages += [_ConvBlock(outputs, outputs, 1)]
+            inputs = outputs
+        self.layers = nn.Sequential(*stages)
+        self.linear = nn.Linear(inputs, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, 10)``."""
+        out = self.layers(F.relu(self.bn1(self.conv1(x))))
+        out = F.adaptive_avg_pool2d(out, 1)
+        return self.linear(torch.flatten(out, 1))

@@ -83,6 +83,13 @@ class Batches:
         if not seen:
             raise DataError(f"{self.what} must hold at least one batch, not none")
 
+    def set_epoch(self, epoch: int) -> None:
+        """Tells a loader which epoch begins, if it wants to know (``set_epoch``, as samplers of
+        PyTorch have it): the same epoch then has the same order, also after a break."""
+        for part in (self.loader, getattr(self.loader, "sampler", None)):
+            if callable(getattr(part, "set_epoch", None)):
+                part.set_epoch(epoch)  # type: ignore[union-attr]
+
     def epoch(
         self, generator: torch.Generator
     ) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:

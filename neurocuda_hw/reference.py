@@ -19,7 +19,8 @@ from neurocuda_hw.layerwise import Layerwise, is_layered
 from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.neurons import Encoding, Input
 from neurocuda_hw.ranges import network_ranges
-from neurocuda_hw.stepping import Run, Stepper, join
+from neurocuda_hw.stepping import Run as Run
+from neurocuda_hw.stepping import Stepper, join
 from neurocuda_hw.trace import Divergence, Trace, pack
 
 Progress = Callable[[int, int], None]

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.correction import correct
 from neurocuda_hw.conversion.direct import capture_neurons, spike_agreement, thresholds
 from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.maximum import warn_of_maxima
@@ -59,6 +61,7 @@ def convert(
     batch: int = 128,
     seed: int = 0,
     device: str | torch.device | None = None,
+    checkpoint: str | Path | None = None,
     name: str = "network",
     verbose: bool = True,
     progress: Progress | None = None,
@@ -108,6 +111,9 @@ def convert(
         Step of the training, relative to the size of the weights.
     device : str or torch.device, optional
         Where to train and evaluate; default the first GPU, if there is one. Spikes are the same.
+    checkpoint : str or Path, optional
+        Training writes its state there after each epoch (the name of the stage is added), and goes
+        on from what is there: it ends as it would have without the break.
     verbose : bool
         Bars while it works, and a line of figures at the end, on standard error.
     progress : callable, optional
@@ -174,7 +180,9 @@ def convert(
             )
         module = QcfsModel(graph, settings, clips)
         module.fit_shrink()
-        trainer = Trainer(module.to(where), samples, values, rate, seed, progress)
+        correct(module, calibration, channel_wise=channel_wise, seed=seed)
+        module.to(where)
+        trainer = Trainer(module, samples, values, rate, seed, progress, checkpoint=checkpoint)
         done = trainer.carry_out(plan, tests)
         quantized = silence(module.cpu().quantized())
         snn = SpikingNetwork(to_network(quantized, name), trained=module).to(where)

@@ -54,7 +54,7 @@ class _Levels(torch.autograd.Function):
     def forward(
         ctx: Any, total: torch.Tensor, threshold: torch.Tensor, levels: int
     ) -> torch.Tensor:
-        ratio = (total + (threshold / 2).floor()) / threshold
+        ratio = (total + (threshold / 2).floor()).div_(threshold)
         ctx.save_for_backward(ratio, threshold)
         ctx.levels = levels
         return ratio.floor().clamp_(0, levels)
@@ -62,9 +62,9 @@ class _Levels(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
         ratio, threshold = ctx.saved_tensors
-        inside = (ratio > 0) & (ratio < ctx.levels + 1)
-        by_total = gradient * inside / threshold
-        by_threshold = (by_total * (0.5 - ratio)).sum_to_size(threshold.shape)
+        inside = (ratio > 0).logical_and_(ratio < ctx.levels + 1)
+        by_total = (gradient * inside).div_(threshold)
+        by_threshold = torch.sub(0.5, ratio).mul_(by_total).sum_to_size(threshold.shape)
         return by_total, by_threshold, None
 
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 
 from neurocuda_hw.conversion.graph import Shape
 from neurocuda_hw.errors import DataError, ModelError
-from neurocuda_hw.fixed import fits_float64, quantise
+from neurocuda_hw.fixed import fits_float32, fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.ranges import network_ranges
@@ -167,7 +167,7 @@ class QuantizedAnn:
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
         """Integers of every layer for inputs from `quantise`: counts N, logits last; int64.
 
-        Sums are exact: they run in float64, far below 2^53 (checked).
+        Sums are exact: far below 2^53, in float64 (checked).
 
         Raises
         ------
@@ -334,9 +334,16 @@ def _largest(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
 
 
 def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
-    weight = torch.from_numpy(synapse.weight.astype(np.float64))
+    """Sums of integers `x` (float64); in float32 where their magnitudes rule rounding out."""
     if synapse.pool is not None:
         x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
+    most = np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
+    kind = torch.float32 if fits_float32(int(most) * float(x.abs().max())) else torch.float64
+    weight = torch.from_numpy(np.array(synapse.weight)).to(kind)
+    return _product(synapse, x.to(kind), weight).double()
+
+
+def _product(synapse: Synapse, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     if isinstance(synapse, Dense):
         return F.linear(x.flatten(1), weight)
     if isinstance(synapse, Conv2d):

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -47,9 +48,11 @@ class Trainer:
         progress: Progress,
         *,
         relative: bool = True,
+        checkpoint: str | Path | None = None,
     ) -> None:
         self.module, self.samples, self.values = module, samples, values
         self.rate, self.relative, self.seed, self.progress = rate, relative, seed, progress
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.device = module.biases[0].device
         self.teacher = float_graph(module.graph.teacher, self.device)
         self.qcfs_accuracy: float | None = None
@@ -92,9 +95,15 @@ class Trainer:
             stage=stage,
             score=score,
             progress=self.progress,
+            checkpoint=self.file(stage),
         )
         chosen = f" (epoch {kept} was best on the validation data)" if score and epochs else ""
         return f"{epochs} epochs{chosen}"
+
+    def file(self, stage: str) -> Path | None:
+        """Where the training of a stage is resumed from."""
+        path = self.checkpoint
+        return None if path is None else path.with_name(f"{path.stem}_{stage}{path.suffix}")
 
     def right(self, stage: str, data: Batches, what: str) -> float:
         """Per cent of `data` that the model gets right at present."""

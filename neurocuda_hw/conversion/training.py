@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.batches import Batches
+from neurocuda_hw.conversion.checkpoint import Best, Checkpoint
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.errors import ModelError
@@ -47,6 +49,7 @@ def train(
     relative: bool = True,
     score: Callable[[], float] | None = None,
     progress: Progress | None = None,
+    checkpoint: str | Path | None = None,
 ) -> int:
     """Adam with a cosine rate over `epochs`.
 
@@ -66,11 +69,19 @@ def train(
         Whether `rate` is relative to the mean size of each tensor's values.
     score : callable, optional
         Of the model as it stands, on validation data; higher is better.
+    checkpoint : str or Path, optional
+        Written after each epoch. If it is there already, training goes on from it and ends as it
+        would have without the break; a loader that shuffles should have ``set_epoch(epoch)``.
 
     Returns
     -------
     int
         The epoch that was kept, from 0 (as it was) to `epochs`.
+
+    Raises
+    ------
+    DataError
+        If `checkpoint` is that of another model or another training.
     """
     device = model.biases[0].device
     teacher = float_graph(model.graph, device)
@@ -81,10 +92,22 @@ def train(
             peak = rate * _size(parameter) if relative else rate
             groups.append({"params": [parameter], "lr": peak, "peak": peak})
     groups += [{"params": [p], "lr": rate, "peak": rate} for p in model.log_clips]
-    best = _Best(model, score)
+    best = Best(model, score)
     optimiser = torch.optim.Adam(groups, lr=rate)
     per_epoch = max(1, data.count())
-    for epoch in range(epochs):
+    saved = Checkpoint(
+        checkpoint,
+        {
+            "stage": stage,
+            "epochs": epochs,
+            "rate": rate,
+            "seed": seed,
+            "batches": per_epoch,
+            "network": repr(model.settings),
+        },
+    )
+    for epoch in range(saved.resume(model, optimiser, generator, best), epochs):
+        data.set_epoch(epoch)
         for number, (x, y) in enumerate(data.epoch(generator)):
             x, y = x.to(device), None if y is None else y.to(device)
             done = min(1.0, (epoch + number / per_epoch) / epochs)
@@ -102,32 +125,8 @@ def train(
             if progress:
                 progress(stage, epoch * per_epoch + number + 1, epochs * per_epoch)
         best.see(epoch + 1)
+        saved.write(epoch + 1, model, optimiser, generator, best)
     return best.restore(epochs)
-
-
-class _Best:
-    """Keeps the state that scored highest."""
-
-    def __init__(self, model: QcfsModel, score: Callable[[], float] | None) -> None:
-        self.model, self.score = model, score
-        self.epoch, self.highest = 0, -math.inf
-        self.state: dict[str, torch.Tensor] = {}
-        self.see(0)
-
-    def see(self, epoch: int) -> None:
-        """Scores the model after `epoch` epochs."""
-        if self.score is not None:
-            reached = self.score()
-            if reached > self.highest:
-                self.epoch, self.highest = epoch, reached
-                self.state = {k: v.clone() for k, v in self.model.state_dict().items()}
-
-    def restore(self, last: int) -> int:
-        """Puts the best state back; returns its epoch."""
-        if self.score is None:
-            return last
-        self.model.load_state_dict(self.state)
-        return self.epoch
 
 
 def _size(parameter: torch.Tensor) -> float:

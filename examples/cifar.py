@@ -1,0 +1,114 @@
+"""CIFAR-10 as the examples train on it: normalised, shifted by up to 4 pixels, mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from neurocuda_hw import datasets
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.model_file import load_plain
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+_SHIFT = 4
+
+Labelled = tuple[torch.Tensor, torch.Tensor]
+
+
+def load(folder: str | Path, split: str) -> Labelled:
+    """Normalised images ``(N, 3, 32, 32)`` and labels ``(N,)``.
+
+    Raises
+    ------
+    DataError
+        If the folder does not hold the binary version of CIFAR-10; says where to get it.
+    """
+    try:
+        x, y = datasets.load(folder, split)
+    except DataError as error:
+        raise DataError(
+            f"{error}; get 'CIFAR-10 binary version' (cifar-10-binary.tar.gz) from "
+            "https://www.cs.toronto.edu/~kriz/cifar.html and name the folder of its .bin files"
+        ) from error
+    mean, std = (torch.tensor(values).reshape(1, 3, 1, 1) for values in (MEAN, STD))
+    return torch.from_numpy(x).sub_(mean).div_(std), torch.from_numpy(y)
+
+
+def load_weights(model: nn.Module, path: str | Path) -> None:
+    """Weights of a ``.pt`` or ``.th``, also those of a training script (``state_dict``) or of a
+    model that was spread over GPUs (``module.``).
+
+    Raises
+    ------
+    DataError
+        If they are not those of `model`.
+    """
+    state = load_plain(path)
+    state = state.get("state_dict", state) if isinstance(state, dict) else {}
+    try:
+        model.load_state_dict(
+            {name.removeprefix("module."): value for name, value in state.items()}
+        )
+    except (RuntimeError, AttributeError):
+        raise DataError(f"{str(path)!r} must hold the weights of {type(model).__name__}") from None
+
+
+class Augmented:
+    """Batches of randomly shifted and mirrored images; the same epoch gives the same batches.
+
+    Parameters
+    ----------
+    x, y : tensors
+        From `load`.
+    batch : int
+        Images per batch; a smaller rest is left out.
+    seed : int
+    """
+
+    def __init__(
+        self, x: torch.Tensor, y: torch.Tensor, *, batch: int = 128, seed: int = 0
+    ) -> None:
+        self.x, self.y, self.batch, self.seed = x, y, batch, seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Which epoch comes next."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.x) // self.batch
+
+    def __iter__(self) -> Iterator[Labelled]:
+        device = self.x.device
+        generator = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
+        order = torch.randperm(len(self.x), generator=generator).to(device)
+        for number in range(len(self)):
+            picked = order[number * self.batch : (number + 1) * self.batch]
+            images = self.x[picked]
+            mirrored = torch.rand(len(images), generator=generator).to(device) < 0.5
+            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+            yield _shifted(images, generator), self.y[picked]
+
+
+def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Images shifted by up to 4 pixels, with zeros behind them; channels last in memory."""
+    count, _, height, width = images.shape
+    padded = F.pad(images, (_SHIFT,) * 4)
+    rows, columns = (
+        torch.randint(0, 2 * _SHIFT + 1, (count, 1), generator=generator) + torch.arange(size)
+        for size in (height, width)
+    )
+    sample = torch.arange(count)[:, None, None]
+    device = images.device
+    places = (
+        sample.to(device),
+        slice(None),
+        rows[:, :, None].to(device),
+        columns[:, None].to(device),
+    )
+    return padded[places].permute(0, 3, 1, 2)

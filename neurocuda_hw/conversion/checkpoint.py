@@ -1,0 +1,118 @@
+"""What a training is resumed from, and the best state that it has seen."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from neurocuda_hw.errors import DataError
+from neurocuda_hw.files import write_file
+from neurocuda_hw.model_file import load_plain
+
+
+class Best:
+    """Keeps the state that scored highest, the earliest of equals; without `score` the last."""
+
+    def __init__(self, model: nn.Module, score: Callable[[], float] | None) -> None:
+        self.model, self.score = model, score
+        self.epoch, self.highest = -1, -math.inf
+        self.state: dict[str, torch.Tensor] = {}
+
+    def see(self, epoch: int) -> None:
+        """Scores the model after `epoch` epochs."""
+        if self.score is not None:
+            reached = self.score()
+            if reached > self.highest:
+                self.epoch, self.highest = epoch, reached
+                self.state = {k: v.clone() for k, v in self.model.state_dict().items()}
+
+    def restore(self, last: int) -> int:
+        """Puts the best state back; returns its epoch."""
+        if self.score is None:
+            return last
+        self.model.load_state_dict(self.state)
+        return self.epoch
+
+
+class Checkpoint:
+    """A file that a training is resumed from; without a path, nothing is read or written.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+    settings : mapping of str to str, int or float
+        What must be the same for a training to go on as it would have.
+    """
+
+    def __init__(self, path: str | Path | None, settings: Mapping[str, str | int | float]) -> None:
+        self.path = None if path is None else Path(path)
+        self.settings = dict(settings)
+
+    def resume(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        generator: torch.Generator,
+        best: Best,
+    ) -> int:
+        """Puts back what was written; returns the number of epochs that are done.
+
+        Raises
+        ------
+        DataError
+            If the file is damaged, or belongs to another model or training.
+        """
+        if self.path is None or not self.path.exists():
+            best.see(0)
+            return 0
+        state = load_plain(self.path)
+        where = f"checkpoint {str(self.path)!r}"
+        way_out = "name another file, or delete it to begin anew"
+        if not isinstance(state, dict) or state.get("format") != _FORMAT:
+            raise DataError(f"{where} is none of a training; {way_out}")
+        if state["settings"] != self.settings:
+            raise DataError(
+                f"{where} must be of a training with {self.settings}, not {state['settings']}; "
+                f"{way_out}"
+            )
+        try:
+            model.load_state_dict(state["model"])
+        except RuntimeError:
+            raise DataError(f"{where} must be of this model, not of another; {way_out}") from None
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["generator"])
+        best.epoch, best.highest, best.state = state["best"]
+        return int(state["epoch"])
+
+    def write(
+        self,
+        epoch: int,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        generator: torch.Generator,
+        best: Best,
+    ) -> None:
+        """Writes everything after `epoch` epochs; an earlier file stays until this one is whole."""
+        if self.path is None:
+            return
+        state: dict[str, Any] = {
+            "format": _FORMAT,
+            "settings": self.settings,
+            "epoch": epoch,
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "generator": generator.get_state(),
+            "best": (best.epoch, best.highest, best.state),
+        }
+        content = io.BytesIO()
+        torch.save(state, content)
+        write_file(self.path, content.getvalue())
+
+
+_FORMAT = "neurocuda_hw.training 1"

@@ -1,0 +1,127 @@
+"""Makes up, layer after layer, for what rounding did to the layers before: without training.
+
+Rounded activations shift the mean of the sums of the next layer, and so on: 19 layers on, little is
+left. With z the real sums and z' those of the layer's integers behind the integers before it,
+
+    b <- b + E[z - z']        lambda <- argmin over lambda of E[(a - Q(z' + E[z - z']; lambda))^2]
+
+per channel (Nagel et al., ICCV 2019, correct biases so; Li et al., ICML 2021, calibrate layer by
+layer for spikes).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from neurocuda_hw.conversion.graph import Layer, add_up, largest, per_channel
+from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.training import float_graph
+
+# values of one layer that are held at a time, and values per channel that clip values are fitted to
+_VALUES = 2**24
+_FITTED = 2**14
+_RATIOS = np.geomspace(0.6, 1.6, 33)
+
+
+@torch.no_grad()
+def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int) -> None:
+    """Corrects the biases and clip values of `model` for real inputs `x` ``(B, ...)``.
+
+    As many of them are used as memory allows; recordings, and models that spike themselves, are
+    left as they are.
+
+    Parameters
+    ----------
+    channel_wise : bool
+        Whether each channel has its own clip value; else one factor for all of a layer.
+    seed : int
+        Of the choice of positions in feature maps.
+    """
+    graph = float_graph(model.graph, model.biases[0].device)
+    if graph.frames is not None or graph.steps is not None:
+        return
+    most = max(int(np.prod(shape)) for shape in graph.shapes)
+    x = x[: max(64, _VALUES // most)].to(model.biases[0].device)
+    generator = torch.Generator().manual_seed(seed)
+    last_use = {t.source: n for n, layer in enumerate(graph.layers) for t in layer.terms}
+    real: list[torch.Tensor] = [x.reshape(-1, *graph.input_shape)]
+    counts = [model.summed(x)]
+    clips = iter(model.log_clips)
+    for number, layer in enumerate(graph.layers):
+        if layer.maximum:
+            term = layer.terms[0]
+            for values in (real, counts):
+                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+            continue
+        wanted = add_up(layer, real, layer.bias)
+        got = _sums(model, number, counts)
+        model.biases[number].add_(_like(model.biases[number], _mean(wanted - got)))
+        real.append(layer.activate(wanted))
+        if not layer.spiking:
+            break
+        got = _sums(model, number, counts)
+        _fit(next(clips), layer, real[-1], got, model.settings.levels, channel_wise, generator)
+        counts.append(_levels(model, number, counts))
+        for source in [s for s, user in last_use.items() if user == number]:
+            real[source] = counts[source] = torch.empty(0)
+
+
+def _sums(model: QcfsModel, number: int, counts: list[torch.Tensor]) -> torch.Tensor:
+    """Sums of layer `number` in real units, from its integers."""
+    layer = model.graph.layers[number]
+    tensors = model.tensors(number, model.units())
+    total = model.total(layer, tensors, counts, steps=model.steps)
+    return total * per_channel(tensors.scale / model.steps, len(layer.shape))
+
+
+def _levels(model: QcfsModel, number: int, counts: list[torch.Tensor]) -> torch.Tensor:
+    """Spike counts of layer `number`."""
+    layer = model.graph.layers[number]
+    tensors = model.tensors(number, model.units())
+    assert tensors.threshold is not None
+    threshold = per_channel(tensors.threshold, len(layer.shape))
+    total = model.total(layer, tensors, counts, steps=model.steps)
+    return (
+        (total + threshold.div(2).floor()).div_(threshold).floor_().clamp_(0, model.settings.levels)
+    )
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    """Per channel."""
+    return values.transpose(0, 1).flatten(1).mean(1)
+
+
+def _like(bias: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
+    return shift if bias.ndim == 1 else per_channel(shift, bias.ndim)
+
+
+def _fit(
+    log_clips: torch.Tensor,
+    layer: Layer,
+    wanted: torch.Tensor,
+    sums: torch.Tensor,
+    levels: int,
+    channel_wise: bool,
+    generator: torch.Generator,
+) -> None:
+    """Sets clip values (their logarithms) to those that round `sums` nearest to `wanted`."""
+    channels = layer.shape[0]
+    targets, sums = (v.transpose(0, 1).reshape(channels, -1) for v in (wanted, sums))
+    if targets.shape[1] > _FITTED:
+        chosen = torch.randperm(targets.shape[1], generator=generator)[:_FITTED].to(sums.device)
+        targets, sums = targets[:, chosen], sums[:, chosen]
+    kept = log_clips.exp()
+    best = torch.full_like(kept, torch.inf)
+    found = kept.clone()
+    for ratio in _RATIOS:
+        clip = kept * float(ratio)
+        unit = (clip / levels).unsqueeze(1)
+        rounded = (sums / unit + 0.5).floor_().clamp_(0, levels).mul_(unit)
+        error = (rounded - targets).square_().mean(1)
+        if not channel_wise:
+            error = error.mean().expand_as(error)
+        better = error < best
+        best = torch.where(better, error, best)
+        found = torch.where(better, clip, found)
+    log_clips.copy_(found.log())
