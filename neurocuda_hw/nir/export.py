@@ -32,6 +32,7 @@ from neurocuda_hw.neurons import (
     Reset,
     Spiking,
 )
+from neurocuda_hw.nir.complete import complete
 from neurocuda_hw.nir.dynamics import Timing
 from neurocuda_hw.nir.expressible import check_export, fitting_export
 from neurocuda_hw.nir.names import network_name
@@ -63,6 +64,7 @@ def to_nir(
     fires_at: bool = False,
     integrate_dt: bool = False,
     float32: bool = False,
+    affine: bool = False,
 ) -> nir.NIRGraph:
     """A NIR graph of a network; write it with `nir.write`.
 
@@ -87,6 +89,9 @@ def to_nir(
     float32 : bool
         Write the integers as float32, for tools that take no integer arrays (SpikingJelly).
 
+    affine : bool
+        Write Affine with a bias of 0 for Linear, which sinabs drops.
+
     Raises
     ------
     ModelError
@@ -107,7 +112,9 @@ def to_nir(
     if chosen == "auto":
         chosen = fitting_export(network)
     check_export(network, chosen)
-    graph = _Writer(network, chosen or "plain", timing, 0 if fires_at else 1).graph()
+    writer = _Writer(network, chosen or "plain", timing, 0 if fires_at else 1)
+    writer.affine = affine
+    graph = writer.graph()
     if float32:
         for node in graph.nodes.values():
             _as_float32(node)
@@ -126,9 +133,9 @@ def _as_float32(node: nir.NIRNode) -> None:
 
 
 def nir_bytes(graph: nir.NIRGraph) -> bytes:
-    """A NIR file's content."""
+    """A NIR file's content; what the framework of `graph` left out is filled in: see `complete`."""
     buffer = io.BytesIO()
-    nir.write(buffer, graph)
+    nir.write(buffer, complete(graph))
     return buffer.getvalue()
 
 
@@ -142,6 +149,7 @@ class _Writer:
         self.nodes: dict[str, nir.NIRNode] = {}
         self.edges: list[tuple[str, str]] = []
         self.entry: dict[str, str] = {}
+        self.affine = False
 
     def graph(self) -> nir.NIRGraph:
         for population in self.network.populations:
@@ -228,7 +236,11 @@ class _Writer:
 
     def _whole(self, population: Population, neuron: Spiking) -> nir.NIRNode:
         """One node that resets to a value, or, annotated, whose notes say what it does."""
-        shift = self._full(population, neuron.v_init if self.export == "explicit" else 0)
+        # annotated, tools that subtract must subtract the threshold itself: they fire above it
+        # where every membrane starts by the margin below 0
+        below = neuron.reset is Reset.SUBTRACT and np.all(neuron.v_init == -self.margin)
+        shifted = self.export == "explicit" or below
+        shift = self._full(population, neuron.v_init if shifted else 0)
         threshold = self._full(population, neuron.threshold) - shift - self.margin
         v_reset = self._full(population, neuron.v_reset) - shift
         zero = np.zeros(population.shape)
@@ -310,9 +322,10 @@ class _Writer:
         synapse = projection.synapse
         weight = narrow(synapse.weight)
         if isinstance(synapse, Dense):
-            if bias is None:
+            if bias is None and not self.affine:
                 return nir.Linear(weight=weight)
-            return nir.Affine(weight=weight, bias=self._full(target, bias).reshape(-1))
+            full = self._full(target, 0 if bias is None else bias)
+            return nir.Affine(weight=weight, bias=full.reshape(-1))
         per_channel = np.zeros(target.shape[0], dtype=np.int64)
         if bias is not None:
             per_channel = np.array(np.broadcast_to(bias, target.shape[:1]))

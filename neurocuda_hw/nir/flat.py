@@ -85,6 +85,24 @@ def flatten(graph: nir.NIRGraph, dt: float | None = None) -> Flat:
     UnsupportedLayerError
         If it holds a node of no known type.
     """
+    nodes, sources, start, end = _structure(graph)
+    shapes = _shapes(nodes, sources, start)
+    order = _order(nodes, sources, start)
+    flat = Flat(nodes=nodes, sources=sources, shapes=shapes, input=start, output=end, order=order)
+    return _with_delays(flat, dt)
+
+
+def input_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
+    """Shape of what each node gets, by its name in the flat graph; raises as `flatten` does."""
+    nodes, sources, start, _ = _structure(graph)
+    shapes = _shapes(nodes, sources, start)
+    return {name: shapes[feeding[0]] for name, feeding in sources.items() if feeding}
+
+
+def _structure(
+    graph: nir.NIRGraph,
+) -> tuple[dict[str, nir.NIRNode], dict[str, tuple[str, ...]], str, str]:
+    """Nodes that lead to the output, what feeds each, and the names of input and output."""
     nodes: dict[str, nir.NIRNode] = {}
     edges: list[Edge] = []
     _dissolve(graph, "", nodes, edges)
@@ -104,12 +122,7 @@ def flatten(graph: nir.NIRGraph, dt: float | None = None) -> Flat:
         if not feeding and name != inputs[0]:
             raise ModelError(f"NIR node {name!r} must be fed by an edge")
     _check_cycles(nodes, sources)
-    shapes = _shapes(nodes, sources, inputs[0])
-    order = _order(nodes, sources, inputs[0])
-    flat = Flat(
-        nodes=nodes, sources=sources, shapes=shapes, input=inputs[0], output=outputs[0], order=order
-    )
-    return _with_delays(flat, dt)
+    return nodes, sources, inputs[0], outputs[0]
 
 
 def _dissolve(

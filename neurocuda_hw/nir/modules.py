@@ -24,6 +24,7 @@ from neurocuda_hw.nir.ops import Operation
 from neurocuda_hw.nir.shapes import Shape
 
 Neurons = Mapping[type, Callable[[Any, Shape], nir.NIRNode]]
+Modules = Mapping[type, Callable[[Any, Shape], torch.nn.Module]]
 
 
 def from_torch(
@@ -226,6 +227,7 @@ def to_torch(
     integrate_dt: bool = False,
     subtract: bool = False,
     fires_at: bool = False,
+    neurons: Modules | None = None,
 ) -> torch.nn.Module:
     """A `torch.fx.GraphModule` that runs a graph: ``out, state = module(x, state)`` is one step.
 
@@ -235,6 +237,9 @@ def to_torch(
         Without recurrent edges, Delay nodes and subgraphs; see `Executor` for those.
     dt, method, integrate_dt, subtract, fires_at
         As of `Executor`.
+    neurons : dict of type to callable, optional
+        For a type of NIR node, a function of the node and its shape that gives the module to run
+        it: a framework's neuron, which takes ``(x, state=None)``, or holds its state itself.
 
     Raises
     ------
@@ -258,6 +263,8 @@ def to_torch(
     def mapped(node: nir.NIRNode) -> torch.nn.Module:
         name = names[id(node)]
         shape = flat.shapes[name]
+        if neurons is not None and type(node) in neurons:
+            return neurons[type(node)](node, shape)
         if isinstance(node, STATEFUL):
             rule = Tensors(dynamics(node, shape, name, timing), torch.float32)
             return Neuron(rule, subtract, fires_at)
