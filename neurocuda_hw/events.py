@@ -122,9 +122,9 @@ def load_nmnist(path: str | Path, limit: int | None = None) -> tuple[list[Events
     Parameters
     ----------
     path : str or Path
-        A folder or tar file (compressed or not). Either it holds ``N.bs2`` files and a text file
-        with a line "sample class" for each, or one folder per class, ``0/`` to ``9/``, of ``.bin``
-        files, as the original data set does. Or a folder with such a tar file in it.
+        A folder or tar file (compressed or not), or a folder with one tar file. Either it holds
+        ``N.bs2`` files and a text file with a line "sample class" for each, or one folder per
+        class, ``0/`` to ``9/``, of ``.bin`` files, as the original data set does.
     limit : int, optional
         Read the first so many only, in order of their labels' file, or of their names.
 
@@ -156,7 +156,17 @@ def is_nmnist(path: str | Path) -> bool:
     place = _archive(Path(path))
     if place.is_file():
         return tarfile.is_tarfile(place)
-    return place.is_dir() and (any(place.rglob("*.bs2")) or any(place.rglob("[0-9]/*.bin")))
+    if not place.is_dir():
+        return False
+    return any(place.rglob("*.bs2")) or any(place.rglob("[0-9]/*.bin")) or _holds_archive(place)
+
+
+def _holds_archive(folder: Path) -> bool:
+    return sum(_is_archive(file) for file in folder.iterdir()) == 1
+
+
+def _is_archive(file: Path) -> bool:
+    return file.name.endswith((".tar", ".tar.gz", ".tgz")) and file.is_file()
 
 
 def _archive(path: Path) -> Path:
@@ -169,8 +179,13 @@ def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Names (relative) and contents of the recordings and lists in a folder or an archive."""
     wanted = (*_SUFFIXES, ".txt")
     if path.is_dir():
-        for file in sorted(path.rglob("*")):
-            if file.is_file() and file.suffix in wanted:
+        found = [file for file in sorted(path.rglob("*")) if file.is_file()]
+        archives = [file for file in found if _is_archive(file)]
+        if len(archives) == 1 and not any(file.suffix in _SUFFIXES for file in found):
+            yield from _files(archives[0])
+            return
+        for file in found:
+            if file.suffix in wanted:
                 yield PurePosixPath(file.relative_to(path).as_posix()), read_file(file, "recording")
         return
     content = read_file(path, "recordings")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+import torch.nn.functional as F
 
 from neurocuda_hw.conversion.graph import Kind, Pair, Shape, Term
 
@@ -48,15 +49,39 @@ def gain_after(term: Term, gain: torch.Tensor, shape: Shape) -> Term:
     return replace(term, weight=term.weight * _channels(gain).reshape(-1, 1, 1, 1))
 
 
-def matrix_after(term: Term, matrix: torch.Tensor) -> Term:
-    """`term`, flattened, then a matrix ``(out, in)``."""
+def matrix_after(term: Term, matrix: torch.Tensor, source: Shape) -> Term:
+    """`term` (of a source of this shape), flattened, then a matrix ``(out, in)``."""
     if term.kind is Kind.CONV:
-        raise CannotCompose("put an activation (ReLU) between the convolution and the linear layer")
+        if term.trained:
+            raise CannotCompose(
+                "put an activation (ReLU) between the convolution and the linear layer"
+            )
+        return _matrix_of_conv(term, matrix, source)
     if term.kind is Kind.GAIN:
         return replace(
             term, kind=Kind.MATRIX, weight=matrix * term.weight.reshape(1, -1), trained=True
         )
     return replace(term, weight=matrix @ term.weight, trained=True)
+
+
+def _matrix_of_conv(term: Term, matrix: torch.Tensor, source: Shape) -> Term:
+    """One matrix for a convolution without weights of its own (a pooling that pads), then one."""
+    shape, target = term.pooled(source), term.target(source)
+    spans = [d * (k - 1) + 1 for d, k in zip(term.dilation, term.weight.shape[2:], strict=True)]
+    sizes = zip(shape[1:], target[1:], term.stride, term.padding, spans, strict=True)
+    left = [n - ((o - 1) * s - 2 * p + span) for n, o, s, p, span in sizes]
+    rows = matrix.reshape(-1, *target)
+    weight = F.conv_transpose2d(
+        rows, term.weight, None, term.stride, term.padding, left, term.groups, term.dilation
+    )
+    return Term(
+        source=term.source,
+        kind=Kind.MATRIX,
+        weight=weight.flatten(1),
+        pool=term.pool,
+        pool_stride=term.pool_stride,
+        trained=True,
+    )
 
 
 def conv_after(term: Term, conv: Term) -> Term:

@@ -112,7 +112,7 @@ def _linear(
         raise CannotCompose(f"flatten its input first: it sees (B, {', '.join(map(str, x.shape))})")
     constant = weight @ x.constant
     return Value(
-        terms=tuple(compose.matrix_after(t, weight) for t in x.terms),
+        terms=tuple(compose.matrix_after(t, weight, walker.shapes[t.source]) for t in x.terms),
         constant=constant if bias is None else constant + bias,
         shape=x.shape,
         path=walker.path(node),

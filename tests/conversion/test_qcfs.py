@@ -103,47 +103,6 @@ def test_rounding_passes_gradients_straight_through() -> None:
     assert x.grad.tolist() == [0, 1, 2, 3]
 
 
-def slow_fire(currents: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
-    """IF neurons step by step, with the same surrogate slope, left to autograd."""
-
-    class Step(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, z):  # type: ignore[no-untyped-def]
-            ctx.save_for_backward(z)
-            return (z >= 0).double()
-
-        @staticmethod
-        def backward(ctx, gradient):  # type: ignore[no-untyped-def]
-            (z,) = ctx.saved_tensors
-            return gradient / (1 + (torch.pi * z) ** 2)
-
-    v = threshold / 2 + (torch.floor(threshold / 2) - threshold / 2).detach()
-    spikes = []
-    for current in currents:
-        v = v + current
-        fired = Step.apply((v - threshold) / threshold)  # type: ignore[no-untyped-call]
-        v = v - threshold * fired
-        spikes.append(fired)
-    return torch.stack(spikes)
-
-
-def test_gradients_through_time() -> None:
-    generator = torch.Generator().manual_seed(4)
-    currents = torch.randint(-20, 40, (6, 3, 4, 2, 2), generator=generator).double()
-    threshold = torch.tensor([9.0, 20, 31, 50]).double().reshape(4, 1, 1)
-    weight = torch.randn(currents.shape, generator=generator).double()
-    found = []
-    for fire in (spiking._Fire.apply, slow_fire):
-        c, theta = currents.clone().requires_grad_(), threshold.clone().requires_grad_()
-        spikes = fire(c, theta)  # type: ignore[no-untyped-call]
-        (spikes * weight).sum().backward()
-        assert c.grad is not None
-        assert theta.grad is not None
-        found.append((spikes, c.grad, theta.grad))
-    for got, wanted in zip(*found, strict=True):
-        assert torch.allclose(got, wanted, rtol=1e-9)
-
-
 def test_clip_values_fit_the_activations() -> None:
     x = draw((1, 8, 8), 256)
     graph = capture(settle(Plain()), x)

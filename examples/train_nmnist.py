@@ -1,0 +1,234 @@
+"""Trains, converts and evaluates classifiers of N-MNIST: an ANN by both codes, and LIF neurons.
+
+    python examples/train_nmnist.py --data FOLDER            (some 15 minutes per seed on one core)
+
+The data are recordings of an event camera: a folder, or its archive, of N-MNIST. One fifth is held
+out, another one for each seed; the rest trains, its events moved, turned and thinned out anew in
+every epoch. The last epoch is kept: the held-out recordings are looked at once, after training.
+
+Of each seed: the accuracy of the ANN on the summed frames (``ann``), of its integer network under
+the exact code (``exact``) and under the rate code, trained through time (``rate``); of LIF neurons
+trained directly by surrogate gradients (``lif``), and of their integers (``lif_integer``); the share
+of neuron steps without a spike, spikes, and synaptic operations, counted, per recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from models import NmnistCNN, event_layers
+from torch import nn
+
+import neurocuda_hw as nc
+from neurocuda_hw.conversion.modules import LIFNeuron, OverTime
+from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw.events import Events, bin_events, load_nmnist
+from neurocuda_hw.metrics import measure_sparsity, synaptic_operations
+from neurocuda_hw.snn import SpikingNetwork
+
+STEPS, STEP_US = 8, 40_000
+MOST = 15  # events of one pixel in one step: a 4-bit input
+SIZE = 34
+BATCH = 50
+Pair = tuple[torch.Tensor, torch.Tensor]
+
+
+class NmnistLIF(OverTime):
+    """The layers of `NmnistCNN` with leaky neurons in the place of its activations."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            event_layers(lambda channels: LIFNeuron(0.15, channels=channels, learn_decay=True))
+        )
+
+
+def frames_of(recordings: list[Events]) -> torch.Tensor:
+    """Counts of events ``(B, T, 2, 34, 34)``."""
+    counts = [bin_events(r, steps=STEPS, step_us=STEP_US, highest=MOST) for r in recordings]
+    return torch.from_numpy(np.stack(counts)).float()
+
+
+class Augmented:
+    """Batches of recordings, each time moved, turned, stretched and thinned out in another way."""
+
+    def __init__(self, recordings: list[Events], labels: np.ndarray, seed: int) -> None:
+        self.recordings, self.labels = recordings, torch.from_numpy(labels)
+        self.generator = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return -(-len(self.recordings) // BATCH)
+
+    def __iter__(self) -> Iterator[Pair]:
+        order = self.generator.permutation(len(self.recordings))
+        for start in range(0, len(order), BATCH):
+            picked = order[start : start + BATCH]
+            yield frames_of([self._moved(self.recordings[i]) for i in picked]), self.labels[picked]
+
+    def _moved(self, events: Events) -> Events:
+        draw = self.generator.uniform
+        angle = np.deg2rad(draw(-15, 15))
+        matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        matrix = matrix @ np.array([[1 + draw(-0.12, 0.12), draw(-0.15, 0.15)], [0, 1]])
+        matrix[1, 1] *= 1 + draw(-0.12, 0.12)
+        place = np.stack([events.x, events.y]) - (SIZE - 1) / 2
+        blur = draw(-0.3, 0.3, place.shape)
+        place = np.rint(matrix @ place + draw(-3, 3, (2, 1)) + blur + (SIZE - 1) / 2).astype(int)
+        moment = (events.time * draw(0.95, 1.05) + draw(-8000, 8000)).astype(int)
+        kept = self.generator.random(len(moment)) > draw(0, 0.25)
+        kept &= (place >= 0).all(0) & (place < SIZE).all(0) & (moment >= 0)
+        return Events(
+            x=place[0, kept], y=place[1, kept], polarity=events.polarity[kept], time=moment[kept]
+        )
+
+
+def train(model: nn.Module, data: Augmented, *, epochs: int, rate: float, name: str) -> None:
+    """AdamW with a one-cycle rate; a line on standard error every ten epochs."""
+    optimiser = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=1e-3)
+    steps = epochs * len(data)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, rate, total_steps=steps)
+    started = time.monotonic()
+    for epoch in range(epochs):
+        model.train()
+        total = 0.0
+        for x, y in data:
+            loss = F.cross_entropy(model(x), y, label_smoothing=0.05)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total += float(loss.detach())
+        if (epoch + 1) % 10 == 0 or epoch + 1 == epochs:
+            seconds = time.monotonic() - started
+            print(
+                f"{name} epoch {epoch + 1}/{epochs}: loss {total / len(data):.3f}, {seconds:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
+    model.eval()
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, test: Pair) -> float:
+    """Per cent of the recordings that are classified rightly."""
+    return 100 * float((model(test[0]).argmax(1) == test[1]).float().mean())
+
+
+def activity(snn: SpikingNetwork, test: Pair) -> dict[str, float]:
+    """Silence, spikes and synaptic operations per recording."""
+    sparsity, nonzero, _, _ = measure_sparsity(snn, test)
+    operations = synaptic_operations(snn, test)
+    return {
+        "sparsity": round(sparsity, 4),
+        "spikes": round(nonzero / len(test[1]), 1),
+        "operations": round(operations.acs + operations.macs),
+        "timesteps": snn.timesteps,
+    }
+
+
+def one_seed(
+    recordings: list[Events], labels: np.ndarray, arguments: argparse.Namespace, seed: int
+) -> dict[str, float | dict[str, float]]:
+    """All figures of one seed."""
+    order = np.random.default_rng(0).permutation(len(labels))
+    held = np.zeros(len(labels), dtype=bool)
+    held[np.array_split(order, 5)[seed % 5]] = True
+    test = (
+        frames_of([r for r, out in zip(recordings, held, strict=True) if out]),
+        torch.from_numpy(labels[held]),
+    )
+    kept = [r for r, out in zip(recordings, held, strict=True) if not out]
+    data = Augmented(kept, labels[~held], seed)
+    figures: dict[str, float | dict[str, float]] = {}
+    torch.manual_seed(seed)
+    ann = NmnistCNN()
+    train(ann, data, epochs=arguments.epochs, rate=4e-3, name="ANN")
+    figures["ann"] = accuracy(ann, test)
+    for name, options in (
+        ("exact", {"strategy": "exact", "levels": arguments.levels}),
+        ("rate", {"strategy": "qcfs_if_ft", "if_epochs": arguments.if_epochs}),
+    ):
+        snn, stats = nc.convert(
+            ann,
+            data,
+            test_loader=test,
+            qcfs_epochs=arguments.qcfs_epochs,
+            rate=0.003,
+            seed=seed,
+            name=f"nmnist_{name}",
+            verbose=False,
+            **options,
+        )
+        figures[name] = stats.integer_accuracy
+        if name == "exact":
+            figures["exact_unequal"] = stats.unequal
+        figures[f"{name}_activity"] = activity(snn, test)
+    torch.manual_seed(seed)
+    lif = NmnistLIF()
+    train(lif, data, epochs=arguments.lif_epochs, rate=4e-3, name="LIF")
+    figures["lif"] = accuracy(lif, test)
+    snn, stats = nc.convert(
+        lif,
+        data,
+        test_loader=test,
+        strategy="qcfs_direct",
+        name="nmnist_lif",
+        verbose=False,
+    )
+    figures["lif_integer"] = stats.integer_accuracy
+    figures["lif_agreement"] = round(min(stats.spike_agreement.values()), 5)
+    figures["lif_activity"] = activity(snn, test)
+    if arguments.out is not None:
+        arguments.out.mkdir(parents=True, exist_ok=True)
+        torch.save(ann.state_dict(), arguments.out / f"nmnist_cnn_{seed}.pt")
+        torch.save(lif.state_dict(), arguments.out / f"nmnist_lif_{seed}.pt")
+    return figures
+
+
+def main() -> int:
+    """Parses, trains, prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="../shared/data/nmnist", help="folder or archive")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=100, help="of the ANN")
+    parser.add_argument("--lif-epochs", type=int, default=60, help="of the LIF neurons")
+    parser.add_argument("--qcfs-epochs", type=int, default=5)
+    parser.add_argument("--if-epochs", type=int, default=10)
+    parser.add_argument("--levels", type=int, default=16, help="of the exact code")
+    parser.add_argument("--limit", type=int, help="take the first recordings only")
+    parser.add_argument("--out", type=Path, help="folder for the trained weights")
+    parser.add_argument("--json", type=Path, help="write the figures there")
+    arguments = parser.parse_args()
+    try:
+        recordings, labels = load_nmnist(arguments.data, arguments.limit)
+    except NeurocudaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    seeds = {}
+    for seed in arguments.seeds:
+        started = time.monotonic()
+        seeds[seed] = one_seed(recordings, labels, arguments, seed)
+        seeds[seed]["seconds"] = round(time.monotonic() - started)
+        print(f"seed {seed}: {json.dumps(seeds[seed])}", flush=True)
+    figures: dict[str, object] = {"recordings": len(labels), "held_out": len(labels) // 5}
+    for name in ("ann", "exact", "rate", "lif", "lif_integer"):
+        values = [figure[name] for figure in seeds.values()]
+        figures[name] = {
+            "mean": round(float(np.mean(values)), 2),
+            "std": round(float(np.std(values, ddof=min(1, len(values) - 1))), 2),
+        }
+        print(f"{name}: {figures[name]['mean']:.2f} ± {figures[name]['std']:.2f} %")
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps({**figures, "seeds": seeds}, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
