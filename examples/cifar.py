@@ -74,11 +74,11 @@ class Augmented:
         self, x: torch.Tensor, y: torch.Tensor, *, batch: int = 128, seed: int = 0
     ) -> None:
         self.x, self.y, self.batch, self.seed = x, y, batch, seed
-        self.epoch = 0
+        self.epoch = self.skip = 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Which epoch comes next."""
-        self.epoch = epoch
+    def set_epoch(self, epoch: int, skip: int = 0) -> None:
+        """Which epoch comes next, and how many of its batches were seen already."""
+        self.epoch, self.skip = epoch, skip
 
     def __len__(self) -> int:
         return len(self.x) // self.batch
@@ -88,27 +88,26 @@ class Augmented:
         generator = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
         order = torch.randperm(len(self.x), generator=generator).to(device)
         for number in range(len(self)):
-            picked = order[number * self.batch : (number + 1) * self.batch]
-            images = self.x[picked]
-            mirrored = torch.rand(len(images), generator=generator).to(device) < 0.5
-            images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
-            yield _shifted(images, generator), self.y[picked]
+            mirrored, shifts = _draw(self.batch, generator)
+            if number >= self.skip:
+                picked = order[number * self.batch : (number + 1) * self.batch]
+                images = self.x[picked]
+                images = torch.where(mirrored.to(device), images.flip(3), images)
+                yield _shifted(images, shifts.to(device)), self.y[picked]
 
 
-def _shifted(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def _draw(count: int, generator: torch.Generator) -> Labelled:
+    """Which images are mirrored, ``(B, 1, 1, 1)``, and rows and columns of shift, ``(2, B, 1)``."""
+    mirrored = torch.rand((count, 1, 1, 1), generator=generator) < 0.5
+    shifts = torch.randint(0, 2 * _SHIFT + 1, (2, count, 1), generator=generator)
+    return mirrored, shifts
+
+
+def _shifted(images: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
     """Images shifted by up to 4 pixels, with zeros behind them; channels last in memory."""
     count, _, height, width = images.shape
     padded = F.pad(images, (_SHIFT,) * 4)
-    rows, columns = (
-        torch.randint(0, 2 * _SHIFT + 1, (count, 1), generator=generator) + torch.arange(size)
-        for size in (height, width)
-    )
-    sample = torch.arange(count)[:, None, None]
-    device = images.device
-    places = (
-        sample.to(device),
-        slice(None),
-        rows[:, :, None].to(device),
-        columns[:, None].to(device),
-    )
-    return padded[places].permute(0, 3, 1, 2)
+    rows = shifts[0] + torch.arange(height, device=images.device)
+    columns = shifts[1] + torch.arange(width, device=images.device)
+    sample = torch.arange(count, device=images.device)[:, None, None]
+    return padded[sample, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)

@@ -1,0 +1,278 @@
+"""Trains a ResNet on CIFAR-10, converts it to an integer spiking network, and tests both.
+
+    python examples/train_cifar.py resnet18 --data FOLDER       (200 epochs: for a GPU)
+    python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs-epochs 4
+
+Everything is written to --out: the weights, and after every few hundred steps the state of the
+training, from which the same command goes on after a break. The last epoch is kept, whatever the
+test set says: it is looked at once, after training.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import math
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from cifar import Augmented, load, load_weights
+from models import CifarResNet18, CifarResNet20
+from torch import nn
+
+from neurocuda_hw.conversion import convert
+from neurocuda_hw.errors import DataError, ModelError, NeurocudaError
+from neurocuda_hw.files import write_file
+from neurocuda_hw.model_file import load_plain, save
+from neurocuda_hw.progress import Progress, progress_bar
+
+MODELS = {"resnet18": CifarResNet18, "resnet20": CifarResNet20}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """How a classifier is trained: SGD with Nesterov momentum, its step along one cosine."""
+
+    epochs: int
+    batch: int
+    rate: float
+    weight_decay: float
+    seed: int
+
+
+class Training:
+    """A training that can be cut off at any time.
+
+    Parameters
+    ----------
+    model : nn.Module
+        On the device where it is to be trained.
+    data : Augmented
+        On the same device.
+    plan : Plan
+    file : Path
+        The state, written every `save_every` steps and read if it is there.
+
+    Raises
+    ------
+    DataError
+        If `file` is of another training.
+    """
+
+    def __init__(
+        self, model: nn.Module, data: Augmented, plan: Plan, file: Path, *, save_every: int
+    ) -> None:
+        self.model, self.data, self.plan = model, data, plan
+        self.file, self.save_every = file, save_every
+        self.total = plan.epochs * len(data)
+        self.optimiser = torch.optim.SGD(
+            model.parameters(),
+            lr=plan.rate,
+            momentum=0.9,
+            nesterov=True,
+            weight_decay=plan.weight_decay,
+        )
+        self.step = 0
+        if file.exists():
+            self._resume()
+
+    def _resume(self) -> None:
+        state = load_plain(self.file)
+        if not isinstance(state, dict) or state.get("plan") != repr(self.plan):
+            raise DataError(
+                f"{str(self.file)!r} must be of a training with {self.plan}; name another folder "
+                "with --out, or delete it to begin anew"
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.step = state["step"]
+
+    def save(self) -> None:
+        """Writes the state."""
+        content = io.BytesIO()
+        state = {
+            "plan": repr(self.plan),
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+        torch.save(state, content)
+        write_file(self.file, content.getvalue())
+
+    def run(self, progress: Progress, limit: int | None = None) -> float:
+        """Trains to the end, or up to step `limit`; returns images per second."""
+        self.model.train()
+        first, started = self.step, time.monotonic()
+        stop = self.total if limit is None else min(limit, self.total)
+        while self.step < stop:
+            epoch, seen = divmod(self.step, len(self.data))
+            self.data.set_epoch(epoch, seen)
+            for x, y in self.data:
+                loss = self._learn(x, y)
+                self.step += 1
+                progress("training", self.step, self.total)
+                if self.step % self.save_every == 0:
+                    self.save()
+                    spent = time.monotonic() - started
+                    print(
+                        f"step {self.step}/{self.total}: loss {float(loss):.4f}, {spent:.0f} s",
+                        file=sys.stderr,
+                        flush=True,
+                    )
+                if self.step == stop:
+                    break
+        self.save()
+        self.model.eval()
+        return (self.step - first) * self.plan.batch / (time.monotonic() - started)
+
+    def _learn(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        share = 0.5 * (1 + math.cos(math.pi * self.step / self.total))
+        warm = min(1.0, (self.step + 1) / max(1, self.total // 40))
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.plan.rate * share * warm
+        # half precision only pays on a GPU
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+            loss = F.cross_entropy(self.model(x), y)
+        if not math.isfinite(float(loss.detach())):
+            raise ModelError(f"training diverged in step {self.step}; use a smaller --rate")
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+
+def train(arguments: argparse.Namespace, model: nn.Module, device: torch.device) -> dict[str, Any]:
+    """Trains `model`, or goes on with it; figures of the training."""
+    x, y = (part[: arguments.train].to(device) for part in load(arguments.data, "train"))
+    plan = Plan(
+        epochs=arguments.epochs,
+        batch=arguments.batch,
+        rate=arguments.rate,
+        weight_decay=5e-4,
+        seed=arguments.seed,
+    )
+    name = f"{arguments.model}_seed{arguments.seed}"
+    training = Training(
+        model.to(device, memory_format=torch.channels_last),
+        Augmented(x, y, batch=plan.batch, seed=plan.seed),
+        plan,
+        arguments.out / f"{name}_training.pt",
+        save_every=arguments.save_every,
+    )
+    with progress_bar() as progress:
+        speed = training.run(progress, arguments.max_steps)
+    if training.step == training.total:
+        content = io.BytesIO()
+        torch.save(model.state_dict(), content)
+        write_file(arguments.out / f"{name}.pt", content.getvalue())
+    return {
+        "steps": training.step,
+        "of_steps": training.total,
+        "images_per_second": round(speed, 1),
+        "device": str(device),
+    }
+
+
+@torch.no_grad()
+def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor, device: torch.device) -> float:
+    """Per cent of the images that are classified rightly."""
+    right = 0
+    for images, labels in zip(x.split(500), y.split(500), strict=True):
+        right += int((model(images.to(device)).argmax(1).cpu() == labels).sum())
+    return 100 * right / len(x)
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Trains, tests, converts, tests."""
+    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    test = tuple(part[: arguments.test] for part in load(arguments.data, "test"))
+    torch.manual_seed(arguments.seed)
+    model = MODELS[arguments.model]()
+    figures: dict[str, Any] = {"model": arguments.model, "seed": arguments.seed}
+    if arguments.weights is None:
+        figures |= train(arguments, model, device)
+    else:
+        load_weights(model, arguments.weights)
+    model.to(device).eval()
+    figures["test_images"] = len(test[0])
+    figures["ann"] = accuracy(model, *test, device)
+    if arguments.no_convert:
+        return figures
+    x, y = (part[: arguments.train] for part in load(arguments.data, "train"))
+    name = f"{arguments.model}_seed{arguments.seed}_L{arguments.levels}_w{arguments.weight_bits}"
+    snn, stats = convert(
+        model.cpu(),
+        Augmented(x, y, batch=arguments.batch, seed=arguments.seed),
+        test_loader=test,
+        strategy="exact",
+        levels=arguments.levels,
+        weight_bits=arguments.weight_bits,
+        qcfs_epochs=arguments.qcfs_epochs,
+        rate=arguments.qcfs_rate,
+        seed=arguments.seed,
+        device=device,
+        checkpoint=arguments.out / f"{name}.pt",
+        name=arguments.model,
+        verbose=not arguments.json,
+    )
+    save(snn, arguments.out / f"{name}_network.pt")
+    figures |= {
+        "levels": arguments.levels,
+        "weight_bits": arguments.weight_bits,
+        "qcfs_epochs": arguments.qcfs_epochs,
+        "snn": stats.integer_accuracy,
+        "unequal": stats.unequal,
+        "sparsity": stats.sparsity,
+        "spikes": round(sum(n for layer, n in stats.spikes.items() if layer != "input"), 1),
+        "conversion_seconds": round(stats.conversion_time, 1),
+    }
+    return figures
+
+
+def main() -> int:
+    """Parses, runs, prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", choices=list(MODELS))
+    parser.add_argument("--data", required=True, help="folder of the CIFAR-10 binary files")
+    parser.add_argument("--out", type=Path, default=Path("cifar"), help="folder (%(default)s)")
+    parser.add_argument("--weights", type=Path, help="trained weights: no training")
+    parser.add_argument("--epochs", type=int, default=200, help="of training (%(default)s)")
+    parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
+    parser.add_argument("--rate", type=float, default=0.1, help="highest step (%(default)s)")
+    parser.add_argument("--max-steps", type=int, help="stop the training there, for now")
+    parser.add_argument("--save-every", type=int, default=200, help="steps (%(default)s)")
+    parser.add_argument("--levels", type=int, default=8, help="L (%(default)s)")
+    parser.add_argument("--weight-bits", type=int, default=8, help="2 to 8 (%(default)s)")
+    parser.add_argument("--qcfs-epochs", type=int, default=4, help="of fine-tuning (%(default)s)")
+    parser.add_argument("--qcfs-rate", type=float, default=0.005, help="its step (%(default)s)")
+    parser.add_argument("--train", type=int, help="training images to use (default: all)")
+    parser.add_argument("--test", type=int, help="test images to use (default: all)")
+    parser.add_argument("--device", help="cpu or cuda (default: cuda if there is one)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--no-convert", action="store_true", help="only train and test")
+    parser.add_argument("--json", action="store_true", help="print one JSON object of figures only")
+    arguments = parser.parse_args()
+    try:
+        figures = run(arguments)
+    except NeurocudaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    if arguments.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:20} {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""The CIFAR-10 example on a few noisy images: it trains, resumes, converts, says what lacks."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+sys.path.insert(0, str(EXAMPLES))
+
+import cifar  # noqa: E402 - the examples are no package
+import train_cifar  # noqa: E402
+from models import CifarResNet18, CifarResNet20  # noqa: E402
+
+from neurocuda_hw.conversion import convert  # noqa: E402
+from neurocuda_hw.errors import DataError  # noqa: E402
+from neurocuda_hw.model_file import load  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CIFAR-10 binary files of 5 x 8 training and 12 test images; the class shifts the colours."""
+    place = tmp_path_factory.mktemp("cifar")
+    rng = np.random.default_rng(0)
+    for name in ("test_batch", *(f"data_batch_{i}" for i in range(1, 6))):
+        count = 12 if name == "test_batch" else 8
+        labels = rng.integers(0, 10, (count, 1))
+        images = rng.integers(0, 100, (count, 3, 1024)) + 15 * labels[:, :, None]
+        records = np.concatenate([labels, images.reshape(count, -1)], axis=1).astype(np.uint8)
+        (place / f"{name}.bin").write_bytes(records.tobytes())
+    return place
+
+
+def figures(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str, Any]:
+    """Runs the script with --json."""
+    sys.argv = ["train_cifar.py", *map(str, arguments), "--json"]
+    assert train_cifar.main() == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def trained(folder: Path, out: Path) -> list[object]:
+    """Arguments of a short training, without conversion."""
+    return ["resnet20", "--data", folder, "--out", out, "--epochs", 2, "--batch", 8,
+            "--device", "cpu", "--no-convert"]  # fmt: skip
+
+
+def test_trains_and_converts(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    first = figures(capsys, *trained(folder, tmp_path))
+    assert (first["steps"], first["of_steps"], first["test_images"]) == (10, 10, 12)
+    found = figures(
+        capsys, "resnet20", "--data", folder, "--out", tmp_path, "--batch", 8, "--device", "cpu",
+        "--weights", tmp_path / "resnet20_seed0.pt", "--qcfs-epochs", 1, "--levels", 3,
+    )  # fmt: skip
+    assert found["ann"] == first["ann"]
+    assert found["unequal"] == 0
+    assert load(tmp_path / "resnet20_seed0_L3_w8_network.pt").timesteps == 19 * 2 + 1
+    assert (tmp_path / "resnet20_seed0_L3_w8_qcfs.pt").exists()
+
+
+def test_resumes_in_the_middle_of_an_epoch(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """Weights after a break are those without one."""
+    monkeypatch.setattr(sys, "argv", [])
+    states = []
+    for out, stops in ((tmp_path / "cut", (3, None)), (tmp_path / "whole", (None,))):
+        for stop in stops:
+            limit = [] if stop is None else ["--max-steps", stop]
+            found = figures(capsys, *trained(folder, out), *limit)
+            assert found["steps"] == (stop or 10)
+            assert (out / "resnet20_seed0.pt").exists() == (stop is None)
+        states.append(torch.load(out / "resnet20_seed0.pt", weights_only=True))
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_refuses_another_training(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(sys, "argv", [])
+    figures(capsys, *trained(folder, tmp_path), "--max-steps", 1)
+    sys.argv = ["train_cifar.py", *map(str, trained(folder, tmp_path)), "--rate", "0.2"]
+    assert train_cifar.main() == 2
+    assert re.fullmatch(
+        r"error: '.*resnet20_seed0_training.pt' must be of a training with Plan\(.*rate=0.2.*\); "
+        r"name another folder with --out, or delete it to begin anew\n",
+        capsys.readouterr().err,
+    )
+
+
+def test_says_where_the_data_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["train_cifar.py", "resnet18", "--data", str(tmp_path), "--out", str(tmp_path)]
+    )
+    assert train_cifar.main() == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: folder {str(tmp_path)!r} must hold ")
+    assert told.endswith(
+        "; get 'CIFAR-10 binary version' (cifar-10-binary.tar.gz) from "
+        "https://www.cs.toronto.edu/~kriz/cifar.html and name the folder of its .bin files\n"
+    )
+
+
+def test_the_same_epoch_gives_the_same_batches(folder: Path) -> None:
+    x, y = cifar.load(folder, "train")
+    data = cifar.Augmented(x, y, batch=8, seed=1)
+    data.set_epoch(3)
+    first = list(data)
+    assert len(first) == len(data) == 5
+    data.set_epoch(3, skip=2)
+    rest = list(data)
+    assert len(rest) == 3
+    for (a, b), (c, d) in zip(first[2:], rest, strict=True):
+        assert torch.equal(a, c)
+        assert torch.equal(b, d)
+    data.set_epoch(4)
+    assert not torch.equal(next(iter(data))[0], first[0][0])
+
+
+def test_images_are_shifted_and_mirrored(folder: Path) -> None:
+    """Each is a crop of its original, or of its mirror image, with a margin of 4 zeros."""
+    x, _ = cifar.load(folder, "train")
+    mirrored = 0
+    for images, numbers in cifar.Augmented(x, torch.arange(len(x)), batch=8):
+        assert images.shape == (8, 3, 32, 32)
+        assert images.is_contiguous(memory_format=torch.channels_last)
+        for image, number in zip(images, numbers, strict=True):
+            found = [
+                flip
+                for flip, original in enumerate((x[number], x[number].flip(2)))
+                for dy in range(9)
+                for dx in range(9)
+                if torch.equal(
+                    torch.nn.functional.pad(original, (4,) * 4)[:, dy : dy + 32, dx : dx + 32],
+                    image,
+                )
+            ]
+            assert len(found) == 1
+            mirrored += found[0]
+    assert 10 < mirrored < 30
+
+
+def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"module.fc.weight": torch.ones(2)}}, tmp_path / "w.th")
+    message = f"{str(tmp_path / 'w.th')!r} must hold the weights of CifarResNet20"
+    with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
+        cifar.load_weights(CifarResNet20(), tmp_path / "w.th")
+
+
+def test_resnet18_converts(folder: Path) -> None:
+    """Its shortcuts of 1x1 convolutions, on 4 channels instead of 64."""
+    torch.manual_seed(0)
+    model = CifarResNet18(width=4).eval()
+    assert sum(p.numel() for p in CifarResNet18().parameters()) == 11_173_962
+    x, y = cifar.load(folder, "train")
+    snn, stats = convert(
+        model, (x, y), test_loader=(x[:8], y[:8]), strategy="exact", qcfs_epochs=0, verbose=False
+    )
+    assert stats.unequal == 0
+    assert snn.timesteps == 17 * 7 + 1
