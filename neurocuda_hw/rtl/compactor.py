@@ -10,12 +10,13 @@ from __future__ import annotations
 from amaranth import Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import unsigned
 from amaranth.lib import data
-from amaranth.lib.fifo import SyncFIFO, SyncFIFOBuffered
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
+from neurocuda_hw.rtl.queue import Queue
 from neurocuda_hw.rtl.signatures import events_of
 
 IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
@@ -62,14 +63,20 @@ class Compactor(Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        depth = queue_depth(self.plan)
-        fifo = SyncFIFO if depth <= REGISTERS else SyncFIFOBuffered
-        m.submodules.queue = queue = fifo(width=self.layout.size, depth=depth)
-        m.d.comb += [
-            queue.w_data.eq(self.mask),
-            queue.w_en.eq(self.put & (self.mask.spikes.any() | self.mask.end)),
-            self.room.eq(queue.level <= depth - IN_FLIGHT),
-        ]
+        depth, width = queue_depth(self.plan), self.layout.size
+        put = self.put & (self.mask.spikes.any() | self.mask.end)
+        head, valid, take = Signal(self.layout), Signal(), Signal()
+        if depth > REGISTERS:
+            m.submodules.queue = deep = Queue(width=width, depth=depth)
+            level = deep.level
+            m.d.comb += [deep.data.eq(self.mask), deep.put.eq(put), deep.take.eq(take & valid)]
+            m.d.comb += [head.eq(deep.head), valid.eq(deep.valid)]
+        else:
+            m.submodules.queue = short = SyncFIFO(width=width, depth=depth)
+            level = short.level
+            m.d.comb += [short.w_data.eq(self.mask), short.w_en.eq(put), short.r_en.eq(take)]
+            m.d.comb += [head.eq(short.r_data), valid.eq(short.r_rdy)]
+        m.d.comb += self.room.eq(level <= depth - IN_FLIGHT)
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
         spikes = row.spikes
@@ -86,8 +93,8 @@ class Compactor(Component):
             done.eq(self.events.ready & ~rest.any() & (out.end | ~row.end)),
         ]
         with m.If(~busy | done):
-            m.d.comb += queue.r_en.eq(1)
-            m.d.sync += [busy.eq(queue.r_rdy), row.eq(queue.r_data)]
+            m.d.comb += take.eq(1)
+            m.d.sync += [busy.eq(valid), row.eq(head)]
         with m.Elif(self.events.ready):
             m.d.sync += row.spikes.eq(rest)
         return m

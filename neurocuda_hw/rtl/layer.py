@@ -15,6 +15,7 @@ on steps that every stream has already delivered.
 from __future__ import annotations
 
 from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.passes.plan import LayerPlan
@@ -32,22 +33,34 @@ from neurocuda_hw.rtl.walker import Walker
 class LayerCore(Component):
     """One population in hardware.
 
+    Parameters
+    ----------
+    plan : LayerPlan
+    branches : int
+        To how many targets its spikes go. Each has a queue of its own, so that a target that waits
+        for another source (where a skip connection ends, say) does not hold up the others.
+
     Members
     -------
     events_0, events_1, ... : In, stream
         Events of each projection's source.
-    out : Out, stream
-        Spikes and markers of the population, or the values of a readout.
+    out, out_1, out_2, ... : Out, stream
+        Spikes and markers of the population, for each branch, or the values of a readout.
     activity : Out
         What the layer does in this cycle; see `activity`.
     """
 
-    def __init__(self, plan: LayerPlan) -> None:
-        self.plan = plan
+    def __init__(self, plan: LayerPlan, branches: int = 1) -> None:
+        self.plan, self.branches = plan, branches
         members = {f"events_{i}": In(events_of(s)) for i, s in enumerate(plan.sources)}
         out = events_of(plan.population) if plan.fires else values_of(plan.state_bits)
         members["activity"] = Out(activity_layout(len(plan.sources)))
+        members |= {f"out_{i}": Out(out) for i in range(1, branches)}
         super().__init__({**members, "out": Out(out)})
+
+    def outputs(self) -> list[stream.Interface]:
+        """The output of each branch."""
+        return [self.out, *(getattr(self, f"out_{i}") for i in range(1, self.branches))]
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
@@ -139,19 +152,21 @@ class LayerCore(Component):
         ]
 
     def _compact(self, m: Module, sweep: Sweep, lanes: Lanes, end2: Signal) -> None:
-        m.submodules.compactor = compactor = Compactor(self.plan)
-        mask2 = Signal(compactor.layout)
+        compactors = [Compactor(self.plan) for _ in range(self.branches)]
+        mask2 = Signal(compactors[0].layout)
         m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
-        m.d.comb += [
-            compactor.mask.eq(mask2),
-            compactor.mask.spikes.eq(lanes.spikes),
-            compactor.mask.end.eq(end2),
-            compactor.put.eq(lanes.done),
-            sweep.room.eq(compactor.room),
-            self.out.payload.eq(compactor.events.payload),
-            self.out.valid.eq(compactor.events.valid),
-            compactor.events.ready.eq(self.out.ready),
-        ]
+        m.d.comb += sweep.room.eq(Cat(c.room for c in compactors).all())
+        for i, (compactor, out) in enumerate(zip(compactors, self.outputs(), strict=True)):
+            m.submodules[f"compactor_{i}"] = compactor
+            m.d.comb += [
+                compactor.mask.eq(mask2),
+                compactor.mask.spikes.eq(lanes.spikes),
+                compactor.mask.end.eq(end2),
+                compactor.put.eq(lanes.done),
+                out.payload.eq(compactor.events.payload),
+                out.valid.eq(compactor.events.valid),
+                compactor.events.ready.eq(out.ready),
+            ]
 
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         # values leave in the last step only

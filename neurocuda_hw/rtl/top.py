@@ -95,19 +95,26 @@ class Top(Component):
             self.packet_faults.eq(packets.faults),
             self.activity.eq(Cat(self.activities.values())),
         ]
-        cores = {name: LayerCore(plan) for name, plan in self.plans.items()}
+        cores = {name: LayerCore(plan, self._branches(name)) for name, plan in self.plans.items()}
         for name, core in cores.items():
             m.submodules[f"layer_{name}"] = core
             m.d.comb += self.activities[name].eq(core.activity)
             if core.plan.fires:
                 valid, data = self.taps[name]
                 m.d.comb += [valid.eq(core.out.valid & core.out.ready), data.eq(core.out.payload)]
-        streams = {network.input.name: packets.events, **{n: c.out for n, c in cores.items()}}
-        ends = {name: self._ends(m, name, cores) for name in streams}
-        ends[network.output.name].append(self._output(m, cores[network.output.name]))
-        for name, source in streams.items():
-            self._join(m, name, source, ends[name])
+        self._join(m, packets.events, self._ends(m, network.input.name, cores))
+        for name, core in cores.items():
+            ends = self._ends(m, name, cores)
+            if name == network.output.name:
+                ends.append(self._output(m, core))
+            for out, end in zip(core.outputs(), ends, strict=True):
+                connect(m, out, end)
         return m
+
+    def _branches(self, name: str) -> int:
+        """To how many ends a population's events or values go."""
+        ends = sum(p.source == name for p in self.network.projections)
+        return ends + (name == self.network.output.name)
 
     def _ends(self, m: Module, name: str, cores: dict[str, LayerCore]) -> list[stream.Interface]:
         """Where a population's events go: every projection from there, some behind a delay."""
@@ -125,15 +132,13 @@ class Top(Component):
                 ends.append(end)
         return ends
 
-    def _join(
-        self, m: Module, name: str, source: stream.Interface, ends: list[stream.Interface]
-    ) -> None:
-        """Leads a stream to all its ends."""
+    def _join(self, m: Module, source: stream.Interface, ends: list[stream.Interface]) -> None:
+        """Leads the stream of the input to all its ends."""
         if len(ends) == 1:
             connect(m, source, ends[0])
             return
-        fork = Fork(signature=events_of(self.network[name]), branches=len(ends))
-        m.submodules[f"fork_{name}"] = fork
+        fork = Fork(signature=events_of(self.network.input), branches=len(ends))
+        m.submodules[f"fork_{self.network.input.name}"] = fork
         connect(m, source, fork.events)
         for i, end in enumerate(ends):
             connect(m, getattr(fork, f"branch_{i}"), end)
