@@ -87,6 +87,10 @@ class Settings:
     signed: bool = False
     input_scale: float = 1.0
 
+    def recoded(self, code: Code, levels: int) -> Settings:
+        """The same for another code and other levels (steps)."""
+        return replace(self, code=code, levels=levels)
+
     @property
     def payload(self) -> tuple[int, int]:
         """Lowest and highest integer of an input value."""

@@ -1,0 +1,56 @@
+"""One trained network under another code, or with other steps: what was trained stays.
+
+QCFS activations that were trained with L levels serve the rate code at any number of steps T, and
+the exact code with any number of levels (Bu et al., ICLR 2022, train once and choose T afterwards).
+"""
+
+from __future__ import annotations
+
+import copy
+
+from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.quantize import Code, silence, to_network
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.snn import SpikingNetwork
+
+
+def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwork:
+    """The network of `snn`'s trained model under `code`; `snn` itself stays as it is.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        From `convert` or `finetune`, of static inputs.
+    code : "exact" or "rate"
+    steps : int
+        L of the exact code, 1 to 255; T of the rate code.
+
+    Raises
+    ------
+    ModelError
+        If `snn` was read from a file, takes recordings, or was made of spiking neurons.
+    ValueError
+        If `code` or `steps` is out of range.
+    """
+    try:
+        wanted = Code(code)
+    except ValueError:
+        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
+    most = 255 if wanted is Code.EXACT else 65535
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= most:
+        raise ValueError(f"steps must be a whole number from 1 to {most}, not {steps!r}")
+    if not isinstance(snn.trained, QcfsModel):
+        raise ModelError(
+            "recode needs what convert() returned: a network that was read from a file holds no "
+            "trained weights; convert the model again"
+        )
+    graph = snn.trained.graph
+    if graph.frames is not None or graph.steps is not None:
+        raise ModelError(
+            "recode needs a network of static inputs: recordings, and models of spiking neurons, "
+            "have steps of their own"
+        )
+    module = copy.deepcopy(snn.trained)
+    module.settings = module.settings.recoded(wanted, steps)
+    quantized = silence(module.cpu().quantized())
+    return SpikingNetwork(to_network(quantized, snn.network.name), trained=module).to(snn.device)
