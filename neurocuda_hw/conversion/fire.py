@@ -50,7 +50,20 @@ class Dynamics:
 
     def reset(self, v: torch.Tensor, spikes: torch.Tensor, threshold: torch.Tensor) -> torch.Tensor:
         """The membrane after the spikes."""
-        return v * (1 - spikes) if self.zero else v - threshold * spikes
+        return v * (1 - spikes) if self.zero else torch.addcmul(v, threshold, spikes, value=-1)
+
+
+# neurons that go through all steps together on a CPU: what they need stays in its cache
+_TOGETHER = 1 << 15
+
+
+def _parts(currents: torch.Tensor) -> list[slice]:
+    """Samples that go through all steps together."""
+    batch = currents.shape[1]
+    count = batch
+    if currents.device.type == "cpu":
+        count = max(1, _TOGETHER // max(1, currents[0, 0].numel()))
+    return [slice(start, min(start + count, batch)) for start in range(0, batch, count)]
 
 
 class _Fire(torch.autograd.Function):
@@ -64,51 +77,81 @@ class _Fire(torch.autograd.Function):
         keep: torch.Tensor | None,
         rule: Dynamics,
     ) -> torch.Tensor:
-        v = rule.initial(threshold).expand(currents.shape[1:])
         spikes, before = torch.empty_like(currents), torch.empty_like(currents)
-        for step in range(len(currents)):
-            torch.add(rule.leak(v, keep), currents[step], out=before[step])
-            spikes[step] = before[step] >= threshold
-            v = rule.reset(before[step], spikes[step], threshold)
-        ctx.save_for_backward(before, spikes, threshold, keep)
+        for part in _parts(currents):
+            v = rule.initial(threshold).expand(currents[0, part].shape)
+            for step in range(len(currents)):
+                now, fired = before[step, part], spikes[step, part]
+                torch.add(rule.leak(v, keep), currents[step, part], out=now)
+                torch.ge(now, threshold, out=fired)
+                v = rule.reset(now, fired, threshold)
+        ctx.save_for_backward(before, threshold, keep)
         ctx.rule = rule
         return spikes
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        before, spikes, threshold, keep = ctx.saved_tensors
-        rule: Dynamics = ctx.rule
-        z = before / threshold - 1
-        slope = (z * math.pi).square_().add_(1).reciprocal_().div_(threshold)
-        by_current = torch.empty_like(gradient)
-        by_threshold = torch.zeros_like(gradient[0])
-        by_keep = None if keep is None else torch.zeros_like(gradient[0])
-        carried = torch.zeros_like(gradient[0])  # gradient of the membrane after the reset
-        for step in range(len(gradient) - 1, -1, -1):
+        before, threshold, keep = ctx.saved_tensors
+        by_current = torch.empty_like(before)
+        by_threshold = torch.zeros_like(threshold)
+        by_keep = None if keep is None else torch.zeros_like(keep)
+        for part in _parts(before):
+            back = _Back(ctx.rule, threshold, keep, before[:, part], gradient[:, part])
+            back.through_time(by_current[:, part])
+            by_threshold += back.by_threshold.sum_to_size(threshold.shape)
+            if by_keep is not None and back.by_keep is not None:
+                by_keep += back.by_keep.sum_to_size(by_keep.shape)
+        return by_current, by_threshold, by_keep, None
+
+
+class _Back:
+    """Gradients of some samples: from the last step to the first."""
+
+    def __init__(
+        self,
+        rule: Dynamics,
+        threshold: torch.Tensor,
+        keep: torch.Tensor | None,
+        before: torch.Tensor,
+        gradient: torch.Tensor,
+    ) -> None:
+        self.rule, self.threshold, self.keep = rule, threshold, keep
+        self.before, self.gradient = before, gradient
+        self.by_threshold = torch.zeros_like(gradient[0])
+        self.by_keep = None if keep is None else torch.zeros_like(gradient[0])
+
+    def through_time(self, by_current: torch.Tensor) -> None:
+        """Fills in the gradient by the currents, (T, b, ...)."""
+        rule, threshold = self.rule, self.threshold
+        carried = torch.zeros_like(self.gradient[0])  # gradient of the membrane after the reset
+        slope_at_0 = 1 / threshold
+        for step in range(len(self.gradient) - 1, -1, -1):
+            now = self.before[step]
+            ratio = now * slope_at_0
+            spikes = (now >= threshold).to(now.dtype)
+            slope = (ratio - 1).mul_(math.pi).square_().add_(1).reciprocal_().mul_(slope_at_0)
             if rule.zero:
-                fired = gradient[step] - before[step] * carried
-                by_v = carried * (1 - spikes[step]) + fired * slope[step]
+                fired = torch.addcmul(self.gradient[step], now, carried, value=-1)
+                by_v = torch.addcmul(carried, carried, spikes, value=-1)
             else:
-                fired = gradient[step] - threshold * carried
-                by_v = carried + fired * slope[step]
-                by_threshold -= carried * spikes[step]
-            by_threshold -= fired * slope[step] * (z[step] + 1)
-            by_current[step] = by_v
-            carried = by_v
-            if keep is not None and by_keep is not None:
-                if step:
-                    left = rule.reset(before[step - 1], spikes[step - 1], threshold)
-                else:
-                    left = rule.initial(threshold)
-                by_keep += by_v * left
-                carried = by_v * keep
-        by_threshold += carried * rule.start
-        return (
-            by_current,
-            by_threshold.sum_to_size(threshold.shape),
-            None if keep is None or by_keep is None else by_keep.sum_to_size(keep.shape),
-            None,
-        )
+                fired = torch.addcmul(self.gradient[step], threshold, carried, value=-1)
+                by_v = carried
+                self.by_threshold.addcmul_(carried, spikes, value=-1)
+            fired.mul_(slope)
+            self.by_threshold.addcmul_(fired, ratio, value=-1)
+            carried = torch.add(by_v, fired, out=by_current[step])
+            if self.keep is not None and self.by_keep is not None:
+                self.by_keep.addcmul_(carried, self._left(step))
+                carried = carried * self.keep
+        self.by_threshold.add_(carried, alpha=rule.start)
+
+    def _left(self, step: int) -> torch.Tensor:
+        """The membrane that `step` found."""
+        if not step:
+            return self.rule.initial(self.threshold)
+        last = self.before[step - 1]
+        spikes = (last >= self.threshold).to(last.dtype)
+        return self.rule.reset(last, spikes, self.threshold)
 
 
 def fire(

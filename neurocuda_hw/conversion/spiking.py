@@ -7,13 +7,19 @@ or whatever else the layer's own rule says, where it was made of `IFNeuron` or `
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
 
 from neurocuda_hw.conversion.fire import fire
 from neurocuda_hw.conversion.graph import largest, per_channel
-from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
+
+
+# bytes of one layer's currents in all steps: beyond 32 MiB the C library's allocator asks the
+# system for fresh pages each time, which takes longer than to compute with them
+_BYTES = 1 << 24
 
 
 def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
@@ -21,18 +27,35 @@ def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
 
     Its forward pass computes what the rate-coded network computes, spike for spike.
     """
+    units = model.units()
+    tensors = [
+        None if layer.maximum else model.tensors(number, units)
+        for number, layer in enumerate(model.graph.layers)
+    ]
+    count = len(x)
+    if x.device.type == "cpu":
+        largest_layer = max(math.prod(layer.shape) for layer in model.graph.layers)
+        count = max(1, _BYTES // (4 * model.settings.levels * largest_layer))
+    return torch.cat([_run(model, part, units, tensors) for part in x.split(count)])
+
+
+def _run(
+    model: QcfsModel,
+    x: torch.Tensor,
+    units: list[torch.Tensor],
+    integers: list[LayerTensors | None],
+) -> torch.Tensor:
     timesteps = model.settings.levels
-    units, values = model.units(), [model.payload(x)]
+    values = [model.payload(x)]
     graph = model.graph
     batch, given = len(x), 1
     if graph.frames is not None:
         values, given = [values[0].transpose(0, 1).flatten(0, 1)], timesteps
-    for number, layer in enumerate(graph.layers):
-        if layer.maximum:
+    for layer, tensors in zip(graph.layers, integers, strict=True):
+        if tensors is None:
             term = layer.terms[0]
             values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
             continue
-        tensors = model.tensors(number, units)
         currents: torch.Tensor | None = None
         for term, weight in zip(layer.terms, tensors.weights, strict=True):
             part = term.deliver(values[term.source], weight)
