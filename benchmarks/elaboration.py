@@ -1,0 +1,143 @@
+"""How long ResNet-20 and ResNet-18 for CIFAR-10 take to become Verilog, and how large it is.
+
+    python benchmarks/elaboration.py                    both, with random 8-bit weights
+    python benchmarks/elaboration.py --files model.pt   a saved network instead
+    python benchmarks/elaboration.py --json
+
+The time is that of `rtl.emit.emit` alone: planning, elaboration, Yosys, memory files. Seconds are
+those of the clock; CPU seconds do not grow when the machine is busy with something else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+
+import numpy as np
+
+from neurocuda_hw.model_file import load
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.passes.folding import uniform_lanes
+from neurocuda_hw.rtl.emit import emit
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
+
+LEVELS = 4
+SHAPES = {"resnet20": ((16, 32, 64), 3), "resnet18": ((64, 128, 256, 512), 2)}
+
+
+def resnet(name: str) -> Network:
+    """A residual network on 32 x 32 images with random weights, in the exact code."""
+    widths, blocks = SHAPES[name]
+    rng = np.random.default_rng(0)
+    populations = [
+        Population(
+            name="image",
+            shape=(3, 32, 32),
+            neuron=Input(
+                encoding=Encoding.GRADED,
+                payload_bits=8,
+                signed=True,
+                window=Window(start=0, stop=1),
+            ),
+        )
+    ]
+    projections: list[Projection] = []
+
+    def join(source: str, target: str, shape: tuple[int, ...], stride: int = 1) -> None:
+        weight = rng.integers(-128, 128, shape)
+        padding = (shape[2] // 2, shape[3] // 2)
+        synapse = Conv2d(weight=weight, stride=(stride, stride), padding=padding)
+        projections.append(Projection(source=source, target=target, synapse=synapse))
+
+    def add(label: str, channels: int, size: int) -> str:
+        stop = len(populations) * (LEVELS - 1) + 1
+        window = Window(start=stop - LEVELS, stop=stop)
+        threshold = rng.integers(2000, 4000, channels)
+        neuron = IF(threshold=threshold, v_init=threshold // 2, window=window)
+        populations.append(Population(name=label, shape=(channels, size, size), neuron=neuron))
+        return label
+
+    size, channels = 32, widths[0]
+    last = add("conv1", channels, size)
+    join("image", last, (channels, 3, 3, 3))
+    for stage, width in enumerate(widths):
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            size //= stride
+            first = add(f"s{stage}b{block}a", width, size)
+            join(last, first, (width, channels, 3, 3), stride)
+            second = add(f"s{stage}b{block}b", width, size)
+            join(first, second, (width, width, 3, 3))
+            if stride == 1:
+                skip = Diagonal(weight=rng.integers(1, 128, width))
+                projections.append(Projection(source=last, target=second, synapse=skip))
+            else:
+                join(last, second, (width, channels, 1, 1), stride)
+            last, channels = second, width
+    populations.append(Population(name="logits", shape=(10,), neuron=Readout()))
+    pool = SumPool(kernel=(size, size))
+    synapse = Dense(weight=rng.integers(-128, 128, (10, channels)), pool=pool)
+    projections.append(Projection(source=last, target="logits", synapse=synapse))
+    return Network(
+        name=name,
+        populations=tuple(populations),
+        projections=tuple(projections),
+        timesteps=(len(populations) - 2) * (LEVELS - 1) + 1,
+    )
+
+
+def _cpu_seconds() -> float:
+    """Of this process and those that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def measure(network: Network, limit: int) -> dict[str, float | str]:
+    """Seconds, and sizes in bytes."""
+    weights = sum(p.synapse.weight.size for p in network.projections)
+    start, cpu = time.perf_counter(), _cpu_seconds()
+    files = emit(network, uniform_lanes(network, limit)).files
+    seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
+    verilog = {path: content for path, content in files.items() if path.endswith(".v")}
+    memories = {path: len(content) for path, content in files.items() if path.endswith(".mem")}
+    lines = [line for content in verilog.values() for line in content.splitlines()]
+    return {
+        "layers": len(network.targets),
+        "weights": weights,
+        "seconds": round(seconds, 1),
+        "cpu_seconds": round(cpu, 1),
+        "verilog_bytes": sum(map(len, verilog.values())),
+        "verilog_lines": len(lines),
+        "longest_line": max(map(len, lines)),
+        "memory_files": len(memories),
+        "memory_bytes": sum(memories.values()),
+    }
+
+
+def main() -> None:
+    """Parses the command line, measures, prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--network", choices=sorted(SHAPES), action="append", help="default: both")
+    parser.add_argument("--files", action="append", metavar="MODEL")
+    parser.add_argument("--lanes", type=int, default=16, help="most lanes of a layer (16)")
+    parser.add_argument("--json", action="store_true", help="one flat JSON object, nothing else")
+    arguments = parser.parse_args()
+    networks = [load(path) for path in arguments.files or ()]
+    networks = networks or [resnet(name) for name in arguments.network or sorted(SHAPES)]
+    figures: dict[str, float | str] = {}
+    for network in networks:
+        found = measure(network, arguments.lanes)
+        figures |= {f"{network.name}_{key}": value for key, value in found.items()}
+        if not arguments.json:
+            print(network.name, ", ".join(f"{k} {v}" for k, v in found.items()), flush=True)
+    if arguments.json:
+        print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
