@@ -15,7 +15,7 @@ import torch
 from neurocuda_hw.fixed import fits_float32
 from neurocuda_hw.loihi.lower import Route
 from neurocuda_hw.loihi.mapping import Mapping
-from neurocuda_hw.loihi.operators import Operator, counting, fan_out
+from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
 from neurocuda_hw.loihi.simulator import Chunk
 from neurocuda_hw.network import Population
 from neurocuda_hw.neurons import Input
@@ -24,6 +24,7 @@ from neurocuda_hw.synapses import Conv2d, Dense
 WORD_BITS = 64
 ROW_ELEMENTS = 2**23
 HOST = -1
+Indices = slice | torch.Tensor
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,12 +92,15 @@ class Events:
 
 @dataclass(slots=True, kw_only=True)
 class _Lane:
-    """A route with everything that one event of its source costs, as columns of a matrix."""
+    """A route with everything that one event of its source costs.
+
+    `senders` holds, for each core of the source, its neurons and their matrix ``(neurons, 3 P)``:
+    weights added, words read and messages received on each of the P `cores` of the target.
+    """
 
     route: Route
-    matrix: torch.Tensor
-    cores: np.ndarray
-    pairs: list[tuple[int, int]]
+    cores: list[int]
+    senders: list[tuple[int, Indices, torch.Tensor]]
     conv: bool
 
 
@@ -115,29 +119,19 @@ class EventCounter:
         network, mapping = self.mapping.lowered.network, self.mapping
         source, target = network[route.projection.source], network[route.projection.target]
         targets, sources = mapping.of(target.name), mapping.of(source.name)
-        masks = torch.zeros((len(targets), target.size))
-        for row, part in enumerate(targets):
-            masks[row, torch.from_numpy(part.neurons)] = 1
         synapse = route.projection.synapse
-        per_core = fan_out(counting(synapse, source.shape, target.shape), masks).to(torch.float64)
-        bits = 8 * route.planes
-        words = torch.ceil(per_core * bits / WORD_BITS)
+        counter = counting(synapse, source.shape, target.shape)
+        per_core = fan_out_of(counter, [part.neurons for part in targets]).to(torch.float64)
+        words = torch.ceil(per_core * (8 * route.planes) / WORD_BITS)
         reached = (per_core > 0).to(torch.float64)
-        columns, pairs = [per_core.T * route.planes, words.T], []
-        for place in [(HOST, None)] if not sources else [(p.core, p.neurons) for p in sources]:
-            inside = torch.ones(source.size, dtype=torch.float64)
-            if place[1] is not None:
-                inside = torch.zeros(source.size, dtype=torch.float64)
-                inside[torch.from_numpy(place[1])] = 1
-            columns.append(reached.T * inside[:, None])
-            pairs += [(place[0], part.core) for part in targets]
-        matrix = torch.cat(columns, dim=1)
-        exact32 = fits_float32(float(matrix.sum(dim=0).max()))
+        matrix = torch.cat([per_core.T * route.planes, words.T, reached.T], dim=1)
+        if fits_float32(float(matrix.sum(dim=0).max())):
+            matrix = matrix.to(torch.float32)
+        places = [(p.core, p.neurons) for p in sources] or [(HOST, np.arange(source.size))]
         return _Lane(
             route=route,
-            matrix=matrix.to(torch.float32 if exact32 else torch.float64),
-            cores=np.array([part.core for part in targets]),
-            pairs=pairs,
+            cores=[part.core for part in targets],
+            senders=[(core, _indices(n), matrix[_indices(n)].contiguous()) for core, n in places],
             conv=isinstance(synapse, Conv2d),
         )
 
@@ -161,15 +155,13 @@ class EventCounter:
         pairs: dict[tuple[int, int], np.ndarray] = {}
         for lane in self.lanes:
             self._count(lane, result.spikes[lane.route.projection.source], counts, pairs)
-        for part in mapping.parts:
-            population = mapping.lowered.network[part.population]
-            if isinstance(population.neuron, Input):
-                continue
-            neurons = torch.from_numpy(part.neurons)
-            fired = result.spikes[part.population][..., neurons] != 0
-            counts["spikes"][..., part.core] += fired.sum(dim=-1).numpy()
-            active = self._active(population, chunk)[..., neurons]
-            counts["active"][..., part.core] += active.sum(dim=-1).numpy()
+        for population in mapping.lowered.network.targets:
+            fired = result.spikes[population.name] != 0
+            active = self._active(population, chunk)
+            for part in mapping.of(population.name):
+                neurons = _indices(part.neurons)
+                counts["spikes"][..., part.core] += fired[..., neurons].sum(dim=-1).numpy()
+                counts["active"][..., part.core] += active[..., neurons].sum(dim=-1).numpy()
         counts |= self._travel(pairs, steps, batch)
         self.parts.append({name: np.swapaxes(array, 0, 1) for name, array in counts.items()})
 
@@ -180,26 +172,23 @@ class EventCounter:
         counts: dict[str, np.ndarray],
         pairs: dict[tuple[int, int], np.ndarray],
     ) -> None:
-        busy = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
-        if not len(busy):
-            return
-        first, last, n = int(busy[0]), int(busy[-1]) + 1, len(lane.cores)
+        busy = _busy(sent)
+        n, kind = len(lane.cores), "conv_ops" if lane.conv else "dense_ops"
         rows = max(1, ROW_ELEMENTS // (sent.shape[1] * sent.shape[2]))
-        for start in range(first, last, rows):
-            steps = slice(start, min(start + rows, last))
-            events = (sent[steps] != 0).to(lane.matrix.dtype)
-            found = torch.matmul(events, lane.matrix).to(torch.int64).numpy()
-            kind = "conv_ops" if lane.conv else "dense_ops"
-            for column, core in enumerate(lane.cores):
-                counts[kind][steps, :, core] += found[..., column]
-                counts["words"][steps, :, core] += found[..., n + column]
-            for column, (source, target) in enumerate(lane.pairs, start=2 * n):
-                messages = found[..., column]
-                counts["messages_in"][steps, :, target] += messages
-                if source != HOST:
-                    counts["messages_out"][steps, :, source] += messages
-                whole = pairs.setdefault((source, target), np.zeros(sent.shape[:2], np.int64))
-                whole[steps] += messages
+        for start in range(busy.start, busy.stop, rows):
+            steps = slice(start, min(start + rows, busy.stop))
+            for source, neurons, matrix in lane.senders:
+                events = (sent[steps][..., neurons] != 0).to(matrix.dtype)
+                found = torch.matmul(events, matrix).to(torch.int64).numpy()
+                for column, core in enumerate(lane.cores):
+                    counts[kind][steps, :, core] += found[..., column]
+                    counts["words"][steps, :, core] += found[..., n + column]
+                    messages = found[..., 2 * n + column]
+                    counts["messages_in"][steps, :, core] += messages
+                    if source != HOST:
+                        counts["messages_out"][steps, :, source] += messages
+                    whole = pairs.setdefault((source, core), np.zeros(sent.shape[:2], np.int64))
+                    whole[steps] += messages
 
     def _active(self, population: Population, chunk: Chunk) -> torch.Tensor:
         """Neurons with state, bias or synaptic input, ``(K, B, N)``."""
@@ -212,7 +201,10 @@ class EventCounter:
             if route.projection.target == population.name and route.hop < len(active):
                 source = network[route.projection.source]
                 sent = chunk.result.spikes[source.name][: len(active) - route.hop]
-                active[route.hop :] |= _reached(route, source, population, sent != 0)
+                busy = _busy(sent)
+                if busy.stop:
+                    later = slice(busy.start + route.hop, busy.stop + route.hop)
+                    active[later] |= _reached(route, source, population, sent[busy] != 0)
         return active
 
     def _travel(
@@ -240,6 +232,20 @@ class EventCounter:
             name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]
         }
         return Events(neurons=neurons, **joined)
+
+
+def _indices(neurons: np.ndarray) -> Indices:
+    """Flat indices as a slice where they follow one another: a view instead of a copy."""
+    first, last = int(neurons[0]), int(neurons[-1])
+    if last - first + 1 == len(neurons):  # they are sorted
+        return slice(first, last + 1)
+    return torch.from_numpy(neurons)
+
+
+def _busy(sent: torch.Tensor) -> slice:
+    """From the first to the last step with an event."""
+    steps = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
+    return slice(int(steps[0]), int(steps[-1]) + 1) if len(steps) else slice(0, 0)
 
 
 def _path(

@@ -39,12 +39,15 @@ class Route:
     projection : Projection
     hop : int
         Steps from a spike to its arrival, at least 1.
+    weight_bits : int
+        Of the network's widest weight.
     planes : int
         Synapses per weight: 1, or 2 for weights of 9 to 15 bits (low 7 bits, and the rest << 7).
     """
 
     projection: Projection
     hop: int
+    weight_bits: int
     planes: int
 
 
@@ -159,9 +162,8 @@ def _route(projection: Projection, depth: dict[str, int], limits: ChipLimits) ->
             f"projection {projection.label}: weights must have at most {2 * MANTISSA_BITS - 1} "
             f"bits on {limits.name}, not {bits}; convert with fewer weight bits"
         )
-    return Route(
-        projection=projection, hop=hop, planes=1 if bits <= limits.weight_bits.value else 2
-    )
+    planes = 1 if bits <= limits.weight_bits.value else 2
+    return Route(projection=projection, hop=hop, weight_bits=bits, planes=planes)
 
 
 def _model(

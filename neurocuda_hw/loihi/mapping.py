@@ -12,12 +12,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.lower import Lowered, Route
-from neurocuda_hw.loihi.operators import Operator, counting, fan_out
+from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.neurons import Input
 from neurocuda_hw.synapses import Conv2d, Dense
@@ -284,16 +283,21 @@ class _Mapper:
         return best
 
     def _search(self, population: Population, cut: _Cut) -> list[np.ndarray]:
+        """The fewest parts that fit: those of one part fewer do not."""
         whole = self._usage(population, cut(1))[0].fill(self.limits)
         # neurons and state are divided by a cut, so they bound the number of parts from below
-        parts = max(1, int(np.ceil(whole["neurons"])))
-        most = min(len(cut), self.available)
-        while parts < most:
-            tried = cut(parts)
-            if self._worst(population, tried)[1] <= 1:
-                return tried
-            parts += 1
-        return cut(most)
+        few = max(1, int(np.ceil(whole["neurons"])))
+        many = min(len(cut), self.available)
+        low, high = few - 1, few
+        while high < many and self._worst(population, cut(high))[1] > 1:
+            low, high = high, min(2 * high, many)
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._worst(population, cut(middle))[1] <= 1:
+                high = middle
+            else:
+                low = middle
+        return cut(high)
 
     def _worst(self, population: Population, cut: list[np.ndarray]) -> tuple[str, float]:
         bounds = [usage.bound(self.limits) for usage in self._usage(population, cut)]
@@ -309,14 +313,11 @@ class _Mapper:
 
     def _usage(self, population: Population, cut: list[np.ndarray]) -> list[Usage]:
         name, limits = population.name, self.limits
-        masks = torch.zeros((len(cut), population.size))
-        for row, neurons in enumerate(cut):
-            masks[row, torch.from_numpy(neurons)] = 1
         in_axons, synapse_bytes = np.zeros(len(cut), np.int64), np.zeros(len(cut), np.int64)
         out_axons = np.zeros(len(cut), np.int64)
         for route, counter in zip(self.lowered.routes, self.counters, strict=True):
             if route.projection.target == name:
-                in_axons += (fan_out(counter, masks) > 0).sum(dim=1).numpy()
+                in_axons += (fan_out_of(counter, cut) > 0).sum(dim=1).numpy()
                 synapse_bytes += [_weight_bytes(route, population, part) for part in cut]
             if route.projection.source == name and route.projection.target in self.cuts:
                 out_axons += self._out_axons(route, cut)
@@ -341,12 +342,9 @@ class _Mapper:
         return usages
 
     def _out_axons(self, route: Route, cut: list[np.ndarray]) -> np.ndarray:
-        target = self.lowered.network[route.projection.target]
         counter = self.counters[self.lowered.routes.index(route)]
-        masks = torch.zeros((len(self.cuts[target.name]), target.size))
-        for row, neurons in enumerate(self.cuts[target.name]):
-            masks[row, torch.from_numpy(neurons)] = 1
-        reached = (fan_out(counter, masks) > 0).sum(dim=0).numpy()
+        found = fan_out_of(counter, self.cuts[route.projection.target])
+        reached = (found > 0).sum(dim=0).numpy()
         return np.array([int(reached[part].sum()) for part in cut])
 
 
@@ -383,7 +381,7 @@ def _counter(network: Network, route: Route) -> Operator:
 def _weight_bytes(route: Route, population: Population, neurons: np.ndarray) -> int:
     """Bytes of the weights that `neurons` need, stored once per core."""
     synapse = route.projection.synapse
-    weight_bits = min(8, synapse.weight_bits) if route.planes == 1 else 8 * route.planes
+    weight_bits = min(8, route.weight_bits) if route.planes == 1 else 8 * route.planes
     if isinstance(synapse, Dense):
         count = len(neurons) * synapse.weight.shape[1]
     else:

@@ -6,6 +6,7 @@ any order; the operator takes the cheaper type that is proved to be exact.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -149,3 +150,32 @@ def fan_out(operator: Operator, targets: torch.Tensor) -> torch.Tensor:
         (operator(x) * targets.to(operator.dtype)).sum().backward()  # type: ignore[no-untyped-call]
     assert x.grad is not None
     return x.grad.round()
+
+
+def fan_out_of(operator: Operator, parts: Sequence[np.ndarray]) -> torch.Tensor:
+    """Synapses that each source neuron has into each part of the target population.
+
+    Parameters
+    ----------
+    operator : Operator
+        As `counting` makes it.
+    parts : sequence of int arrays
+        Flat indices of target neurons.
+
+    Returns
+    -------
+    tensor (P, N of source), float32 or float64, of integers
+    """
+    size = int(np.prod(operator.target))
+    if isinstance(operator.synapse, Dense):  # every target neuron has the same sources
+        if operator.synapse.pool is None:
+            row = torch.ones((1, int(np.prod(operator.source))))
+        else:
+            one = torch.zeros((1, size))
+            one[0, 0] = 1
+            row = fan_out(operator, one)
+        return row * torch.tensor([[float(len(part))] for part in parts])
+    masks = torch.zeros((len(parts), size))
+    for row, neurons in enumerate(parts):
+        masks[row, torch.from_numpy(neurons)] = 1
+    return fan_out(operator, masks)
