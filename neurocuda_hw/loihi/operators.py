@@ -169,12 +169,12 @@ def fan_out_of(operator: Operator, parts: Sequence[np.ndarray]) -> torch.Tensor:
     size = int(np.prod(operator.target))
     if isinstance(operator.synapse, Dense):  # every target neuron has the same sources
         if operator.synapse.pool is None:
-            row = torch.ones((1, int(np.prod(operator.source))))
+            each = torch.ones((1, int(np.prod(operator.source))))
         else:
             one = torch.zeros((1, size))
             one[0, 0] = 1
-            row = fan_out(operator, one)
-        return row * torch.tensor([[float(len(part))] for part in parts])
+            each = fan_out(operator, one)
+        return each * torch.tensor([[float(len(part))] for part in parts])
     masks = torch.zeros((len(parts), size))
     for row, neurons in enumerate(parts):
         masks[row, torch.from_numpy(neurons)] = 1
