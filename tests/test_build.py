@@ -14,12 +14,14 @@ from small import small_network
 from tools import need
 
 import neurocuda_hw.build as build_module
-from neurocuda_hw.build import GENERATED, build, config_header, read_report
+from neurocuda_hw.benches import config_header
+from neurocuda_hw.build import GENERATED, build, read_report
 from neurocuda_hw.errors import DataError, ModelError, OutputError
 from neurocuda_hw.model_file import load
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout
 from neurocuda_hw.neurons import Encoding
 from neurocuda_hw.reference import Reference
+from neurocuda_hw.rtl.register_map import Registers
 from neurocuda_hw.stimulus import default_inputs
 from neurocuda_hw.synapses import Dense
 from neurocuda_hw.toolchain import find_compiler, find_make, find_verilator
@@ -52,6 +54,8 @@ def test_folder_holds_everything(folder: Path) -> None:
         *("rtl/nchw_top.v", "rtl/nchw_rom.v", "rtl/nchw_ram.v"),
         *("sim/bulk.cpp", "sim/config.h", "sim/config.mk", "sim/ports.vlt", "sim/run_cocotb.py"),
         *("sim/taps.vlt", "sim/test_top.py", "sim/verilator.sh", "sim/waivers.vlt"),
+        *("sim/test_registers.py", "ip/nchw.h", "ip/nchw_ip.v", "ip/nchw_registers.v"),
+        "ip/package_ip.tcl",
     }
     assert any(path.startswith("rtl/mem/") and path.endswith(".mem") for path in found)
     assert load(folder / "model.pt") == NETWORK
@@ -83,6 +87,7 @@ def test_report_tells_what_was_built(folder: Path) -> None:
         "address_bits": [2, 3, 3],
         "membrane": conv["membrane"],
         "membrane_bits": conv["membrane_bits"],
+        "sources": [["image", 0]],
         "weights": 72,
         "weight_bits": 4,
         "lanes": 4,
@@ -257,6 +262,21 @@ def test_trace_of_another_network(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("registers", [Registers.NONE, Registers.CONTROL])
+def test_the_core_is_the_same_whatever_is_around_it(
+    folder: Path, tmp_path: Path, registers: Registers
+) -> None:
+    other = tree(build(NETWORK, tmp_path / "other", lanes=LANES, registers=registers))
+    whole = tree(folder)
+    assert {p: h for p, h in other.items() if p.startswith("rtl/")} == {
+        p: h for p, h in whole.items() if p.startswith("rtl/")
+    }
+    block = {p for p in whole if p.startswith("ip/")}
+    assert {p for p in other if p.startswith("ip/")} == (
+        block if registers is Registers.CONTROL else set()
+    )
+
+
 def test_progress_is_told(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
     inputs = default_inputs(NETWORK, 5)
@@ -284,6 +304,13 @@ def test_config_header_of_odd_names_and_spiking_output() -> None:
     assert "constexpr bool kOutputSpikes = true;" in text
     assert text.count('{"c___d", false, 2, 1, 4, 1, 0, 2},') == 2
     assert "X(0, nchw_top__DOT__tap_c___05F_d_valid, nchw_top__DOT__tap_c___05F_d_data)" in text
+    assert text.endswith(
+        "constexpr unsigned kLayers = 1;\n"
+        'constexpr const char* kLayerNames[] = {"c___d"};\n'
+        "constexpr unsigned kEventBits[] = {1};\n"
+        "#define NCHW_ACTIVITIES(X) \\\n"
+        "    X(0, nchw_top__DOT__tap_c___05F_d_activity)\n"
+    )
 
 
 def test_config_header_without_spiking_populations() -> None:
@@ -297,7 +324,7 @@ def test_config_header_without_spiking_populations() -> None:
     )
     text = config_header(network, 32)
     assert "constexpr unsigned kPopulations = 0;" in text
-    assert text.endswith("#define NCHW_TAPS(X)\n")
+    assert "#define NCHW_TAPS(X)\n" in text
 
 
 def test_ten_million_weights(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from neurocuda_hw import toolchain
-from neurocuda_hw.build import bench_folder
+from neurocuda_hw.benches import bench_folder
 from neurocuda_hw.errors import ToolError
 from neurocuda_hw.toolchain import Tool, doctor, find_verilator, parse_version, require, run
 

@@ -110,7 +110,9 @@ def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
         value = f"((s_axis_tdata >> {a}) & {(1 << payload) - 1})"
         if signed:
             value = f"(({value} ^ {1 << (payload - 1)}) - {1 << (payload - 1)})"
-    memories, resets, sweeps, taps, rewinds = [], [], [], [], []
+    memories, resets, sweeps, rewinds = [], [], [], []
+    # it takes no note of what it spends its cycles on
+    taps = [f"  wire [4:0] tap_{population.name}_activity = 5'd0;" for population in targets]
     for i, population in enumerate(targets):
         n, name = population.size, population.name
         neuron = population.neuron

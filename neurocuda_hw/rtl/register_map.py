@@ -261,3 +261,27 @@ def constants(network: Network, *, tdata_bits: int, counters: bool) -> dict[str,
     for i in range(HASH_WORDS):
         values[f"HASH_{i}"] = int(network.hash[8 * i : 8 * i + 8], 16)
     return values
+
+
+def markdown() -> str:
+    """The map as tables for the documentation."""
+    lines = ["| offset | register | access | what it holds |", "|---|---|---|---|"]
+    for entry in REGISTERS:
+        parts = [entry.text]
+        parts += [f"**{f.name}** [{_span(f)}]: {f.text}" for f in entry.fields]
+        text = "<br>".join(parts)
+        lines.append(f"| 0x{entry.offset:03x} | {entry.name} | {entry.access.value} | {text} |")
+    for title, block, counters in (
+        ("the whole design", 0, DESIGN_COUNTERS),
+        (f"layer i, + 0x{COUNTER_BLOCK:x} · i", 1, LAYER_COUNTERS),
+    ):
+        lines += ["", f"| offset | counter of {title} | what it counts |", "|---|---|---|"]
+        for counter in counters:
+            at = counter_address(block, counter)
+            lines.append(f"| 0x{at:03x} | {counter.name} | {counter.text} |")
+    return "\n".join([*lines, ""])
+
+
+def _span(field: Field) -> str:
+    high = field.low + field.bits - 1
+    return f"{field.low}" if field.bits == 1 else f"{high}:{field.low}"
