@@ -83,10 +83,11 @@ def one(
             raise DataError(f"{str(known)!r} is of {figures['plan']}, not {plan}; delete it")
         return figures
     started = time.monotonic()
+    model = model_of(name, arguments)
     train, test = data_of(name, arguments, seed)
     checkpoint = arguments.checkpoints and arguments.checkpoints / f"{run}.pt"
     _, stats = convert(
-        model_of(name, arguments),
+        model,
         train,
         test_loader=test,
         strategy=STRATEGIES[code],
