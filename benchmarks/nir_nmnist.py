@@ -1,6 +1,6 @@
 """The NIR paper's N-MNIST network: floating point against integers on real recordings.
 
-    python benchmarks/nir_nmnist.py cnn_sinabs.nir train1000.tar.gz [--bits 8] [--reset nir]
+    python benchmarks/nir_nmnist.py cnn_sinabs.nir train1000.tar.gz [--reset subtract] [--json]
 
 The graph is in the repository of NIR (github.com/neuromorphs/NIR, paper/02_cnn), the recordings in
 that of slayerPytorch (github.com/bamsumit/slayerPytorch): 1,000 of N-MNIST's training set, binned
@@ -10,6 +10,7 @@ into 300 steps of 1 ms.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 
 import numpy as np
@@ -30,7 +31,8 @@ def main() -> None:
     parser.add_argument("recordings")
     parser.add_argument("--bits", type=int, default=8)
     parser.add_argument("--reset", choices=("nir", "subtract"), default="nir")
-    parser.add_argument("--limit", type=int)
+    parser.add_argument("--limit", type=int, help="the first so many recordings only")
+    parser.add_argument("--json", action="store_true", help="print one flat JSON object only")
     arguments = parser.parse_args()
     graph = read(arguments.graph)
     recordings, labels = load_nmnist(arguments.recordings, arguments.limit)
@@ -46,9 +48,26 @@ def main() -> None:
     )
     executor = Executor(graph, subtract=arguments.reset == "subtract", dtype=torch.float32)
     start = time.perf_counter()
-    print(compare(executor, network, frames, labels))
+    found = compare(executor, network, frames, labels)
     seconds = time.perf_counter() - start
     widths = {name: r.membrane.bits for name, r in network_ranges(network).items()}
+    if arguments.json:
+        assert found.graph_accuracy is not None
+        assert found.integer_accuracy is not None
+        figures = {
+            "recordings": len(labels),
+            "weight_bits": arguments.bits,
+            "reset": arguments.reset,
+            "float_accuracy": found.graph_accuracy,
+            "integer_accuracy": found.integer_accuracy,
+            **{f"{layer.population}_agreement": layer.agreement for layer in found.layers},
+            **{f"{layer.population}_rate_error": layer.rate_error for layer in found.layers},
+            **{f"{n}_membrane_bits": bits for n, bits in widths.items() if bits > 1},
+            "network": network.hash,
+        }
+        print(json.dumps(figures, indent=1))
+        return
+    print(found)
     print(
         f"{len(labels)} recordings, {arguments.bits} bits, reset {arguments.reset}, {seconds:.0f} s"
     )
