@@ -16,6 +16,10 @@ from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.errors import ModelError
 
+# mean probability of the likeliest class below which answers are sharpened, and to what
+_UNSURE, _SURE = 0.5, 0.9
+_SHARPENED_BY = 256  # samples
+
 Forward = Callable[[QcfsModel, torch.Tensor], torch.Tensor]
 Progress = Callable[[str, int, int], None]
 
@@ -57,7 +61,8 @@ def train(
     included, the earliest of equals); without, the last one.
 
     The loss is the cross entropy to the softened answers of the trained model, and to the labels
-    where there are any.
+    where there are any. Answers that are hardly sure of anything, of a model that was trained by
+    another loss, are sharpened before: else training would begin by making all weights larger.
 
     Parameters
     ----------
@@ -84,7 +89,8 @@ def train(
         If `checkpoint` is that of another model or another training.
     """
     device = model.biases[0].device
-    teacher = float_graph(model.graph, device)
+    teacher = float_graph(model.graph.teacher, device)
+    sharpness = _sharpness(teacher, data.head(_SHARPENED_BY).to(device))
     generator = torch.Generator().manual_seed(seed)
     groups = []
     for parameter in (*model.weights, *model.biases):
@@ -113,7 +119,8 @@ def train(
             done = min(1.0, (epoch + number / per_epoch) / epochs)
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
-            loss = _loss(forward(model, x), evaluate(teacher, x)[-1].flatten(1), y)
+            wanted = evaluate(teacher, x)[-1].flatten(1)
+            loss = _loss(forward(model, x) * sharpness, wanted * sharpness, y)
             if not math.isfinite(float(loss.detach())):
                 raise ModelError(
                     f"fine-tuning ({stage}) diverged in epoch {epoch + 1}; use a smaller rate than "
@@ -131,6 +138,20 @@ def train(
 
 def _size(parameter: torch.Tensor) -> float:
     return float(parameter.detach().abs().mean().clamp(min=1e-3))
+
+
+def _sharpness(teacher: Graph, x: torch.Tensor) -> float:
+    """What to multiply answers with, 1 where the trained model is sure enough of its own."""
+    answers = evaluate(teacher, x)[-1].flatten(1)
+
+    def sure(factor: float) -> float:
+        return float((answers * factor).softmax(1).amax(1).mean())
+
+    factor = 1.0
+    if sure(factor) < _UNSURE and float(answers.abs().max()) > 0:
+        while sure(factor) < _SURE and factor < 2**30:
+            factor *= 2
+    return factor
 
 
 def _loss(logits: torch.Tensor, wanted: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
