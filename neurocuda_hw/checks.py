@@ -18,7 +18,7 @@ from neurocuda_hw.benches import RUN_FOLDER
 from neurocuda_hw.build import build_files, ip_of, read_report, write_folder
 from neurocuda_hw.errors import DataError, ModelError, ToolError
 from neurocuda_hw.hls import verify_hls
-from neurocuda_hw.loihi import compile as compile_loihi
+from neurocuda_hw.loihi import spikes as loihi_spikes
 from neurocuda_hw.network import Network
 from neurocuda_hw.reference import Reference, explain
 from neurocuda_hw.rtl.emit import Design, emit
@@ -292,8 +292,7 @@ def _hls_files(folder: Path | None) -> dict[str, bytes] | None:
 def check_loihi(network: Network, trace: Trace, asked: Request | None = None) -> Check:
     """The model of Loihi 2 against the golden trace, each layer shifted by its depth in steps."""
     progress = asked.stage("loihi") if asked else None
-    program = compile_loihi(network)
-    found = program.run(trace.inputs, cost=False, progress=progress).trace
+    found = loihi_spikes(network, trace.inputs, progress=progress)
     place = first_divergence(network, trace, found)
     return Check(
         target="loihi",

@@ -9,7 +9,7 @@ from neurocuda_hw.loihi.mapping import Mapping, MappingError
 from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow
 from neurocuda_hw.loihi.neuron import CubaNeuron, GradedNeuron, SoftResetNeuron
 from neurocuda_hw.loihi.profiles import PROFILES, Constant, Profile
-from neurocuda_hw.loihi.program import CostReport, LoihiProgram, LoihiRun, compile, run
+from neurocuda_hw.loihi.program import CostReport, LoihiProgram, LoihiRun, compile, run, spikes
 from neurocuda_hw.loihi.verification import PopulationResult, verify_loihi
 from neurocuda_hw.loihi.weights import Shift, SignMode, WeightFormat
 
@@ -40,5 +40,6 @@ __all__ = [
     "WeightFormat",
     "compile",
     "run",
+    "spikes",
     "verify_loihi",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.loihi.energy import core_energy, step_energy
 from neurocuda_hw.loihi.events import EventCounter, Events
-from neurocuda_hw.loihi.limits import CHIPS
+from neurocuda_hw.loihi.limits import CHIPS, ChipLimits
 from neurocuda_hw.loihi.lower import Lowered, lower
 from neurocuda_hw.loihi.mapping import Mapping, map_network
 from neurocuda_hw.loihi.microcode import Overflow
@@ -263,12 +263,11 @@ def compile(
     MappingError
         If it does not fit; the message holds the table.
     """
-    if chip not in CHIPS:
-        raise ModelError(f"chip must be one of {', '.join(CHIPS)}, not {chip!r}")
+    limits = _limits(chip)
     if profile is not None and profile not in PROFILES:
         raise ModelError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
     default = LOIHI2_SCALED if chip == "loihi2" else LOIHI1_SILICON
-    lowered = lower(network, CHIPS[chip])
+    lowered = lower(network, limits)
     return LoihiProgram(
         network=network,
         lowered=lowered,
@@ -319,3 +318,24 @@ def run(
     """
     program = compile(network, chip, profile=profile, chips=chips)
     return program.run(inputs, cost=cost, membranes=membranes, batch=batch, progress=progress)
+
+
+def spikes(
+    network: Network, inputs: object, chip: str = "loihi2", *, progress: Progress | None = None
+) -> Trace:
+    """Every spike of the chip, however many cores that takes: spikes do not depend on the mapping.
+
+    Raises
+    ------
+    ModelError
+        If the chip cannot compute the network exactly.
+    DataError
+        If `inputs` has the wrong type, shape or range.
+    """
+    return Simulator(lower(network, _limits(chip))).run(inputs, progress=progress).trace
+
+
+def _limits(chip: str) -> ChipLimits:
+    if chip not in CHIPS:
+        raise ModelError(f"chip must be one of {', '.join(CHIPS)}, not {chip!r}")
+    return CHIPS[chip]

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.errors import ModelError
+from neurocuda_hw.loihi.lower import depths
 from neurocuda_hw.loihi.program import LoihiProgram
-from neurocuda_hw.loihi.program import compile as compile_network
+from neurocuda_hw.loihi.program import spikes as run_spikes
 from neurocuda_hw.network import Network
 from neurocuda_hw.trace import Divergence, Trace, first_divergence
 
@@ -62,7 +63,7 @@ def verify_loihi(
     Parameters
     ----------
     program : LoihiProgram, optional
-        What to run; default `compile` of the network for `chip`.
+        What to run; default the network on as many cores of `chip` as it takes.
 
     Raises
     ------
@@ -74,14 +75,17 @@ def verify_loihi(
             f"trace must be of this network ({network.hash[:12]}), not {trace.network_hash[:12]}; "
             "make it again with 'nchw golden'"
         )
-    program = program or compile_network(network, chip)
-    got = program.run(trace.inputs, cost=False).trace
+    if program is None:
+        got, depth = run_spikes(network, trace.inputs, chip), depths(network)
+    else:
+        got = program.run(trace.inputs, cost=False).trace
+        depth = {name: p.depth for name, p in program.lowered.placements.items()}
     divergence = first_divergence(network, trace, got)
     results = []
     for population in network.targets:
         name = population.name
         first = divergence if divergence and divergence.population == name else None
-        shift = program.lowered.placements[name].depth
+        shift = depth[name]
         if population.spiking:
             difference = trace.spikes[name] ^ got.spikes[name]
             unequal = int(np.bitwise_count(difference).sum(dtype=np.int64))

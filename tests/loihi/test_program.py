@@ -24,10 +24,11 @@ from neurocuda_hw.loihi.mapping import map_network
 from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES
 from neurocuda_hw.loihi.simulator import Simulator
 from neurocuda_hw.loihi.timing import barrier_ns, step_times
-from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Reset
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input, Reset
 from neurocuda_hw.reference import Reference
-from neurocuda_hw.trace import pack
+from neurocuda_hw.synapses import Dense
+from neurocuda_hw.trace import first_divergence, pack
 
 CLASSES = ("active", "spikes", "synaptic_ops", "messages_in", "messages_out")
 
@@ -261,3 +262,41 @@ def test_verify_refuses_the_trace_of_another_network() -> None:
 def test_unknown_chips_and_profiles(options: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         loihi.compile(dense(3, 2, 2), **options)  # type: ignore[arg-type]
+
+
+def test_spikes_do_not_need_a_chip_that_is_large_enough() -> None:
+    """They do not depend on the mapping: a network that fits no core can still be verified."""
+    rng = np.random.default_rng(1)
+    network = Network(
+        populations=(
+            Population(name="x", shape=(40_000,), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="y", shape=(20,), neuron=IF(threshold=300)),
+        ),
+        projections=(
+            Projection(
+                source="x", target="y", synapse=Dense(weight=rng.integers(-9, 12, (20, 40_000)))
+            ),
+        ),
+        timesteps=2,
+    )
+    inputs = rng.integers(0, 2, (1, 2, 40_000))
+    golden = Reference(network).trace(inputs)
+    with pytest.raises(loihi.MappingError):
+        loihi.compile(network)
+    found = loihi.spikes(network, inputs, "loihi2")
+    assert first_divergence(network, golden, found) is None
+    assert golden.counts("y").sum() > 0
+    with pytest.raises(ModelError, match=r"^chip must be one of loihi1, loihi2, not 'loihi3'$"):
+        loihi.spikes(network, inputs, "loihi3")
+
+
+def test_run_is_compile_and_run() -> None:
+    network, inputs = example()
+    found, apart = loihi.run(network, inputs), loihi.compile(network).run(inputs)
+    assert first_divergence(network, apart.trace, found.trace) is None
+    assert found.report is not None
+    assert apart.report is not None
+    summary = found.report.summary()
+    assert summary == apart.report.summary()
+    assert summary["ns_per_inference"] == pytest.approx(9 * float(summary["ns_per_step"]))
+    assert (summary["chip"], summary["samples"], summary["steps"]) == ("loihi2", 4, 9)
