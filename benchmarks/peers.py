@@ -96,8 +96,10 @@ def sinabs(model: nn.Module, images: torch.Tensor, test: Data) -> dict[str, dict
     from_torch = importlib.import_module("sinabs.from_torch")
     utils = importlib.import_module("sinabs.utils")
     activation = importlib.import_module("sinabs.activation")
-    plain = conversion.fold_batchnorm(model)
-    modules = dict(plain.named_modules())
+    folded = conversion.fold_batchnorm(model)
+    leaves = [m for m in folded.modules() if not list(m.children())]  # in the order of the calls
+    plain = nn.Sequential(*(m for m in leaves if not isinstance(m, nn.Identity)))
+    modules = dict(plain.named_children())
     outputs = [name for name, m in modules.items() if isinstance(m, nn.ReLU)]
     weighted = [name for name, m in modules.items() if isinstance(m, nn.Conv2d | nn.Linear)]
     normalised = copy.deepcopy(plain)

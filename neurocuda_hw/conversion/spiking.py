@@ -16,7 +16,6 @@ from neurocuda_hw.conversion.fire import fire
 from neurocuda_hw.conversion.graph import largest, per_channel
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
 
-
 # bytes of one layer's currents in all steps: beyond 32 MiB the C library's allocator asks the
 # system for fresh pages each time, which takes longer than to compute with them
 _BYTES = 1 << 24
