@@ -269,17 +269,17 @@ def test_spikes_do_not_need_a_chip_that_is_large_enough() -> None:
     rng = np.random.default_rng(1)
     network = Network(
         populations=(
-            Population(name="x", shape=(40_000,), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="x", shape=(60_000,), neuron=Input(encoding=Encoding.SPIKES)),
             Population(name="y", shape=(20,), neuron=IF(threshold=300)),
         ),
         projections=(
             Projection(
-                source="x", target="y", synapse=Dense(weight=rng.integers(-9, 12, (20, 40_000)))
+                source="x", target="y", synapse=Dense(weight=rng.integers(-9, 12, (20, 60_000)))
             ),
         ),
         timesteps=2,
     )
-    inputs = rng.integers(0, 2, (1, 2, 40_000))
+    inputs = rng.integers(0, 2, (1, 2, 60_000))
     golden = Reference(network).trace(inputs)
     with pytest.raises(loihi.MappingError):
         loihi.compile(network)
