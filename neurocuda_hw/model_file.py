@@ -114,6 +114,11 @@ def load_plain(path: str | Path) -> Any:
         If there is no such file.
     """
     content = read_file(path, "model")
+    if content.startswith(b"\x89HDF"):
+        raise ModelError(
+            f"{str(path)!r} must be a PyTorch file, not HDF5; NIR graphs are for 'nchw build' and "
+            "'nchw inspect'"
+        )
     if not content.startswith((b"PK", b"\x80")):
         raise ModelError(f"{str(path)!r} must be a PyTorch file, not something else or empty")
     try:

@@ -150,6 +150,11 @@ def test_empty_and_foreign_files(tmp_path: Path) -> None:
     for content in (b"", b"weights, honestly\n"):
         path.write_bytes(content)
         refuses(path, "FILE must be a PyTorch file, not something else or empty")
+    path.write_bytes(b"\x89HDF\r\n\x1a\n")
+    refuses(
+        path,
+        "FILE must be a PyTorch file, not HDF5; NIR graphs are for 'nchw build' and 'nchw inspect'",
+    )
 
 
 @pytest.mark.parametrize("zipped", [True, False])
