@@ -19,6 +19,7 @@ from neurocuda_hw.commands.doctor import doctor
 from neurocuda_hw.commands.golden import golden
 from neurocuda_hw.commands.inspect import inspect
 from neurocuda_hw.commands.report import report
+from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.errors import NeurocudaError
 
@@ -44,6 +45,7 @@ def cli() -> None:
     nchw inspect network.pt                                what it is made of
     nchw build network.pt --target verilog -o build        to Verilog with its test bench
     nchw verify build                                      every spike, or the first divergence
+    nchw synth build --device xc7a35t                      what it takes of a device
     nchw report build                                      all of it on one page
 
     \b
@@ -52,7 +54,7 @@ def cli() -> None:
     """
 
 
-for _command in (convert, inspect, build, verify, report, golden, doctor):
+for _command in (convert, inspect, build, verify, synth, report, golden, doctor):
     cli.add_command(_command)
 
 

@@ -16,8 +16,8 @@ from neurocuda_hw.toolchain import find_yosys, stream
 Progress = Callable[[str, int, int], None]
 
 _COMMANDS = {
-    Family.SERIES7: "synth_xilinx -family xc7 -flatten -noiopad",
-    Family.ULTRASCALE_PLUS: "synth_xilinx -family xcup -flatten -noiopad",
+    Family.SERIES7: "synth_xilinx -family xc7 -noiopad",
+    Family.ULTRASCALE_PLUS: "synth_xilinx -family xcup -noiopad",
     Family.ECP5: "synth_ecp5",
     Family.ICE40: "synth_ice40",
 }
@@ -31,6 +31,7 @@ def synthesise(
     family: Family,
     *,
     top: str = "nchw_top",
+    flatten: bool = False,
     use_dsps: bool = True,
     progress: Progress | None = None,
 ) -> Area:
@@ -40,6 +41,9 @@ def synthesise(
     ----------
     files : mapping of str to bytes
         ``rtl/*.v`` and ``rtl/mem/*.mem``; others are left out.
+    flatten : bool
+        Optimise across components (Xilinx; yosys does so for Lattice in any case). Without, each
+        component is mapped by itself, as the prediction in `passes.area` counts it.
     use_dsps : bool
         Multipliers may become those of the device; iCE40 LP and HX have none.
     progress : callable, optional
@@ -61,23 +65,26 @@ def synthesise(
             for path in files:
                 if path.endswith((".v", ".mem")):
                     (folder / PurePosixPath(path).name).write_bytes(files[path])
-            (folder / "synth.ys").write_text(_script(sources, family, top, use_dsps))
+            (folder / "synth.ys").write_text(
+                _script(sources, family, top, flatten=flatten, use_dsps=use_dsps)
+            )
         except OSError as error:
             raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
         _run(folder, family, progress)
         return count_cells(_cells(folder / _STATISTICS, top), family)
 
 
-def _script(sources: list[str], family: Family, top: str, use_dsps: bool) -> str:
-    options = ""
+def _script(sources: list[str], family: Family, top: str, *, flatten: bool, use_dsps: bool) -> str:
+    xilinx = family in (Family.SERIES7, Family.ULTRASCALE_PLUS)
+    options = " -flatten" if flatten and xilinx else ""
     if family is Family.ICE40:
-        options = " -dsp" if use_dsps else ""
+        options += " -dsp" if use_dsps else ""
     elif not use_dsps:
-        options = " -nodsp"
+        options += " -nodsp"
     names = " ".join(PurePosixPath(path).name for path in sources)
     return (
         f"read_verilog {names}\n{_COMMANDS[family]}{options} -top {top}\n"
-        f"tee -q -o {_STATISTICS} stat -json\n"
+        f"flatten\ntee -q -o {_STATISTICS} stat -json\n"
     )
 
 

@@ -1,0 +1,136 @@
+"""Folding for a device: the options of ``nchw build``, and the table of what each layer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from neurocuda_hw.commands.console import print_table
+from neurocuda_hw.progress import Progress
+
+if TYPE_CHECKING:
+    from neurocuda_hw.network import Network
+    from neurocuda_hw.passes.budget import Folding
+    from neurocuda_hw.trace import Trace
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+_COLUMNS = ("population", ">lanes", ">weight bits", ">cycles", ">LUT")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What --device, --target-cycles and --fit ask for; no device where none was named."""
+
+    device: str | None
+    target: int | None
+
+
+def device_options(command: Command) -> Command:
+    """Adds --device, --target-cycles and --fit."""
+    for option in (
+        click.option(
+            "--fit",
+            is_flag=True,
+            help="The fastest that fits the device (what --device alone does, too).",
+        ),
+        click.option(
+            "--target-cycles",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="The least of the device that meets N cycles per inference.",
+        ),
+        click.option(
+            "--device",
+            metavar="NAME",
+            help="Choose the lanes for this part: xc7a35t, xc7z020, lfe5u-25f, ice40up5k, ...",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def parse_wish(
+    device: str | None, target: int | None, fit: bool, lanes: int | None, build_for: str
+) -> Wish:
+    """Checks the options against one another."""
+    if device is None and (target is not None or fit):
+        raise click.UsageError("--target-cycles and --fit need --device")
+    if target is not None and fit:
+        raise click.UsageError("--target-cycles excludes --fit")
+    if device is not None and lanes is not None:
+        raise click.UsageError("--device chooses the lanes: it excludes --lanes")
+    if device is not None and build_for != "verilog":
+        raise click.UsageError(f"--device is for --target verilog, not {build_for}")
+    return Wish(device=device, target=target)
+
+
+def fold_for(network: Network, trace: Trace, wish: Wish, progress: Progress) -> Folding:
+    """The folding for a device; where none fits, its table goes to standard error first."""
+    from neurocuda_hw.passes.activity import Activity
+    from neurocuda_hw.passes.budget import DoesNotFit, Folder
+    from neurocuda_hw.passes.devices import find_device
+
+    assert wish.device is not None
+    device = find_device(wish.device)
+    folder = Folder(network, Activity(network, trace), progress=progress)
+    try:
+        return folder.fold(device, target=wish.target)
+    except DoesNotFit as error:
+        show(error.folding, err=True)
+        raise
+
+
+def show(folding: Folding, *, err: bool = False) -> None:
+    """The table: every layer, what is there once, their sum, and what the device has."""
+    from neurocuda_hw.passes.budget import LUT_SHARE
+
+    device = folding.device
+    rows: list[tuple[object, ...]] = [
+        (
+            layer.name,
+            layer.lanes,
+            layer.weight_bits,
+            round(layer.cycles),
+            round(layer.area.luts),
+            f"{layer.area.blocks:g}",
+            layer.area.dsps,
+        )
+        for layer in folding.layers
+    ]
+    shared, area = folding.shared, folding.area
+    rows += [
+        ("(shared)", "", "", "", round(shared.luts), f"{shared.blocks:g}", shared.dsps),
+        ("total", "", "", round(folding.cycles), round(area.luts), f"{area.blocks:g}", area.dsps),
+    ]
+    usable = (round(LUT_SHARE * device.luts), f"{device.blocks:g}", device.dsps)
+    rows.append((f"usable in {device.name}", "", "", "", *usable))
+    title = f"Prediction for {device.name} ({device.family.value}, {device.source})"
+    print_table(title, (*_COLUMNS, f">{device.family.block_name}", ">DSP"), rows, err=err)
+
+
+def as_plain(folding: Folding) -> Mapping[str, object]:
+    """The folding as plain values, for JSON."""
+    area = folding.area
+    return {
+        "device": folding.device.name,
+        "cycles": round(folding.cycles, 1),
+        "luts": round(area.luts),
+        "blocks": area.blocks,
+        "block": folding.device.family.block_name,
+        "dsps": area.dsps,
+        "layers": [
+            {
+                "name": layer.name,
+                "lanes": layer.lanes,
+                "weight_bits": layer.weight_bits,
+                "cycles": round(layer.cycles, 1),
+                "luts": round(layer.area.luts),
+                "blocks": layer.area.blocks,
+                "dsps": layer.area.dsps,
+            }
+            for layer in folding.layers
+        ],
+    }

@@ -1,0 +1,87 @@
+"""``nchw synth``: what a build takes of a device, by yosys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.progress import progress_bar
+
+
+@click.command()
+@click.argument("build_dir", metavar="BUILD_DIR")
+@click.option(
+    "--device",
+    default="xc7a35t",
+    show_default=True,
+    metavar="NAME",
+    help="The part whose family it is synthesised for, and whose share is told.",
+)
+@as_json
+def synth(build_dir: str, device: str, as_json: bool) -> None:
+    """Synthesise a build's Verilog with yosys and count its cells.
+
+    The figures are those of yosys, before placement: no clock rate, no power.
+
+    \b
+    nchw synth build
+    nchw synth build --device lfe5u-25f
+
+    \b
+    Exit codes: 0 it fits the device   1 it does not   2 bad input   3 yosys is missing or failed
+    """
+    from neurocuda_hw.build import read_report
+    from neurocuda_hw.errors import ModelError
+    from neurocuda_hw.passes.devices import find_device
+    from neurocuda_hw.synth import synthesise
+
+    part = find_device(device)
+    folder = Path(build_dir)
+    report = read_report(folder)
+    if report is None or report.get("target") != "verilog":
+        raise ModelError(
+            f"{build_dir!r} must be a folder that 'nchw build --target verilog' wrote, "
+            "not something else"
+        )
+    files = {
+        path: (folder / path).read_bytes() for path in report["files"] if path.startswith("rtl/")
+    }
+    with progress_bar(quiet=as_json) as progress:
+        area = synthesise(files, part.family, use_dsps=part.dsps > 0, progress=progress)
+    block = part.family.block_name
+    rows = [
+        ("LUT", area.luts, part.luts),
+        ("flip-flops", area.flipflops, part.flipflops),
+        (block, area.blocks, float(part.blocks)),
+        ("multipliers", area.dsps, part.dsps),
+    ]
+    fits = all(used <= held for _, used, held in rows)
+    if as_json:
+        print_json(
+            {
+                "device": part.name,
+                "fits": fits,
+                "luts": area.luts,
+                "memory_luts": area.memory_luts,
+                "flipflops": area.flipflops,
+                "carries": area.carries,
+                "blocks": area.blocks,
+                "block": block,
+                "dsps": area.dsps,
+                "cells": dict(area.cells),
+            }
+        )
+    else:
+        print_table(
+            f"{report['network']['name']} in {part.name} ({part.family.value}), by yosys",
+            ("", ">used", ">there", ">share"),
+            [
+                (name, used, held, f"{used / held:.0%}" if held else "-")
+                for name, used, held in rows
+            ],
+        )
+        if not fits:
+            say(f"It does not fit: see nchw build --device {part.name} --fit.")
+    raise SystemExit(0 if fits else 1)

@@ -1,0 +1,243 @@
+"""What each layer will take of a device: block memories exactly, look-up tables nearly.
+
+Memories are listed as the hardware holds them and mapped as yosys maps them (`mapping`). For the
+rest, what a layer is made of is counted (`layer_parts`): bits of adders, of multiplexers, of
+registers with a choice before them. Each kind costs so many LUTs a bit; the costs are fitted to
+what yosys made of a set of networks, and ``benchmarks/prediction.py`` says how far they are off.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.network import Network, Population
+from neurocuda_hw.neurons import Input
+from neurocuda_hw.passes.costs import LUT_COSTS, Part
+from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.passes.mapping import Memory, map_memory
+from neurocuda_hw.passes.plan import LayerPlan, Parameter
+from neurocuda_hw.passes.queues import REGISTERS, queue_depth
+
+Parts = dict[Part, float]
+_DSP_LEAST = {Family.SERIES7: 2, Family.ULTRASCALE_PLUS: 2, Family.ECP5: 2, Family.ICE40: 2}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerArea:
+    """Prediction for one layer (or for what all layers share).
+
+    Parameters
+    ----------
+    luts : float
+        Those of memories included.
+    blocks : float
+        Block memories, in the unit of the family.
+    """
+
+    luts: float
+    blocks: float
+    dsps: int
+
+    def __add__(self, other: LayerArea) -> LayerArea:
+        return LayerArea(
+            luts=self.luts + other.luts,
+            blocks=self.blocks + other.blocks,
+            dsps=self.dsps + other.dsps,
+        )
+
+
+def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
+    """Every memory of a layer whose spikes go to so many `branches`."""
+    layout, name = plan.layout, plan.population.name
+    row_bits = max(1, unsigned_bits(layout.rows - 1))
+    word = plan.state_bits + plan.synaptic_bits + plan.held_bits
+    yield Memory(name=f"{name} states", depth=layout.rows, width=layout.lanes * word, rom=False)
+    for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
+        label = f"{name} weights of {plan.projection_name(index)}"
+        yield _rom(label, part.weights, bits)
+    for parameter in _parameters(plan):
+        if not parameter.uniform:
+            yield _rom(f"{name} {parameter.name}", parameter.rows, parameter.bits)
+    if plan.touched:
+        yield Memory(name=f"{name} listed", depth=layout.rows, width=1, rom=False)
+        yield Memory(name=f"{name} list", depth=1 << row_bits, width=row_bits, rom=False)
+        if not plan.awake.uniform:
+            yield _rom(f"{name} {plan.awake.name}", plan.awake.rows, 1)
+        y_bits, x_bits = unsigned_bits(layout.lines - 1), unsigned_bits(layout.columns - 1)
+        if not _power(layout.groups) or layout.columns != 1 << x_bits:
+            rows = np.divmod(np.arange(layout.rows) // layout.groups, layout.columns)
+            places = (rows[0] << x_bits | rows[1])[:, None]
+            yield _rom(f"{name} places", places, max(1, x_bits + y_bits))
+    if plan.fires:
+        depth = queue_depth(plan)
+        queue = Memory(
+            name=f"{name} queue",
+            depth=depth,
+            width=_mask_bits(plan),
+            rom=False,
+            registered=depth > REGISTERS,
+        )
+        yield from (queue for _ in range(branches))
+    elif plan.by_channel:
+        yield Memory(
+            name=f"{name} values", depth=8, width=plan.state_bits, rom=False, registered=False
+        )
+
+
+def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
+    """How much of each part a layer is made of, memories aside."""
+    layout, lanes = plan.layout, plan.layout.lanes
+    states = lanes * plan.state_bits
+    row_bits = max(1, unsigned_bits(layout.rows - 1))
+    parts = dict.fromkeys(Part, 0.0)
+    parts[Part.LAYER] = 1
+    # with one row only, the newest state is always the one on its way
+    parts[Part.STATE] = states * (0.8 if layout.rows == 1 else 1.0)
+    parts[Part.CURRENT] = lanes * (plan.synaptic_bits + plan.held_bits)
+    if plan.fires:
+        depth = queue_depth(plan)
+        parts[Part.ENCODER] = branches * lanes * max(1.0, math.log2(lanes))
+        parts[Part.QUEUE] = branches * math.log2(depth)
+        parts[Part.DEEP] = branches * math.log2(depth) if depth > REGISTERS else 0
+    else:
+        parts[Part.SHIFT] = states
+    if plan.leaks:
+        parts[Part.LEAK] = lanes * (plan.state_bits + plan.synaptic_bits)
+    if plan.v_floor is not None:
+        parts[Part.FLOOR] = states
+    if not plan.threshold.uniform or not plan.bias.uniform:
+        parts[Part.OWN] = lanes * max(plan.threshold.bits, plan.bias.bits)
+    if plan.touched:
+        parts[Part.LIST], parts[Part.AGAIN] = row_bits + 3, states
+    ports = len(plan.projections)
+    if ports > 1:
+        parts[Part.CHOICE] = lanes * max(plan.weight_bits) * (ports - 1)
+    for fanout in plan.fanouts:
+        address = max(1, unsigned_bits(len(fanout.weights) - 1)) + row_bits
+        parts[Part.WALKER] += 1
+        parts[Part.ADDRESS] += address
+        parts[Part.LOOKUP] += address * sum(len(axis.count) > 1 for axis in (fanout.y, fanout.x))
+        if fanout.uniform and len(fanout.channel_rows) > 1:
+            factor = int(fanout.channel_rows[0])
+            parts[Part.FACTOR] += address * (factor.bit_count() - 1)
+    return parts
+
+
+def layer_area(plan: LayerPlan, family: Family, branches: int = 1) -> LayerArea:
+    """Prediction for one layer whose spikes go to so many `branches`."""
+    blocks = luts = 0.0
+    for memory in layer_memories(plan, branches):
+        mapped = map_memory(memory, family)
+        blocks += mapped.blocks
+        luts += mapped.memory_luts
+        luts += memory.width * _multiplexer(mapped.slices, family)
+        if mapped.logic:
+            luts += LUT_COSTS[family][Part.ROM] * _logic_memory(memory, family)
+    costs = LUT_COSTS[family]
+    luts += sum(costs[part] * count for part, count in layer_parts(plan, branches).items())
+    return LayerArea(luts=luts, blocks=blocks, dsps=_multipliers(plan, family))
+
+
+def shared_area(network: Network, family: Family) -> LayerArea:
+    """Prediction for what is there once: packets in and out, forks and delays."""
+    costs = LUT_COSTS[family]
+    luts = costs[Part.DESIGN]
+    blocks = 0.0
+    for projection in network.projections:
+        if projection.delay:
+            source = network[projection.source]
+            depth = source.size + 1
+            memory = Memory(name="delay", depth=depth, width=_event_bits(source), rom=False)
+            mapped = map_memory(memory, family)
+            blocks += mapped.blocks
+            luts += mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
+            luts += (costs[Part.QUEUE] + costs[Part.DEEP]) * math.log2(depth)
+    return LayerArea(luts=luts, blocks=blocks, dsps=0)
+
+
+def network_area(
+    network: Network, plans: Mapping[str, LayerPlan], family: Family
+) -> dict[str, LayerArea]:
+    """Prediction for every layer, by population, and under ``""`` for what they share."""
+    return {
+        **{n: layer_area(plan, family, branches_of(network, n)) for n, plan in plans.items()},
+        "": shared_area(network, family),
+    }
+
+
+def branches_of(network: Network, name: str) -> int:
+    """To how many ends a population's spikes go, each behind a queue of its own."""
+    return len(network.outgoing(name)) + (name == network.output.name)
+
+
+def total(areas: Mapping[str, LayerArea]) -> LayerArea:
+    """The whole design."""
+    return sum(areas.values(), LayerArea(luts=0.0, blocks=0.0, dsps=0))
+
+
+def _parameters(plan: LayerPlan) -> list[Parameter]:
+    leaks = [q for q in (plan.keep, plan.keep_synaptic) if q is not None]
+    return [plan.threshold, plan.bias, plan.initial, plan.reset_value, *leaks]
+
+
+def _rom(name: str, rows: np.ndarray, bits: int) -> Memory:
+    """A ROM without the bits that are the same in every word."""
+    low = np.bitwise_and.reduce(rows, axis=0).astype(np.int64)
+    high = np.bitwise_or.reduce(rows, axis=0).astype(np.int64)
+    varying = (low ^ high) & ((1 << bits) - 1)
+    width = sum(int(n).bit_count() for n in varying)
+    return Memory(name=name, depth=len(rows), width=width, rom=True)
+
+
+def _multiplexer(inputs: int, family: Family) -> float:
+    """LUTs of one bit's choice among `inputs`: a LUT of 6 inputs makes one or two of two each."""
+    return float(math.ceil((inputs - 1) / 1.5) if family.lut_inputs == 6 else inputs - 1)
+
+
+def _logic_memory(memory: Memory, family: Family) -> float:
+    """LUTs of a memory that became logic (a ROM) or registers with a choice behind them."""
+    if memory.depth == 1:
+        return 0.0
+    if memory.rom:
+        return memory.width * max(1.0, memory.depth / (1 << family.lut_inputs))
+    return memory.width * _multiplexer(memory.depth, family)
+
+
+def _multipliers(plan: LayerPlan, family: Family) -> int:
+    """Multipliers that yosys takes from the device: payloads and leaks, one per lane."""
+    if family is Family.ICE40:
+        return 0
+    lanes, count = plan.layout.lanes, 0
+    for source, bits in zip(plan.sources, plan.weight_bits, strict=True):
+        if payload_bits(source) and bits >= _DSP_LEAST[family]:
+            count += lanes
+    return count + lanes * sum(q is not None for q in (plan.keep, plan.keep_synaptic))
+
+
+def payload_bits(source: Population) -> int:
+    """Bits of the number that an event of `source` carries; 0 for a spike."""
+    neuron = source.neuron
+    if not isinstance(neuron, Input) or (neuron.payload_bits == 1 and not neuron.signed):
+        return 0
+    return neuron.payload_bits
+
+
+def _event_bits(population: Population) -> int:
+    place = sum(unsigned_bits(n - 1) for n in population.chw)
+    return place + payload_bits(population) + 1
+
+
+def _mask_bits(plan: LayerPlan) -> int:
+    """A row's spikes, its place, and the end-of-step mark."""
+    layout = plan.layout
+    place = sum(unsigned_bits(n - 1) for n in (layout.groups, layout.lines, layout.columns))
+    return layout.lanes + place + 1
+
+
+def _power(number: int) -> bool:
+    return not number & (number - 1)

@@ -1,0 +1,302 @@
+"""Folding for a device: lanes of every layer for a wanted pace, or the best pace that fits.
+
+Layers work at the same time, so the slowest one sets the pace of the network. For a pace of N
+cycles every layer takes, of those numbers of lanes with which it needs at most N cycles, the one
+that costs least of the device: the sum of its shares of LUTs, block memories and multipliers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.network import Network
+from neurocuda_hw.passes.area import LayerArea, branches_of, layer_area, shared_area
+from neurocuda_hw.passes.cycles import layer_work
+from neurocuda_hw.passes.devices import DEVICES, Device, Family
+from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+
+WIDEST = 256  # lanes that are tried
+LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
+# what an option's shares are weighed by: all alike, then each resource alone
+_WEIGHTS = ((1.0, 1.0, 1.0), (1.0, 0.05, 0.05), (0.05, 1.0, 0.05), (0.05, 0.05, 1.0))
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFold:
+    """One layer with a number of lanes: its cycles per inference, and what it takes."""
+
+    name: str
+    lanes: int
+    weight_bits: int
+    cycles: float
+    area: LayerArea
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folding:
+    """A choice for every layer.
+
+    Parameters
+    ----------
+    layers : tuple of LayerFold
+        In topological order.
+    shared : LayerArea
+        What is there once.
+    """
+
+    device: Device
+    layers: tuple[LayerFold, ...]
+    shared: LayerArea
+
+    @property
+    def lanes(self) -> dict[str, int]:
+        """Lanes of each layer."""
+        return {layer.name: layer.lanes for layer in self.layers}
+
+    @property
+    def cycles(self) -> float:
+        """Cycles per inference of the slowest layer."""
+        return max(layer.cycles for layer in self.layers)
+
+    @property
+    def area(self) -> LayerArea:
+        """The whole design."""
+        return sum((layer.area for layer in self.layers), self.shared)
+
+    @property
+    def fits(self) -> bool:
+        """Whether the device holds it; see `LUT_SHARE`."""
+        return not self.lacking
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """What the device has too little of: ``12.5 of 10 RAMB36``."""
+        return _lacking(self.area, self.device)
+
+
+class DoesNotFit(ModelError):
+    """A network that a device cannot hold, at the wanted pace or at all.
+
+    Parameters
+    ----------
+    folding : Folding
+        What each layer would take.
+    nearest : tuple of str
+        What would fit: fewer bits, fewer lanes, another part.
+    """
+
+    def __init__(self, message: str, folding: Folding, nearest: tuple[str, ...]) -> None:
+        ways = "; ".join(nearest) or "no device in the table holds it: make the network smaller"
+        super().__init__(f"{message}; {ways}")
+        self.folding = folding
+        self.nearest = nearest
+
+
+class Folder:
+    """Every layer with every number of lanes, so that choices can be made among them.
+
+    Parameters
+    ----------
+    activity : mapping of str to array
+        What the layers have to do: `passes.activity.Activity` of a trace.
+    limit : int
+        Most lanes of a layer.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        activity: Mapping[str, np.ndarray],
+        *,
+        limit: int = WIDEST,
+        progress: Progress | None = None,
+    ) -> None:
+        self.network = network
+        self._plans: dict[str, dict[int, LayerPlan]] = {}
+        self._cycles: dict[tuple[str, int], float] = {}
+        for number, population in enumerate(network.targets):
+            plans = {n: plan_layer(network, population, n) for n in lane_choices(population, limit)}
+            self._plans[population.name] = plans
+            for n, plan in plans.items():
+                self._cycles[population.name, n] = layer_work(plan, activity).cycles
+            if progress:
+                progress("folding", number + 1, len(network.targets))
+
+    def fold(self, device: Device, *, target: int | None = None) -> Folding:
+        """The fewest resources for a pace of `target` cycles; where None, the best pace that fits.
+
+        Raises
+        ------
+        DoesNotFit
+            If the device cannot hold the network, or not at that pace.
+        ModelError
+            If no number of lanes reaches `target`.
+        """
+        options = self._options(device.family, None)
+        if target is not None:
+            self._check_target(options, target)
+            return self._for_target(device, options, target)
+        found = self._fastest(device, options)
+        if found is None:
+            smallest = self._choose(device, options, None)
+            lacking = ", ".join(smallest.lacking)
+            raise DoesNotFit(
+                f"{self.network.name!r} does not fit into {device.name} at any number of lanes: "
+                f"it takes at least {lacking}",
+                smallest,
+                self._nearest(device, None),
+            )
+        return found
+
+    def _for_target(
+        self, device: Device, options: dict[str, list[LayerFold]], target: int
+    ) -> Folding:
+        found = self._choose(device, options, target)
+        if found.fits:
+            return found
+        nearest = self._nearest(device, target)
+        slower = self._fastest(device, options)
+        if slower is not None:
+            nearest = (f"{slower.cycles:,.0f} cycles with fewer lanes (--fit)", *nearest)
+        raise DoesNotFit(
+            f"{self.network.name!r} does not fit into {device.name} at {target:,} cycles per "
+            f"inference: it takes {', '.join(found.lacking)}",
+            found,
+            nearest,
+        )
+
+    def _check_target(self, options: dict[str, list[LayerFold]], target: int) -> None:
+        for name, of_layer in options.items():
+            best = min(of_layer, key=lambda fold: fold.cycles)
+            if best.cycles > target:
+                raise ModelError(
+                    f"target cycles must be at least {best.cycles:,.0f} for these inputs, not "
+                    f"{target:,}: population {name!r} needs that many even with its {best.lanes} "
+                    "lanes"
+                )
+
+    def _options(self, family: Family, bits: int | None) -> dict[str, list[LayerFold]]:
+        """Every layer with every number of lanes; weights of at most `bits` bits."""
+        found = {}
+        for name, plans in self._plans.items():
+            of_layer = []
+            for lanes, full in plans.items():
+                plan = full if bits is None else narrowed(full, bits)
+                fold = LayerFold(
+                    name=name,
+                    lanes=lanes,
+                    weight_bits=max(plan.weight_bits),
+                    cycles=self._cycles[name, lanes],
+                    area=layer_area(plan, family, branches_of(self.network, name)),
+                )
+                of_layer.append(fold)
+            found[name] = of_layer
+        return found
+
+    def _choose(
+        self, device: Device, options: dict[str, list[LayerFold]], pace: float | None
+    ) -> Folding:
+        """The cheapest option of each layer that keeps the pace; one that fits, if there is one."""
+        first: Folding | None = None
+        shared = shared_area(self.network, device.family)
+        for weights in _WEIGHTS:
+            layers = tuple(
+                min(
+                    (fold for fold in of_layer if pace is None or fold.cycles <= pace),
+                    key=lambda fold: (_share(fold.area, device, weights), fold.cycles),
+                )
+                for of_layer in options.values()
+            )
+            folding = Folding(device=device, layers=layers, shared=shared)
+            if folding.fits:
+                return folding
+            first = first or folding
+        assert first is not None
+        return first
+
+    def _fastest(self, device: Device, options: dict[str, list[LayerFold]]) -> Folding | None:
+        """The best pace that fits, or None; a slower pace never takes more."""
+        slowest_at_best = max(
+            min(fold.cycles for fold in of_layer) for of_layer in options.values()
+        )
+        paces = sorted(
+            {
+                fold.cycles
+                for of_layer in options.values()
+                for fold in of_layer
+                if fold.cycles >= slowest_at_best
+            }
+        )
+        best: Folding | None = None
+        low, high = 0, len(paces)
+        while low < high:
+            middle = (low + high) // 2
+            folding = self._choose(device, options, paces[middle])
+            if folding.fits:
+                best, high = folding, middle
+            else:
+                low = middle + 1
+        return best
+
+    def _nearest(self, device: Device, target: int | None) -> tuple[str, ...]:
+        """What would fit instead: weights of fewer bits here, or the next larger part."""
+        return (*self._fewer_bits(device, target), *self._larger_part(device, target))
+
+    def _fewer_bits(self, device: Device, target: int | None) -> tuple[str, ...]:
+        most = max(
+            max(plan.weight_bits) for plans in self._plans.values() for plan in plans.values()
+        )
+        for bits in range(most - 1, 1, -1):
+            folding = self._choose(device, self._options(device.family, bits), target)
+            if folding.fits:
+                return (f"{bits}-bit weights fit (convert with --weight-bits {bits})",)
+        return ()
+
+    def _larger_part(self, device: Device, target: int | None) -> tuple[str, ...]:
+        """The smallest part that holds it, of the same family if there is one."""
+        same = [d for d in DEVICES if d.family is device.family]
+        for parts in (same, list(DEVICES)):
+            for part in sorted(parts, key=lambda d: (d.luts, d.blocks)):
+                folding = self._choose(part, self._options(part.family, None), target)
+                if folding.fits:
+                    return (f"{part.name} holds it",)
+        return ()
+
+
+def narrowed(plan: LayerPlan, bits: int) -> LayerPlan:
+    """`plan` as it would be with weights of at most `bits` bits, states as they are."""
+    fanouts: list[Fanout] = []
+    for part, own in zip(plan.fanouts, plan.weight_bits, strict=True):
+        fanouts.append(replace(part, weights=part.weights >> max(0, own - bits)))
+    return replace(
+        plan,
+        fanouts=tuple(fanouts),
+        weight_bits=tuple(min(own, bits) for own in plan.weight_bits),
+    )
+
+
+def _share(area: LayerArea, device: Device, weights: tuple[float, float, float]) -> float:
+    """Weighted sum of the shares of a device that an area takes."""
+    return (
+        weights[0] * area.luts / device.luts
+        + weights[1] * area.blocks / max(device.blocks, 0.5)
+        + weights[2] * area.dsps / max(device.dsps, 0.5)
+    )
+
+
+def _lacking(area: LayerArea, device: Device) -> tuple[str, ...]:
+    found = []
+    if area.luts > LUT_SHARE * device.luts:
+        found.append(f"{area.luts:,.0f} of {LUT_SHARE * device.luts:,.0f} usable LUTs")
+    if area.blocks > device.blocks:
+        found.append(f"{area.blocks:,g} of {device.blocks:,} {device.family.block_name}")
+    if area.dsps > device.dsps:
+        found.append(f"{area.dsps:,} of {device.dsps:,} multipliers")
+    return tuple(found)
