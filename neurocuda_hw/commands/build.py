@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.folding import as_plain, device_options, fold_for, parse_wish, show
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
@@ -61,6 +62,16 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "Neurons per cycle in each layer: at most N, or as few as do not slow the network down for "
     "these inputs."
 )
+@device_options
+@click.option(
+    "--registers",
+    type=click.Choice(["none", "control", "counters"]),
+    default="counters",
+    show_default=True,
+    help="What the IP block in ip/ has on its AXI4-Lite port: no block at all; identification, "
+    "control, status and an interrupt; or also counters of every layer. The core in rtl/ is the "
+    "same with each.",
+)
 @click.option("--golden", metavar="TRACE", help="Golden trace to ship, as 'nchw golden' wrote it.")
 @stimulus_options
 @network_options
@@ -72,6 +83,10 @@ def build(
     style: str | None,
     output: str | None,
     lanes: int | None,
+    device: str | None,
+    target_cycles: int | None,
+    fit: bool,
+    registers: str,
     golden: str | None,
     data: str | None,
     inputs: str | None,
@@ -91,6 +106,7 @@ def build(
     \b
     nchw build network.pt --target verilog -o build --data mnist/ --samples 100
     nchw build network.pt --lanes 4
+    nchw build network.pt --data mnist/ --device xc7a35t --target-cycles 600
     nchw build network.pt --target hls -o build-hls
     nchw build network.pt --target nir --export explicit -o build-nir
     nchw build net.nir --steps 300 --payload-bits 2 --reset nir --data nmnist/ --target all
@@ -106,11 +122,14 @@ def build(
     from neurocuda_hw.passes.cycles import mean_events
     from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
     from neurocuda_hw.reference import Reference
+    from neurocuda_hw.rtl.register_map import Registers
     from neurocuda_hw.trace import load_trace
 
     exports = target in ("nir", "all")
     if style is not None and not exports:
         raise click.UsageError("--export is for --target nir or all")
+    wish = parse_wish(device, target_cycles, fit, lanes, target)
+    folding = None
     loaded = load_network(model, reading, exports=exports)
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
@@ -130,13 +149,18 @@ def build(
             )
             origin, labels = given.origin, given.labels
         network = loaded.network
-        if lanes is None:
+        if wish.device is not None:
+            folding = fold_for(network, trace, wish, progress)
+            chosen = folding.lanes
+        elif lanes is None:
             chosen = balanced_lanes(network, mean_events(network, trace))
         else:
             chosen = uniform_lanes(network, lanes)
         progress(target, 0, 1)
         writing = loaded.reading.writing(style)
-        files = target_files(network, target, trace, chosen, writing)
+        files = target_files(
+            network, target, trace, chosen, writing, registers=Registers(registers)
+        )
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
         compared = loaded.compared(trace.inputs, labels)
@@ -145,6 +169,8 @@ def build(
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
+        if folding is not None:
+            facts["folding"] = as_plain(folding)
         print_json(facts | report)
         return
     if compared is not None:
@@ -167,6 +193,8 @@ def build(
     ]
     columns = ("population", "shape", ">neurons", ">weights", ">weight bits", ">membrane bits")
     print_table(f"{network.name} in {folder}", (*columns, ">lanes"), rows)
+    if folding is not None:
+        show(folding)
     sizes = report["sizes"]
     say(
         f"Verilog {sizes['verilog_bytes']:,} bytes, memory files {sizes['memory_file_bytes']:,} "
