@@ -17,7 +17,7 @@ sinabs
     from_model on weights normalised at the 99th percentile, floating point, single spikes and
     several a step.
 
-All are given the same images to calibrate on. Keys: ``<network>_<method>_<T>`` and
+SpikingJelly calibrates on all the images that we train on. Keys: ``<network>_<method>_<T>`` and
 ``<network>_ann`` in per cent; ``<network>_margin_<T>``: points of the better of ours over the best
 of the others.
 """
@@ -156,9 +156,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         model.load_state_dict(torch.load(weights, weights_only=True))
         model.eval()
         rows: dict[str, dict[int, float]] = {}
-        for peer in (spikingjelly, sinabs):
+        for peer, seen in ((spikingjelly, subset[0]), (sinabs, images)):
             started = time.monotonic()
-            rows |= peer(model, images, test)
+            rows |= peer(model, seen, test)
             print(f"{name} {peer.__name__}: {time.monotonic() - started:.0f} s", file=sys.stderr)
         for code in ("exact", "rate"):
             rows[f"ours_{code}"] = {}

@@ -35,7 +35,7 @@ def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
     if x.device.type == "cpu":
         largest_layer = max(math.prod(layer.shape) for layer in model.graph.layers)
         count = max(1, _BYTES // (4 * model.settings.levels * largest_layer))
-    return torch.cat([_run(model, part, units, tensors) for part in x.split(count)])
+    return torch.cat([_run(model, part, units, tensors) for part in torch.split(x, count)])
 
 
 def _run(
