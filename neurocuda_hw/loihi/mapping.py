@@ -8,18 +8,17 @@ A sum pool is routing: the axon of a source leads to the synapses of the pooled 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from neurocuda_hw.errors import ModelError
+from neurocuda_hw.loihi.cuts import Cut, counter_of, cuts, weight_bytes
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.lower import Lowered, Route
-from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
-from neurocuda_hw.network import Network, Population
+from neurocuda_hw.loihi.operators import fan_out_of
+from neurocuda_hw.network import Population
 from neurocuda_hw.neurons import Input
-from neurocuda_hw.synapses import Conv2d, Dense
 
 CORES_PER_TILE = 4
 
@@ -223,7 +222,7 @@ class _Mapper:
         self.lowered, self.limits = lowered, lowered.limits
         self.chips, self.input_on_chip = chips, input_on_chip
         self.available = chips * self.limits.cores.value
-        self.counters = [_counter(lowered.network, route) for route in lowered.routes]
+        self.counters = [counter_of(lowered.network, route) for route in lowered.routes]
         self.cuts: dict[str, list[np.ndarray]] = {}
         self.rows: list[str] = []
 
@@ -252,28 +251,41 @@ class _Mapper:
         )
         if mapping.cores > self.available:
             raise MappingError(
-                f"network {network.name!r} must fit {self.available} cores of {self.chips} "
-                f"{self.limits.name} chip(s), not {mapping.cores}; allow chips={mapping.chips}\n"
-                f"{mapping.report()}"
+                f"network {network.name!r} must fit {self._chips()}, not {mapping.cores}; allow "
+                f"{mapping.chips} chips, or make it smaller\n{mapping.report()}"
             )
         return mapping
+
+    def _chips(self) -> str:
+        some = f"{self.chips} {self.limits.name} chip" + ("s" if self.chips > 1 else "")
+        return f"{self.available} cores of {some}"
 
     def _cut(self, population: Population) -> list[np.ndarray]:
         """The cut with the fewest parts that fit."""
         best: list[np.ndarray] | None = None
         worst: tuple[str, float] = ("neurons", 0.0)
+        chips = 0
         least = -(-population.size // self.limits.neurons.value)
-        for cut in _cuts(population):
+        for cut in cuts(population):
             if best is not None and len(best) == least:
                 break
             finest = cut(min(len(cut), self.available))
             bound = self._worst(population, finest)
             if bound[1] > 1:
                 worst = max(worst, bound, key=lambda b: b[1])
+                row = np.sort(cut.rows[len(cut) // 2])
+                if len(cut) > len(finest) and self._worst(population, [row])[1] <= 1:
+                    chips = int(np.ceil(self.chips * bound[1]))
                 continue
             found = self._search(population, cut)
             if best is None or len(found) < len(best):
                 best = found
+        if best is None and chips:
+            raise MappingError(
+                f"population {population.name!r} must fit {self._chips()}, but its {worst[0]} are "
+                f"{worst[1]:.1f} times the limit of each; allow {chips} chips, or make the layer "
+                f"smaller\n{self._table(population)}"
+            )
         if best is None:
             raise MappingError(
                 f"population {population.name!r} must fit the cores of {self.limits.name} however "
@@ -282,7 +294,7 @@ class _Mapper:
             )
         return best
 
-    def _search(self, population: Population, cut: _Cut) -> list[np.ndarray]:
+    def _search(self, population: Population, cut: Cut) -> list[np.ndarray]:
         """The fewest parts that fit: those of one part fewer do not."""
         whole = self._usage(population, cut(1))[0].fill(self.limits)
         # neurons and state are divided by a cut, so they bound the number of parts from below
@@ -318,7 +330,7 @@ class _Mapper:
         for route, counter in zip(self.lowered.routes, self.counters, strict=True):
             if route.projection.target == name:
                 in_axons += (fan_out_of(counter, cut) > 0).sum(dim=1).numpy()
-                synapse_bytes += [_weight_bytes(route, population, part) for part in cut]
+                synapse_bytes += [weight_bytes(route, population, part) for part in cut]
             if route.projection.source == name and route.projection.target in self.cuts:
                 out_axons += self._out_axons(route, cut)
         budget = self.lowered.placements[name].budget.bytes
@@ -346,47 +358,3 @@ class _Mapper:
         found = fan_out_of(counter, self.cuts[route.projection.target])
         reached = (found > 0).sum(dim=0).numpy()
         return np.array([int(reached[part].sum()) for part in cut])
-
-
-class _Cut:
-    """One way to cut: flat indices as rows of equal importance that stay together."""
-
-    def __init__(self, rows: np.ndarray) -> None:
-        self.rows = rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __call__(self, parts: int) -> list[np.ndarray]:
-        return [np.sort(part.reshape(-1)) for part in np.array_split(self.rows, parts)]
-
-
-def _cuts(population: Population) -> Iterator[_Cut]:
-    index = np.arange(population.size, dtype=np.int64).reshape(population.chw)
-    channels = index.reshape(len(index), -1)
-    yield _Cut(channels)
-    rows = index.transpose(1, 0, 2).reshape(index.shape[1], -1)
-    if len(rows) > 1:
-        yield _Cut(rows)
-        yield _Cut(index.transpose(1, 2, 0).reshape(-1, len(index)))
-
-
-def _counter(network: Network, route: Route) -> Operator:
-    projection = route.projection
-    return counting(
-        projection.synapse, network[projection.source].shape, network[projection.target].shape
-    )
-
-
-def _weight_bytes(route: Route, population: Population, neurons: np.ndarray) -> int:
-    """Bytes of the weights that `neurons` need, stored once per core."""
-    synapse = route.projection.synapse
-    weight_bits = min(8, route.weight_bits) if route.planes == 1 else 8 * route.planes
-    if isinstance(synapse, Dense):
-        count = len(neurons) * synapse.weight.shape[1]
-    else:
-        per_channel = population.size // population.chw[0]
-        channels = len(np.unique(neurons // per_channel))
-        kernel = int(np.prod(synapse.weight.shape[1:])) if isinstance(synapse, Conv2d) else 1
-        count = channels * kernel
-    return -(-int(count) * weight_bits // 8)

@@ -18,6 +18,7 @@ from neurocuda_hw.fixed import fits_float32, fits_float64
 from neurocuda_hw.synapses import Conv2d, Dense, Synapse
 
 Shape = tuple[int, ...]
+MASK_ELEMENTS = 2**25
 
 
 class Operator:
@@ -175,7 +176,12 @@ def fan_out_of(operator: Operator, parts: Sequence[np.ndarray]) -> torch.Tensor:
             one[0, 0] = 1
             each = fan_out(operator, one)
         return each * torch.tensor([[float(len(part))] for part in parts])
-    masks = torch.zeros((len(parts), size))
-    for row, neurons in enumerate(parts):
-        masks[row, torch.from_numpy(neurons)] = 1
-    return fan_out(operator, masks)
+    found = []
+    rows = max(1, MASK_ELEMENTS // size)
+    for start in range(0, len(parts), rows):
+        chunk = parts[start : start + rows]
+        masks = torch.zeros((len(chunk), size))
+        for row, neurons in enumerate(chunk):
+            masks[row, torch.from_numpy(neurons)] = 1
+        found.append(fan_out(operator, masks))
+    return torch.cat(found)

@@ -153,7 +153,8 @@ def test_chips_beyond_the_first_have_to_be_allowed() -> None:
     network = dense(100, 600, 10)
     chip = limited(cores=2, neurons=200)
     message = (
-        "network 'network' must fit 2 cores of 1 loihi2 chip(s), not 3; allow chips=2\n"
+        "network 'network' must fit 2 cores of 1 loihi2 chip, not 3; allow 2 chips, or make it "
+        "smaller\n"
         "population        neurons  cores     neuron  limited by       fill\n"
         "input                 100   host\n"
     )
@@ -174,6 +175,18 @@ def test_what_never_fits_is_refused_with_the_table() -> None:
     network = dense(5000, 8, 2)
     with pytest.raises(loihi.MappingError, match=f"^{re.escape(message)}"):
         map_network(replace(lower(network, LOIHI2), limits=LOIHI1))
+
+
+def test_a_layer_that_more_chips_would_hold_is_refused_with_their_number() -> None:
+    message = (
+        "population 'layer0' must fit 2 cores of 1 loihi2 chip, but its synapse_bytes are 2.5 "
+        "times the limit of each; allow 3 chips, or make the layer smaller\n"
+        "limit              needed   allowed  (the whole layer on one core)\n"
+    )
+    network, chip = dense(100, 500, 10), limited(cores=2, synapse_bytes=10_000)
+    with pytest.raises(loihi.MappingError, match=f"^{re.escape(message)}"):
+        mapped(network, chip)
+    assert mapped(network, chip, chips=3).chips == 3
 
 
 def test_the_report_says_what_limits_each_layer() -> None:
