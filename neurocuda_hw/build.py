@@ -103,6 +103,7 @@ def target_files(
     writing: Mapping[str, Any] | None = None,
     *,
     registers: Registers = Registers.COUNTERS,
+    chips: int = 1,
 ) -> dict[str, bytes]:
     """Every file but ``model.pt`` of a build, by path.
 
@@ -117,6 +118,8 @@ def target_files(
         Arguments of `nir.to_nir`.
     registers : Registers
         As in `build`.
+    chips : int
+        Chips of Loihi that may be used.
 
     Raises
     ------
@@ -131,7 +134,7 @@ def target_files(
         return files
     if target == "all":
         more = {f"hls/{p}": c for p, c in _hls_files(network, trace, lanes).items()}
-        more |= _loihi_files(network, trace, lanes)
+        more |= _loihi_files(network, trace, chips)
         if said.get("export") is not None:
             more |= _nir_files(network, said)
         report = json.loads(files.pop(REPORT)) | {"target": "all"}
@@ -140,8 +143,11 @@ def target_files(
         if target == "nir":
             files = _nir_files(network, said)
         else:
-            emit_target = {"hls": _hls_files, "loihi": _loihi_files}[target]
-            files = emit_target(network, trace, lanes)
+            files = (
+                _hls_files(network, trace, lanes)
+                if target == "hls"
+                else _loihi_files(network, trace, chips)
+            )
         files["golden/trace.npz"] = trace.to_bytes()
         report = {
             "format": FORMAT,
@@ -170,10 +176,10 @@ def _hls_files(network: Network, trace: Trace, lanes: dict[str, int] | None) -> 
     return emit_hls(network, lanes) | golden_files(network, trace)
 
 
-def _loihi_files(network: Network, trace: Trace, lanes: dict[str, int] | None) -> dict[str, bytes]:
+def _loihi_files(network: Network, trace: Trace, chips: int) -> dict[str, bytes]:
     from neurocuda_hw.loihi import compile as compile_loihi
 
-    return compile_loihi(network).files(trace.inputs)
+    return compile_loihi(network, chips=chips).files(trace.inputs)
 
 
 def check_trace(network: Network, trace: Trace) -> None:

@@ -72,6 +72,14 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "control, status and an interrupt; or also counters of every layer. The core in rtl/ is the "
     "same with each.",
 )
+@click.option(
+    "--chips",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Chips of Loihi 2 that the network may take.",
+)
 @click.option("--golden", metavar="TRACE", help="Golden trace to ship, as 'nchw golden' wrote it.")
 @stimulus_options
 @network_options
@@ -87,6 +95,7 @@ def build(
     target_cycles: int | None,
     fit: bool,
     registers: str,
+    chips: int,
     golden: str | None,
     data: str | None,
     inputs: str | None,
@@ -159,7 +168,9 @@ def build(
         progress(target, 0, 1)
         writing = loaded.reading.writing(style)
         files = target_files(
-            network, target, trace, chosen, writing, registers=Registers(registers)
+            *(network, target, trace, chosen, writing),
+            registers=Registers(registers),
+            chips=chips,
         )
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
