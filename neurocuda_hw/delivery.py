@@ -7,6 +7,9 @@ products of unfolded patches, since its fast convolutions (Winograd, TF32) are n
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -22,6 +25,22 @@ def exact_type(bound: int, device: torch.device) -> torch.dtype:
     if device.type == "cpu" and fits_float32(bound):
         return torch.float32
     return torch.float64 if fits_float64(bound) else torch.int64
+
+
+@contextmanager
+def exact_arithmetic(device: torch.device) -> Iterator[None]:
+    """Float32 is float32 within: no autocast, no bfloat16 or TF32 inside products, whatever the
+    caller has set."""
+    kinds = (torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
+    before = [kind.fp32_precision for kind in kinds]
+    with torch.autocast(device.type, enabled=False):
+        try:
+            for kind in kinds:
+                kind.fp32_precision = "ieee"
+            yield
+        finally:
+            for kind, precision in zip(kinds, before, strict=True):
+                kind.fp32_precision = precision
 
 
 class Delivery:

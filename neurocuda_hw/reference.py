@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from neurocuda_hw.delivery import Delivery
+from neurocuda_hw.delivery import Delivery, exact_arithmetic
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.layerwise import Layerwise, is_layered
 from neurocuda_hw.network import Network, Projection
@@ -29,6 +29,7 @@ Progress = Callable[[int, int], None]
 # GPU busy
 _CPU_ELEMENTS = 2**20
 _GPU_ELEMENTS = 2**27
+_TRACE_BYTES = 2**28
 
 
 def check_inputs(network: Network, inputs: object) -> torch.Tensor:
@@ -118,28 +119,33 @@ class Reference:
             If `inputs` has the wrong type, shape or range.
         """
         data = check_inputs(self.network, inputs)
-        if self.stepwise:
-            stepper = Stepper(self.network, self._deliveries, data.to(self.device))
-            return stepper.run(spikes=spikes, membranes=membranes)
-        layerwise = self._recording if membranes else self._plain
-        room = _CPU_ELEMENTS if self.device.type == "cpu" else _GPU_ELEMENTS
-        parts = torch.split(data, max(1, room // layerwise.elements))
-        return join([layerwise.run(part.to(self.device), spikes=spikes) for part in parts])
+        with torch.no_grad(), exact_arithmetic(self.device):
+            if self.stepwise:
+                stepper = Stepper(self.network, self._deliveries, data.to(self.device))
+                return stepper.run(spikes=spikes, membranes=membranes)
+            layerwise = self._recording if membranes else self._plain
+            room = _CPU_ELEMENTS if self.device.type == "cpu" else _GPU_ELEMENTS
+            parts = torch.split(data, max(1, room // layerwise.elements))
+            return join([layerwise.run(part.to(self.device), spikes=spikes) for part in parts])
 
     def trace(
         self,
         inputs: object,
         *,
         membranes: bool = False,
-        batch: int = 250,
+        batch: int | None = None,
         progress: Progress | None = None,
     ) -> Trace:
         """Records the golden trace of any number of samples, `batch` at a time.
 
-        `progress` is called with (samples done, samples in all).
+        `progress` is called with (samples done, samples in all). Without `batch`, as many as about
+        256 MiB of spikes and membranes hold.
         """
         data = check_inputs(self.network, inputs)
         names = [p.name for p in self.network.populations if p.spiking]
+        if batch is None:
+            each = self.network.timesteps * sum(self.network[name].size for name in names)
+            batch = min(250, max(1, _TRACE_BYTES // max(1, each * (9 if membranes else 1))))
         runs: list[Run] = []
         packed: dict[str, list[np.ndarray]] = {name: [] for name in names}
         potentials: dict[str, list[np.ndarray]] = {name: [] for name in names if membranes}

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oracle import Oracle
 from strategies import inputs_for, networks
 
-from neurocuda_hw.delivery import unfolded_convolution
+from neurocuda_hw import reference
+from neurocuda_hw.delivery import exact_arithmetic, unfolded_convolution
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Input, Readout, Reset, Window
@@ -122,6 +123,37 @@ def test_unfolded_convolution_is_the_convolution(groups: int) -> None:
     x, weight = torch.as_tensor(inputs).double(), torch.as_tensor(synapse.weight.copy()).double()
     got = unfolded_convolution(x, weight, synapse)
     assert got.to(torch.int64).flatten(1).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("stepwise", [False, True])
+def test_reduced_precision_of_the_caller_changes_nothing(stepwise: bool) -> None:
+    """Autocast would round 2,049 to 2,048, and so would products in bfloat16."""
+    network = dense(Readout(), [[2049]], timesteps=1)
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    matmul.fp32_precision = "bf16"
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            result = Reference(network, stepwise=stepwise).run(np.ones((1, 1, 1), int))
+        assert matmul.fp32_precision == "bf16"
+        with exact_arithmetic(torch.device("cpu")):
+            assert matmul.fp32_precision == "ieee"
+    finally:
+        matmul.fp32_precision = before
+    assert result.outputs.tolist() == [[2049]]
+
+
+def test_traces_of_large_networks_are_recorded_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = dense(IF(threshold=10), [[7]])
+    inputs = np.ones((5, 4, 1), int)
+    whole = Reference(network).trace(inputs, membranes=True)
+    monkeypatch.setattr(reference, "_TRACE_BYTES", 4 * 9 * 2)
+    calls: list[int] = []
+    parts = Reference(network).trace(
+        inputs, membranes=True, progress=lambda done, total: calls.append(done)
+    )
+    assert calls == [2, 4, 5]
+    assert parts.to_bytes() == whole.to_bytes()
 
 
 def dense(neuron: object, weight: list[list[int]], timesteps: int = 4) -> Network:

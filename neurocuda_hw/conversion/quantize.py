@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.graph import Shape
+from neurocuda_hw.delivery import exact_arithmetic
 from neurocuda_hw.errors import DataError, ModelError
 from neurocuda_hw.fixed import fits_float32, fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
@@ -176,8 +177,12 @@ class QuantizedAnn:
         """
         if not self.timeless:
             raise ModelError("a model of spiking neurons is no quantised ANN: it has no counts")
+        with exact_arithmetic(torch.device("cpu")):
+            return self._counts(torch.as_tensor(payload).double())
+
+    def _counts(self, payload: torch.Tensor) -> list[torch.Tensor]:
         steps = self.levels if self.code is Code.RATE else 1
-        values = [torch.as_tensor(payload).double()]
+        values = [payload]
         held = steps
         if self.frames is not None:
             values, held = [values[0].sum(1)], 1
