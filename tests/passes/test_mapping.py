@@ -1,4 +1,4 @@
-"""Which cells a memory becomes: what yosys 0.70 was seen to make of such memories, and yosys now."""
+"""Which cells a memory becomes: what yosys 0.70 was seen to make of some, and yosys now."""
 
 from __future__ import annotations
 

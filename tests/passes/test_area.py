@@ -1,0 +1,173 @@
+"""The memories predicted are those of the Verilog; areas add up and grow with the lanes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import numpy as np
+import pytest
+from small import small_network
+
+from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
+from neurocuda_hw.neurons import Encoding
+from neurocuda_hw.passes.area import (
+    LayerArea,
+    branches_of,
+    layer_memories,
+    network_area,
+    total,
+)
+from neurocuda_hw.passes.costs import LUT_COSTS, Part
+from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.rtl.emit import emit, plan_network
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
+
+_PARTS = re.compile(r"nchw_(rom|ram) #\((.*?)\) \w+ \(", re.DOTALL)
+_NUMBER = re.compile(r"\.(DEPTH|WIDTH)\(32'd(\d+)\)")
+_QUEUE = re.compile(r"reg \[(\d+):0\] storage \[(\d+):0\];")
+
+
+def spikes_network() -> Network:
+    """Event data: rows are listed, one layer goes on to two others, rows are not powers of two."""
+    rng = np.random.default_rng(4)
+
+    def spiking(name: str, channels: int) -> Population:
+        shape = (channels, 6, 7)
+        threshold = rng.integers(9, 99, channels)
+        return Population(name=name, shape=shape, neuron=IF(threshold=threshold))
+
+    def weight(*shape: int) -> np.ndarray:
+        return rng.integers(-8, 8, shape)
+
+    return Network(
+        name="spikes",
+        populations=(
+            Population(name="events", shape=(2, 6, 7), neuron=Input(encoding=Encoding.SPIKES)),
+            spiking("first", 6),
+            spiking("second", 6),
+            Population(name="out", shape=(5,), neuron=Readout(v_init=np.arange(5))),
+        ),
+        projections=(
+            Projection(
+                source="events",
+                target="first",
+                synapse=Conv2d(weight=weight(6, 2, 3, 3), padding=(1, 1)),
+            ),
+            Projection(
+                source="first",
+                target="second",
+                synapse=Conv2d(weight=weight(6, 6, 3, 3), padding=(1, 1)),
+            ),
+            Projection(source="first", target="second", synapse=Diagonal(weight=weight(6))),
+            Projection(source="second", target="out", synapse=Dense(weight=weight(5, 252))),
+        ),
+        timesteps=9,
+    )
+
+
+def dense_network() -> Network:
+    """The exact code: windows, a threshold of each neuron's own, a readout that is one row."""
+    rng = np.random.default_rng(5)
+    threshold = rng.integers(40, 90, 32)
+    return Network(
+        name="dense",
+        populations=(
+            Population(
+                name="image",
+                shape=(1, 6, 6),
+                neuron=Input(
+                    encoding=Encoding.GRADED, payload_bits=1, window=Window(start=0, stop=1)
+                ),
+            ),
+            Population(
+                name="hidden",
+                shape=(32,),
+                neuron=IF(
+                    threshold=threshold,
+                    v_init=threshold // 2,
+                    window=Window(start=0, stop=4),
+                ),
+            ),
+            Population(name="out", shape=(10,), neuron=Readout()),
+        ),
+        projections=(
+            Projection(
+                source="image",
+                target="hidden",
+                synapse=Dense(weight=rng.integers(-7, 8, (32, 36))),
+            ),
+            Projection(
+                source="hidden", target="out", synapse=Dense(weight=rng.integers(-7, 8, (10, 32)))
+            ),
+        ),
+        timesteps=4,
+    )
+
+
+CASES = [
+    (small_network, {"conv": 2, "hidden": 4, "out": 1}),
+    (small_network, {"conv": 8, "hidden": 6, "out": 3}),
+    (spikes_network, {"first": 2, "second": 4, "out": 1}),
+    (spikes_network, {"first": 6, "second": 16, "out": 5}),
+    (dense_network, {"hidden": 8, "out": 10}),
+]
+
+
+@pytest.mark.parametrize(("make", "lanes"), CASES)
+def test_memories_are_those_of_the_verilog(make: object, lanes: dict[str, int]) -> None:
+    network: Network = make()  # type: ignore[operator]
+    plans = plan_network(network, lanes)
+    text = emit(network, lanes).files["rtl/nchw_top.v"].decode()
+    there: Counter[tuple[str, int]] = Counter()
+    for kind, part in _PARTS.findall(text):
+        sizes = {name: int(n) for name, n in _NUMBER.findall(part)}
+        there[kind, sizes["DEPTH"]] += 1 if kind == "rom" else sizes["WIDTH"]
+    for width, depth in _QUEUE.findall(text):
+        there["ram", int(depth) + 1] += int(width) + 1
+    listed: Counter[tuple[str, int]] = Counter()
+    for name, plan in plans.items():
+        for memory in layer_memories(plan, branches_of(network, name)):
+            # a ROM's constant bits are left out of its width: yosys drops them
+            kind = "rom" if memory.rom else "ram"
+            listed[kind, memory.depth] += 1 if memory.rom else memory.width
+    assert listed == there
+
+
+def test_constant_bits_of_a_rom_take_nothing() -> None:
+    network = dense_network()
+    (plan,) = (p for n, p in plan_network(network, {"hidden": 8, "out": 10}).items() if n == "out")
+    (weights,) = (m for m in layer_memories(plan) if "weights" in m.name)
+    rows = plan.fanouts[0].weights.astype(int)
+    bits = [(rows >> i) & 1 for i in range(plan.weight_bits[0])]
+    assert weights.width == sum(int((b != b[0]).any(axis=0).sum()) for b in bits)
+
+
+@pytest.mark.parametrize("family", list(Family))
+def test_areas_add_up_and_grow_with_the_lanes(family: Family) -> None:
+    network = dense_network()
+    before = 0.0
+    for lanes in (1, 2, 4, 8, 16, 32):
+        plans = plan_network(network, {"hidden": lanes, "out": 1})
+        areas = network_area(network, plans, family)
+        assert set(areas) == {"hidden", "out", ""}
+        whole = total(areas)
+        assert whole.luts == pytest.approx(sum(a.luts for a in areas.values()))
+        assert whole.luts > before
+        before = whole.luts
+
+
+def test_only_payloads_and_leaks_take_multipliers() -> None:
+    small, dense = small_network(), dense_network()
+    plans = plan_network(small, {"conv": 4, "hidden": 2, "out": 1})
+    assert total(network_area(small, plans, Family.SERIES7)).dsps == 4
+    assert total(network_area(dense, plan_network(dense), Family.SERIES7)).dsps == 0
+    assert LayerArea(luts=1, blocks=0.5, dsps=2) + LayerArea(luts=2, blocks=1, dsps=0) == (
+        LayerArea(luts=3, blocks=1.5, dsps=2)
+    )
+
+
+def test_every_part_has_a_cost_in_every_family() -> None:
+    for family in Family:
+        assert set(LUT_COSTS[family]) == set(Part)
+        assert min(LUT_COSTS[family].values()) >= 0
