@@ -76,3 +76,17 @@ def test_needs_trained_weights(snn: SpikingNetwork) -> None:
     )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         recode(SpikingNetwork(snn.network), code="rate", steps=3)
+
+
+def test_refuses_recordings() -> None:
+    """Their steps are their frames."""
+    recordings = draw((3, 1, 8, 8), 16)
+    network, _ = convert(
+        settle(Plain()), recordings, strategy="exact", frames="sum", qcfs_epochs=0, verbose=False
+    )
+    message = (
+        "recode needs a network of static inputs: recordings, and models of spiking neurons, have "
+        "steps of their own"
+    )
+    with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
+        recode(network, code="rate", steps=3)
