@@ -26,8 +26,9 @@ from neurocuda_hw.stimulus import default_inputs
 from neurocuda_hw.toolchain import find_compiler, find_make
 from neurocuda_hw.trace import Trace
 
-# g++ takes a second for each; a hundred and more: NCHW_HLS_NETWORKS=120
+# g++ takes a second for each, ap_int six; a hundred and more: NCHW_HLS_NETWORKS=120
 NETWORKS = int(os.environ.get("NCHW_HLS_NETWORKS", "8"))
+MODEL = Model(os.environ.get("NCHW_HLS_MODEL", "fast"))
 
 
 @cache
@@ -58,11 +59,11 @@ def test_equals_the_reference(name: str, model: Model, tmp_path: Path) -> None:
 @settings(max_examples=NETWORKS, phases=[Phase.explicit, Phase.generate])
 @given(networks(), st.data())
 def test_equals_the_reference_on_random_networks(network: Network, data: st.DataObject) -> None:
-    need(find_compiler())
+    need(find_compiler(), *(() if MODEL is Model.FAST else (find_ap_headers(),)))
     inputs = data.draw(inputs_for(network, samples=3))
     with TemporaryDirectory() as folder:
         result = verify_hls(
-            network, Reference(network).trace(inputs), folder, model=Model.FAST, optimise=0
+            network, Reference(network).trace(inputs), folder, model=MODEL, optimise=0
         )
     assert result.equal, result
 
