@@ -19,9 +19,10 @@ from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
 from neurocuda_hw.conversion.graph import Graph, evaluate
+from neurocuda_hw.conversion.modules import lonely_neuron
 from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.conversion.walk import Walker
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
 
 # the largest relative difference that float rounding makes between the model and its layers
 _TOLERANCE = 1e-3
@@ -84,6 +85,10 @@ def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
         raise TypeError(
             f"model must be a torch.nn.Module or an ExportedProgram, not {type(model).__name__}"
         )
+    neuron = lonely_neuron(model)
+    if neuron is not None:
+        way_out = "put the model into OverTime, which says how it sees time"
+        raise UnsupportedLayerError(path=neuron[0], kind=neuron[1], way_out=way_out)
     training = [name or "model" for name, module in model.named_modules() if module.training]
     if training:
         raise ModelError(

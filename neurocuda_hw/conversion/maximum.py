@@ -78,9 +78,9 @@ def amax(walker: Walker, node: Node, x: Value, axes: Any = (), keepdim: bool = F
 
 
 def warn_of_maxima(graph: Graph) -> None:
-    """Warns of what the rate code makes of max pooling, if there is any."""
+    """Warns of what the rate code makes of max pooling; spikes of a spiking model are OR'ed anyway."""
     paths = [repr(layer.path) for layer in graph.layers if layer.maximum]
-    if paths:
+    if paths and graph.steps is None:
         warnings.warn(
             f"max pooling at {', '.join(paths)} becomes an OR of spikes under the rate code: spikes"
             " of a window that come in different steps add up, so it gives more than the maximum, "

@@ -319,6 +319,15 @@ def traced() -> Iterator[None]:
         _CLOCK.reset(token)
 
 
+def lonely_neuron(model: nn.Module) -> tuple[str, str] | None:
+    """Path and kind of the first neuron of a model that is not read within `traced`, if any."""
+    clock = _CLOCK.get()
+    if clock is not None and clock.traced:
+        return None
+    found = ((n, type(m).__name__) for n, m in model.named_modules() if isinstance(m, IFNeuron))
+    return next(found, None)
+
+
 def _told(values: torch.Tensor) -> str:
     return ", ".join(f"{v:.4g}" for v in values.flatten().tolist()[:3]) + (
         ", ..." if len(values) > 3 else ""
