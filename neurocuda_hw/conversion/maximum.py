@@ -78,7 +78,7 @@ def amax(walker: Walker, node: Node, x: Value, axes: Any = (), keepdim: bool = F
 
 
 def warn_of_maxima(graph: Graph) -> None:
-    """Warns of what the rate code makes of max pooling; spikes of a spiking model are OR'ed anyway."""
+    """Warns of what the rate code makes of an ANN's max pooling; spikes are OR'ed anyway."""
     paths = [repr(layer.path) for layer in graph.layers if layer.maximum]
     if paths and graph.steps is None:
         warnings.warn(
