@@ -47,7 +47,7 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
     last_use = {t.source: n for n, layer in enumerate(graph.layers) for t in layer.terms}
     real: list[torch.Tensor] = [x.reshape(-1, *graph.input_shape)]
     counts = [model.summed(x)]
-    clips = iter(model.log_clips)
+    clips, levels = iter(model.log_clips), model.settings.levels
     for number, layer in enumerate(graph.layers):
         if layer.maximum:
             term = layer.terms[0]
@@ -55,36 +55,49 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
                 values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
             continue
         wanted = add_up(layer, real, layer.bias)
-        got = _sums(model, number, counts)
-        model.biases[number].add_(_like(model.biases[number], _mean(wanted - got)))
+        sums = _Sums(model, number, counts)
+        model.biases[number].add_(_like(model.biases[number], _mean(wanted - sums.real())))
         real.append(layer.activate(wanted))
         if not layer.spiking:
             break
-        got = _sums(model, number, counts)
-        _fit(next(clips), layer, real[-1], got, model.settings.levels, channel_wise, generator)
-        counts.append(_levels(model, number, counts))
+        sums.renew()
+        _fit(next(clips), layer, real[-1], sums.real(), levels, channel_wise, generator)
+        sums.renew()
+        counts.append(sums.levels())
         for source in [s for s, user in last_use.items() if user == number]:
             real[source] = counts[source] = torch.empty(0)
 
 
-def _sums(model: QcfsModel, number: int, counts: list[torch.Tensor]) -> torch.Tensor:
-    """Sums of layer `number` in real units, from its integers."""
-    layer = model.graph.layers[number]
-    tensors = model.tensors(number, model.units())
-    total = model.total(layer, tensors, counts, steps=model.steps)
-    return total * per_channel(tensors.scale / model.steps, len(layer.shape))
+class _Sums:
+    """Sums of layer `number` in its integers, as they stand."""
 
+    def __init__(self, model: QcfsModel, number: int, counts: list[torch.Tensor]) -> None:
+        self.model, self.number, self.counts = model, number, counts
+        self.layer = model.graph.layers[number]
+        self.tensors = model.tensors(number, model.units())
+        self.total = model.total(self.layer, self.tensors, counts, steps=model.steps)
 
-def _levels(model: QcfsModel, number: int, counts: list[torch.Tensor]) -> torch.Tensor:
-    """Spike counts of layer `number`."""
-    layer = model.graph.layers[number]
-    tensors = model.tensors(number, model.units())
-    assert tensors.threshold is not None
-    threshold = per_channel(tensors.threshold, len(layer.shape))
-    total = model.total(layer, tensors, counts, steps=model.steps)
-    return (
-        (total + threshold.div(2).floor()).div_(threshold).floor_().clamp_(0, model.settings.levels)
-    )
+    def renew(self) -> None:
+        """Follows a change of the bias or the clip values; weights only depend on the scale."""
+        before, self.tensors = self.tensors, self.model.tensors(self.number, self.model.units())
+        if torch.equal(before.scale, self.tensors.scale):
+            shift = per_channel(self.tensors.bias - before.bias, len(self.layer.shape))
+            self.total += shift * self.model.steps
+        else:
+            steps = self.model.steps
+            self.total = self.model.total(self.layer, self.tensors, self.counts, steps=steps)
+
+    def real(self) -> torch.Tensor:
+        """In the trained model's units."""
+        scale = self.tensors.scale / self.model.steps
+        return self.total * per_channel(scale, len(self.layer.shape))
+
+    def levels(self) -> torch.Tensor:
+        """The spike counts."""
+        assert self.tensors.threshold is not None
+        threshold = per_channel(self.tensors.threshold, len(self.layer.shape))
+        counts = (self.total + threshold.div(2).floor()).div_(threshold).floor_()
+        return counts.clamp_(0, self.model.settings.levels)
 
 
 def _mean(values: torch.Tensor) -> torch.Tensor:
