@@ -102,7 +102,7 @@ def busy_map(data: dict[str, Any]) -> Figure:
     lines = np.repeat(np.maximum(1, -(-3 // cores)), cores)
     edges = np.concatenate([[0], np.cumsum(lines)])
     with styled():
-        figure = new_figure(WIDTH, 1.0 + 0.055 * int(edges[-1]))
+        figure = new_figure(WIDTH, 1.0 + min(0.055 * int(edges[-1]), 8.0))
         axes = figure.subplots()
         image = axes.imshow(
             np.repeat(share, lines, axis=0),
@@ -121,7 +121,7 @@ def busy_map(data: dict[str, Any]) -> Figure:
         axes.set_xlabel("step of the chip")
         step_ticks(axes, share.shape[1])
         bare(axes)
-        bar = figure.colorbar(image, ax=axes, pad=0.012, aspect=max(10, 0.22 * edges[-1]))
+        bar = figure.colorbar(image, ax=axes, pad=0.012, aspect=min(max(10, 0.22 * edges[-1]), 32))
         bar.outline.set_visible(False)
         bar.ax.tick_params(length=0)
     return figure

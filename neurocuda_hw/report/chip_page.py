@@ -6,7 +6,7 @@ from typing import Any
 
 from neurocuda_hw.loihi.program import DISCLAIMER
 from neurocuda_hw.report import chip
-from neurocuda_hw.report.elements import Draw, Section, Table
+from neurocuda_hw.report.elements import Draw, Section, Table, inferences
 from neurocuda_hw.report.facts import Facts
 
 EVENTS = {
@@ -84,7 +84,7 @@ def chip_sections(facts: Facts, draw: Draw) -> list[Section]:
             title="Time and energy",
             lead=f"{DISCLAIMER[0].upper()}{DISCLAIMER[1:]}. Every event of every core in every "
             "step is counted exactly; its cost is a constant of the profile "
-            f"{data['profile']}: {data['structure']}. Mean of {data['samples']} inferences: "
+            f"{data['profile']}: {data['structure']}. Mean of {inferences(data['samples'])}: "
             f"{data['ns_per_inference'] / 1e3:,.2f} µs and "
             f"{data['pj_per_inference'] / 1e6:,.3f} µJ dynamic energy each.",
             plots=(

@@ -15,9 +15,13 @@ from neurocuda_hw.neurons import Encoding, Input
 from neurocuda_hw.report.facts import sent
 from neurocuda_hw.report.style import (
     BLUE,
+    FAINT,
     GREY,
     INK,
     ORANGE,
+    PURPLE,
+    SKY,
+    VERMILION,
     WIDTH,
     bare,
     new_figure,
@@ -33,6 +37,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BAND = 48  # rows that a population gets in the raster, at most
+# what a layer does in a cycle: see `rtl.activity`
+STATES = {
+    "integrating": BLUE,
+    "sweeping": SKY,
+    "bubble": PURPLE,
+    "stalled": VERMILION,
+    "starved": FAINT,
+}
 
 
 def senders(network: Network) -> list[Population]:
@@ -205,4 +217,41 @@ def cycles_figure(predicted: Mapping[str, float], measured: float | None) -> Fig
         axes.set_xlim(0, top * 1.08 or 1)
         axes.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
         axes.set_axisbelow(True)
+    return figure
+
+
+def states_figure(
+    activity: Mapping[str, Mapping[str, float]], predicted: Mapping[str, float]
+) -> Figure:
+    """What each layer of simulated hardware did in its cycles, beside what was predicted.
+
+    Parameters
+    ----------
+    activity : mapping of str to (mapping of str to float)
+        By layer, cycles per inference in each of `STATES`.
+    predicted : mapping of str to float
+        Cycles per inference of each layer.
+    """
+    names = list(activity)
+    with styled():
+        figure = new_figure(WIDTH, 1.15 + 0.25 * len(names))
+        axes = figure.subplots()
+        floor = np.zeros(len(names))
+        for state, colour in STATES.items():
+            values = np.array([float(activity[name].get(state, 0.0)) for name in names])
+            axes.barh(range(len(names)), values, 0.66, left=floor, color=colour, label=state)
+            floor += values
+        marks = [predicted.get(name, np.nan) for name in names]
+        axes.scatter(
+            marks, range(len(names)), 110, color=INK, marker="|", linewidths=1.6, label="predicted"
+        )
+        axes.set_yticks(range(len(names)), names)
+        axes.invert_yaxis()
+        axes.set_xlim(0, float(floor.max()) * 1.02 or 1)
+        axes.set_xlabel("cycles per inference, of the whole run")
+        axes.set_title("Measured: what each layer did in its cycles")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        bare(axes)
+        axes.tick_params(axis="x", length=3)
+        figure.legend(loc="outside lower center", ncols=6, handlelength=0.9, handleheight=0.9)
     return figure

@@ -14,10 +14,10 @@ from neurocuda_hw.errors import DataError
 from neurocuda_hw.files import check_writable, write_file
 from neurocuda_hw.report import figures
 from neurocuda_hw.report.chip_page import chip_sections
-from neurocuda_hw.report.elements import Draw, Plot, Section, Table
+from neurocuda_hw.report.elements import Draw, Plot, Section, Table, inferences
 from neurocuda_hw.report.facts import Facts, Layer, read_facts
 from neurocuda_hw.report.style import figure_bytes, inline_svg, short
-from neurocuda_hw.report.verdict import Verdict, judge
+from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -126,7 +126,7 @@ def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
         found.append((f"{spikes:,.0f}", "", f"spikes per inference, of {facts.trace.samples}"))
     measured = _measured(verdict)
     if measured:
-        found.append((f"{measured:,.0f}", "", "cycles per inference, measured"))
+        found.append((f"{measured.cycles:,.0f}", "", "cycles per inference, measured"))
     elif facts.pace is not None:
         found.append((f"{facts.pace:,.0f}", "", "cycles per inference, predicted"))
     if facts.loihi is not None:
@@ -139,11 +139,11 @@ def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
     return found
 
 
-def _measured(verdict: Verdict) -> float | None:
-    """Cycles per inference of an equal run of this build's Verilog."""
+def _measured(verdict: Verdict) -> CheckRow | None:
+    """The equal run of this build's Verilog in which cycles were counted."""
     for row in verdict.rows:
         if row.target == "verilog" and row.verdict == "equal" and row.cycles:
-            return row.cycles
+            return row
     return None
 
 
@@ -196,13 +196,13 @@ def _activity(facts: Facts, draw: Draw, sample: int) -> list[Section]:
     return [
         Section(
             title="Activity",
-            lead=f"Events of the {trace.samples} golden inferences: spikes, and inputs that are "
-            "not zero. The last column counts the steps in which a layer may fire.",
+            lead=f"Events of the golden trace's {inferences(trace.samples)}: spikes, and inputs "
+            "that are not zero. The last column counts the steps in which a layer may fire.",
             plots=(
                 draw(
                     figures.activity_figure(network, trace),
                     "Share of each layer that sends an event in each step, mean of "
-                    f"{trace.samples} inferences; and events per inference.",
+                    f"{inferences(trace.samples)}; and events per inference.",
                 ),
                 draw(
                     figures.raster_figure(network, trace, sample),
@@ -224,23 +224,27 @@ def _cycles(facts: Facts, verdict: Verdict, draw: Draw) -> list[Section]:
         "sweeps walk, one a cycle. Layers work at the same time, so the slowest sets the pace: "
         f"{facts.pace:,.0f} cycles per inference."
     )
-    if measured:
-        lead += (
-            f" Measured in simulation: {measured:,.1f} cycles per inference, "
-            f"{measured / facts.pace:.2f} times that."
-        )
-    else:
+    caption = "Predicted cycles per inference of each layer"
+    if measured is None:
         lead += " Nothing has been measured on this build yet."
-    caption = "Predicted cycles per inference of each layer" + (
-        "; the dashed line is the whole network, measured." if measured else "."
+        figure = figures.cycles_figure(predicted, None)
+        return [Section(title="Cycles", lead=lead, plots=(draw(figure, f"{caption}."),))]
+    lead += (
+        f" Measured in simulation: {measured.cycles:,.1f} cycles per inference, "
+        f"{measured.cycles / facts.pace:.2f} times that; {measured.latency:,} from the first input "
+        "to the first result."
     )
-    return [
-        Section(
-            title="Cycles",
-            lead=lead,
-            plots=(draw(figures.cycles_figure(predicted, measured), caption),),
+    figure = figures.cycles_figure(predicted, measured.cycles)
+    plots = [draw(figure, f"{caption}; the dashed line is the whole network, measured.")]
+    if measured.activity:
+        plots.append(
+            draw(
+                figures.states_figure(measured.activity, predicted),
+                "Starved: waits for its source. Stalled: what follows has no room. Bubble: neither "
+                "works nor waits.",
+            )
         )
-    ]
+    return [Section(title="Cycles", lead=lead, plots=tuple(plots))]
 
 
 def _verification(facts: Facts, verdict: Verdict) -> Section:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from neurocuda_hw.report.elements import inferences
 from neurocuda_hw.report.facts import Facts
 
 # What a build of each target holds, the checks that run it, and what each check compares.
@@ -31,7 +32,10 @@ PRODUCT = {"verilog": "this Verilog", "hls": "this C++", "loihi": "this mapping"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRow:
-    """One check, as a row of the table."""
+    """One check, as a row of the table.
+
+    `activity` holds what each layer of simulated hardware did, in cycles per inference.
+    """
 
     target: str
     what: str
@@ -43,6 +47,7 @@ class CheckRow:
     golden: str
     when: str
     message: str
+    activity: dict[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +132,7 @@ def _judge(
             for part in parts
         ]
         best = min(most, key=lambda row: row.samples)  # what every part was compared on
-        some = f"{best.samples:,} inference" + ("s" if best.samples != 1 else "")
+        some = inferences(best.samples)
         told = f" {mutants['caught']} designs broken on purpose were caught." if mutants else ""
         return (
             "verified",
@@ -163,6 +168,10 @@ def _row(target: str, check: dict[str, Any], facts: Facts) -> CheckRow:
         golden=str(check.get("golden", "")),
         when=str(check["when"]).replace("T", " ").replace("+00:00", " UTC"),
         message=str(check.get("message", "")),
+        activity={
+            layer: {state: count / max(1, int(check["samples"])) for state, count in told.items()}
+            for layer, told in check.get("activity", {}).items()
+        },
     )
 
 

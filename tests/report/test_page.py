@@ -26,7 +26,7 @@ from neurocuda_hw.report import (
     report,
 )
 from neurocuda_hw.report.chip import busy_map, core_map, energy_figure, step_figure
-from neurocuda_hw.report.figures import BAND, cycles_figure
+from neurocuda_hw.report.figures import BAND, cycles_figure, states_figure
 from neurocuda_hw.report.style import inline_svg, short
 
 VOID = {"meta", "img", "path", "rect", "use", "image", "stop", "br", "link", "circle", "line"}
@@ -100,8 +100,17 @@ def test_verilog_and_its_measured_cycles(tmp_path: Path) -> None:
     before = " ".join(Page(render(read_facts(folder))).words)
     assert "Nothing has been measured on this build yet." in before
     assert "cycles per inference, predicted" in before
-    noted(folder, target="verilog", cycles_per_inference=1234.5, latency_cycles=99)
-    after = " ".join(Page(render(read_facts(folder))).words)
+    activity = {"conv": {"events": 5, "integrating": 90, "starved": 30}}
+    noted(
+        folder,
+        target="verilog",
+        cycles_per_inference=1234.5,
+        latency_cycles=99,
+        activity=activity,
+    )
+    page = Page(render(read_facts(folder)))
+    after = " ".join(page.words)
+    assert page.images == 4
     assert "Measured in simulation: 1,234.5 cycles per inference, " in after
     assert "cycles per inference, measured" in after
     assert "Verified: every spike of every layer is equal on 3 inferences." in after
@@ -188,6 +197,19 @@ def test_bars_of_cycles_are_those_given() -> None:
     assert [bar.get_width() for bar in axes.patches] == [10.0, 30.0]
     assert axes.lines[0].get_xdata()[0] == 33.0  # type: ignore[index]
     assert len(cycles_figure({"a": 10.0}, None).axes[0].lines) == 0
+
+
+def test_cycles_of_a_layer_are_stacked_by_what_it_did() -> None:
+    activity = {"a": {"integrating": 3.0, "starved": 9.0, "events": 7.0}, "b": {"sweeping": 12.0}}
+    axes = states_figure(activity, {"a": 4.0}).axes[0]
+    ends: dict[float, float] = {}
+    for bar in axes.patches:
+        row = bar.get_y() + bar.get_height() / 2
+        ends[row] = max(ends.get(row, 0.0), bar.get_x() + bar.get_width())
+    assert ends == pytest.approx({0.0: 12.0, 1.0: 12.0})
+    widths = {bar.get_width() for bar in axes.patches}
+    assert widths == {0.0, 3.0, 9.0, 12.0}
+    assert axes.collections[0].get_offsets()[0].tolist() == [4.0, 0.0]  # type: ignore[index]
 
 
 def test_core_maps_show_every_core_in_its_place(chip: dict[str, Any]) -> None:
