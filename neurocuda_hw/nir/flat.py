@@ -17,6 +17,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.nir.order import components, natural
 from neurocuda_hw.nir.shapes import Shape, integers, output_shape
 
 Edge = tuple[str, str]
@@ -167,11 +168,16 @@ def _dissolve(
 
 
 def _in_numpy(node: nir.NIRNode, name: str) -> nir.NIRNode:
-    """The node with arrays for tensors, which frameworks leave in graphs in memory."""
+    """The node with arrays for tensors, which frameworks leave in graphs in memory, and one number
+    for all neurons without axes."""
     plain = copy.copy(node)
+    each = isinstance(node, (*STATEFUL, nir.Scale, nir.Delay))
     for field_name, value in vars(node).items():
         if hasattr(value, "detach"):
             value = value.detach().cpu().numpy()
+            setattr(plain, field_name, value)
+        if each and isinstance(value, np.ndarray) and value.size == 1:
+            value = value.reshape(())
             setattr(plain, field_name, value)
         real = isinstance(value, np.ndarray) and value.dtype.kind == "f"
         if real and not np.isfinite(value).all():
@@ -270,21 +276,6 @@ def _order(
     return tuple(found)
 
 
-def natural(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A key that sorts ``"2"`` before ``"10"``."""
-    parts: list[tuple[int, int | str]] = []
-    digits = ""
-    for char in f"{name} ":
-        if char.isdecimal() and char.isascii():
-            digits += char
-            continue
-        if digits:
-            parts.append((0, int(digits)))
-            digits = ""
-        parts.append((1, char))
-    return tuple(parts)
-
-
 def delay_steps(node: nir.Delay, dt: float | None, name: str) -> np.ndarray:
     """Delay of each neuron in whole steps.
 
@@ -297,12 +288,14 @@ def delay_steps(node: nir.Delay, dt: float | None, name: str) -> np.ndarray:
         raise ModelError(
             f"NIR node {name!r} (Delay) is in seconds: say how long a step is with dt (--dt)"
         )
-    steps: np.ndarray = np.rint(np.asarray(node.delay, dtype=np.float64) / dt).astype(np.int64)
-    if steps.size and (steps.min() < 0 or steps.max() > 1024):
+    with np.errstate(over="ignore"):  # beyond 1024 in any case
+        steps = np.rint(np.asarray(node.delay, dtype=np.float64) / dt)
+    if steps.min() < 0 or steps.max() > 1024:
+        worst = min(steps.min(), 0) or steps.max()
         raise ModelError(
-            f"NIR node {name!r} (Delay) must be 0 to 1024 steps of dt {dt}, not {steps.max()}"
+            f"NIR node {name!r} (Delay) must be 0 to 1024 steps of dt {dt}, not {worst}"
         )
-    return steps
+    return steps.astype(np.int64)
 
 
 def arcs(flat: Flat, least_delay: Callable[[str], int] | None = None) -> dict[str, dict[str, int]]:
@@ -340,7 +333,7 @@ def _with_delays(flat: Flat, dt: float | None) -> Flat:
         name: [s for s, delay in sources.items() if delay == 0 and s != flat.input]
         for name, sources in feeding.items()
     }
-    group = _components(direct)
+    group = components(direct)
     index = {name: i for i, name in enumerate(flat.order)}
     delayed = frozenset(
         (source, name)
@@ -369,35 +362,3 @@ def _sorted(
         done.append(ready)
         waiting.remove(ready)
     return tuple(done)
-
-
-def _components(sources: dict[str, list[str]]) -> dict[str, int]:
-    """Which strongly connected component each neuron belongs to (Kosaraju)."""
-    targets: dict[str, list[str]] = {name: [] for name in sources}
-    for name, feeding in sources.items():
-        for source in feeding:
-            targets[source].append(name)
-    finished: list[str] = []
-    seen: set[str] = set()
-    for root in sources:
-        stack = [(root, iter(sources[root]))] if root not in seen else []
-        seen.add(root)
-        while stack:
-            name, rest = stack[-1]
-            for source in rest:
-                if source not in seen:
-                    seen.add(source)
-                    stack.append((source, iter(sources[source])))
-                    break
-            else:
-                finished.append(name)
-                stack.pop()
-    group: dict[str, int] = {}
-    for number, root in enumerate(reversed(finished)):
-        todo = [root]
-        while todo:
-            name = todo.pop()
-            if name not in group:
-                group[name] = number
-                todo += targets[name]
-    return group

@@ -74,7 +74,7 @@ GRAPHS = {
     "LI": (flat({**INTO, "n": nir.LI(tau=2 * ONES, **LEAK)}), LeakyReadout, Dense),
     "CubaLI": (
         flat({**INTO, "n": nir.CubaLI(
-            tau_syn=2 * ONES, tau_mem=2 * ONES, w_in=2 * ONES, **LEAK
+            tau_syn=2 * ONES, tau_mem=2 * ONES, w_in=4 * ONES, **LEAK
         )}),
         CubaReadout, Dense,
     ),

@@ -1,5 +1,7 @@
 """NIR graphs in: each node type against the float executor, and that against plain equations."""
 
+import re
+
 import nir
 import numpy as np
 import pytest
@@ -310,6 +312,23 @@ def test_what_cannot_be_integers():
         r"delayed by at most one step$",
     ):
         from_nir(graph((4,), (4,), late), 5, dt=1.0, encoding=Encoding.GRADED, payload_bits=2)
+
+
+@pytest.mark.parametrize(
+    ("delay", "dt", "said"), [(1.0, 1e-300, "1e+300"), (-3.0, 0.1, "-30.0"), (200.0, 0.1, "2000.0")]
+)
+def test_delays_have_bounds(delay, dt, said):
+    late = {"d": nir.Delay(delay=np.full(4, delay)), "s": neuron(4)}
+    sentence = f"NIR node 'd' (Delay) must be 0 to 1024 steps of dt {dt}, not {said}"
+    with pytest.raises(ModelError, match=f"^{re.escape(sentence)}$"):
+        from_nir(graph((4,), (4,), late), 5, dt=dt)
+
+
+def test_one_number_for_all_may_have_any_axes():
+    late = {"d": nir.Delay(delay=np.full((1, 1, 1), 2.0)), "x": nir.Scale(scale=np.full((1, 1), 3))}
+    found = from_nir(graph((4,), (4,), {**late, "s": neuron(4)}), 5, dt=1.0)
+    plain = {"d": nir.Delay(delay=np.full(4, 2.0)), "x": nir.Scale(scale=np.full(4, 3))}
+    assert found == from_nir(graph((4,), (4,), {**plain, "s": neuron(4)}), 5, dt=1.0)
 
 
 def test_arguments():
