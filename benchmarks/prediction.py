@@ -1,0 +1,388 @@
+"""What the folding pass predicts beside what is measured: cycles, look-up tables, block memories.
+
+    python benchmarks/prediction.py                     every case: an hour on two cores, or less
+    python benchmarks/prediction.py --only lif8 res4 --json
+    python benchmarks/prediction.py --fit               also prints LUT costs fitted to the cases
+
+A case is a network and a number of lanes for each layer. Cycles are predicted by
+`passes.pipeline` from the golden trace and measured by Verilator on the same inputs, in a run in
+which every spike was equal. LUTs and block memories are predicted by `passes.area` and measured by
+yosys: ``synth_xilinx`` for the 7 series, every component by itself, as passes.area counts them. The
+networks have random weights and inputs from fixed seeds. ``--fit`` solves for the costs in
+`passes.costs` by least squares on relative errors, held to the present ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurocuda_hw import NeurocudaError, Reference
+from neurocuda_hw.checks import Request
+from neurocuda_hw.network import (
+    IF,
+    LIF,
+    CubaLIF,
+    Input,
+    Network,
+    Population,
+    Projection,
+    Readout,
+    Window,
+)
+from neurocuda_hw.neurons import Encoding, Spiking
+from neurocuda_hw.passes.activity import Activity
+from neurocuda_hw.passes.area import branches_of, layer_parts, network_area, total
+from neurocuda_hw.passes.costs import LUT_COSTS, Part
+from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.passes.pipeline import predict
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.emit import emit, plan_network
+from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+from neurocuda_hw.synth import synthesise
+from neurocuda_hw.verify import verify
+
+FAMILY = Family.SERIES7
+SAMPLES = 20
+HOLD = 0.02  # how strongly --fit holds on to the present costs
+
+
+class Net:
+    """Builds a network population by population, with random weights."""
+
+    def __init__(self, source: Population, timesteps: int, bits: int, seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        self.populations, self.projections = [source], list[Projection]()
+        self.timesteps, self.limit = timesteps, 2 ** (bits - 1) - 1
+
+    def weight(self, *shape: int) -> np.ndarray:
+        """Weights that use all their bits."""
+        return self.random.integers(-self.limit, self.limit + 1, shape)
+
+    def add(
+        self, name: str, shape: tuple[int, ...], neuron: Spiking | Readout, **sources: Synapse
+    ) -> Net:
+        """A population and what leads to it."""
+        self.populations.append(Population(name=name, shape=shape, neuron=neuron))
+        for source, synapse in sources.items():
+            self.projections.append(Projection(source=source, target=name, synapse=synapse))
+        return self
+
+    def done(self) -> Network:
+        """The network."""
+        return Network(
+            name="case",
+            populations=tuple(self.populations),
+            projections=tuple(self.projections),
+            timesteps=self.timesteps,
+        )
+
+
+def image(size: int, bits: int, *, steps: int = 1) -> Population:
+    """GRADED pixels in the first steps."""
+    neuron = Input(encoding=Encoding.GRADED, payload_bits=bits, window=Window(start=0, stop=steps))
+    return Population(name="image", shape=(1, size, size), neuron=neuron)
+
+
+def events(size: int) -> Population:
+    """An event camera's two polarities."""
+    return Population(name="image", shape=(2, size, size), neuron=Input(encoding=Encoding.SPIKES))
+
+
+def dense(
+    size: int,
+    sizes: tuple[int, ...],
+    *,
+    bits: int,
+    pixels: int,
+    kind: type[Spiking],
+    steps: int = 8,
+) -> Network:
+    """A multilayer perceptron: IF in the windows of the exact code, others in all steps."""
+    exact = kind is IF
+    net = Net(image(size, pixels), steps, bits, seed=1)
+    if exact:
+        net.timesteps = (len(sizes) - 1) * (steps - 1) + 1
+    before, width, start = "image", size * size, 0
+    for number, neurons in enumerate(sizes[:-1]):
+        worth = bits + (pixels - 1 if number == 0 else 0)
+        threshold = net.random.integers(1 << worth, 3 << worth, neurons)
+        more: dict[str, object] = {}
+        if exact:
+            more["window"] = Window(start=start, stop=start + steps)
+        elif kind is LIF:
+            more["decay"] = 400
+        else:
+            more |= {"du": 1000, "dv": net.random.integers(100, 900, neurons)}
+        neuron = kind(threshold=threshold, v_init=threshold // 2, **more)  # type: ignore[arg-type]
+        name = f"hidden{number}"
+        net.add(name, (neurons,), neuron, **{before: Dense(weight=net.weight(neurons, width))})
+        before, width, start = name, neurons, start + steps - 1
+    out = Readout(v_init=net.random.integers(-50, 50, sizes[-1]))
+    net.add("out", (sizes[-1],), out, **{before: Dense(weight=net.weight(sizes[-1], width))})
+    return net.done()
+
+
+def conv(
+    source: Population,
+    *,
+    bits: int,
+    skip: bool = False,
+    channels: int = 8,
+    steps: int = 8,
+    kind: type[Spiking] = IF,
+) -> Network:
+    """Two or four convolutions, one behind a sum pool, with or without a skip connection."""
+    net = Net(source, steps, bits, seed=2)
+    size, inputs = source.shape[1], source.shape[0]
+    assert isinstance(source.neuron, Input)
+    pixels = source.neuron.payload_bits
+
+    def neuron(count: int) -> Spiking:
+        worth = bits + (pixels - 1 if len(net.populations) == 1 else 0)
+        threshold = net.random.integers(1 << worth, 3 << worth, count)
+        more = {"decay": 400} if kind is LIF else {}
+        return kind(threshold=threshold, v_init=threshold // 2, **more)  # type: ignore[call-arg]
+
+    def kernel(outputs: int, given: int, stride: int = 1, pool: int = 1) -> Conv2d:
+        return Conv2d(
+            weight=net.weight(outputs, given, 3, 3),
+            padding=(1, 1),
+            stride=(stride, stride),
+            pool=SumPool(kernel=(pool, pool)) if pool > 1 else None,
+        )
+
+    net.add("first", (channels, size, size), neuron(channels), image=kernel(channels, inputs))
+    last = "first"
+    if skip:
+        net.add("inner", (channels, size, size), neuron(channels), first=kernel(channels, channels))
+        merged = {
+            "inner": kernel(channels, channels),
+            "first": Diagonal(weight=net.random.integers(9, 2 << bits, channels)),
+        }
+        net.add("merged", (channels, size, size), neuron(channels), **merged)
+        last = "merged"
+    small = (size // 2 - 1) // 2 + 1
+    net.add(
+        "second",
+        (2 * channels, small, small),
+        neuron(2 * channels),
+        **{last: kernel(2 * channels, channels, stride=2, pool=2)},
+    )
+    fan_in = 2 * channels * small * small
+    return net.add("out", (10,), Readout(), second=Dense(weight=net.weight(10, fan_in))).done()
+
+
+def _lanes(default: int, **others: int) -> Callable[[Network], dict[str, int]]:
+    return lambda network: {p.name: others.get(p.name, default) for p in network.targets}
+
+
+def _mnist() -> Network:
+    return dense(28, (128, 10), bits=4, pixels=1, kind=IF)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A network and its fold; `density` of the random inputs."""
+
+    make: Callable[[], Network]
+    lanes: Callable[[Network], dict[str, int]]
+    density: float = 0.15
+
+
+CASES: Mapping[str, Case] = {
+    "mlp4": Case(_mnist, _lanes(4)),
+    "mlp8": Case(_mnist, _lanes(8, out=2)),
+    "mlp32": Case(_mnist, _lanes(32, out=4)),
+    "mlp64": Case(_mnist, _lanes(64, out=10)),
+    "deep8": Case(lambda: dense(14, (64, 32, 10), bits=8, pixels=8, kind=IF), _lanes(8, out=2)),
+    "deep16": Case(lambda: dense(16, (96, 64, 10), bits=5, pixels=1, kind=IF), _lanes(16, out=4)),
+    "lif8": Case(lambda: dense(14, (64, 10), bits=8, pixels=4, kind=LIF), _lanes(8, out=2)),
+    "cuba4": Case(lambda: dense(14, (32, 10), bits=6, pixels=1, kind=CubaLIF), _lanes(4, out=1)),
+    "conv4": Case(lambda: conv(image(14, 8), bits=8), _lanes(4, out=1)),
+    "conv8": Case(lambda: conv(image(16, 4), bits=6), _lanes(8, second=16, out=2)),
+    "events2": Case(lambda: conv(events(16), bits=5), _lanes(2, out=2), 0.04),
+    "events8": Case(lambda: conv(events(20), bits=8), _lanes(8, out=2), 0.04),
+    "skip4": Case(lambda: conv(image(14, 2), bits=4, skip=True), _lanes(4, out=2)),
+    "skip8": Case(lambda: conv(events(12), bits=6, skip=True), _lanes(8, out=4), 0.06),
+    "leak8": Case(lambda: conv(events(12), bits=6, kind=LIF), _lanes(8, out=2), 0.06),
+}
+
+
+def inputs_of(network: Network, density: float) -> np.ndarray:
+    """Random inputs, so many of them not 0."""
+    random = np.random.default_rng(3)
+    neuron = network.input.neuron
+    assert isinstance(neuron, Input)
+    window = network.window(network.input.name)
+    shape = (SAMPLES, window.stop - window.start, *network.input.shape)
+    values = random.integers(1, neuron.payload[1] + 1, shape)
+    return np.where(random.random(shape) < density, values, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One case: what was predicted and what was measured."""
+
+    name: str
+    lanes: str
+    design: str
+    cycles: float
+    predicted_cycles: float
+    luts: int
+    predicted_luts: float
+    blocks: float
+    predicted_blocks: float
+    dsps: int
+    predicted_dsps: int
+
+    @property
+    def errors(self) -> tuple[float, float]:
+        """Relative errors of cycles and LUTs."""
+        return self.predicted_cycles / self.cycles - 1, self.predicted_luts / self.luts - 1
+
+
+def measure(name: str, case: Case, before: Mapping[str, Any]) -> Row:
+    """Predicts, simulates and synthesises; ends the program unless all spikes are equal.
+
+    Simulation and synthesis are left out where `before` holds their figures for the same design.
+    """
+    network = case.make()
+    lanes = case.lanes(network)
+    plans = plan_network(network, lanes)
+    trace = Reference(network).trace(inputs_of(network, case.density))
+    predicted = predict(plans, Activity(network, trace)).cycles
+    area = total(network_area(network, plans, FAMILY))
+    files = emit(network, lanes).files
+    design = hashlib.sha256(b"".join(files[path] for path in sorted(files))).hexdigest()[:16]
+    if before.get("design") == design:
+        figures = {key: before[key] for key in ("cycles", "luts", "blocks", "dsps")}
+    else:
+        request = Request(targets=("verilog",), lanes=lanes)
+        (result,) = verify(network, golden=trace, request=request)
+        (check,) = result.checks
+        if not check.equal:
+            raise SystemExit(f"{name}: {check.message}")
+        found = synthesise(files, FAMILY)
+        figures = {"cycles": check.cycles_per_inference, "luts": found.luts}
+        figures |= {"blocks": found.blocks, "dsps": found.dsps}
+    return Row(
+        name=name,
+        lanes=" ".join(f"{n}" for n in lanes.values()),
+        design=design,
+        predicted_cycles=predicted,
+        predicted_luts=area.luts,
+        predicted_blocks=area.blocks,
+        predicted_dsps=area.dsps,
+        **figures,
+    )
+
+
+def parts_of(network: Network, plans: Mapping[str, LayerPlan]) -> dict[Part, float]:
+    """What a design is made of, in all."""
+    found = dict.fromkeys(Part, 0.0)
+    for name, plan in plans.items():
+        for part, count in layer_parts(plan, branches_of(network, name)).items():
+            found[part] += count
+    found[Part.DESIGN] = 1.0
+    return found
+
+
+def fitted(rows: list[Row]) -> dict[Part, float]:
+    """Costs that make the relative errors least; ROM, whose share is no count here, stays."""
+    parts = [part for part in Part if part is not Part.ROM]
+    present = np.array([LUT_COSTS[FAMILY][part] for part in parts])
+    counts, missing, sizes = [], [], []
+    for row in rows:
+        network = CASES[row.name].make()
+        count = parts_of(network, plan_network(network, CASES[row.name].lanes(network)))
+        counts.append([count[part] / row.luts for part in parts])
+        missing.append((row.luts - row.predicted_luts) / row.luts)
+        sizes.append(row.luts)
+    # change of the costs, in shares of the present ones
+    matrix = np.vstack([np.array(counts) * present, HOLD * np.eye(len(parts))])
+    wanted = np.concatenate([missing, np.zeros(len(parts))])
+    change = np.linalg.lstsq(matrix, wanted, rcond=None)[0]
+    costs = np.maximum(present * (1 + change), 0)
+    return dict(zip(parts, costs.tolist(), strict=True))
+
+
+def show(row: Row) -> None:
+    """One line."""
+    cycles, luts = row.errors
+    print(
+        f"{row.name:8} lanes {row.lanes:12} cycles {row.cycles:9.1f} {cycles:+7.2%}   "
+        f"LUT {row.luts:6} {luts:+7.1%}   RAMB36 {row.blocks:5g} {row.predicted_blocks:5g}"
+        f"{'' if row.blocks == row.predicted_blocks else ' UNEQUAL'}   "
+        f"DSP {row.dsps} {row.predicted_dsps}",
+        flush=True,
+    )
+
+
+def summary(rows: list[Row]) -> dict[str, object]:
+    """Flat figures, then the cases."""
+    cycles, luts = (max(abs(row.errors[i]) for row in rows) for i in (0, 1))
+    return {
+        "cases": len(rows),
+        "worst_cycles_percent": round(100 * cycles, 2),
+        "worst_luts_percent": round(100 * luts, 1),
+        "blocks_unequal": sum(row.blocks != row.predicted_blocks for row in rows),
+        "dsps_unequal": sum(row.dsps != row.predicted_dsps for row in rows),
+        "rows": [
+            {name: getattr(row, name) for name in Row.__slots__}  # type: ignore[attr-defined]
+            for row in rows
+        ],
+    }
+
+
+def main() -> int:
+    """Parses, measures, prints."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=sorted(CASES), help="these cases")
+    parser.add_argument("--fit", action="store_true", help="print LUT costs fitted to the cases")
+    parser.add_argument(
+        "--measured",
+        type=Path,
+        metavar="FILE",
+        help="JSON of an earlier run: its measured figures are taken for designs that are the same",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object only")
+    arguments = parser.parse_args()
+    before = {}
+    if arguments.measured:
+        before = {row["name"]: row for row in json.loads(arguments.measured.read_text())["rows"]}
+    rows = []
+    try:
+        for name in arguments.only or CASES:
+            rows.append(measure(name, CASES[name], before.get(name, {})))
+            if not arguments.json:
+                show(rows[-1])
+    except NeurocudaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    found = summary(rows)
+    if arguments.json:
+        print(json.dumps(found))
+        return 0
+    print(
+        f"{found['cases']} cases: cycles within {found['worst_cycles_percent']} %, LUTs within "
+        f"{found['worst_luts_percent']} %, block memories unequal in {found['blocks_unequal']}"
+    )
+    if arguments.fit:
+        for part, cost in fitted(rows).items():
+            print(f"    Part.{part.name}: {cost:.2f},")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
