@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Builds and runs the cocotb benches of the build folder that holds this file.
 
-``test_top`` is of the core. Where there is an IP block around it, ``test_registers`` is of that.
+    run_cocotb.py [top] [ip]
+
+``top`` is test_top on the core, ``ip`` is test_registers on the IP block; without a name, those
+that the folder has something for.
 
 Exit codes: 0 all tests passed, 1 a test failed, 3 it could not be built.
 
@@ -23,6 +26,11 @@ except ImportError:
     print("cocotb was not found; pip install 'cocotb>=2.1,<2.2' numpy", file=sys.stderr)
     sys.exit(3)
 
+# toplevel, test module, folders of Verilog
+BENCHES = {
+    "top": ("nchw_top", "test_top", ("rtl",)),
+    "ip": ("nchw_ip", "test_registers", ("ip", "rtl")),
+}
 ROOT = Path(__file__).resolve().parent.parent
 if (ROOT / "ip").is_dir() and importlib.util.find_spec("cocotbext.axi") is None:
     print("cocotbext-axi was not found; pip install 'cocotbext-axi>=0.1.28,<0.2'", file=sys.stderr)
@@ -80,19 +88,24 @@ def bench(work: Path, toplevel: str, module: str, folders: tuple[str, ...]) -> t
 
 
 def main() -> int:
+    there = [
+        n for n, (_, _, folders) in BENCHES.items() if all((ROOT / f).is_dir() for f in folders)
+    ]
+    names = sys.argv[1:] or there
+    if any(name not in there for name in names):
+        print(f"benches must be of {', '.join(there)}, not {', '.join(names)}", file=sys.stderr)
+        return 3
     os.environ["PYTHON"] = sys.executable
     os.environ.pop("PYTEST_CURRENT_TEST", None)  # results go to the named file, whoever calls
     work = Path(os.environ.get("NCHW_COCOTB_BUILD", ROOT / "cocotb_build"))
     os.environ["NCHW_BUILD"] = str(ROOT)
     sys.path.insert(0, str(ROOT / "sim"))
     try:
-        tests, failed = bench(work / "top", "nchw_top", "test_top", ("rtl",))
-        if (ROOT / "ip").is_dir():
-            found = bench(work / "ip", "nchw_ip", "test_registers", ("ip", "rtl"))
-            tests, failed = tests + found[0], failed + found[1]
+        results = [bench(work / name, *BENCHES[name]) for name in names]
     except RuntimeError as error:
         print(f"the design could not be built: {error}", file=sys.stderr)
         return 3
+    tests, failed = (sum(numbers) for numbers in zip(*results, strict=True))
     print(f"cocotb: {tests} tests, {failed} failed")
     return 1 if failed or not tests else 0
 

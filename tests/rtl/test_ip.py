@@ -7,28 +7,54 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from small import small_network
 from tools import need
 
 from neurocuda_hw.benches import bench_folder
+from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.neurons import IF, Encoding, Input
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.rtl.ip import ip_files
+from neurocuda_hw.synapses import Conv2d, Diagonal
 from neurocuda_hw.toolchain import find_verilator, find_yosys, run
 
-NETWORK = small_network()
+
+def wide_network() -> Network:
+    """Its events need words of 64 bits; two projections end in one population."""
+    image = Population(
+        name="image",
+        shape=(1, 256, 256),
+        neuron=Input(encoding=Encoding.GRADED, payload_bits=16),
+    )
+    out = Population(name="out", shape=(2, 2, 2), neuron=IF(threshold=1 << 10))
+    down = Conv2d(weight=np.ones((2, 1, 1, 1), dtype=int), stride=(128, 128))
+    around = Diagonal(weight=np.array([3, -2]))
+    return Network(
+        populations=(image, out),
+        projections=(
+            Projection(source="image", target="out", synapse=down),
+            Projection(source="out", target="out", synapse=around, delay=1),
+        ),
+        timesteps=2,
+    )
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["counters", "control"])
+CASES = {
+    "counters": (small_network(), True, 32),
+    "control": (small_network(), False, 32),
+    "wide": (wide_network(), True, 64),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Core and IP block."""
-    design = emit(NETWORK, {"conv": 4, "hidden": 2, "out": 1})
-    block = ip_files(
-        NETWORK,
-        tdata_bits=design.tdata_bits,
-        counters=request.param,
-        sources=list(design.files),
-    )
+    network, counters, tdata_bits = CASES[request.param]
+    design = emit(network)
+    assert design.tdata_bits == tdata_bits
+    block = ip_files(network, tdata_bits=tdata_bits, counters=counters, sources=list(design.files))
     root = tmp_path_factory.mktemp("ip")
     for path, content in (design.files | block).items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
