@@ -14,8 +14,8 @@ from tools import need
 from neurocuda_hw.build import build
 from neurocuda_hw.toolchain import find_cocotb, find_compiler, find_verilator
 
-# Each fault is switched on by its number, counted from 1, in the memory file fault.mem; this test of
-# the bench must fail with this message.
+# Each fault is switched on by its number, counted from 1, in the memory file fault.mem; this test
+# of the bench must then fail with this message.
 FAULTS = {
     "no_tlast": ("interrupt", "SimTimeoutError"),
     "open_in_reset": ("resets_in_mid", "AssertionError: nothing may be taken in reset"),
