@@ -115,10 +115,32 @@ def train(model: nn.Module, data: Augmented, *, epochs: int, rate: float, name: 
     model.eval()
 
 
+def trained(
+    kind: type[nn.Module],
+    data: Augmented,
+    arguments: argparse.Namespace,
+    name: str,
+    epochs: int,
+    seed: int,
+) -> nn.Module:
+    """A trained model: from the folder of weights where it is there, else trained and put there."""
+    torch.manual_seed(seed)
+    model = kind()
+    place = None if arguments.out is None else arguments.out / name
+    if place is not None and place.exists():
+        model.load_state_dict(torch.load(place, weights_only=True))
+        return model.eval()
+    train(model, data, epochs=epochs, rate=4e-3, name=name.removesuffix(".pt"))
+    if place is not None:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), place)
+    return model
+
+
 @torch.no_grad()
 def accuracy(model: nn.Module, test: Pair) -> float:
     """Per cent of the recordings that are classified rightly."""
-    return 100 * float((model(test[0]).argmax(1) == test[1]).float().mean())
+    return 100 * float((model(test[0]).argmax(1) == test[1]).double().mean())
 
 
 def activity(snn: SpikingNetwork, test: Pair) -> dict[str, float]:
@@ -147,9 +169,7 @@ def one_seed(
     kept = [r for r, out in zip(recordings, held, strict=True) if not out]
     data = Augmented(kept, labels[~held], seed)
     figures: dict[str, float | dict[str, float]] = {}
-    torch.manual_seed(seed)
-    ann = NmnistCNN()
-    train(ann, data, epochs=arguments.epochs, rate=4e-3, name="ANN")
+    ann = trained(NmnistCNN, data, arguments, f"nmnist_cnn_{seed}.pt", arguments.epochs, seed)
     figures["ann"] = accuracy(ann, test)
     for name, options in (
         ("exact", {"strategy": "exact", "levels": arguments.levels}),
@@ -170,9 +190,7 @@ def one_seed(
         if name == "exact":
             figures["exact_unequal"] = stats.unequal
         figures[f"{name}_activity"] = activity(snn, test)
-    torch.manual_seed(seed)
-    lif = NmnistLIF()
-    train(lif, data, epochs=arguments.lif_epochs, rate=4e-3, name="LIF")
+    lif = trained(NmnistLIF, data, arguments, f"nmnist_lif_{seed}.pt", arguments.lif_epochs, seed)
     figures["lif"] = accuracy(lif, test)
     snn, stats = nc.convert(
         lif,
@@ -185,10 +203,6 @@ def one_seed(
     figures["lif_integer"] = stats.integer_accuracy
     figures["lif_agreement"] = round(min(stats.spike_agreement.values()), 5)
     figures["lif_activity"] = activity(snn, test)
-    if arguments.out is not None:
-        arguments.out.mkdir(parents=True, exist_ok=True)
-        torch.save(ann.state_dict(), arguments.out / f"nmnist_cnn_{seed}.pt")
-        torch.save(lif.state_dict(), arguments.out / f"nmnist_lif_{seed}.pt")
     return figures
 
 
@@ -203,7 +217,7 @@ def main() -> int:
     parser.add_argument("--if-epochs", type=int, default=10)
     parser.add_argument("--levels", type=int, default=16, help="of the exact code")
     parser.add_argument("--limit", type=int, help="take the first recordings only")
-    parser.add_argument("--out", type=Path, help="folder for the trained weights")
+    parser.add_argument("--out", type=Path, help="folder of trained weights: read or written")
     parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     try:

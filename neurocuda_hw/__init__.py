@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from neurocuda_hw.backends import benchmark as benchmark
     from neurocuda_hw.backends import compile as compile
     from neurocuda_hw.backends import list_backends as list_backends
+    from neurocuda_hw.conversion import IFNeuron as IFNeuron
+    from neurocuda_hw.conversion import LIFNeuron as LIFNeuron
+    from neurocuda_hw.conversion import OverTime as OverTime
     from neurocuda_hw.conversion import Stats as Stats
     from neurocuda_hw.conversion import convert as convert
     from neurocuda_hw.conversion import finetune as finetune
@@ -61,6 +64,9 @@ _MODULES = {
         "list_backends",
     ),
     "conversion": (
+        "IFNeuron",
+        "LIFNeuron",
+        "OverTime",
         "Stats",
         "convert",
         "finetune",

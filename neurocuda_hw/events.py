@@ -151,6 +151,15 @@ def load_nmnist(path: str | Path, limit: int | None = None) -> tuple[list[Events
     return [decode(recordings[name], repr(str(name))) for name, _ in chosen], labels
 
 
+def load_frames(
+    path: str | Path, *, steps: int, step_us: int, highest: int, limit: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """`load_nmnist`, and `bin_events` of each: uint8 ``(N, steps, 2, 34, 34)``, int64 ``(N,)``."""
+    recordings, labels = load_nmnist(path, limit)
+    frames = [bin_events(r, steps=steps, step_us=step_us, highest=highest) for r in recordings]
+    return np.stack(frames), labels
+
+
 def is_nmnist(path: str | Path) -> bool:
     """Whether a file or folder looks like what `load_nmnist` reads."""
     place = _archive(Path(path))

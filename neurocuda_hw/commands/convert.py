@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -10,8 +10,12 @@ from neurocuda_hw.commands.console import as_json, print_json, print_table, say
 from neurocuda_hw.progress import progress_bar
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neurocuda_hw.conversion import Stats
     from neurocuda_hw.network import Network
+
+    Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 _PLOTTED = 200  # samples
 
@@ -24,7 +28,8 @@ _PLOTTED = 200  # samples
     metavar="DATA",
     help="Real samples: a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz with x_train, "
     "y_train, x_test, y_test (or x, y). The training part calibrates; the test part is only "
-    "reported on.",
+    "reported on. Or recordings of N-MNIST (a folder or a tar file), counted per step: folders "
+    "Train and Test, or else every fifth recording tests.",
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to write the network.")
 @click.option(
@@ -63,9 +68,22 @@ _PLOTTED = 200  # samples
 @click.option(
     "--timesteps",
     type=click.IntRange(1, 65535),
-    default=8,
+    help="Steps of an inference (rate code); of recordings, steps that they are cut into.  "
+    "[default: 8]",
+)
+@click.option(
+    "--step-us",
+    type=click.IntRange(min=1),
+    default=1000,
     show_default=True,
-    help="Steps of an inference (rate code).",
+    metavar="N",
+    help="Microseconds of a recording that make one step.",
+)
+@click.option(
+    "--frames",
+    type=click.Choice(["sum", "mean", "each"]),
+    help="What a model of single frames sees of samples (steps, ...): their sum, their mean, or "
+    "each of them, its answers averaged (rate code).",
 )
 @click.option("--weight-bits", type=click.IntRange(2, 8), default=8, show_default=True)
 @click.option(
@@ -124,7 +142,9 @@ def convert(
     strategy: str,
     code: str | None,
     levels: int,
-    timesteps: int,
+    timesteps: int | None,
+    step_us: int,
+    frames: str | None,
     weight_bits: int,
     input_bits: int,
     qcfs_epochs: int,
@@ -145,10 +165,12 @@ def convert(
     nchw convert model.pt2 --data mnist/ -o network.pt
     nchw convert weights.pt --arch models:Net --data digits.npz --levels 4 -o network.pt
     nchw convert model.pt2 --data mnist/ --code rate --timesteps 16 --if-epochs 2 -o network.pt
+    nchw convert cnn.pt --arch models:Net --data nmnist/ --timesteps 8 --step-us 40000 -o network.pt
     """
     from neurocuda_hw import conversion as converter
     from neurocuda_hw import datasets
     from neurocuda_hw.errors import DataError
+    from neurocuda_hw.events import is_nmnist
     from neurocuda_hw.files import check_writable
     from neurocuda_hw.model_file import save
     from neurocuda_hw.trained import load_trained
@@ -156,11 +178,16 @@ def convert(
     check_writable(output)
     kind = None if plot is None else _kind(plot)
     trained = load_trained(model, arch=arch, unpickle=unpickle)
-    train = datasets.load(data, "train")
-    try:
-        test = datasets.load(data, "test")
-    except DataError:  # a folder may hold the training part only
-        test = None
+    test: Pair | None
+    if is_nmnist(data):
+        train, test = _recordings(data, timesteps or 8, step_us, input_bits)
+        timesteps = None
+    else:
+        train = datasets.load(data, "train")
+        try:
+            test = datasets.load(data, "test")
+        except DataError:  # a folder may hold the training part only
+            test = None
     kept, held_out = _split(train, validation if qcfs_epochs or if_epochs else 0.0)
     with progress_bar(quiet=as_json) as progress:
         snn, stats = converter.convert(
@@ -172,6 +199,7 @@ def convert(
             code=code,
             levels=levels,
             timesteps=timesteps,
+            frames=frames,
             weight_bits=weight_bits,
             input_bits=input_bits,
             qcfs_epochs=qcfs_epochs,
@@ -215,6 +243,31 @@ def _split(train: tuple[Any, Any], share: float) -> tuple[Any, Any]:
     if not count:
         return train, None
     return tuple(part[:-count] for part in train), tuple(part[-count:] for part in train)
+
+
+def _recordings(data: str, steps: int, step_us: int, bits: int) -> tuple[Pair, Pair]:
+    """Training and test recordings as counts of events ``(N, steps, 2, H, W)``, with labels.
+
+    Training recordings are shuffled: their files are sorted by class.
+    """
+    from pathlib import Path
+
+    import numpy as np
+
+    from neurocuda_hw.events import load_frames
+
+    highest = min(255, 2**bits - 1)
+    parts = [Path(data) / name for name in ("Train", "Test")]
+    if not all(part.is_dir() for part in parts):
+        parts = [Path(data)]
+    found = [load_frames(part, steps=steps, step_us=step_us, highest=highest) for part in parts]
+    (x, y), test = found[0], found[-1]
+    kept = np.arange(len(y))
+    if len(found) == 1:
+        test = (x[4::5], y[4::5])
+        kept = np.delete(kept, np.s_[4::5])
+    kept = np.random.default_rng(0).permutation(kept)
+    return (x[kept], y[kept]), test
 
 
 def _figures(network: Network, stats: Stats, output: str) -> dict[str, Any]:

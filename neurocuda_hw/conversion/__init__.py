@@ -5,6 +5,7 @@ snn, stats = convert(model, train_loader, test_loader=test_loader, strategy="exa
 
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.fold import fold_batchnorm
+from neurocuda_hw.conversion.modules import IFNeuron, LIFNeuron, OverTime
 from neurocuda_hw.conversion.pipeline import STRATEGIES, convert, finetune, quantized_ann
 from neurocuda_hw.conversion.qcfs import Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, to_network
@@ -14,6 +15,9 @@ from neurocuda_hw.conversion.validate import Validation, validate_snn
 __all__ = [
     "STRATEGIES",
     "Code",
+    "IFNeuron",
+    "LIFNeuron",
+    "OverTime",
     "QuantizedAnn",
     "Settings",
     "Stats",

@@ -1,0 +1,106 @@
+"""``nchw convert`` of recordings of events."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from neurocuda_hw.cli import cli
+from neurocuda_hw.events import Events, encode, load_frames
+from neurocuda_hw.model_file import load
+from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.reference import Reference
+
+MODEL = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(2, 3, 5, stride=4), nn.ReLU(), nn.Flatten(), nn.Linear(192, 3)
+        )
+
+    def forward(self, x):
+        return self.net(x.sum(1))
+
+class Frame(Net):
+    def forward(self, x):
+        return self.net(x)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of 30 recordings of 3 classes, and a model's weights."""
+    generator = np.random.default_rng(0)
+    for number in range(30):
+        count, label = 200, number % 3
+        events = Events(
+            x=generator.integers(0, 34, count),
+            y=generator.integers(10 * label, 10 * label + 12, count),
+            polarity=generator.integers(0, 2, count),
+            time=np.sort(generator.integers(0, 4000, count)),
+        )
+        folder = tmp_path / "data" / str(label)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:05d}.bin").write_bytes(encode(events))
+    (tmp_path / "recorded_net.py").write_text(MODEL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    torch.manual_seed(0)
+    from recorded_net import Net  # type: ignore[import-not-found]
+
+    torch.save(Net().state_dict(), tmp_path / "net.pt")
+    return tmp_path
+
+
+def converted(place: Path, *options: str) -> dict[str, object]:
+    """Figures of a conversion of recordings in 4 steps of 1 ms."""
+    arguments = ["convert", "net.pt", "--data", "data", "-o", "network.pt", "--timesteps", "4"]
+    run = CliRunner().invoke(cli, [*arguments, "--json", *options], catch_exceptions=False)
+    assert run.exit_code == 0, run.output
+    figures: dict[str, object] = json.loads(run.stdout)
+    return figures
+
+
+def test_recordings_of_events(place: Path) -> None:
+    figures = converted(place, "--arch", "recorded_net:Net", "--qcfs-epochs", "1")
+    network = load("network.pt")
+    neuron = network.input.neuron
+    assert isinstance(neuron, Input)
+    assert (neuron.encoding, network.window("input").steps) == (Encoding.GRADED, 4)
+    assert figures["unequal"] == 0
+    x, y = load_frames("data", steps=4, step_us=1000, highest=255)
+    run = Reference(network).run(x[4::5])
+    right = 100 * float((run.outputs.argmax(1).numpy() == y[4::5]).mean())
+    assert figures["integer_accuracy"] == pytest.approx(right)
+
+
+def test_a_model_of_single_frames(place: Path) -> None:
+    figures = converted(
+        place, "--arch", "recorded_net:Frame", "--frames", "mean", "--strategy", "qcfs_direct"
+    )
+    assert figures["timesteps"] == 4
+    whole = converted(place, "--arch", "recorded_net:Net", "--qcfs-epochs", "0")
+    part = converted(place, "--arch", "recorded_net:Frame", "--frames", "sum", "--qcfs-epochs", "0")
+    assert whole["hash"] == part["hash"]
+
+
+def test_folders_train_and_test(place: Path) -> None:
+    (place / "data").rename(place / "all")
+    (place / "data").mkdir()
+    for name in ("Train", "Test"):
+        shutil.copytree(place / "all", place / "data" / name)
+    figures = converted(place, "--arch", "recorded_net:Net", "--qcfs-epochs", "0")
+    x, y = load_frames("all", steps=4, step_us=1000, highest=255)
+    run = Reference(load("network.pt")).run(x)
+    right = 100 * float((run.outputs.argmax(1).numpy() == y).mean())
+    assert figures["integer_accuracy"] == pytest.approx(right)
