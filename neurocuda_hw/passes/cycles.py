@@ -19,6 +19,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.trace import Trace
 
 TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
+LEAK_WAIT = 4  # cycles from a leaking sweep's last row until the step ends: `rtl.lanes.SETTLE`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +77,8 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         waits = idle_steps + float(quiet.mean())
         if plan.touched:
             waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
+        if plan.leaks:
+            waits += LEAK_WAIT * float((rows.swept > 0).sum(axis=1).mean())
         return LayerWork(
             events=arriving,
             event_rows=float(rows.events.sum(axis=1).mean()),
@@ -94,7 +97,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         event_rows=event_rows,
         sweep_rows=swept,
         walked_rows=swept,
-        waits=idle_steps,
+        waits=idle_steps + (LEAK_WAIT * plan.sweeps if plan.leaks else 0),
     )
 
 

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.passes.activity import Activity
+from neurocuda_hw.passes.cycles import LEAK_WAIT, TOUCHED_WAIT
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import queue_depth
 
 HOP = 6  # cycles from a row that is swept to the first row that its spikes visit
-TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +119,8 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _St
             waits = (rows.events > 0) & (rows.swept > 0)
             waits[:, plan.last_sweep] = False
             swept = swept + TOUCHED_WAIT * waits
+        if plan.leaks:
+            swept = swept + LEAK_WAIT * (rows.swept > 0)
         depth = queue_depth(plan) if plan.fires else 1
         masks = _masks(plan, activity) if plan.fires else np.zeros_like(swept)
         stages[name] = _stage(plan, rows.events, swept, masks, depth)

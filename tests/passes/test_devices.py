@@ -33,9 +33,7 @@ def test_package_and_speed_grade_may_follow(given: str, name: str) -> None:
     assert find_device(given).name == name
 
 
-@pytest.mark.parametrize(
-    ("given", "hint"), [("xc7a35", "; did you mean xc7a35t?"), ("banana", "")]
-)
+@pytest.mark.parametrize(("given", "hint"), [("xc7a35", "; did you mean xc7a35t?"), ("banana", "")])
 def test_unknown_device_names_all_and_the_nearest(given: str, hint: str) -> None:
     names = ", ".join(d.name for d in DEVICES)
     with pytest.raises(ModelError) as error:
