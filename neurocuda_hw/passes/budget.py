@@ -2,7 +2,8 @@
 
 Layers work at the same time, so the slowest one sets the pace of the network. For a pace of N
 cycles every layer takes, of those numbers of lanes with which it needs at most N cycles, the one
-that costs least of the device: the sum of its shares of LUTs, block memories and multipliers.
+that costs least of the device: the sum of its shares of LUTs, block memories and multipliers. Where
+layers then hold one another up (`pipeline.predict`), those that are not the slowest get more lanes.
 """
 
 from __future__ import annotations
@@ -14,17 +15,21 @@ import numpy as np
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network
+from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.area import LayerArea, branches_of, layer_area, shared_area
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import DEVICES, Device, Family
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 
 WIDEST = 256  # lanes that are tried
 LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
 # what an option's shares are weighed by: all alike, then each resource alone
 _WEIGHTS = ((1.0, 1.0, 1.0), (1.0, 0.05, 0.05), (0.05, 1.0, 0.05), (0.05, 0.05, 1.0))
+_PARTS = (1.0, 0.7, 0.5, 0.35)  # of the pace, for layers that would hold others up
+PREDICTED = 24  # inferences on which hold-ups are looked for
 Progress = Callable[[str, int, int], None]
 
 
@@ -49,11 +54,14 @@ class Folding:
         In topological order.
     shared : LayerArea
         What is there once.
+    cycles : float
+        Cycles per inference of the whole network, when inferences follow one another.
     """
 
     device: Device
     layers: tuple[LayerFold, ...]
     shared: LayerArea
+    cycles: float
 
     @property
     def lanes(self) -> dict[str, int]:
@@ -61,8 +69,8 @@ class Folding:
         return {layer.name: layer.lanes for layer in self.layers}
 
     @property
-    def cycles(self) -> float:
-        """Cycles per inference of the slowest layer."""
+    def slowest(self) -> float:
+        """Cycles per inference of the slowest layer: the network needs at least as many."""
         return max(layer.cycles for layer in self.layers)
 
     @property
@@ -119,6 +127,7 @@ class Folder:
         progress: Progress | None = None,
     ) -> None:
         self.network = network
+        self._few = activity.first(PREDICTED) if isinstance(activity, Activity) else None
         self._plans: dict[str, dict[int, LayerPlan]] = {}
         self._cycles: dict[tuple[str, int], float] = {}
         for number, population in enumerate(network.targets):
@@ -158,11 +167,17 @@ class Folder:
     def _for_target(
         self, device: Device, options: dict[str, list[LayerFold]], target: int
     ) -> Folding:
-        found = self._choose(device, options, target)
-        if found.fits:
+        found = self._meeting(device, options, target)
+        if found.fits and found.cycles <= target:
             return found
-        nearest = self._nearest(device, target)
         slower = self._fastest(device, options)
+        if found.fits:
+            assert slower is not None
+            raise ModelError(
+                f"target cycles must be at least {slower.cycles:,.0f} for these inputs in "
+                f"{device.name}, not {target:,}: layers hold one another up"
+            )
+        nearest = self._nearest(device, target)
         if slower is not None:
             nearest = (f"{slower.cycles:,.0f} cycles with fewer lanes (--fit)", *nearest)
         raise DoesNotFit(
@@ -171,6 +186,14 @@ class Folder:
             found,
             nearest,
         )
+
+    def _meeting(self, device: Device, options: dict[str, list[LayerFold]], target: int) -> Folding:
+        """The cheapest choice that meets the target as a whole; the last that was tried else."""
+        for part in _PARTS:
+            found = self._relieved(device, options, target, part)
+            if found.cycles <= target:
+                break
+        return found
 
     def _check_target(self, options: dict[str, list[LayerFold]], target: int) -> None:
         for name, of_layer in options.items():
@@ -214,12 +237,32 @@ class Folder:
                 )
                 for of_layer in options.values()
             )
-            folding = Folding(device=device, layers=layers, shared=shared)
+            slowest = max(fold.cycles for fold in layers)
+            folding = Folding(device=device, layers=layers, shared=shared, cycles=slowest)
             if folding.fits:
                 return folding
             first = first or folding
         assert first is not None
         return first
+
+    def _relieved(
+        self, device: Device, options: dict[str, list[LayerFold]], pace: float, part: float
+    ) -> Folding:
+        """Every layer at `part` of the pace, or at the pace where it cannot be faster."""
+        narrower = {
+            name: [f for f in of_layer if f.cycles <= part * pace]
+            or [f for f in of_layer if f.cycles <= pace]
+            for name, of_layer in options.items()
+        }
+        folding = self._choose(device, narrower, pace)
+        return replace(folding, cycles=self._predicted(folding))
+
+    def _predicted(self, folding: Folding) -> float:
+        """Cycles per inference of the network; the slowest layer's where only means are known."""
+        if self._few is None:
+            return folding.slowest
+        plans = {name: self._plans[name][lanes] for name, lanes in folding.lanes.items()}
+        return max(folding.slowest, predict(plans, self._few).cycles)
 
     def _fastest(self, device: Device, options: dict[str, list[LayerFold]]) -> Folding | None:
         """The best pace that fits, or None; a slower pace never takes more."""
@@ -234,16 +277,17 @@ class Folder:
                 if fold.cycles >= slowest_at_best
             }
         )
-        best: Folding | None = None
         low, high = 0, len(paces)
         while low < high:
             middle = (low + high) // 2
-            folding = self._choose(device, options, paces[middle])
-            if folding.fits:
-                best, high = folding, middle
+            if self._choose(device, options, paces[middle]).fits:
+                high = middle
             else:
                 low = middle + 1
-        return best
+        if low == len(paces):
+            return None
+        tried = [self._relieved(device, options, paces[low], part) for part in _PARTS]
+        return min((f for f in tried if f.fits), key=lambda folding: folding.cycles)
 
     def _nearest(self, device: Device, target: int | None) -> tuple[str, ...]:
         """What would fit instead: weights of fewer bits here, or the next larger part."""
