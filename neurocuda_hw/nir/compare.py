@@ -71,15 +71,6 @@ class Comparison:
         return "\n".join(rows)
 
 
-def in_units(network: Network, outputs: torch.Tensor) -> torch.Tensor:
-    """Integer outputs ``(B, N)`` in the model's units, where they may differ in their channels."""
-    last = network.output
-    if last.spiking or last.scale is None:
-        return outputs
-    units = np.broadcast_to(last.spread(last.scale), last.shape).reshape(-1)
-    return outputs * torch.from_numpy(units.copy())
-
-
 def compare(
     executor: Executor,
     network: Network,
@@ -129,7 +120,7 @@ def compare(
             tally[name] = tally.get(name, np.zeros(4)) + np.array([int(n) for n in sums])
         if labels is not None:
             want = torch.as_tensor(labels[start : start + batch])
-            outputs = (graph.outputs.flatten(1), in_units(network, integer.outputs))
+            outputs = (graph.outputs.flatten(1), integer.outputs)
             right += [int((o.argmax(1) == want).sum()) for o in outputs]
     layers = tuple(
         Layer(

@@ -88,6 +88,14 @@ def test_options_reach_the_network(nchw):
     assert load("out/model.pt") == want
 
 
+def test_the_floats_follow_the_same_rules(nchw):
+    for options in ([], ["--reset", "subtract"], ["--reset", "subtract", "--fires", "at"]):
+        given = ["whole.nir", "--steps", 12, "--data", "data.npz", *options, "--json"]
+        found = json.loads(nchw("inspect", *given)[1])["nir"]["layers"]["s"]
+        assert found["agreement"] == 1
+        assert found["float_spikes"] > 20
+
+
 def test_bits_chosen_to_keep_an_agreement(nchw):
     given = ["--steps", 12, "--dt", "1e-3", "--data", "data.npz"]
     _, few, _ = nchw("inspect", "leaky.nir", *given, "--agreement", 0.6, "--json")

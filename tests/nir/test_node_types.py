@@ -8,7 +8,6 @@ from nir_graphs import SUB, conv2d, graph, neuron, pool, whole
 
 from neurocuda_hw.neurons import IF, LIF, CubaLIF, CubaReadout, LeakyReadout, Readout
 from neurocuda_hw.nir import Executor, compare, from_nir, nir_bytes
-from neurocuda_hw.nir.compare import in_units
 from neurocuda_hw.nir.flat import LINEAR, STATEFUL
 from neurocuda_hw.nir.hdf5 import filled, parse
 from neurocuda_hw.nir.read import KINDS, from_bytes
@@ -121,7 +120,8 @@ def test_type(name):
     executor = Executor(found, dt=1.0)
     shape = executor.flat.shapes[executor.flat.input]
     floats = executor.run(inputs.reshape(40, steps, *shape)).outputs.flatten(1)
-    integers = in_units(network, Reference(network).run(inputs).outputs).to(torch.float64)
+    worth = 1.0 if network.output.scale is None else float(network.output.scale)
+    integers = Reference(network).run(inputs).outputs.to(torch.float64) * worth
     assert int(floats.count_nonzero()) > 10
     if name in TRUNCATING:
         assert float((integers - floats).abs().max()) < 0.01

@@ -212,6 +212,33 @@ def test_plain_nir_needs_no_style():
     assert to_nir(network, fires_at=True).nodes["y"].v_threshold.tolist() == [3, 4]
 
 
+def test_annotated_thresholds_are_what_a_tool_subtracts():
+    """Such a tool fires above the number that it subtracts: from 1 below 0 that is our rule."""
+    for v_init, written in ((-1, 7), (0, 6)):
+        graph = to_nir(small(IF(threshold=7, v_init=v_init)), export="annotated")
+        assert graph.nodes["y"].v_threshold.tolist() == [written] * 2
+    graph = to_nir(small(IF(threshold=7)), export="annotated", fires_at=True)
+    assert graph.nodes["y"].v_threshold.tolist() == [7, 7]
+
+
+def test_a_module_around_a_network_carries_its_export():
+    class Module:
+        network, nir_export = small(IF(threshold=7)), "auto"
+
+    assert type(to_nir(Module()).nodes["y"]) is nir.Threshold
+    assert type(to_nir(Module(), export="annotated").nodes["y"]) is nir.IF
+    windowed = small(IF(threshold=7, window=Window(start=0, stop=2)))
+    graph = to_nir(windowed, 9, "My SNN", export="auto")
+    assert type(graph.nodes["y"]) is nir.IF
+    assert (from_nir(graph).timesteps, from_nir(graph).name) == (9, "my_snn")
+    plain = small(IF(threshold=7, reset=Reset.ZERO))
+    assert to_nir(plain, export="auto").metadata["neurocuda_hw"]["export"] == "plain"
+    with pytest.raises(
+        ValueError, match=r"^export must be 'explicit', 'annotated' or 'auto', not 'soft'$"
+    ):
+        to_nir(plain, export="soft")
+
+
 @pytest.mark.parametrize(
     ("neuron", "why"),
     [

@@ -174,7 +174,7 @@ def test_what_a_leaky_readout_becomes():
     assert network.projections[0].synapse.weight.tolist() == [[32, -64], [127, 16]]
 
 
-def test_readouts_of_unlike_units_are_compared_in_them():
+def test_integers_of_a_readout_compare_whatever_stands_behind_it():
     found = graph(
         (2,),
         (2,),
