@@ -10,7 +10,8 @@ from neurocuda_hw.network import Network, Population
 from neurocuda_hw.ranges import PopulationRanges, network_ranges
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
-_BENCH = ("bulk.cpp", "test_top.py", "test_registers.py", "run_cocotb.py", "verilator.sh")
+_HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h")
+_BENCH = (*_HARNESS, "test_top.py", "test_registers.py", "run_cocotb.py", "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
 

@@ -1,0 +1,232 @@
+// The checker: takes every spike and output that the design sends, and compares it with the expected.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "bulk_design.h"
+#include "bulk_files.h"
+
+namespace {
+
+class Checker {
+  public:
+    uint64_t cycle = 0, last_transfer = 0;  // now, and when a stream last moved
+
+    Checker(const Expected& expected, const Record& record, uint64_t samples)
+        : expected_(expected), record_(record), samples_(samples) {
+        observed_.assign(samples_ * record_.size, 0);
+        ended_.assign(samples_, 0);
+        unequal_.assign(kPopulations + 1, 0);
+        spikes_.assign(kPopulations, 0);
+        stream_.assign(kOutputSpikes ? samples_ * kTimesteps * ((kOutputs + 7) / 8) : 0, 0);
+    }
+
+    bool good() const { return first_.empty() && fault_.empty(); }
+    const std::string& first() const { return first_; }
+    const std::string& fault() const { return fault_; }
+    uint64_t done() const { return done_; }
+    bool under_way() const { return out_sample_ < samples_; }
+    uint64_t spikes(unsigned p) const { return spikes_[p]; }
+    uint64_t unequal(unsigned p) const { return unequal_[p]; }
+
+    // Cycles from `began` to the last output and to the first inference's; mean distance of outputs.
+    uint64_t total(uint64_t began) const { return out_sample_ ? ended_[out_sample_ - 1] + 1 - began : 0; }
+    uint64_t latency(uint64_t began) const { return out_sample_ ? ended_[0] + 1 - began : 0; }
+    double interval(uint64_t began) const {
+        if (out_sample_ < 2) return static_cast<double>(total(began));
+        return static_cast<double>(ended_[out_sample_ - 1] - ended_[0]) / static_cast<double>(out_sample_ - 1);
+    }
+
+    void on_tap(unsigned p, uint64_t data) {
+        const Neurons& neurons = kNeurons[p];
+        last_transfer = cycle;
+        if (tap_sample_[p] >= samples_) {
+            fail(std::string("population '") + neurons.name + "' sent more than " +
+                 std::to_string(samples_) + " inferences of " + std::to_string(kTimesteps) + " steps");
+            return;
+        }
+        if (data >> neurons.address_bits()) {
+            advance(tap_sample_[p], tap_step_[p]);
+            return;
+        }
+        uint8_t* row = &observed_[tap_sample_[p] * record_.size + record_.start[p] +
+                                  tap_step_[p] * record_.row[p]];
+        if (mark(row, neurons, data, tap_sample_[p], tap_step_[p], "fired")) ++spikes_[p];
+    }
+
+    void on_output(uint64_t data, bool last) {
+        last_transfer = cycle;
+        if (out_sample_ >= samples_) {
+            fail("the output stream went on after the last inference");
+            return;
+        }
+        if (kOutputSpikes)
+            on_output_event(data, last);
+        else
+            on_output_value(data, last);
+    }
+
+    // Compares the samples that every population and the output have ended.
+    void finish_samples() {
+        if (out_sample_ <= done_) return;
+        uint64_t ready = out_sample_;
+        for (unsigned p = 0; p < kPopulations; ++p) ready = std::min(ready, tap_sample_[p]);
+        for (; done_ < ready; ++done_) compare(done_);
+    }
+
+    void fail(const std::string& what) {
+        if (fault_.empty()) fault_ = "cycle " + std::to_string(cycle) + ": " + what;
+    }
+
+    // Where every population and the output stand, for a report of a deadlock.
+    std::string position() const {
+        std::string text;
+        for (unsigned p = 0; p < kPopulations; ++p)
+            text += ", '" + std::string(kNeurons[p].name) + "' at inference " +
+                    std::to_string(tap_sample_[p]) + " step " + std::to_string(tap_step_[p]);
+        return text + ", output at inference " + std::to_string(out_sample_) +
+               (kOutputSpikes ? " step " : " word ") + std::to_string(out_place_);
+    }
+
+    // The file of what was observed: the expected one's head, with as many samples as were done.
+    void write(const std::string& path) const {
+        Bytes head(expected_.raw.begin(), expected_.raw.begin() + static_cast<long>(expected_.head));
+        const auto count = static_cast<uint32_t>(done_);
+        std::memcpy(head.data() + 8, &count, 4);
+        write_file(path, head.data(), head.size(), observed_.data(), done_ * record_.size);
+    }
+
+  private:
+    void on_output_value(uint64_t data, bool last) {
+        const int64_t value = static_cast<SignedWord>(data);
+        std::memcpy(&observed_[out_sample_ * record_.size + record_.outputs + 8 * out_place_], &value, 8);
+        if (last != (++out_place_ == kOutputs)) {
+            fail("TLAST must come with output word " + std::to_string(kOutputs) + " of inference " +
+                 std::to_string(out_sample_) + (last ? ", not with word " : ", which lacks it, word ") +
+                 std::to_string(out_place_));
+            return;
+        }
+        if (last) end_inference();
+    }
+
+    void on_output_event(uint64_t data, bool last) {
+        const Neurons& neurons = kNeurons[kPopulations];
+        const size_t row_size = (kOutputs + 7) / 8;
+        if (!(data >> (8 * sizeof(Word) - 1))) {
+            if (last) fail("TLAST must come with the last end-of-step marker, not with an event");
+            const uint64_t sample = out_sample_;
+            uint8_t* row = &stream_[(sample * kTimesteps + out_place_) * row_size];
+            if (!mark(row, neurons, data, sample, out_place_, "was sent")) return;
+            int64_t count;
+            uint8_t* at = &observed_[sample * record_.size + record_.outputs + 8 * neurons.index(data)];
+            std::memcpy(&count, at, 8);
+            ++count;
+            std::memcpy(at, &count, 8);
+            return;
+        }
+        if (last != (++out_place_ == kTimesteps))
+            fail("TLAST must come with the end-of-step marker of step " + std::to_string(kTimesteps - 1) +
+                 " of inference " + std::to_string(out_sample_) +
+                 (last ? ", not with that of step " : ", which lacks it, step ") +
+                 std::to_string(out_place_ - 1));
+        else if (last)
+            end_inference();
+    }
+
+    void end_inference() {
+        ended_[out_sample_++] = cycle;
+        out_place_ = 0;
+    }
+
+    // Sets the bit of an event; false, and a fault, where the address is wrong or came twice.
+    bool mark(uint8_t* row, const Neurons& neurons, uint64_t address, uint64_t sample, uint64_t step,
+              const char* verb) {
+        const bool known = neurons.contains(address);
+        const size_t index = known ? neurons.index(address) : 0;
+        const auto bit = static_cast<uint8_t>(1u << (index % 8));
+        if (known && !(row[index / 8] & bit)) {
+            row[index / 8] |= bit;
+            return true;
+        }
+        fail(std::string("population '") + neurons.name + "', sample " + std::to_string(sample) + ", step " +
+             std::to_string(step) +
+             (known ? ": neuron " + std::to_string(index) + " " + verb + " twice"
+                    : ": address " + std::to_string(address) + " is of no neuron"));
+        return false;
+    }
+
+    static void advance(uint64_t& sample, uint64_t& step) {
+        if (++step == kTimesteps) {
+            step = 0;
+            ++sample;
+        }
+    }
+
+    void compare(uint64_t sample) {
+        const uint8_t* want = expected_.raw.data() + expected_.head + sample * record_.size;
+        const uint8_t* got = observed_.data() + sample * record_.size;
+        for (unsigned p = 0; p < kPopulations; ++p) {
+            const size_t bytes = record_.row[p] * kTimesteps;
+            unequal_[p] += std::memcmp(want + record_.start[p], got + record_.start[p], bytes) != 0;
+        }
+        const bool outputs = std::memcmp(want + record_.outputs, got + record_.outputs, 8 * kOutputs) != 0;
+        unequal_[kPopulations] += outputs;
+        if (first_.empty() && std::memcmp(want, got, record_.size) != 0) locate(sample, want, got);
+        if (kOutputSpikes && first_.empty() && fault_.empty()) {
+            const size_t bytes = kTimesteps * ((kOutputs + 7) / 8);
+            if (std::memcmp(got + record_.start[kOutputSpikes ? kPopulations - 1 : 0], &stream_[sample * bytes], bytes) != 0)
+                fail("sample " + std::to_string(sample) +
+                     ": the output stream is not what the last population fired");
+        }
+    }
+
+    void locate(uint64_t sample, const uint8_t* want, const uint8_t* got) {
+        for (size_t step = 0; step < kTimesteps; ++step)
+            for (unsigned p = 0; p < kPopulations; ++p)
+                for (size_t i = 0; i < record_.row[p]; ++i) {
+                    const size_t at = record_.start[p] + step * record_.row[p] + i;
+                    const unsigned bits = want[at] ^ got[at];
+                    if (!bits) continue;
+                    unsigned bit = 0;
+                    while (!(bits >> bit & 1)) ++bit;
+                    describe(sample, kNeurons[p], static_cast<int64_t>(step), 8 * i + bit,
+                             want[at] >> bit & 1, got[at] >> bit & 1);
+                    return;
+                }
+        for (size_t i = 0; i < kOutputs; ++i) {
+            int64_t expected, observed;
+            std::memcpy(&expected, want + record_.outputs + 8 * i, 8);
+            std::memcpy(&observed, got + record_.outputs + 8 * i, 8);
+            if (expected != observed) {
+                describe(sample, kNeurons[kPopulations], -1, i, expected, observed);
+                return;
+            }
+        }
+    }
+
+    void describe(uint64_t sample, const Neurons& neurons, int64_t step, size_t index, int64_t want,
+                  int64_t got) {
+        first_ = "first divergence: sample " + std::to_string(sample) + ", population '" + neurons.name +
+                 "', " + (step >= 0 ? "step " + std::to_string(step) + ", " : "") + "neuron " +
+                 std::to_string(index) + " " + neurons.coordinates(index) + ": expected " +
+                 (step >= 0 ? "spike " : "output ") + std::to_string(want) + ", got " +
+                 std::to_string(got);
+    }
+
+    const Expected& expected_;
+    const Record& record_;
+    const uint64_t samples_;
+    uint64_t tap_sample_[kPopulations + 1] = {}, tap_step_[kPopulations + 1] = {};
+    uint64_t out_sample_ = 0, out_place_ = 0, done_ = 0;
+    Bytes observed_, stream_;
+    std::vector<uint64_t> ended_, unequal_, spikes_;
+    std::string first_, fault_;
+};
+
+}  // namespace
