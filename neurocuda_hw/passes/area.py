@@ -195,8 +195,8 @@ def _rom(name: str, rows: np.ndarray, bits: int) -> Memory:
 
 
 def _multiplexer(inputs: int, family: Family) -> float:
-    """LUTs of one bit's choice among `inputs`: a LUT of 6 inputs makes one or two of two each."""
-    return float(math.ceil((inputs - 1) / 1.5) if family.lut_inputs == 6 else inputs - 1)
+    """LUTs of one bit's choice among `inputs`: a LUT makes one or two choices between two."""
+    return float(math.ceil((inputs - 1) / 1.5)) if family.lut_inputs == 6 else 0.7 * (inputs - 1)
 
 
 def _logic_memory(memory: Memory, family: Family) -> float:

@@ -52,10 +52,5 @@ _SIX = {
     Part.LOOKUP: 1.43,
     Part.FACTOR: 1.9,
 }
-_FOUR = {part: 1.5 * cost for part, cost in _SIX.items()}
-LUT_COSTS: dict[Family, dict[Part, float]] = {
-    Family.SERIES7: _SIX,
-    Family.ULTRASCALE_PLUS: _SIX,
-    Family.ECP5: _FOUR,
-    Family.ICE40: _FOUR,
-}
+# most parts are additions and choices of one bit in two: LUTs of 4 inputs take no more of them
+LUT_COSTS: dict[Family, dict[Part, float]] = dict.fromkeys(Family, _SIX)
