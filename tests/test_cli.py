@@ -42,7 +42,7 @@ class Strange(Small):
     def forward(self, x):
         return self.last(self.mid(self.first(x)))
 """
-COMMANDS = ("convert", "inspect", "build", "verify", "golden", "doctor")
+COMMANDS = ("convert", "inspect", "build", "verify", "synth", "report", "golden", "doctor")
 
 
 @dataclass

@@ -206,7 +206,7 @@ def test_packages_stay_in_their_rooms(package: str) -> None:
         *(
             f"from neurocuda_hw.cli import cli; cli.main([{command!r}, '--help'], 'nchw', "
             "standalone_mode=False)"
-            for command in ("convert", "inspect", "build", "verify", "golden", "doctor")
+            for command in ("convert", "inspect", "build", "verify", "synth", "golden", "doctor")
         ),
     ],
 )
