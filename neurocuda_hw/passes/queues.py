@@ -1,10 +1,29 @@
-"""How long the queue between a population's sweep and its events is.
+"""How long the queues between layers are, and why no network can deadlock.
 
-A layer integrates a step while its sources sweep theirs, and its target integrates while it sweeps.
-It can go on at once if its queue holds what it sends until its target is ready to go on too: in a
-step, or, if it fires in a part of the steps only, in all of them (for then it integrates in the
-others). So inferences follow one another as fast as the slowest layer works. Any depth is correct;
-a shorter one only makes layers wait.
+**Any depth is correct.** Call (k, l) finished when layer l has sent the marker of step k into the
+queues of all its targets. Suppose that nothing moves, although the output is taken and the input is
+there. Let (k, l) be the first unfinished one, by steps, then in topological order.
+
+1. Its sources without delay have finished k, those with delay k - 1. What they sent lies in the
+   queues to l in the order of steps, and l has taken all of the steps before. So the head of each
+   of its streams belongs to step k, or l has already taken that stream's marker of step k.
+2. A walker takes events at any time outside of a sweep, whether the other streams have ended the
+   step or not. So l takes what is there, comes to all markers, and sweeps.
+3. The sweep asks for room in each queue. Take a full one, to target m without delay. Were m at a
+   step j < k, then (j, m) would be unfinished and before (k, l). So m is at step k, whose marker l
+   has not sent: all in the queue are events of step k, which m takes by (2). There will be room.
+4. A delay has a queue for all events that a step can have and two markers (`rtl.delay`), and what
+   it held of the step before is taken, by (1) and (2) for its target's step k, so it takes all.
+
+So l finishes step k: a contradiction. The input's fork sends each branch on when it can, as a queue
+of one event would.
+
+**The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
+integrates while it sweeps. It can go on at once if its queue holds what it sends until its target
+is ready to go on too: in a step, or, if it fires in a part of the steps only, in all of them (for
+then it integrates in the others). Then inferences follow one another as fast as the slowest layer
+works; `passes.pipeline` says how fast with any depth. Each target has a queue of its own: that of a
+skip connection waits for the layers that it skips.
 """
 
 from __future__ import annotations

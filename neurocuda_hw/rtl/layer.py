@@ -8,8 +8,7 @@
 
 In each cycle one row goes to the lanes: a walker's row of weights if there is one; the sweep's row
 once every walker stands at its end-of-step marker. A source that has ended its step therefore waits
-until all have, which cannot deadlock: what the others still have to send in this step depends only
-on steps that every stream has already delivered.
+until all have; that this cannot deadlock is shown in `passes.queues`.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from strategies import inputs_for, networks
 
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout
+from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.reference import Reference
@@ -93,6 +93,34 @@ def stimuli():
 def test_stimuli_that_natural_data_lack(name, lanes):
     inputs = stimuli()[name][: 8 if lanes == 1 else None]
     assert_equal(residual(), inputs, lanes={"a": lanes, "b": lanes, "o": min(lanes, 2)})
+
+
+@pytest.mark.parametrize("lanes", [{"a": 1, "b": 3}, {"a": 16, "b": 32}])
+def test_every_neuron_fires_in_every_step(lanes):
+    def positive(*shape):
+        return np.random.default_rng(1).integers(1, 9, shape)
+
+    network = Network(
+        populations=(
+            Population(name="x", shape=(2, 3, 5), neuron=Input(encoding=Encoding.SPIKES)),
+            Population(name="a", shape=(3, 3, 5), neuron=IF(threshold=1, reset=Reset.ZERO)),
+            Population(name="b", shape=(3, 3, 5), neuron=IF(threshold=1, reset=Reset.ZERO)),
+        ),
+        projections=(
+            Projection(
+                source="x", target="a", synapse=Conv2d(weight=positive(3, 2, 3, 3), padding=(1, 1))
+            ),
+            Projection(
+                source="a", target="b", synapse=Conv2d(weight=positive(3, 3, 3, 3), padding=(1, 1))
+            ),
+            Projection(source="a", target="b", synapse=Diagonal(weight=positive(3))),
+        ),
+        timesteps=4,
+    )
+    inputs = np.ones((3, 4, 2, 3, 5), dtype=np.int64)
+    assert (Reference(network).run(inputs).outputs.numpy() == 4).all()
+    for touched in (None, True):
+        assert_equal(network, inputs, lanes=lanes, stalls=0.2, touched=touched)
 
 
 @pytest.mark.parametrize("neurons", range(9, 17))
