@@ -8,7 +8,7 @@ every epoch. The last epoch is kept: the held-out recordings are looked at once,
 
 Of each seed: the accuracy of the ANN on the summed frames (``ann``), of its integer network under
 the exact code (``exact``) and under the rate code, trained through time (``rate``); of LIF neurons
-trained directly by surrogate gradients (``lif``), and of their integers (``lif_integer``); the share
+trained directly by surrogate gradients (``lif``), and of their integers (``lif_integer``); the part
 of neuron steps without a spike, spikes, and synaptic operations, counted, per recording.
 """
 

@@ -150,7 +150,7 @@ def test_the_naive_oracle_agrees() -> None:
     payload = snn.quantise(x)
     run = snn.run(x, spikes=True)
     for number, sample in enumerate(payload):
-        recording = Oracle(snn.network).run(sample[None])
+        recording = Oracle(snn.network).run(sample)
         assert recording.outputs == run.outputs[number].tolist()
         for name, spikes in run.spikes.items():
             assert recording.spikes[name] == spikes[number].flatten(1).tolist()

@@ -209,7 +209,7 @@ def test_what_cannot_be_followed_is_refused() -> None:
     )
     late = refused(lambda m, x: torch.relu(viewed(m, x)))
     assert late == (
-        "layer 'relu' (relu) cannot be converted: nothing but linear layers may follow the mean of "
+        "layer 'relu_2' (relu) cannot be converted: nothing but linear layers may follow the mean of "
         "the answers"
     )
 
