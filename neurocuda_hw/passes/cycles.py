@@ -19,6 +19,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.trace import Trace
 
 TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
+VALUES_WAIT = 2  # cycles from a row of a readout until its first value may leave
 LEAK_WAIT = 4  # cycles from a leaking sweep's last row until the step ends: `rtl.lanes.SETTLE`
 
 
@@ -79,6 +80,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
             waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
         if plan.leaks:
             waits += LEAK_WAIT * float((rows.swept > 0).sum(axis=1).mean())
+        waits += values_wait(plan)
         return LayerWork(
             events=arriving,
             event_rows=float(rows.events.sum(axis=1).mean()),
@@ -97,8 +99,15 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         event_rows=event_rows,
         sweep_rows=swept,
         walked_rows=swept,
-        waits=idle_steps + (LEAK_WAIT * plan.sweeps if plan.leaks else 0),
+        waits=idle_steps + (LEAK_WAIT * plan.sweeps if plan.leaks else 0) + values_wait(plan),
     )
+
+
+def values_wait(plan: LayerPlan) -> int:
+    """Cycles in which a readout's last sweep waits: a row goes when the one before has left."""
+    if plan.fires or plan.by_channel:
+        return 0
+    return (plan.layout.rows - 1) * (plan.layout.lanes + VALUES_WAIT)
 
 
 def network_work(

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import LEAK_WAIT, TOUCHED_WAIT
+from neurocuda_hw.passes.cycles import LEAK_WAIT, TOUCHED_WAIT, values_wait
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import queue_depth
 
@@ -121,6 +121,7 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _St
             swept = swept + TOUCHED_WAIT * waits
         if plan.leaks:
             swept = swept + LEAK_WAIT * (rows.swept > 0)
+        swept[:, plan.last_sweep] += values_wait(plan)
         depth = queue_depth(plan) if plan.fires else 1
         masks = _masks(plan, activity) if plan.fires else np.zeros_like(swept)
         stages[name] = _stage(plan, rows.events, swept, masks, depth)
