@@ -115,7 +115,8 @@ def check(network: Network, inputs: np.ndarray) -> dict[str, object]:
     print(
         f"  {sum(r.spikes for r in results):,} golden spikes of {golden.samples} inputs, "
         f"{unequal} unequal; silent layers: {', '.join(silent) or 'none'}; "
-        "reference {:.1f} s, mapping {:.1f} s, chip {:.1f} s".format(*seconds)
+        "reference {:.1f} s, mapping {:.1f} s, chip {:.1f} s".format(*seconds),
+        flush=True,
     )
     return {
         "network": network.name,
