@@ -23,6 +23,9 @@ READOUTS = {
     "leaky, all parameters": LeakyReadout(
         decay=np.array([0, 1, 700, 2048, 4096]), bias=np.arange(-2, 3), v_init=np.arange(5) * 9 - 20
     ),
+    "leaky, beyond what float32 multiplies": LeakyReadout(
+        decay=3, v_init=np.array([1048577, -999999, 777777, 1234567, -654321])
+    ),
     "current": CubaReadout(du=1000, dv=300),
     "current, all parameters": CubaReadout(
         du=np.array([0, 4096, 300, 5, 900]),
