@@ -75,6 +75,7 @@ def one(
         "qcfs_epochs": arguments.epochs if code != "rate" else arguments.qcfs_epochs,
         "if_epochs": arguments.epochs if code == "rate" else 0,
         "rate": arguments.rate,
+        "temperature": arguments.temperature,
         "train": arguments.train,
     }
     if known is not None and known.exists():
@@ -97,6 +98,7 @@ def one(
         qcfs_epochs=plan["qcfs_epochs"],
         if_epochs=plan["if_epochs"],
         rate=arguments.rate,
+        temperature=arguments.temperature,
         seed=seed,
         device=arguments.device,
         checkpoint=checkpoint,
@@ -176,6 +178,9 @@ def main() -> int:
         "--qcfs-epochs", type=int, default=0, help="before training through time (%(default)s)"
     )
     parser.add_argument("--rate", type=float, default=0.01, help="of training (%(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
+    )
     parser.add_argument("--train", type=int, help="training images to use (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--checkpoints", type=Path, help="folder to resume training from")

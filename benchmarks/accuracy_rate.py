@@ -64,6 +64,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
         levels=arguments.levels,
         qcfs_epochs=arguments.epochs,
         rate=arguments.rate,
+        temperature=arguments.temperature,
         seed=arguments.seed,
         device=arguments.device,
         checkpoint=arguments.checkpoint,
@@ -115,6 +116,9 @@ def main() -> int:
     parser.add_argument("--levels", type=int, default=8, help="L of the training (%(default)s)")
     parser.add_argument("--epochs", type=int, default=0, help="of fine-tuning (%(default)s)")
     parser.add_argument("--rate", type=float, default=0.005, help="of fine-tuning (%(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
+    )
     parser.add_argument("--checkpoint", type=Path, help="state of the fine-tuning, to go on from")
     parser.add_argument("--device", help="cpu or cuda (default: cuda if there is one)")
     parser.add_argument("--seed", type=int, default=0)

@@ -216,6 +216,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         weight_bits=arguments.weight_bits,
         qcfs_epochs=arguments.qcfs_epochs,
         rate=arguments.qcfs_rate,
+        temperature=arguments.temperature,
         seed=arguments.seed,
         device=device,
         checkpoint=arguments.out / f"{name}.pt",
@@ -254,6 +255,9 @@ def main() -> int:
     parser.add_argument("--weight-bits", type=int, default=8, help="2 to 8 (%(default)s)")
     parser.add_argument("--qcfs-epochs", type=int, default=4, help="of fine-tuning (%(default)s)")
     parser.add_argument("--qcfs-rate", type=float, default=0.005, help="its step (%(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
+    )
     parser.add_argument("--train", type=int, help="training images to use (default: all)")
     parser.add_argument("--test", type=int, help="test images to use (default: all)")
     parser.add_argument("--device", help="cpu or cuda (default: cuda if there is one)")

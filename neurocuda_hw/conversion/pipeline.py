@@ -58,6 +58,7 @@ def convert(
     channel_wise: bool = True,
     frames: str | None = None,
     rate: float = _RATE,
+    temperature: float = 1.0,
     batch: int = 128,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -109,6 +110,8 @@ def convert(
         of a recording, or EACH frame with its answers averaged (rate code only).
     rate : float
         Step of the training, relative to the size of the weights.
+    temperature : float
+        At which the trained model teaches; 4 for one that is sure of all its training data.
     device : str or torch.device, optional
         Where to train and evaluate; default the first GPU, if there is one. Spikes are the same.
     checkpoint : str or Path, optional
@@ -182,7 +185,16 @@ def convert(
         module.fit_shrink()
         correct(module, calibration, channel_wise=channel_wise, seed=seed)
         module.to(where)
-        trainer = Trainer(module, samples, values, rate, seed, progress, checkpoint=checkpoint)
+        trainer = Trainer(
+            module,
+            samples,
+            values,
+            rate,
+            seed,
+            progress,
+            temperature=_positive(temperature, "temperature"),
+            checkpoint=checkpoint,
+        )
         done = trainer.carry_out(plan, tests)
         quantized = silence(module.cpu().quantized())
         snn = SpikingNetwork(to_network(quantized, name), trained=module).to(where)
@@ -343,6 +355,12 @@ def _device(device: str | torch.device | None) -> torch.device:
         text = str(error).splitlines()[0]
         raise DataError(f"device {str(device)!r} cannot be used: {text}") from error
     return found
+
+
+def _positive(value: float, what: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise ValueError(f"{what} must be a number above 0, not {value!r}")
+    return float(value)
 
 
 def _whole(value: int, what: str, low: int, high: int | None = None) -> int:

@@ -48,10 +48,12 @@ class Trainer:
         progress: Progress,
         *,
         relative: bool = True,
+        temperature: float = 1.0,
         checkpoint: str | Path | None = None,
     ) -> None:
         self.module, self.samples, self.values = module, samples, values
         self.rate, self.relative, self.seed, self.progress = rate, relative, seed, progress
+        self.temperature = temperature
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.device = module.biases[0].device
         self.teacher = float_graph(module.graph.teacher, self.device)
@@ -91,6 +93,7 @@ class Trainer:
             epochs=epochs,
             rate=self.rate,
             relative=self.relative,
+            temperature=self.temperature,
             seed=self.seed,
             stage=stage,
             score=score,

@@ -51,6 +51,7 @@ def train(
     seed: int,
     stage: str,
     relative: bool = True,
+    temperature: float = 1.0,
     score: Callable[[], float] | None = None,
     progress: Progress | None = None,
     checkpoint: str | Path | None = None,
@@ -72,6 +73,9 @@ def train(
         Initial step of Adam.
     relative : bool
         Whether `rate` is relative to the mean size of each tensor's values.
+    temperature : float
+        Above 1 the trained model also teaches how it ranks what it rules out (Hinton et al., 2015),
+        which says more where it is sure of all its training data.
     score : callable, optional
         Of the model as it stands, on validation data; higher is better.
     checkpoint : str or Path, optional
@@ -108,6 +112,7 @@ def train(
             "epochs": epochs,
             "rate": rate,
             "seed": seed,
+            "temperature": temperature,
             "batches": per_epoch,
             "network": repr(model.settings),
         },
@@ -120,7 +125,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
             wanted = evaluate(teacher, x)[-1].flatten(1)
-            loss = _loss(forward(model, x) * sharpness, wanted * sharpness, y)
+            loss = _loss(forward(model, x) * sharpness, wanted * sharpness, y, temperature)
             if not math.isfinite(float(loss.detach())):
                 raise ModelError(
                     f"fine-tuning ({stage}) diverged in epoch {epoch + 1}; use a smaller rate than "
@@ -154,6 +159,10 @@ def _sharpness(teacher: Graph, x: torch.Tensor) -> float:
     return factor
 
 
-def _loss(logits: torch.Tensor, wanted: torch.Tensor, y: torch.Tensor | None) -> torch.Tensor:
-    softened = F.cross_entropy(logits, wanted.softmax(1))
+def _loss(
+    logits: torch.Tensor, wanted: torch.Tensor, y: torch.Tensor | None, temperature: float
+) -> torch.Tensor:
+    # the square keeps the gradient's size, whatever the temperature
+    softened = F.cross_entropy(logits / temperature, (wanted / temperature).softmax(1))
+    softened = softened * temperature**2
     return softened if y is None else softened + F.cross_entropy(logits, y)
