@@ -54,10 +54,16 @@ def mnist(samples: int) -> Iterator[Case]:
     for kind, model in (("mlp", MnistMLP), ("cnn", MnistCNN)):
         path = ROOT / "examples" / "checkpoints" / f"mnist_{kind}.pt"
         trained = load_trained(path, arch=f"models:{model.__name__}")
-        for code in ("exact", "rate"):
-            name = f"mnist_{kind}_{code}"
-            found = convert(trained, datasets.load(sample, "train"), code=code, name=name)
-            yield found.network, found.quantise(images[:samples])
+        for strategy, code in (("exact", "exact"), ("qcfs_direct", "rate")):
+            snn, _ = convert(
+                trained,
+                datasets.load(sample, "train"),
+                strategy=strategy,
+                qcfs_epochs=0,
+                name=f"mnist_{kind}_{code}",
+                verbose=False,
+            )
+            yield snn.network, snn.quantise(images[:samples])
 
 
 def nmnist(graph: str, recordings: str, samples: int) -> Case:
@@ -84,8 +90,10 @@ def resnet20(checkpoint: str, cifar: str, samples: int, calibration: int) -> Cas
         return (x[:count] - mean) / std, y[:count]
 
     train = images("train", calibration)
-    found = convert(model.eval(), train, code="exact", levels=8, name="resnet20")
-    return found.network, found.quantise(images("test", samples)[0])
+    snn, _ = convert(
+        model.eval(), train, strategy="exact", qcfs_epochs=0, name="resnet20", verbose=False
+    )
+    return snn.network, snn.quantise(images("test", samples)[0])
 
 
 def saved(model: str, inputs: str, samples: int) -> Case:
