@@ -87,8 +87,8 @@ _CELLS: dict[Family, tuple[Cell, ...]] = {
     ),
     Family.ULTRASCALE_PLUS: (
         *_XILINX,
-        Cell(rows=32, widths=(14,), cost=16, unit=8, block=False, scaled=14),
-        Cell(rows=64, widths=(7,), cost=16, unit=8, block=False, scaled=14),
+        Cell(rows=32, widths=(14,), cost=16, unit=8, block=False, scaled=16),
+        Cell(rows=64, widths=(7,), cost=16, unit=8, block=False, scaled=16),
     ),
     Family.ECP5: (
         Cell(rows=2**14, widths=(1, 2, 4, 9, 18, 36), cost=128, unit=1.0, block=True, byte=9),
