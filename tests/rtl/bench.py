@@ -49,6 +49,8 @@ class Bench:
         Probability that a stream pauses in a cycle.
     touched : bool, optional
         See `plan_layer`.
+    observe : bool
+        Whether to note in `activity` what each layer does in each cycle, as (state, events, spike).
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Bench:
         stalls: float = 0.0,
         seed: int = 0,
         touched: bool | None = None,
+        observe: bool = False,
     ) -> None:
         self.network = network
         self.plans = plan_network(network, lanes)
@@ -71,6 +74,8 @@ class Bench:
         self.random = random.Random(seed)
         self.stalls = stalls
         self.cycles = 0
+        self.observe = observe
+        self.activity: dict[str, list[tuple[int, int, int]]] = {name: [] for name in self.plans}
 
     def run(self, inputs: np.ndarray) -> Trace:
         """Sends all samples back to back and returns the trace that the hardware made."""
@@ -109,6 +114,8 @@ class Bench:
                     word = context.get(top.m_axis_tdata)
                     half = 1 << (top.tdata_bits - 1)
                     outputs.append((word ^ half) - half)
+                if self.observe:
+                    self._observe(context)
                 assert quiet < PATIENCE, f"stuck after {self.cycles} cycles, {sent} words sent"
                 self.cycles += 1
                 await context.tick()
@@ -118,6 +125,12 @@ class Bench:
         simulator.add_testbench(drive)
         simulator.run()
         return self._trace(inputs, seen, np.array(outputs, dtype=np.int64), len(inputs))
+
+    def _observe(self, context) -> None:  # type: ignore[no-untyped-def]
+        for name, signal in self.top.activities.items():
+            value, spike = context.get(signal), len(signal) - 1
+            events = (value & ~(1 << spike)) >> 3
+            self.activity[name].append((value & 7, events, value >> spike))
 
     def _note(self, name: str, data: int, seen: dict[str, list[list[int]]]) -> None:
         population = self.network[name]
