@@ -14,7 +14,6 @@ import click
 from neurocuda_hw.commands.console import print_table, say
 
 if TYPE_CHECKING:
-    import nir
     import numpy as np
 
     from neurocuda_hw.network import Network
@@ -172,7 +171,7 @@ class Loaded:
     """
 
     network: Network
-    graph: nir.NIRGraph | None
+    graph: Any
     reading: Reading
 
     def executor(self) -> Executor | None:
