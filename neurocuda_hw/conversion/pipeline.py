@@ -237,9 +237,11 @@ def finetune(
     *,
     epochs: int = 3,
     lr: float = 1e-4,
+    rate: float | None = None,
     val_loader: Any = None,
     batch: int = 128,
     seed: int = 0,
+    checkpoint: str | Path | None = None,
     device: str | torch.device | None = None,
     verbose: bool = True,
     progress: Progress | None = None,
@@ -256,6 +258,10 @@ def finetune(
         As `convert` takes them; with validation data the best epoch is kept, else the last.
     lr : float
         Initial step of Adam; falls to 0 along a cosine.
+    rate : float, optional
+        The same relative to the size of the weights, as in `convert`; instead of `lr`.
+    checkpoint : str or Path, optional
+        As in `convert`: written after each epoch, and gone on from.
 
     Raises
     ------
@@ -269,7 +275,16 @@ def finetune(
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
-        trainer = Trainer(module, samples, values, lr, seed, progress, relative=False)
+        trainer = Trainer(
+            module,
+            samples,
+            values,
+            lr if rate is None else rate,
+            seed,
+            progress,
+            relative=rate is not None,
+            checkpoint=checkpoint,
+        )
         trainer.train(
             "spiking" if module.settings.code is Code.RATE else "qcfs", _whole(epochs, "epochs", 0)
         )
