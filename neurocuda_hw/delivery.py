@@ -31,7 +31,8 @@ def exact_type(bound: int, device: torch.device) -> torch.dtype:
 def exact_arithmetic(device: torch.device) -> Iterator[None]:
     """Float32 is float32 within: no autocast, no bfloat16 or TF32 inside products, whatever the
     caller has set."""
-    kinds = (torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
+    # getattr: the module's type leaves them out
+    kinds = [getattr(torch.backends.mkldnn, name) for name in ("matmul", "conv")]
     before = [kind.fp32_precision for kind in kinds]
     with torch.autocast(device.type, enabled=False):
         try:

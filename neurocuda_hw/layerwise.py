@@ -313,11 +313,13 @@ class Layerwise:
 
 def _fire_values(neuron: Readout | Spiking) -> tuple[np.ndarray, ...]:
     """Threshold and reset value, where there are any."""
-    return (neuron.threshold, neuron.v_reset) if isinstance(neuron, Spiking) else ()
+    if not isinstance(neuron, Spiking):
+        return ()
+    return np.asarray(neuron.threshold), np.asarray(neuron.v_reset)
 
 
 def _parameter(
-    population: Population, values: np.ndarray, device: torch.device, dtype: torch.dtype
+    population: Population, values: np.ndarray | int, device: torch.device, dtype: torch.dtype
 ) -> torch.Tensor:
     """A parameter of a population, shaped to broadcast against ``(B, *shape)``."""
     array = np.array(population.spread(np.asarray(values)), dtype=np.int64)
