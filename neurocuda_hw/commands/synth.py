@@ -34,7 +34,7 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
     """
     from neurocuda_hw.build import read_report
     from neurocuda_hw.errors import ModelError
-    from neurocuda_hw.passes.devices import find_device
+    from neurocuda_hw.passes.devices import Family, find_device
     from neurocuda_hw.synth import synthesise
 
     part = find_device(device)
@@ -49,7 +49,8 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
         path: (folder / path).read_bytes() for path in report["files"] if path.startswith("rtl/")
     }
     with progress_bar(quiet=as_json) as progress:
-        area = synthesise(files, part.family, use_dsps=part.dsps > 0, progress=progress)
+        soft = part.family is Family.ICE40  # few of them have multipliers, and few those
+        area = synthesise(files, part.family, use_dsps=not soft, progress=progress)
     block = part.family.block_name
     rows = [
         ("LUT", area.luts, part.luts),

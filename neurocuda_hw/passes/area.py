@@ -24,7 +24,8 @@ from neurocuda_hw.passes.plan import LayerPlan, Parameter
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 
 Parts = dict[Part, float]
-_DSP_LEAST = {Family.SERIES7: 2, Family.ULTRASCALE_PLUS: 2, Family.ECP5: 2, Family.ICE40: 2}
+_DSP_LEAST = 9
+_KEEP_BITS = 13  # of a leak's factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,8 @@ def layer_area(plan: LayerPlan, family: Family, branches: int = 1) -> LayerArea:
             luts += LUT_COSTS[family][Part.ROM] * _logic_memory(memory, family)
     costs = LUT_COSTS[family]
     luts += sum(costs[part] * count for part, count in layer_parts(plan, branches).items())
-    return LayerArea(luts=luts, blocks=blocks, dsps=_multipliers(plan, family))
+    dsps, soft = _multipliers(plan, family)
+    return LayerArea(luts=luts + soft, blocks=blocks, dsps=dsps)
 
 
 def shared_area(network: Network, family: Family) -> LayerArea:
@@ -208,15 +210,25 @@ def _logic_memory(memory: Memory, family: Family) -> float:
     return memory.width * _multiplexer(memory.depth, family)
 
 
-def _multipliers(plan: LayerPlan, family: Family) -> int:
-    """Multipliers that yosys takes from the device: payloads and leaks, one per lane."""
-    if family is Family.ICE40:
-        return 0
-    lanes, count = plan.layout.lanes, 0
-    for source, bits in zip(plan.sources, plan.weight_bits, strict=True):
-        if payload_bits(source) and bits >= _DSP_LEAST[family]:
+def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
+    """Multipliers of the device, and LUTs of those that are made of them: one per lane each.
+
+    yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are.
+    """
+    lanes, count, luts = plan.layout.lanes, 0, 0.0
+    factors = [
+        (bits, payload_bits(source) + 1)
+        for source, bits in zip(plan.sources, plan.weight_bits, strict=True)
+        if payload_bits(source)
+    ]
+    leaks = ((plan.keep, plan.state_bits), (plan.keep_synaptic, plan.synaptic_bits))
+    factors += [(bits, _KEEP_BITS) for keep, bits in leaks if keep is not None]
+    for one, other in factors:
+        if family is not Family.ICE40 and one + other >= _DSP_LEAST:
             count += lanes
-    return count + lanes * sum(q is not None for q in (plan.keep, plan.keep_synaptic))
+        else:
+            luts += lanes * one * (other - 1)
+    return count, luts
 
 
 def payload_bits(source: Population) -> int:
