@@ -3,8 +3,8 @@
     python benchmarks/sinabs_checkpoint.py --weights sinabs_mnist_params.pt --data FOLDER
 
 The checkpoint is of sinabs' repository (github.com/synsense/sinabs): three convolutions without
-biases, average pooling, two linear layers, for MNIST. The first 1,000 training images calibrate and,
-with --train, fine-tune; the 10,000 test images are only reported on.
+biases, average pooling, two linear layers, for MNIST. The first 1,000 training images calibrate
+and, with --train, fine-tune; the 10,000 test images are only reported on.
 
 Per code and setting: accuracy of the trained model, of the integer network, points lost, images of
 which any spike count or logit differs from the quantised ANN's, spikes per image, seconds.

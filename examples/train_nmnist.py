@@ -171,16 +171,16 @@ def one_seed(
     figures: dict[str, float | dict[str, float]] = {}
     ann = trained(NmnistCNN, data, arguments, f"nmnist_cnn_{seed}.pt", arguments.epochs, seed)
     figures["ann"] = accuracy(ann, test)
+    rated = {"strategy": "qcfs_if_ft", "if_epochs": arguments.if_epochs, "rate": 0.03}
     for name, options in (
-        ("exact", {"strategy": "exact", "levels": arguments.levels}),
-        ("rate", {"strategy": "qcfs_if_ft", "if_epochs": arguments.if_epochs}),
+        ("exact", {"strategy": "exact", "levels": arguments.levels, "rate": 0.003}),
+        ("rate", rated),
     ):
         snn, stats = nc.convert(
             ann,
             data,
             test_loader=test,
             qcfs_epochs=arguments.qcfs_epochs,
-            rate=0.003,
             seed=seed,
             name=f"nmnist_{name}",
             verbose=False,
@@ -213,8 +213,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--epochs", type=int, default=100, help="of the ANN")
     parser.add_argument("--lif-epochs", type=int, default=60, help="of the LIF neurons")
-    parser.add_argument("--qcfs-epochs", type=int, default=5)
-    parser.add_argument("--if-epochs", type=int, default=10)
+    parser.add_argument("--qcfs-epochs", type=int, default=2)
+    parser.add_argument("--if-epochs", type=int, default=40)
     parser.add_argument("--levels", type=int, default=16, help="of the exact code")
     parser.add_argument("--limit", type=int, help="take the first recordings only")
     parser.add_argument("--out", type=Path, help="folder of trained weights: read or written")
