@@ -88,7 +88,7 @@ def stimuli():
     }
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 4])
+@pytest.mark.parametrize("lanes", [1, 2, 4, 16])
 @pytest.mark.parametrize("name", stimuli())
 def test_stimuli_that_natural_data_lack(name, lanes):
     inputs = stimuli()[name][: 8 if lanes == 1 else None]
