@@ -1,6 +1,6 @@
 """Spikes of the Loihi 2 model beside the golden trace, in every layer of trained networks.
 
-    python benchmarks/loihi_equality.py                          the MNIST MLP and CNN, both codes
+    python benchmarks/loihi_equality.py                          the MNIST MLP and CNN
     python benchmarks/loihi_equality.py --nmnist cnn_sinabs.nir train1000.tar.gz
     python benchmarks/loihi_equality.py --resnet20 resnet20-12fca82f.th --cifar cifar-10-batches-bin
     python benchmarks/loihi_equality.py --saved network.pt inputs.npz
@@ -47,23 +47,22 @@ NMNIST_STEPS = 300
 Case = tuple[Network, np.ndarray]
 
 
-def mnist(samples: int) -> Iterator[Case]:
-    """The shipped classifiers in both codes, on test images."""
+def mnist(samples: int, rate: bool) -> Iterator[Case]:
+    """The shipped classifiers on test images, under the exact code or the rate code."""
     sample = ROOT / "examples" / "data" / "mnist_sample.npz"
     images, _ = datasets.load(sample, "test")
     for kind, model in (("mlp", MnistMLP), ("cnn", MnistCNN)):
         path = ROOT / "examples" / "checkpoints" / f"mnist_{kind}.pt"
         trained = load_trained(path, arch=f"models:{model.__name__}")
-        for strategy, code in (("exact", "exact"), ("qcfs_direct", "rate")):
-            snn, _ = convert(
-                trained,
-                datasets.load(sample, "train"),
-                strategy=strategy,
-                qcfs_epochs=0,
-                name=f"mnist_{kind}_{code}",
-                verbose=False,
-            )
-            yield snn.network, snn.quantise(images[:samples])
+        snn, _ = convert(
+            trained,
+            datasets.load(sample, "train"),
+            strategy="qcfs_direct" if rate else "exact",
+            qcfs_epochs=0,
+            name=f"mnist_{kind}_{'rate' if rate else 'exact'}",
+            verbose=False,
+        )
+        yield snn.network, snn.quantise(images[:samples])
 
 
 def nmnist(graph: str, recordings: str, samples: int) -> Case:
@@ -152,6 +151,7 @@ def main() -> None:
         "--saved", nargs=2, action="append", default=[], metavar=("NETWORK", "INPUTS")
     )
     parser.add_argument("--skip-mnist", action="store_true")
+    parser.add_argument("--rate", action="store_true", help="MNIST under the rate code")
     parser.add_argument("--json", metavar="FILE")
     arguments = parser.parse_args()
     if arguments.samples < 1:
@@ -172,7 +172,7 @@ def main() -> None:
 def cases(arguments: argparse.Namespace) -> Iterator[Case]:
     """Every network that was asked for."""
     if not arguments.skip_mnist:
-        yield from mnist(arguments.samples)
+        yield from mnist(arguments.samples, arguments.rate)
     if arguments.nmnist:
         yield nmnist(*arguments.nmnist, arguments.samples)
     if arguments.resnet20:
