@@ -83,6 +83,14 @@ def test_network_equals_its_hardware(golden: Trace) -> None:
     assert verilog.spikes["conv"] == golden.counts("conv").sum() > 100
     assert verilog.unequal == {"conv": 0, "hidden": 0, "outputs": 0}
     assert verilog.cycles > verilog.latency_cycles > 0
+    assert list(verilog.activity) == ["conv", "hidden", "out"]
+    for name, did in verilog.activity.items():
+        states = ("integrating", "sweeping", "stalled", "starved", "bubble")
+        assert sum(did[state] for state in states) == verilog.cycles
+        want = verilog.spikes.get(name, 3 * SAMPLES)  # of the readout, values
+        assert did["spikes"] == want
+    assert verilog.activity["conv"]["events"] == np.count_nonzero(golden.inputs)
+    assert verilog.activity["hidden"]["events"] == verilog.spikes["conv"]
     assert json.loads(json.dumps(found.to_json()))["equal"] is True
 
 
