@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 
 from neurocuda_hw.conversion import convert
-from neurocuda_hw.conversion.recode import recode
+from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.errors import NeurocudaError
 from neurocuda_hw.progress import Progress, progress_bar
 from neurocuda_hw.snn import SpikingNetwork

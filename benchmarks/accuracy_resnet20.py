@@ -26,7 +26,7 @@ import torch
 
 from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import convert, finetune, quantized_ann
-from neurocuda_hw.conversion.recode import recode
+from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
 from neurocuda_hw.errors import NeurocudaError
 

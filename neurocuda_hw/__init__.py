@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import finetune as finetune
     from neurocuda_hw.conversion import fold_batchnorm as fold_batchnorm
     from neurocuda_hw.conversion import quantized_ann as quantized_ann
+    from neurocuda_hw.conversion import recode as recode
     from neurocuda_hw.conversion import validate_snn as validate_snn
     from neurocuda_hw.errors import NeurocudaError as NeurocudaError
     from neurocuda_hw.hls import to_hls_cpp as to_hls_cpp
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
     from neurocuda_hw.neurons import IF as IF
     from neurocuda_hw.neurons import LIF as LIF
     from neurocuda_hw.neurons import CubaLIF as CubaLIF
+    from neurocuda_hw.neurons import CubaReadout as CubaReadout
     from neurocuda_hw.neurons import Encoding as Encoding
     from neurocuda_hw.neurons import Input as Input
+    from neurocuda_hw.neurons import LeakyReadout as LeakyReadout
     from neurocuda_hw.neurons import Readout as Readout
     from neurocuda_hw.neurons import Reset as Reset
     from neurocuda_hw.neurons import Window as Window
@@ -72,6 +75,7 @@ _MODULES = {
         "finetune",
         "fold_batchnorm",
         "quantized_ann",
+        "recode",
         "validate_snn",
     ),
     "errors": ("NeurocudaError",),
@@ -95,8 +99,10 @@ _MODULES = {
         "IF",
         "LIF",
         "CubaLIF",
+        "CubaReadout",
         "Encoding",
         "Input",
+        "LeakyReadout",
         "Readout",
         "Reset",
         "Window",

@@ -18,8 +18,8 @@ from neurocuda_hw.delivery import Delivery
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.neurons import Encoding, Input
-from neurocuda_hw.stepping import Run
 from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.stepping import Run
 
 Progress = Callable[[str, int, int], None]
 _BATCH = 250

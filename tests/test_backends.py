@@ -81,7 +81,8 @@ def test_a_divergence_is_told(snn: nc.SpikingNetwork) -> None:
     with pytest.raises(DivergenceError) as caught:
         result["backend"].run(model, X)
     assert str(caught.value).startswith(
-        "target 'loihi' differs from the reference: first divergence: sample 0, population 'conv', step 0, neuron "
+        "target 'loihi' differs from the reference: first divergence: sample 0, population 'conv', "
+        "step 0, neuron "
     )
     assert caught.value.exit_code == 1
 

@@ -9,6 +9,7 @@ from neurocuda_hw.conversion.modules import IFNeuron, LIFNeuron, OverTime
 from neurocuda_hw.conversion.pipeline import STRATEGIES, convert, finetune, quantized_ann
 from neurocuda_hw.conversion.qcfs import Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, to_network
+from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import Stats
 from neurocuda_hw.conversion.validate import Validation, validate_snn
 
@@ -27,6 +28,7 @@ __all__ = [
     "finetune",
     "fold_batchnorm",
     "quantized_ann",
+    "recode",
     "to_network",
     "validate_snn",
 ]

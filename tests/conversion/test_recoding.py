@@ -10,7 +10,7 @@ from conversion.models import Plain, settle
 from conversion.test_qcfs import draw
 
 from neurocuda_hw.conversion import convert, quantized_ann
-from neurocuda_hw.conversion.recode import recode
+from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.snn import SpikingNetwork
 
