@@ -43,7 +43,7 @@ def run(command: list[str], folder: Path) -> None:
 def test_commands_run_as_written(place: Path) -> None:
     (commands,) = (block for block in blocks("sh") if "nchw" in block)
     used = set(re.findall(r"^nchw (\w+)", commands, re.MULTILINE))
-    assert used == {"doctor", "convert", "inspect", "build", "verify", "golden"}
+    assert used == {"doctor", "convert", "inspect", "build", "verify", "golden", "report"}
     for line in commands.splitlines():
         run(["sh", "-c", line.replace("nchw", f"{sys.executable} -m neurocuda_hw", 1)], place)
 
