@@ -4,9 +4,11 @@ snn, stats = convert(model, train_loader, test_loader=test_loader, strategy="exa
 """
 
 from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.choices import STRATEGIES
 from neurocuda_hw.conversion.fold import fold_batchnorm
+from neurocuda_hw.conversion.further import finetune, quantized_ann
 from neurocuda_hw.conversion.modules import IFNeuron, LIFNeuron, OverTime
-from neurocuda_hw.conversion.pipeline import STRATEGIES, convert, finetune, quantized_ann
+from neurocuda_hw.conversion.pipeline import convert
 from neurocuda_hw.conversion.qcfs import Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, to_network
 from neurocuda_hw.conversion.recoding import recode

@@ -1,4 +1,4 @@
-"""`convert`: from a trained classifier to an integer spiking network, and `finetune`: further."""
+"""`convert`: from a trained classifier to an integer spiking network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +15,26 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from neurocuda_hw.batches import Batches
+from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.correction import correct
 from neurocuda_hw.conversion.direct import capture_neurons, spike_agreement, thresholds
-from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.modules import OverTime
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
-from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion.quantize import Code, silence, to_network
 from neurocuda_hw.conversion.stats import Stats, score, summary
 from neurocuda_hw.conversion.temporal import frames_of, payload_of
-from neurocuda_hw.conversion.trainer import Plan, Trainer
+from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
 from neurocuda_hw.conversion.training import Progress
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.errors import DataError
 from neurocuda_hw.progress import progress_bar
 from neurocuda_hw.snn import SpikingNetwork
 
-STRATEGIES = ("auto", "exact", "qcfs_direct", "qcfs_if_ft")
 _CALIBRATION_SAMPLES = 1024
 _AGREEMENT_SAMPLES = 64
-_TEST_BATCH = 500
 _RATE = 0.01
 
 
@@ -136,14 +133,14 @@ def convert(
     DataError
         If the data is empty, of the wrong shape, or holds NaN.
     """
-    plan = _plan(strategy, code, qcfs_epochs, if_epochs)
+    plan = choices.plan(strategy, code, qcfs_epochs, if_epochs)
     if isinstance(ann, OverTime):
-        plan = _plan_of_neurons(plan, strategy, code, if_epochs)
-    _whole(input_bits, "input_bits", 1, 16)
-    where = _device(device)
+        plan = choices.plan_of_neurons(plan, strategy, code, if_epochs)
+    choices.whole(input_bits, "input_bits", 1, 16)
+    where = choices.device(device)
     samples = Batches(train_loader, "training data", batch)
-    tests = None if test_loader is None else Batches(test_loader, "test data", _TEST_BATCH)
-    values = None if val_loader is None else Batches(val_loader, "validation data", _TEST_BATCH)
+    tests = None if test_loader is None else Batches(test_loader, "test data", TEST_BATCH)
+    values = None if val_loader is None else Batches(val_loader, "validation data", TEST_BATCH)
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
@@ -160,12 +157,12 @@ def convert(
         exact = plan.code is Code.EXACT
         if not exact:
             warn_of_maxima(graph)
-        timesteps = _timesteps(timesteps, graph)
+        timesteps = choices.timesteps(timesteps, graph)
         payload_bits, input_scale = payload_of(graph.frames, calibration, input_bits)
         settings = Settings(
             code=plan.code,
-            levels=_whole(levels, "levels", 1, 255) if exact else timesteps,
-            weight_bits=_weight_bits(weight_bits, graph),
+            levels=choices.whole(levels, "levels", 1, 255) if exact else timesteps,
+            weight_bits=choices.weight_bits(weight_bits, graph),
             payload_bits=payload_bits,
             signed=low < 0,
             input_scale=input_scale,
@@ -192,7 +189,7 @@ def convert(
             rate,
             seed,
             progress,
-            temperature=_positive(temperature, "temperature"),
+            temperature=choices.positive(temperature, "temperature"),
             checkpoint=checkpoint,
         )
         done = trainer.carry_out(plan, tests)
@@ -231,171 +228,11 @@ def convert(
     return snn, stats
 
 
-def finetune(
-    snn: SpikingNetwork,
-    train_loader: Any,
-    *,
-    epochs: int = 3,
-    lr: float = 1e-4,
-    rate: float | None = None,
-    val_loader: Any = None,
-    batch: int = 128,
-    seed: int = 0,
-    checkpoint: str | Path | None = None,
-    device: str | torch.device | None = None,
-    verbose: bool = True,
-    progress: Progress | None = None,
-) -> SpikingNetwork:
-    """Trains a converted network further, in its integers; `snn` itself stays as it is.
-
-    Under the exact code the quantised ANN is trained, under the rate code the neurons through time.
-
-    Parameters
-    ----------
-    snn : SpikingNetwork
-        From `convert` or `finetune`.
-    train_loader, val_loader
-        As `convert` takes them; with validation data the best epoch is kept, else the last.
-    lr : float
-        Initial step of Adam; falls to 0 along a cosine.
-    rate : float, optional
-        The same relative to the size of the weights, as in `convert`; instead of `lr`.
-    checkpoint : str or Path, optional
-        As in `convert`: written after each epoch, and gone on from.
-
-    Raises
-    ------
-    ModelError
-        If `snn` was read from a file, which holds integers only.
-    """
-    where = _device(device)
-    samples = Batches(train_loader, "training data", batch)
-    values = None if val_loader is None else Batches(val_loader, "validation data", _TEST_BATCH)
-    module = copy.deepcopy(_trained(snn)).to(where)
-    with ExitStack() as stack:
-        if progress is None:
-            progress = stack.enter_context(progress_bar(quiet=not verbose))
-        trainer = Trainer(
-            module,
-            samples,
-            values,
-            lr if rate is None else rate,
-            seed,
-            progress,
-            relative=rate is not None,
-            checkpoint=checkpoint,
-        )
-        trainer.train(
-            "spiking" if module.settings.code is Code.RATE else "qcfs", _whole(epochs, "epochs", 0)
-        )
-    network = to_network(silence(module.cpu().quantized()), snn.network.name)
-    return SpikingNetwork(network, trained=module).to(snn.device)
-
-
-def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
-    """The quantised ANN that `snn` was converted from, in plain integers.
-
-    Raises
-    ------
-    ModelError
-        If `snn` was read from a file, or made in another way.
-    """
-    return silence(_trained(snn).quantized())
-
-
-def _trained(snn: SpikingNetwork) -> QcfsModel:
-    if not isinstance(snn, SpikingNetwork) or not isinstance(snn.trained, QcfsModel):
-        raise ModelError(
-            "the network must be what convert() returned: one that was read from a file, or made "
-            "in another way, holds no trainable weights; convert the model again"
-        )
-    return snn.trained
-
-
-def _plan(strategy: str, code: str | None, qcfs_epochs: int, if_epochs: int) -> Plan:
-    if strategy not in STRATEGIES:
-        raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}")
-    try:
-        wanted = None if code is None else Code(code)
-    except ValueError:
-        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
-    auto = strategy == "auto"
-    chosen = (wanted or Code.EXACT) if auto else Code.EXACT if strategy == "exact" else Code.RATE
-    if wanted not in (None, chosen):
-        raise ValueError(f"code must be {chosen.value!r} under strategy {strategy!r}, not {code!r}")
-    through_time = strategy == "qcfs_if_ft" or (auto and chosen is Code.RATE)
-    return Plan(
-        code=chosen,
-        qcfs_epochs=_whole(qcfs_epochs, "qcfs_epochs", 0),
-        if_epochs=_whole(if_epochs, "if_epochs", 0) if through_time else 0,
-        auto=auto,
-    )
-
-
-def _plan_of_neurons(plan: Plan, strategy: str, code: str | None, if_epochs: int) -> Plan:
-    """A model that spikes already: there is no quantised ANN to train, nor an exact code of it."""
-    if strategy == "exact" or code == "exact":
-        raise ModelError(
-            "a model of spiking neurons has its own code, which is no exact one; use strategy "
-            "'auto', 'qcfs_if_ft' or 'qcfs_direct'"
-        )
-    epochs = 0 if strategy == "qcfs_direct" else _whole(if_epochs, "if_epochs", 0)
-    return replace(plan, code=Code.RATE, qcfs_epochs=0, if_epochs=epochs)
-
-
-def _timesteps(given: int | None, graph: Graph) -> int:
-    """T of the rate code: what the model or its recordings bring, or what is given, or 8."""
-    own = graph.steps if graph.frames is None else graph.frames.steps
-    if own is not None and given not in (None, own):
-        raise ModelError(
-            f"timesteps must be {own}, as the model or its recordings say, not {given!r}"
-        )
-    return _whole(own or (8 if given is None else given), "timesteps", 1, 65535)
-
-
 def _on_cpu(ann: nn.Module | ExportedProgram) -> nn.Module | ExportedProgram:
     """The model on the CPU, where it is captured; a copy if it is elsewhere."""
     if isinstance(ann, nn.Module) and any(p.device.type != "cpu" for p in ann.parameters()):
         return copy.deepcopy(ann).cpu()
     return ann
-
-
-def _device(device: str | torch.device | None) -> torch.device:
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
-        text = str(error).splitlines()[0]
-        raise DataError(f"device {str(device)!r} cannot be used: {text}") from error
-    return found
-
-
-def _positive(value: float, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1e6:
-        raise ValueError(f"{what} must be a number above 0, not {value!r}")
-    return float(value)
-
-
-def _whole(value: int, what: str, low: int, high: int | None = None) -> int:
-    bounded = f"from {low} to {high}" if high is not None else f"from {low} on"
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or value < low or (high is not None and value > high):
-        raise ValueError(f"{what} must be a whole number {bounded}, not {value!r}")
-    return value
-
-
-def _weight_bits(bits: int | Sequence[int], graph: Graph) -> tuple[int, ...]:
-    """Bits of each layer; a maximum has no weights of its own, and takes any."""
-    weighted = [not layer.maximum for layer in graph.layers]
-    each = [bits] * sum(weighted) if isinstance(bits, int) else list(bits)
-    if len(each) != sum(weighted):
-        raise ValueError(
-            f"weight_bits must be one number or {sum(weighted)}, one per layer, not {bits!r}"
-        )
-    left = iter(_whole(b, "weight_bits", 2, 8) for b in each)
-    return tuple(next(left) if own else 8 for own in weighted)
 
 
 def _tell(stats: Stats) -> None:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,6 +22,7 @@ from torch import nn
 from neurocuda_hw.conversion.compose import scale_inputs
 from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, largest, per_channel
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
+from neurocuda_hw.conversion.rounding import Levels, round_through
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.fixed import DECAY_ONE
@@ -33,44 +33,6 @@ from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 _SKIP_BITS = 8
 # a threshold beyond this many weight units resolves nothing
 _LARGEST_THRESHOLD = 2.0**20
-
-
-class _Round(torch.autograd.Function):
-    """Rounds; the gradient passes straight through."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        return x.round()
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        return gradient
-
-
-class _Levels(torch.autograd.Function):
-    """``clip(floor((total + theta // 2) / theta), 0, levels)``, straight through within."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, total: torch.Tensor, threshold: torch.Tensor, levels: int
-    ) -> torch.Tensor:
-        ratio = (total + (threshold / 2).floor()).div_(threshold)
-        ctx.save_for_backward(ratio, threshold)
-        ctx.levels = levels
-        return ratio.floor().clamp_(0, levels)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> Any:
-        ratio, threshold = ctx.saved_tensors
-        inside = (ratio > 0).logical_and_(ratio < ctx.levels + 1)
-        by_total = (gradient * inside).div_(threshold)
-        by_threshold = torch.sub(0.5, ratio).mul_(by_total).sum_to_size(threshold.shape)
-        return by_total, by_threshold, None
-
-
-def round_through(x: torch.Tensor) -> torch.Tensor:
-    """`x` rounded to the nearest integer (ties to even), with the gradient of `x`."""
-    return _Round.apply(x)  # type: ignore[no-any-return, no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +181,7 @@ class QcfsModel(nn.Module):
             scale = tensors.scale / self.steps
             if tensors.threshold is not None:
                 threshold = per_channel(tensors.threshold, len(layer.shape))
-                total = _Levels.apply(total, threshold, self.settings.levels)  # type: ignore[no-untyped-call]
+                total = Levels.apply(total, threshold, self.settings.levels)  # type: ignore[no-untyped-call]
                 scale = units[number + 1] / self.steps
             values.append(total)
         return (values[-1] * per_channel(scale, values[-1].ndim - 1)).flatten(1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 
-from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.further import trained_model
 from neurocuda_hw.conversion.quantize import Code, silence, to_network
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.snn import SpikingNetwork
@@ -39,18 +39,14 @@ def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwo
     most = 255 if wanted is Code.EXACT else 65535
     if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= most:
         raise ValueError(f"steps must be a whole number from 1 to {most}, not {steps!r}")
-    if not isinstance(snn.trained, QcfsModel):
-        raise ModelError(
-            "recode needs what convert() returned: a network that was read from a file holds no "
-            "trained weights; convert the model again"
-        )
-    graph = snn.trained.graph
+    trained = trained_model(snn)
+    graph = trained.graph
     if graph.frames is not None or graph.steps is not None:
         raise ModelError(
             "recode needs a network of static inputs: recordings, and models of spiking neurons, "
             "have steps of their own"
         )
-    module = copy.deepcopy(snn.trained)
+    module = copy.deepcopy(trained)
     module.settings = module.settings.recoded(wanted, steps)
     quantized = silence(module.cpu().quantized())
     return SpikingNetwork(to_network(quantized, snn.network.name), trained=module).to(snn.device)

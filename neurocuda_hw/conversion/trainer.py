@@ -21,6 +21,7 @@ from neurocuda_hw.conversion.training import Forward, Progress, float_graph, tra
 # points under the trained model from which `auto` begins to train
 _NEAR_ENOUGH = 0.1
 _SAMPLES = 1024
+TEST_BATCH = 500
 
 _FORWARD: dict[str, Forward] = {"qcfs": QcfsModel.forward, "spiking": spiking.run}
 

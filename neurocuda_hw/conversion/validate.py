@@ -9,14 +9,13 @@ import torch
 from torch import nn
 
 from neurocuda_hw.batches import Batches
-from neurocuda_hw.conversion.pipeline import quantized_ann
+from neurocuda_hw.conversion.further import quantized_ann
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.stats import differing
+from neurocuda_hw.conversion.trainer import TEST_BATCH
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.snn import SpikingNetwork
-
-_BATCH = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +66,7 @@ def validate_snn(
     DataError
         If there are no samples, they do not fit, or `ann` does not take them.
     """
-    batches = Batches(test_loader, "test data", _BATCH)
+    batches = Batches(test_loader, "test data", TEST_BATCH)
     quantized = quantized_ann(snn) if isinstance(snn.trained, QcfsModel) else None
     samples = labelled = right = ann_right = same = unequal = 0
     for number, (x, y) in enumerate(batches):

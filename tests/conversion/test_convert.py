@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conversion.converted import Converted, converted, samples
 from conversion.models import Mixed, OneDimensional, Plain, Residual, Spiking, settle
 from oracle import Oracle
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from neurocuda_hw.conversion import QuantizedAnn, Stats, convert, finetune, quantized_ann
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.errors import DataError
 from neurocuda_hw.model_file import load, save
 from neurocuda_hw.network import Network
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.reference import Reference
-from neurocuda_hw.snn import SpikingNetwork
 from neurocuda_hw.synapses import Conv2d, Diagonal
 
 STYLES = [
@@ -31,41 +27,6 @@ STYLES = [
     (OneDimensional, (2, 16)),
     (Spiking, (2, 6, 6)),
 ]
-
-
-@dataclass
-class Converted:
-    """What a conversion gave."""
-
-    snn: SpikingNetwork
-    stats: Stats
-    quantized: QuantizedAnn
-
-    @property
-    def network(self) -> Network:
-        """The integers."""
-        return self.snn.network
-
-    @property
-    def quantise(self) -> Callable[..., np.ndarray]:
-        """Real inputs to integers."""
-        return self.snn.quantise
-
-
-def converted(model: nn.Module, train: Any, **options: Any) -> Converted:
-    """`convert`, quietly, and without training unless asked."""
-    snn, stats = convert(
-        model, train, **{"qcfs_epochs": 0, "if_epochs": 0, "verbose": False, **options}
-    )
-    return Converted(snn, stats, quantized_ann(snn))
-
-
-def samples(
-    shape: tuple[int, ...], count: int, *, seed: int = 5, signed: bool = True
-) -> torch.Tensor:
-    """Real inputs."""
-    x = torch.randn((count, *shape), generator=torch.Generator().manual_seed(seed))
-    return x if signed else x.clamp(min=0)
 
 
 def unequal(conversion: Converted, payload: np.ndarray) -> int:
@@ -252,93 +213,6 @@ def test_silent_channels_are_reported_and_harmless() -> None:
     assert not first.terms[0][1].weight[2].any()
 
 
-class TestFineTuning:
-    """Training moves the integer network towards the trained model."""
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def problem() -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
-        """A trained MLP for five noisy prototypes."""
-        torch.manual_seed(0)
-        prototypes = torch.rand(5, 1, 8, 8)
-        y = torch.arange(1000) % 5
-        x = (prototypes[y] + 0.6 * torch.randn(1000, 1, 8, 8)).clamp(0, 1)
-        model = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(64, 24),
-            nn.ReLU(),
-            nn.Linear(24, 16),
-            nn.ReLU(),
-            nn.Linear(16, 5),
-        )
-        optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-        for _ in range(60):
-            loss = nn.functional.cross_entropy(model(x), y)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        return model.eval(), x, y
-
-    @pytest.mark.parametrize(("code", "bits"), [("exact", 2), ("rate", 8)])
-    def test_it_recovers_accuracy(
-        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor], code: str, bits: int
-    ) -> None:
-        model, x, y = problem
-        plain, tuned = (
-            converted(
-                model,
-                (x, y),
-                test_loader=(x, y),
-                code=code,
-                levels=2,
-                timesteps=2,
-                weight_bits=bits,
-                strategy="exact" if code == "exact" else "qcfs_if_ft",
-                **{"qcfs_epochs" if code == "exact" else "if_epochs": epochs},
-                batch=50,
-            ).stats
-            for epochs in (0, 4)
-        )
-        assert plain.ann_accuracy is not None
-        assert plain.integer_accuracy is not None
-        assert tuned.integer_accuracy is not None
-        assert plain.integer_accuracy < plain.ann_accuracy - 2
-        assert tuned.integer_accuracy > plain.integer_accuracy + 1
-
-    def test_it_needs_no_labels(
-        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
-    ) -> None:
-        model, x, y = problem
-        options = {"levels": 2, "weight_bits": 2, "test_loader": (x, y), "batch": 50}
-        plain = converted(model, x, **options).stats
-        tuned = converted(model, x, qcfs_epochs=4, **options).stats
-        assert tuned.integer_accuracy is not None
-        assert plain.integer_accuracy is not None
-        assert tuned.integer_accuracy > plain.integer_accuracy + 1
-
-    def test_auto_trains_only_what_falls_short(
-        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
-    ) -> None:
-        model, x, y = problem
-        options: dict[str, Any] = {"qcfs_epochs": 2, "val_loader": (x, y), "batch": 50}
-        assert converted(model, (x, y), levels=64, **options).stats.strategy == "exact"
-        done = converted(model, (x, y), levels=2, weight_bits=2, **options).stats.strategy
-        assert re.fullmatch(
-            r"exact, 2 epochs \(epoch [12] was best on the validation data\) of the quantised ANN",
-            done,
-        )
-
-    def test_a_wild_rate_is_told(
-        self, problem: tuple[nn.Module, torch.Tensor, torch.Tensor]
-    ) -> None:
-        model, x, y = problem
-        with pytest.raises(ModelError) as caught:
-            converted(model, (x, y), qcfs_epochs=2, strategy="exact", rate=1e6)
-        assert str(caught.value) == (
-            "fine-tuning (qcfs) diverged in epoch 1; use a smaller rate than 1e+06"
-        )
-
-
 X = samples((1, 8, 8), 4)
 
 
@@ -434,41 +308,6 @@ def test_every_projection_is_event_driven_and_named() -> None:
     assert [p.name for p in network.populations] == ["input", "wide", "point", "act", "matmul"]
     kinds = [type(p.synapse) for p in network.projections]
     assert kinds.count(Conv2d) >= 2
-
-
-class TestFinetune:
-    """`finetune` trains what `convert` returned, and nothing else."""
-
-    def test_it_trains_a_copy(self) -> None:
-        x, y = samples((1, 8, 8), 64), torch.arange(64) % 5
-        snn = converted(settle(Plain()), (x, y)).snn
-        before = snn.network.hash
-        tuned = finetune(snn, (x, y), epochs=2, lr=1e-2, batch=16, verbose=False)
-        assert snn.network.hash == before != tuned.network.hash
-        assert tuned.network.name == snn.network.name
-        assert tuned.quantise(x).shape == (64, 1, 8, 8)
-        again = finetune(snn, (x, y), epochs=2, lr=1e-2, batch=16, verbose=False)
-        assert again.network.hash == tuned.network.hash
-        assert finetune(tuned, (x, y), epochs=0, verbose=False).network.hash == tuned.network.hash
-
-    def test_the_epoch_is_chosen_on_validation_data(self) -> None:
-        x, y = samples((1, 8, 8), 64), torch.arange(64) % 5
-        snn = converted(settle(Plain()), (x, y)).snn
-        answers = snn(x).argmax(1)  # nothing can score higher than the network as it is
-        kept = finetune(snn, (x, y), epochs=2, lr=0.1, val_loader=(x, answers), verbose=False)
-        assert kept.network.hash == snn.network.hash
-        assert (
-            finetune(snn, (x, y), epochs=2, lr=0.1, verbose=False).network.hash != kept.network.hash
-        )
-
-    def test_a_network_from_a_file_cannot_be_trained(self) -> None:
-        snn = SpikingNetwork(converted(settle(Plain()), X).network)
-        with pytest.raises(ModelError) as caught:
-            finetune(snn, X, verbose=False)
-        assert str(caught.value) == (
-            "the network must be what convert() returned: one that was read from a file, or made "
-            "in another way, holds no trainable weights; convert the model again"
-        )
 
 
 def test_stats_are_a_mapping() -> None:

@@ -13,8 +13,9 @@ from torch import nn
 from neurocuda_hw.conversion import spiking
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
-from neurocuda_hw.conversion.qcfs import QcfsModel, Settings, round_through
+from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion.rounding import round_through
 from neurocuda_hw.errors import DataError
 from neurocuda_hw.reference import Reference
 from neurocuda_hw.synapses import Dense
@@ -83,11 +84,11 @@ def test_every_trained_parameter_gets_a_gradient(forward: object) -> None:
 
 
 def test_levels_round_and_pass_gradients_within_the_clip() -> None:
-    from neurocuda_hw.conversion.qcfs import _Levels
+    from neurocuda_hw.conversion.rounding import Levels
 
     total = torch.tensor([-9.0, -4, 3, 4, 10, 35, 100], requires_grad=True)
     threshold = torch.tensor([9.0], requires_grad=True)
-    counts = _Levels.apply(total, threshold, 4)  # type: ignore[no-untyped-call]
+    counts = Levels.apply(total, threshold, 4)  # type: ignore[no-untyped-call]
     assert counts.tolist() == [0, 0, 0, 0, 1, 4, 4]
     counts.sum().backward()
     assert total.grad is not None

@@ -71,8 +71,8 @@ def test_refuses_bad_arguments(
 
 def test_needs_trained_weights(snn: SpikingNetwork) -> None:
     message = (
-        "recode needs what convert() returned: a network that was read from a file holds no "
-        "trained weights; convert the model again"
+        "the network must be what convert() returned: one that was read from a file, or made in "
+        "another way, holds no trainable weights; convert the model again"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         recode(SpikingNetwork(snn.network), code="rate", steps=3)

@@ -1,0 +1,101 @@
+"""What can be done with a converted network: train it further, read its quantised ANN."""
+
+from __future__ import annotations
+
+import copy
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from neurocuda_hw.batches import Batches
+from neurocuda_hw.conversion import choices
+from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
+from neurocuda_hw.conversion.training import Progress
+from neurocuda_hw.errors import ModelError
+from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.snn import SpikingNetwork
+
+
+def finetune(
+    snn: SpikingNetwork,
+    train_loader: Any,
+    *,
+    epochs: int = 3,
+    lr: float = 1e-4,
+    rate: float | None = None,
+    val_loader: Any = None,
+    batch: int = 128,
+    seed: int = 0,
+    checkpoint: str | Path | None = None,
+    device: str | torch.device | None = None,
+    verbose: bool = True,
+    progress: Progress | None = None,
+) -> SpikingNetwork:
+    """Trains a converted network further, in its integers; `snn` itself stays as it is.
+
+    Under the exact code the quantised ANN is trained, under the rate code the neurons through time.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        From `convert` or `finetune`.
+    train_loader, val_loader
+        As `convert` takes them; with validation data the best epoch is kept, else the last.
+    lr : float
+        Initial step of Adam; falls to 0 along a cosine.
+    rate : float, optional
+        The same relative to the size of the weights, as in `convert`; instead of `lr`.
+    checkpoint : str or Path, optional
+        As in `convert`: written after each epoch, and gone on from.
+
+    Raises
+    ------
+    ModelError
+        If `snn` was read from a file, which holds integers only.
+    """
+    where = choices.device(device)
+    samples = Batches(train_loader, "training data", batch)
+    values = None if val_loader is None else Batches(val_loader, "validation data", TEST_BATCH)
+    module = copy.deepcopy(trained_model(snn)).to(where)
+    with ExitStack() as stack:
+        if progress is None:
+            progress = stack.enter_context(progress_bar(quiet=not verbose))
+        trainer = Trainer(
+            module,
+            samples,
+            values,
+            lr if rate is None else rate,
+            seed,
+            progress,
+            relative=rate is not None,
+            checkpoint=checkpoint,
+        )
+        stage = "spiking" if module.settings.code is Code.RATE else "qcfs"
+        trainer.train(stage, choices.whole(epochs, "epochs", 0))
+    network = to_network(silence(module.cpu().quantized()), snn.network.name)
+    return SpikingNetwork(network, trained=module).to(snn.device)
+
+
+def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
+    """The quantised ANN that `snn` was converted from, in plain integers.
+
+    Raises
+    ------
+    ModelError
+        If `snn` was read from a file, or made in another way.
+    """
+    return silence(trained_model(snn).quantized())
+
+
+def trained_model(snn: SpikingNetwork) -> QcfsModel:
+    """What `snn` was converted from, with trainable weights; a ModelError if it was not."""
+    if not isinstance(snn, SpikingNetwork) or not isinstance(snn.trained, QcfsModel):
+        raise ModelError(
+            "the network must be what convert() returned: one that was read from a file, or made "
+            "in another way, holds no trainable weights; convert the model again"
+        )
+    return snn.trained

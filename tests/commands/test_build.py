@@ -1,0 +1,184 @@
+"""``nchw build`` and ``nchw verify``: what they write, find and refuse."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from shell import Shell
+from torch import nn
+
+from neurocuda_hw import load, load_trace
+
+
+def test_build_writes_all_or_says_why_not(nchw: Shell) -> None:
+    result = nchw("build", "network.pt", "--data", "data.npz", "--samples", 3, "--json")
+    assert result.code == 0
+    folder = nchw.folder / "build" / "network"
+    assert result.json["folder"] == "build/network"
+    assert load(folder / "model.pt") == load("network.pt")
+    assert load_trace(folder / "golden" / "trace.npz").samples == 3
+    assert {p.name for p in folder.iterdir()} == {
+        "Makefile",
+        "golden",
+        "ip",
+        "model.pt",
+        "report.json",
+        "rtl",
+        "sim",
+    }
+    Path("full").mkdir()
+    Path("full/diary.txt").write_text("")
+    nchw.refuses(
+        "output folder 'full' must be empty or an earlier build, not hold 'diary.txt'; name "
+        "another one",
+        "build",
+        "network.pt",
+        "-o",
+        "full",
+    )
+    nchw.refuses(
+        "output folder 'data.npz' must be a folder, not a file",
+        "build",
+        "network.pt",
+        "-o",
+        "data.npz",
+    )
+    result = nchw("build", "network.pt", "-o", "data.npz/below")
+    assert (result.code, result.out) == (2, "")
+    assert "Not a directory" in result.err
+
+
+def test_build_with_a_golden_trace(nchw: Shell) -> None:
+    nchw("golden", "network.pt", "--data", "data.npz", "-o", "t.npz")
+    result = nchw("build", "network.pt", "--golden", "t.npz", "--samples", 4, "-o", "new")
+    assert "golden spikes of 4 samples (t.npz)" in result.out
+    golden = load_trace("new/golden/trace.npz")
+    assert golden.to_bytes() == load_trace("t.npz").select(slice(0, 4)).to_bytes()
+    mixed = Path(__file__).parents[2] / "golden" / "mixed.npz"
+    nchw.refuses(
+        f"the trace must be of network {load('network.pt').hash[:12]}, not of "
+        f"{load_trace(mixed).network_hash[:12]}; record it again with 'nchw golden'",
+        "build",
+        "network.pt",
+        "--golden",
+        mixed,
+        "-o",
+        "other",
+    )
+
+
+def test_verify_a_build(nchw: Shell, built: Path) -> None:
+    result = nchw("verify", built, "--json", "facts.json")
+    assert result.code == 0, result.out
+    assert result.out.endswith("Equal, every spike of every layer.\n")
+    (facts,) = json.loads(Path("facts.json").read_text())
+    assert [c["target"] for c in facts["checks"]] == ["reference", "verilog"]
+    assert facts["equal"] is True
+    result = nchw("verify", built, "--stalls", 40, "--samples", 7, "--json", "-")
+    assert result.code == 0
+    (facts,) = json.loads(result.out)
+    assert [c["samples"] for c in facts["checks"]] == [7, 7]
+
+
+def test_verify_a_model(nchw: Shell, built: Path) -> None:
+    result = nchw("verify", "network.pt", "--data", "data.npz", "--lanes", 16)
+    assert result.code == 0, result.out
+    assert re.search(r"network\.pt .* verilog .* 20 ", result.out)
+
+
+def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
+    from neurocuda_hw.golden import MANIFEST, Entry, manifest_bytes
+
+    golden = Path("golden")
+    golden.mkdir()
+    shutil.copy("network.pt", golden)
+    shutil.copy(built / "golden" / "trace.npz", golden)
+    entry = Entry(name="small", model="network.pt", trace="trace.npz")
+    (golden / MANIFEST).write_bytes(manifest_bytes(golden, [entry]))
+    assert nchw("verify", "--golden").code == 0
+    assert nchw("verify", built, "--golden", golden / "trace.npz").code == 0
+
+
+def flip(path: Path, line: int, bit: int) -> None:
+    """Flips one bit of a memory file."""
+    lines = path.read_text().splitlines()
+    value = int(lines[line], 16) ^ (1 << bit)
+    lines[line] = f"{value:0{len(lines[line])}x}"
+    path.write_text("\n".join(lines) + "\n")
+
+
+def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> None:
+    memory = next((built / "rtl" / "mem").glob("*first*weight*.mem"))
+    flip(memory, 0, 8 + 6)  # input 0, lane 1: a high bit of neuron 1's weight
+    result = nchw("verify", built)
+    assert result.code == 1
+    assert re.match(
+        r"built, verilog: first divergence: sample \d+, population 'first', step \d+, "
+        r"neuron 1 \(1,\): expected spike [01], got [01]\n"
+        r"  membrane before the step: -?\d+\n  events that reached it in this step: input\(",
+        result.out,
+    )
+    assert result.out.endswith("NOT equal.\n")
+
+
+def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -> None:
+    from dataclasses import replace
+
+    trace = load_trace(built / "golden" / "trace.npz")
+    spikes = trace.spikes["first"].copy()
+    spikes[2, 1, 0] ^= 4
+    (built / "golden" / "trace.npz").write_bytes(
+        replace(trace, spikes={"first": spikes}).to_bytes()
+    )
+    result = nchw("verify", built)
+    assert result.code == 1
+    assert result.out.startswith(
+        "built, reference: first divergence: sample 2, population 'first', step 1, neuron 2 (2,): "
+    )
+
+
+def test_a_damaged_build(nchw: Shell, built: Path) -> None:
+    (built / "model.pt").write_bytes(b"")
+    nchw.refuses(
+        f"{str(built / 'model.pt')!r} must be a PyTorch file, not something else or empty",
+        "verify",
+        built,
+    )
+    shutil.rmtree(built / "rtl")
+    assert nchw("verify", built).code == 2
+    nchw.refuses(
+        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote", "verify", nchw.folder
+    )
+
+
+@pytest.mark.parametrize("command", ["inspect", "build", "verify", "golden"])
+def test_unusable_models(nchw: Shell, command: str) -> None:
+    more = {"golden": ["-o", "t.npz"], "build": ["-o", "new"]}.get(command, [])
+    content = Path("network.pt").read_bytes()
+    Path("cut.pt").write_bytes(content[: len(content) // 2])
+    nchw.refuses(
+        "'cut.pt' is truncated or damaged; write or copy it again", command, "cut.pt", *more
+    )
+    torch.save(nn.Linear(2, 2), "module.pt")
+    nchw.refuses(
+        "'module.pt' holds pickled objects, which could run code; save a state_dict or a "
+        "torch.export program instead",
+        command,
+        "module.pt",
+        *more,
+    )
+    nchw.refuses(
+        "cannot read the model 'none.pt': No such file or directory", command, "none.pt", *more
+    )
+    nchw.refuses(
+        "'weights.pt' is no neurocuda_hw network; make one with 'nchw convert MODEL --data DATA "
+        "-o FILE'",
+        command,
+        "weights.pt",
+        *more,
+    )
