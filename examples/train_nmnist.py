@@ -4,7 +4,9 @@
 
 The data are recordings of an event camera: a folder, or its archive, of N-MNIST. One fifth is held
 out, another one for each seed; the rest trains, its events moved, turned and thinned out anew in
-every epoch. The last epoch is kept: the held-out recordings are looked at once, after training.
+every epoch. The last epoch is kept: the held-out recordings are looked at once, after training. The
+step of the training through time is one of --rates: the one that does best on a fifth of the
+training recordings after an ANN and its conversion were trained on the others.
 
 Of each seed: the accuracy of the ANN on the summed frames (``ann``), of its integer network under
 the exact code (``exact``) and under the rate code, trained through time (``rate``); of LIF neurons
@@ -155,26 +157,59 @@ def activity(snn: SpikingNetwork, test: Pair) -> dict[str, float]:
     }
 
 
+def parted(
+    recordings: list[Events], labels: np.ndarray, order: np.ndarray, part: int, seed: int
+) -> tuple[Augmented, Pair]:
+    """Four fifths to train on; the frames and labels of fifth `part` of `order`."""
+    out = np.array_split(order, 5)[part]
+    rest = np.setdiff1d(order, out)
+    test = frames_of([recordings[i] for i in out]), torch.from_numpy(labels[out])
+    return Augmented([recordings[i] for i in rest], labels[rest], seed), test
+
+
+def through_time(arguments: argparse.Namespace, rate: float) -> dict[str, object]:
+    """Options of the conversion to the rate code."""
+    return {"strategy": "qcfs_if_ft", "if_epochs": arguments.if_epochs, "rate": rate}
+
+
+def best_rate(data: Augmented, arguments: argparse.Namespace, seed: int) -> float:
+    """The step of --rates with the most right on a fifth of the training data (the first such)."""
+    if len(arguments.rates) == 1:
+        return arguments.rates[0]
+    order = np.random.default_rng(seed).permutation(len(data.labels))
+    part, values = parted(data.recordings, data.labels.numpy(), order, 0, seed)
+    name = f"nmnist_cnn_{seed}_part.pt"
+    ann = trained(NmnistCNN, part, arguments, name, arguments.epochs, seed)
+    found = {}
+    for rate in arguments.rates:
+        _, stats = nc.convert(
+            ann,
+            part,
+            test_loader=values,
+            qcfs_epochs=arguments.qcfs_epochs,
+            seed=seed,
+            verbose=False,
+            **through_time(arguments, rate),
+        )
+        found[rate] = stats.integer_accuracy
+    told = ", ".join(f"{rate:g}: {right:.2f} %" for rate, right in found.items())
+    print(f"seed {seed}, validation of the step: {told}", file=sys.stderr, flush=True)
+    return max(found, key=lambda rate: found[rate])
+
+
 def one_seed(
     recordings: list[Events], labels: np.ndarray, arguments: argparse.Namespace, seed: int
 ) -> dict[str, float | dict[str, float]]:
     """All figures of one seed."""
     order = np.random.default_rng(0).permutation(len(labels))
-    held = np.zeros(len(labels), dtype=bool)
-    held[np.array_split(order, 5)[seed % 5]] = True
-    test = (
-        frames_of([r for r, out in zip(recordings, held, strict=True) if out]),
-        torch.from_numpy(labels[held]),
-    )
-    kept = [r for r, out in zip(recordings, held, strict=True) if not out]
-    data = Augmented(kept, labels[~held], seed)
-    figures: dict[str, float | dict[str, float]] = {}
+    data, test = parted(recordings, labels, order, seed % 5, seed)
+    rate = best_rate(data, arguments, seed)
+    figures: dict[str, float | dict[str, float]] = {"rate_step": rate}
     ann = trained(NmnistCNN, data, arguments, f"nmnist_cnn_{seed}.pt", arguments.epochs, seed)
     figures["ann"] = accuracy(ann, test)
-    rated = {"strategy": "qcfs_if_ft", "if_epochs": arguments.if_epochs, "rate": 0.03}
     for name, options in (
         ("exact", {"strategy": "exact", "levels": arguments.levels, "rate": 0.003}),
-        ("rate", rated),
+        ("rate", through_time(arguments, rate)),
     ):
         snn, stats = nc.convert(
             ann,
@@ -215,6 +250,13 @@ def main() -> int:
     parser.add_argument("--lif-epochs", type=int, default=60, help="of the LIF neurons")
     parser.add_argument("--qcfs-epochs", type=int, default=2)
     parser.add_argument("--if-epochs", type=int, default=40)
+    parser.add_argument(
+        "--rates",
+        type=float,
+        nargs="+",
+        default=[0.01, 0.03, 0.06],
+        help="steps of the training through time to choose from; one: no choice",
+    )
     parser.add_argument("--levels", type=int, default=16, help="of the exact code")
     parser.add_argument("--limit", type=int, help="take the first recordings only")
     parser.add_argument("--out", type=Path, help="folder of trained weights: read or written")

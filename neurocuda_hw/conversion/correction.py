@@ -56,7 +56,7 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
             continue
         wanted = add_up(layer, real, layer.bias)
         sums = _Sums(model, number, counts)
-        model.biases[number].add_(_like(model.biases[number], _mean(wanted - sums.real())))
+        add_to_bias(model.biases[number], wanted - sums.real())
         real.append(layer.activate(wanted))
         if not layer.spiking:
             break
@@ -100,13 +100,10 @@ class _Sums:
         return counts.clamp_(0, self.model.settings.levels)
 
 
-def _mean(values: torch.Tensor) -> torch.Tensor:
-    """Per channel."""
-    return values.transpose(0, 1).flatten(1).mean(1)
-
-
-def _like(bias: torch.Tensor, shift: torch.Tensor) -> torch.Tensor:
-    return shift if bias.ndim == 1 else per_channel(shift, bias.ndim)
+def add_to_bias(bias: torch.Tensor, missing: torch.Tensor) -> None:
+    """Adds the mean per channel of what is `missing` ``(B, C, ...)`` to a bias ``(C, ...)``."""
+    mean = missing.transpose(0, 1).flatten(1).mean(1)
+    bias.add_(mean if bias.ndim == 1 else per_channel(mean, bias.ndim))
 
 
 def _fit(

@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import largest, per_channel
+from neurocuda_hw.conversion.graph import Layer, largest, per_channel
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
 
 # bytes of one layer's currents in all steps: beyond 32 MiB the C library's allocator asks the
@@ -38,6 +38,25 @@ def run(model: QcfsModel, x: torch.Tensor) -> torch.Tensor:
     return torch.cat([_run(model, part, units, tensors) for part in torch.split(x, count)])
 
 
+def delivered(
+    layer: Layer, tensors: LayerTensors, values: list[torch.Tensor], batch: int
+) -> torch.Tensor:
+    """What a layer's sources add up to in each step: ``(T, batch, ...)``, or ``(1, batch, ...)``
+    where all steps are alike.
+
+    Parameters
+    ----------
+    values : list of tensor (T * batch, ...)
+        Spikes of each source, step after step; a held input once.
+    """
+    total: torch.Tensor | None = None
+    for term, weight in zip(layer.terms, tensors.weights, strict=True):
+        part = term.deliver(values[term.source], weight).reshape(-1, batch, *layer.shape)
+        total = part if total is None else total + part
+    assert total is not None
+    return total
+
+
 def _run(
     model: QcfsModel,
     x: torch.Tensor,
@@ -47,20 +66,15 @@ def _run(
     timesteps = model.settings.levels
     values = [model.payload(x)]
     graph = model.graph
-    batch, given = len(x), 1
+    batch = len(x)
     if graph.frames is not None:
-        values, given = [values[0].transpose(0, 1).flatten(0, 1)], timesteps
+        values = [values[0].transpose(0, 1).flatten(0, 1)]
     for layer, tensors in zip(graph.layers, integers, strict=True):
         if tensors is None:
             term = layer.terms[0]
             values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
             continue
-        currents: torch.Tensor | None = None
-        for term, weight in zip(layer.terms, tensors.weights, strict=True):
-            part = term.deliver(values[term.source], weight)
-            part = part.reshape(given if term.source == 0 else timesteps, batch, *layer.shape)
-            currents = part if currents is None else currents + part
-        assert currents is not None
+        currents = delivered(layer, tensors, values, batch)
         currents = currents + per_channel(tensors.bias, len(layer.shape))
         currents = currents.expand(timesteps, *currents.shape[1:])
         if tensors.threshold is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import torch
 
 from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import spiking
+from neurocuda_hw.conversion.drift import correct_drift
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
@@ -72,10 +74,19 @@ class Trainer:
         if self.module.graph.steps is None:
             self.qcfs_accuracy = self.test("qcfs", tests)
         if last == "spiking":
+            if not enough:
+                self.correct_drift()
             if plan.if_epochs and not enough and self.worth(plan, "spiking"):
                 done.append(f"{self.train('spiking', plan.if_epochs)} through time")
             self.if_accuracy = self.test("spiking", tests)
         return ", ".join(done)
+
+    def correct_drift(self) -> None:
+        """Corrects the spikes' means, if they then answer more as the trained model does."""
+        before, gap = copy.deepcopy(self.module.state_dict()), self.gap("spiking")
+        correct_drift(self.module, self.samples.head(_SAMPLES))
+        if self.gap("spiking") > gap:
+            self.module.load_state_dict(before)
 
     def worth(self, plan: Plan, stage: str) -> bool:
         """Whether a stage is to be trained."""
