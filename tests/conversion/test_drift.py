@@ -15,8 +15,7 @@ from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
 
-# and what part of the squared error may be left: plain networks of random weights hardly drift
-STYLES = [(Plain(), (1, 8, 8), 1.05), (Residual(), (3, 8, 8), 0.9)]
+STYLES = [(Plain(), (1, 8, 8)), (Residual(), (3, 8, 8))]
 
 
 def states(model: QcfsModel) -> list[list[float]]:
@@ -25,22 +24,31 @@ def states(model: QcfsModel) -> list[list[float]]:
 
 
 @pytest.mark.parametrize("steps", [2, 5])
-@pytest.mark.parametrize(("model", "shape", "left"), STYLES)
-def test_answers_come_nearer_to_the_model(
-    model: nn.Module, shape: tuple[int, ...], left: float, steps: int
-) -> None:
-    """On inputs that it was not corrected with."""
-    x = draw(shape, 512)
+def test_answers_come_nearer_to_the_model(steps: int) -> None:
+    """On inputs that it was not corrected with; a residual network drifts far enough to tell."""
+    x = draw((3, 8, 8), 512)
     seen, unseen = x[:256], x[256:]
-    trained = module(settle(model), seen, Code.RATE, levels=steps)
-    wanted = evaluate(trained.graph, x)[-1].flatten(1).float()
+    trained = module(settle(Residual()), seen, Code.RATE, levels=steps)
+    wanted = evaluate(trained.graph, unseen)[-1].flatten(1).float()
     with torch.no_grad():
-        before = (spiking.run(trained, unseen) - wanted[256:]).square().mean()
+        before = (spiking.run(trained, unseen) - wanted).square().mean()
         correct_drift(trained, seen)
-        after = (spiking.run(trained, unseen) - wanted[256:]).square().mean()
-        mean = (spiking.run(trained, seen) - wanted[:256]).mean(0)
-    assert after < left * before
-    # the last biases are corrected for everything before them: only their rounding is left
+        after = (spiking.run(trained, unseen) - wanted).square().mean()
+    assert after < 0.9 * before
+
+
+@pytest.mark.parametrize("steps", [2, 5])
+@pytest.mark.parametrize(("model", "shape"), STYLES)
+def test_mean_answers_are_those_of_the_model(
+    model: nn.Module, shape: tuple[int, ...], steps: int
+) -> None:
+    """The last biases are corrected for everything before them: only their rounding is left."""
+    x = draw(shape, 256)
+    trained = module(settle(model), x, Code.RATE, levels=steps)
+    wanted = evaluate(trained.graph, x)[-1].flatten(1).float()
+    correct_drift(trained, x)
+    with torch.no_grad():
+        mean = (spiking.run(trained, x) - wanted).mean(0)
     assert float(mean.abs().max()) < 0.02 * float(wanted.abs().max())
 
 
