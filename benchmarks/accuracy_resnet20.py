@@ -103,7 +103,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "epochs": arguments.epochs,
         "ann": 100 * right / len(y),
     }
-    untrained, _ = convert(model, train, strategy="exact", levels=LEVELS[1], qcfs_epochs=0)
+    calibration = cifar.Augmented(*train, seed=0)
+    untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS[1], qcfs_epochs=0)
     figures |= scored(untrained, f"untrained{LEVELS[1]}", test)
     seeds = {seed: one_seed(model, train, test, arguments, seed) for seed in arguments.seeds}
     for levels in LEVELS:
