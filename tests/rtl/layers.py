@@ -21,7 +21,6 @@ from neurocuda_hw.neurons import (
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, Synapse
 
-STEPS = 6
 _RANDOM = np.random.default_rng(4)
 
 
@@ -31,7 +30,11 @@ def weights(*shape: int) -> np.ndarray:
 
 
 def layer(
-    neuron: Neuron, shape: tuple[int, ...], source: Population, *synapses: Synapse
+    neuron: Neuron,
+    shape: tuple[int, ...],
+    source: Population,
+    *synapses: Synapse,
+    timesteps: int = 6,
 ) -> Network:
     """A network whose output population is the layer; its second projection comes from neurons."""
     populations = [source]
@@ -44,7 +47,9 @@ def layer(
         projections.append(Projection(source=source.name, target=name, synapse=ones))
         projections.append(Projection(source=name, target="layer", synapse=synapse))
     populations.append(Population(name="layer", shape=shape, neuron=neuron))
-    return Network(populations=tuple(populations), projections=tuple(projections), timesteps=STEPS)
+    return Network(
+        populations=tuple(populations), projections=tuple(projections), timesteps=timesteps
+    )
 
 
 def source(
@@ -83,7 +88,7 @@ LAYERS: dict[str, Network] = {
         Conv2d(weight=weights(3, 2, 3, 3), **KERNEL),
     ),
     "window, two sources": layer(
-        IF(threshold=25, window=Window(start=2, stop=5)),
+        IF(threshold=25, window=Window(start=1, stop=3)),
         (4, 3, 5),
         source(MAP, Encoding.GRADED, 3),
         Conv2d(weight=weights(4, 2, 3, 3), **KERNEL),
@@ -121,6 +126,9 @@ LAYERS: dict[str, Network] = {
         (5, 3, 5),
         source(MAP),
         Conv2d(weight=weights(5, 2, 3, 3), **KERNEL),
+    ),
+    "readout of a map, one step": layer(
+        Readout(), (5, 3, 5), source(MAP), Conv2d(weight=weights(5, 2, 3, 3), **KERNEL), timesteps=1
     ),
     "leaky readout": layer(
         LeakyReadout(decay=300, bias=2), (5,), source((8,)), Dense(weight=weights(5, 8))

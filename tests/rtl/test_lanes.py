@@ -8,7 +8,7 @@ import numpy as np
 import oracle
 import pytest
 from amaranth.sim import Simulator
-from rtl.layers import LAYERS, STEPS, plan_of
+from rtl.layers import LAYERS, plan_of
 
 from neurocuda_hw.fixed import signed_bits
 from neurocuda_hw.neurons import (
@@ -46,7 +46,9 @@ class Naive:
             self.dv, self.du = each("dv"), each("du")
         self.bias, self.initial = each("bias"), each("v_init")
         if isinstance(neuron, Readout) and self.dv is None:  # its bias is there from the start
-            self.initial = [v + STEPS * b for v, b in zip(self.initial, self.bias, strict=True)]
+            self.initial = [
+                v + plan.timesteps * b for v, b in zip(self.initial, self.bias, strict=True)
+            ]
             self.bias = [0] * len(self.bias)
         if not isinstance(neuron, Readout):
             self.threshold, self.v_reset = each("threshold"), each("v_reset")
