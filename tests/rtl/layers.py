@@ -34,7 +34,7 @@ def layer(
     shape: tuple[int, ...],
     source: Population,
     *synapses: Synapse,
-    timesteps: int = 6,
+    steps: int = 6,
 ) -> Network:
     """A network whose output population is the layer; its second projection comes from neurons."""
     populations = [source]
@@ -47,9 +47,7 @@ def layer(
         projections.append(Projection(source=source.name, target=name, synapse=ones))
         projections.append(Projection(source=name, target="layer", synapse=synapse))
     populations.append(Population(name="layer", shape=shape, neuron=neuron))
-    return Network(
-        populations=tuple(populations), projections=tuple(projections), timesteps=timesteps
-    )
+    return Network(populations=tuple(populations), projections=tuple(projections), timesteps=steps)
 
 
 def source(
@@ -128,7 +126,7 @@ LAYERS: dict[str, Network] = {
         Conv2d(weight=weights(5, 2, 3, 3), **KERNEL),
     ),
     "readout of a map, one step": layer(
-        Readout(), (5, 3, 5), source(MAP), Conv2d(weight=weights(5, 2, 3, 3), **KERNEL), timesteps=1
+        Readout(), (5, 3, 5), source(MAP), Conv2d(weight=weights(5, 2, 3, 3), **KERNEL), steps=1
     ),
     "leaky readout": layer(
         LeakyReadout(decay=300, bias=2), (5,), source((8,)), Dense(weight=weights(5, 8))

@@ -1,0 +1,227 @@
+"""One layer by itself, fed by streams, beside the naive oracle; sources and branches that wait."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import oracle
+import pytest
+from amaranth.sim import Simulator
+from rtl.layers import LAYERS, plan_of
+
+from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.rtl.activity import State
+from neurocuda_hw.rtl.layer import LayerCore
+
+INFERENCES = 2
+PATIENCE = 600
+# from an event's take to its step's marker, beside the rows that are added and swept: the walker,
+# the lanes and the compactor
+LATENCY = 7
+
+
+def drawn(plan, seed, density=0.4):
+    """What every source sends: for each inference, step and source, an integer per neuron."""
+    random_ = np.random.default_rng(seed)
+
+    def frame(source):
+        on = random_.random(source.size) < density
+        neuron = source.neuron
+        if isinstance(neuron, Input) and neuron.encoding is not Encoding.SPIKES:
+            return np.where(on, random_.integers(neuron.payload[0], neuron.payload[1] + 1), 0)
+        return on.astype(np.int64)
+
+    sent = []
+    for _ in range(INFERENCES):
+        steps = [{s.name: frame(s) for s in plan.sources} for _ in range(plan.timesteps)]
+        for source, held in zip(plan.sources, plan.held, strict=True):
+            if held:
+                for step in steps:
+                    step[source.name] = steps[0][source.name]
+        sent.append(steps)
+    return sent
+
+
+def expected(network, sent):
+    """For each inference, the spikes of each step and the last membranes."""
+    model, layer = oracle.Oracle(network), network["layer"]
+    found = []
+    for steps in sent:
+        v = {"layer": oracle.parameter(layer, layer.neuron.v_init)}
+        u, result = {"layer": [0] * layer.size}, oracle.Recording(outputs=[])
+        events = [{name: list(map(int, frame)) for name, frame in s.items()} for s in steps]
+        spikes = [model._step(layer, t, events[: t + 1], v, u, result) for t in range(len(steps))]
+        found.append((spikes, v["layer"]))
+    return found
+
+
+def words(source, held, sent):
+    """Event payloads of one source for all inferences, each step behind its events."""
+    found = []
+    for steps in sent:
+        for number, step in enumerate(steps):
+            frame = step[source.name].reshape(source.chw)
+            if not (held and number):
+                for c, y, x in np.argwhere(frame):
+                    place = {"c": int(c), "y": int(y), "x": int(x), "end": 0}
+                    neuron = source.neuron
+                    if isinstance(neuron, Input) and neuron.encoding is not Encoding.SPIKES:
+                        place["value"] = int(frame[c, y, x])
+                    found.append(place)
+            found.append({"c": 0, "y": 0, "x": 0, "end": 1})
+    return found
+
+
+class Run:
+    """Feeds a layer until all its branches have given what they should.
+
+    Parameters
+    ----------
+    late : dict of int to int
+        Cycles in which a source offers nothing, at first.
+    blocked : dict of int to int
+        Cycles in which a branch takes nothing, at first.
+    """
+
+    def __init__(self, plan, sent, *, branches=1, stalls=0.0, seed=0, late=None, blocked=None):
+        self.plan, self.core = plan, LayerCore(plan, branches)
+        self.feeds = [words(*pair, sent) for pair in zip(plan.sources, plan.held, strict=True)]
+        self.chance, self.stalls = random.Random(seed), stalls
+        self.late, self.blocked = late or {}, blocked or {}
+        self.got = [[] for _ in range(branches)]
+        self.taken = [[] for _ in self.feeds]  # the cycles in which events were taken
+        self.came = [[] for _ in range(branches)]
+        self.states = []
+        simulator = Simulator(self.core)
+        simulator.add_clock(1e-8)
+        simulator.add_testbench(self._drive)
+        simulator.run()
+
+    def _goes(self):
+        return self.chance.random() >= self.stalls
+
+    async def _drive(self, context):
+        cycle, quiet, offered = 0, 0, [False] * len(self.feeds)
+        while quiet < PATIENCE:
+            quiet += 1
+            for i, feed in enumerate(self.feeds):
+                events = getattr(self.core, f"events_{i}")
+                left = len(self.taken[i]) < len(feed) and cycle >= self.late.get(i, 0)
+                offered[i] = offered[i] or (left and self._goes())
+                context.set(events.valid, int(offered[i]))
+                if offered[i]:
+                    context.set(events.payload, feed[len(self.taken[i])])
+            for i, out in enumerate(self.core.outputs()):
+                context.set(out.ready, int(cycle >= self.blocked.get(i, 0) and self._goes()))
+            for i in range(len(self.feeds)):
+                if offered[i] and context.get(getattr(self.core, f"events_{i}").ready):
+                    self.taken[i].append(cycle)
+                    offered[i], quiet = False, 0
+            for i, out in enumerate(self.core.outputs()):
+                if context.get(out.valid) and context.get(out.ready):
+                    self.got[i].append(context.get(out.payload))
+                    self.came[i].append(cycle)
+                    quiet = 0
+            self.states.append(State(context.get(self.core.activity.state)))
+            cycle += 1
+            await context.tick()
+
+    def steps(self, branch=0):
+        """The neurons that fired, sorted, step by step."""
+        _, height, width = self.plan.population.chw
+        found = [[]]
+        for event in self.got[branch]:
+            if event.end:
+                found.append([])
+            else:
+                found[-1].append((event.c * height + event.y) * width + event.x)
+        assert found.pop() == [], "events behind the last marker"
+        return [sorted(step) for step in found]
+
+
+def check(plan, network, sent, run):
+    """Every branch is what the oracle says."""
+    want = expected(network, sent)
+    for branch in range(run.core.branches):
+        if plan.fires:
+            spikes = [np.flatnonzero(step).tolist() for steps, _ in want for step in steps]
+            assert run.steps(branch) == spikes
+            continue
+        values = [value for _, membranes in want for value in membranes]
+        assert [word.value for word in run.got[branch]] == values
+        last = [i % plan.population.size == plan.population.size - 1 for i in range(len(values))]
+        assert [bool(word.end) for word in run.got[branch]] == last
+
+
+CASES = [
+    *(("subtract", n, t) for n in (1, 4, 6) for t in (False, True)),
+    *(("value, graded, by channel", n, False) for n in (1, 4, 16)),
+    *(("zero, floor, by neuron", n, t) for n in (2, 3, 8, 32) for t in (False, True)),
+    *(("window, two sources", n, t) for n in (1, 4, 16) for t in (False, True)),
+    *(("held current", n, False) for n in (2, 6)),
+    *(("leak", n, False) for n in (2, 8)),
+    *(("two leaks", n, False) for n in (1, 8)),
+    *(("two leaks, held current", n, False) for n in (2, 6)),
+    *(("readout", n, False) for n in (2, 7)),
+    *(("readout of a map", n, False) for n in (2, 5)),
+    *(("readout of a map, one step", n, False) for n in (2, 5)),
+    *(("leaky readout", n, False) for n in (2, 5)),
+    ("leaky readout with a current", 4, False),
+]
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+@pytest.mark.parametrize(("name", "lanes", "touched"), CASES)
+def test_spikes_and_values(name, lanes, touched, stalls):
+    plan = plan_of(name, lanes, touched=touched)
+    sent = drawn(plan, seed=lanes)
+    run = Run(plan, sent, stalls=stalls, seed=lanes)
+    check(plan, LAYERS[name], sent, run)
+    if plan.fires:
+        assert sum(map(len, run.steps())) > 3
+
+
+@pytest.mark.parametrize("ahead", [0, 1])
+@pytest.mark.parametrize("name", ["window, two sources", "held current"])
+def test_a_source_that_is_ahead_waits_for_the_other(name, ahead):
+    plan = plan_of(name, 2)
+    sent = drawn(plan, seed=5)
+    run = Run(plan, sent, late={1 - ahead: 300})
+    check(plan, LAYERS[name], sent, run)
+    # it ends the first step, and may offer what follows; no more is taken before the other came
+    first = [word["end"] for word in run.feeds[ahead]].index(1) + 1
+    assert first <= sum(cycle < 300 for cycle in run.taken[ahead]) <= first + 1
+
+
+def test_a_blocked_branch_does_not_hold_up_the_others():
+    plan = plan_of("subtract", 2)
+    sent = drawn(plan, seed=2, density=0.9)
+    run = Run(plan, sent, branches=3, blocked={1: 500})
+    check(plan, LAYERS["subtract"], sent, run)
+    free = Run(plan, sent, branches=3)
+    assert run.came[0] == free.came[0]
+    assert run.came[2] == free.came[2]
+    assert min(run.came[1]) == 500
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 4, 6])
+@pytest.mark.parametrize("density", [0.1, 0.5, 1.0])
+def test_no_cycle_is_lost(lanes, density):
+    """A row a cycle: of weights, then of states; then a constant until the marker comes out."""
+    plan = plan_of("subtract", lanes)
+    sent = drawn(plan, seed=9, density=density)
+    run = Run(plan, sent)
+    events = sum(int(np.count_nonzero(step["x"])) for steps in sent for step in steps)
+    rows = plan.layout.rows
+    assert run.states.count(State.INTEGRATING) == events * rows
+    swept = rows * (1 + plan.sweeps * INFERENCES)  # once to clear after the reset
+    assert run.states.count(State.SWEEPING) == swept
+    markers = [i for i, word in enumerate(run.feeds[0]) if word["end"]]
+    ends = [cycle for cycle, event in zip(run.came[0], run.got[0], strict=True) if event.end]
+    first = run.taken[0][0]
+    spent = ends[0] - first - markers[0] * rows - rows
+    fired = len(run.steps()[0])
+    assert spent <= LATENCY + fired
+    if not fired and markers[0]:
+        assert spent == LATENCY
