@@ -49,7 +49,8 @@ sys.path.insert(0, str(EXAMPLES))
 from models import MnistCNN, MnistMLP  # noqa: E402 - the examples are no package
 from train_mnist import augment  # noqa: E402
 
-NETWORKS = {"mlp": MnistMLP, "cnn": MnistCNN}
+# with how far images are shifted and turned in training, in pixels and degrees
+NETWORKS = {"mlp": (MnistMLP, 1, 4), "cnn": (MnistCNN, 2, 10)}
 STEPS = (1, 2, 4, 8, 16, 32)
 CALIBRATION = 1024
 BATCH = 500
@@ -59,8 +60,11 @@ Data = tuple[torch.Tensor, torch.Tensor]
 class Augmented:
     """Batches of images that are shifted, turned and scaled, in each epoch in another way."""
 
-    def __init__(self, x: torch.Tensor, y: torch.Tensor, batch: int = 128) -> None:
+    def __init__(
+        self, x: torch.Tensor, y: torch.Tensor, pixels: int, degrees: int, batch: int = 128
+    ) -> None:
         self.x, self.y, self.batch, self.epoch = x, y, batch, 0
+        self.pixels, self.degrees = pixels, degrees
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch comes next."""
@@ -73,7 +77,8 @@ class Augmented:
         generator = torch.Generator().manual_seed(self.epoch)
         order = torch.randperm(len(self.x), generator=generator)
         for picked in order.split(self.batch)[: len(self)]:
-            yield augment(self.x[picked], generator, pixels=2, degrees=10), self.y[picked]
+            images = augment(self.x[picked], generator, pixels=self.pixels, degrees=self.degrees)
+            yield images, self.y[picked]
 
 
 def right(logits: torch.Tensor, y: torch.Tensor) -> int:
@@ -140,13 +145,13 @@ def sinabs(model: nn.Module, images: torch.Tensor, test: Data) -> dict[str, dict
 
 
 def ours(
-    model: nn.Module, train: Data, test: Data, code: str, t: int, epochs: int
+    model: nn.Module, train: Data | Augmented, test: Data, code: str, t: int, epochs: int
 ) -> dict[str, float]:
     """Our converter at one T (or L)."""
     exact = code == "exact"
     _, stats = conversion.convert(
         model,
-        Augmented(*train) if epochs else train,
+        train,
         test_loader=test,
         strategy="exact" if exact else "qcfs_if_ft",
         levels=t,
@@ -173,7 +178,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
     for name in arguments.networks:
         figures |= {f"{name}_epochs": arguments.epochs, f"{name}_train": arguments.train}
-        model = NETWORKS[name]()
+        kind, pixels, degrees = NETWORKS[name]
+        model = kind()
+        ours_train = Augmented(*subset, pixels, degrees) if arguments.epochs else subset
         weights = EXAMPLES / "checkpoints" / f"mnist_{name}.pt"
         model.load_state_dict(torch.load(weights, weights_only=True))
         model.eval()
@@ -186,7 +193,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             rows[f"ours_{code}"] = {}
             for t in STEPS:
                 started = time.monotonic()
-                found = ours(model, subset, test, code, t, arguments.epochs)
+                found = ours(model, ours_train, test, code, t, arguments.epochs)
                 rows[f"ours_{code}"][t] = found["accuracy"]
                 figures[f"{name}_ann"] = found["ann"]
                 seconds = time.monotonic() - started

@@ -15,18 +15,18 @@ from neurocuda_hw.rtl.activity import State
 from neurocuda_hw.rtl.layer import LayerCore
 
 INFERENCES = 2
-PATIENCE = 600
+PATIENCE = 250  # cycles without any transfer, once all that waits may go
 # from an event's take to its step's marker, beside the rows that are added and swept: the walker,
 # the lanes and the compactor
-LATENCY = 7
+LATENCY = 5
 
 
 def drawn(plan, seed, density=0.4):
     """What every source sends: for each inference, step and source, an integer per neuron."""
     random_ = np.random.default_rng(seed)
 
-    def frame(source):
-        on = random_.random(source.size) < density
+    def frame(source, silent):
+        on = random_.random(source.size) < density * (not silent)
         neuron = source.neuron
         if isinstance(neuron, Input) and neuron.encoding is not Encoding.SPIKES:
             return np.where(on, random_.integers(neuron.payload[0], neuron.payload[1] + 1), 0)
@@ -34,7 +34,9 @@ def drawn(plan, seed, density=0.4):
 
     sent = []
     for _ in range(INFERENCES):
-        steps = [{s.name: frame(s) for s in plan.sources} for _ in range(plan.timesteps)]
+        # after the first step some are silent: a membrane may then fire once more by itself
+        silent = [False, *(random_.random(plan.timesteps - 1) < 0.4)]
+        steps = [{s.name: frame(s, quiet) for s in plan.sources} for quiet in silent]
         for source, held in zip(plan.sources, plan.held, strict=True):
             if held:
                 for step in steps:
@@ -103,8 +105,9 @@ class Run:
 
     async def _drive(self, context):
         cycle, quiet, offered = 0, 0, [False] * len(self.feeds)
+        waits = max([0, *self.late.values(), *self.blocked.values()])
         while quiet < PATIENCE:
-            quiet += 1
+            quiet += cycle >= waits
             for i, feed in enumerate(self.feeds):
                 events = getattr(self.core, f"events_{i}")
                 left = len(self.taken[i]) < len(feed) and cycle >= self.late.get(i, 0)
@@ -155,24 +158,26 @@ def check(plan, network, sent, run):
 
 
 CASES = [
-    *(("subtract", n, t) for n in (1, 4, 6) for t in (False, True)),
-    *(("value, graded, by channel", n, False) for n in (1, 4, 16)),
-    *(("zero, floor, by neuron", n, t) for n in (2, 3, 8, 32) for t in (False, True)),
-    *(("window, two sources", n, t) for n in (1, 4, 16) for t in (False, True)),
+    *(("subtract", n, t) for n in (1, 4) for t in (False, True)),
+    *(("value, graded, by channel", n, False) for n in (4, 16)),
+    *(("zero, floor, by neuron", n, t) for n in (3, 32) for t in (False, True)),
+    *(("window, two sources", n, t) for n in (4, 16) for t in (False, True)),
     *(("held current", n, False) for n in (2, 6)),
-    *(("leak", n, False) for n in (2, 8)),
-    *(("two leaks", n, False) for n in (1, 8)),
-    *(("two leaks, held current", n, False) for n in (2, 6)),
+    *(("leak", n, False) for n in (4, 8)),
+    ("two leaks", 2, False),
+    ("two leaks, held current", 6, False),
     *(("readout", n, False) for n in (2, 7)),
     *(("readout of a map", n, False) for n in (2, 5)),
-    *(("readout of a map, one step", n, False) for n in (2, 5)),
-    *(("leaky readout", n, False) for n in (2, 5)),
+    ("readout of a map, one step", 2, False),
+    ("leaky readout", 2, False),
     ("leaky readout with a current", 4, False),
 ]
 
 
-@pytest.mark.parametrize("stalls", [0.0, 0.4])
-@pytest.mark.parametrize(("name", "lanes", "touched"), CASES)
+@pytest.mark.parametrize(
+    ("name", "lanes", "touched", "stalls"),
+    [(*case, 0.4) for case in CASES] + [(*case, 0.0) for case in CASES[::3]],
+)
 def test_spikes_and_values(name, lanes, touched, stalls):
     plan = plan_of(name, lanes, touched=touched)
     sent = drawn(plan, seed=lanes)
@@ -200,8 +205,11 @@ def test_a_blocked_branch_does_not_hold_up_the_others():
     run = Run(plan, sent, branches=3, blocked={1: 500})
     check(plan, LAYERS["subtract"], sent, run)
     free = Run(plan, sent, branches=3)
-    assert run.came[0] == free.came[0]
-    assert run.came[2] == free.came[2]
+    # its queue holds what one inference sends; then all wait
+    ends = [i for i, event in enumerate(free.got[0]) if event.end]
+    inference = slice(0, ends[plan.timesteps - 1] + 1)
+    assert run.came[0][inference] == free.came[0][inference]
+    assert run.came[2][inference] == free.came[2][inference]
     assert min(run.came[1]) == 500
 
 
@@ -211,17 +219,14 @@ def test_no_cycle_is_lost(lanes, density):
     """A row a cycle: of weights, then of states; then a constant until the marker comes out."""
     plan = plan_of("subtract", lanes)
     sent = drawn(plan, seed=9, density=density)
-    run = Run(plan, sent)
+    run = Run(plan, sent, late={0: 20})  # states are clear by then
     events = sum(int(np.count_nonzero(step["x"])) for steps in sent for step in steps)
     rows = plan.layout.rows
     assert run.states.count(State.INTEGRATING) == events * rows
     swept = rows * (1 + plan.sweeps * INFERENCES)  # once to clear after the reset
     assert run.states.count(State.SWEEPING) == swept
-    markers = [i for i, word in enumerate(run.feeds[0]) if word["end"]]
-    ends = [cycle for cycle, event in zip(run.came[0], run.got[0], strict=True) if event.end]
-    first = run.taken[0][0]
-    spent = ends[0] - first - markers[0] * rows - rows
-    fired = len(run.steps()[0])
-    assert spent <= LATENCY + fired
-    if not fired and markers[0]:
-        assert spent == LATENCY
+    first = [word["end"] for word in run.feeds[0]].index(1)  # events of the first step
+    end = next(c for c, event in zip(run.came[0], run.got[0], strict=True) if event.end)
+    spent = end - run.taken[0][0] - first * rows - rows
+    fired = run.steps()[0]
+    assert LATENCY <= spent <= LATENCY + len(fired)
