@@ -136,7 +136,14 @@ class PacketInput(Component):
 
 
 class ValueOutput(Component):
-    """A readout's values to words. Combinational."""
+    """A readout's values to words, sign extended.
+
+    Members
+    -------
+    values : In, stream
+    words : Out, stream
+        In the same cycle; a word waits until it is taken.
+    """
 
     def __init__(self, *, bits: int, tdata_bits: int) -> None:
         super().__init__({"values": In(values_of(bits)), "words": Out(words_of(tdata_bits))})

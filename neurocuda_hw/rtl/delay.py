@@ -21,7 +21,9 @@ from neurocuda_hw.rtl.signatures import events_of
 
 
 class Delay(Component):
-    """Delays the events of `population` by one step.
+    """Delays the events of `population` by one step; takes and sends one event per cycle.
+
+    It holds a whole step in which every neuron fires, so it never makes a loop wait for itself.
 
     Members
     -------

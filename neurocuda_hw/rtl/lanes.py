@@ -29,6 +29,10 @@ SETTLE = 4  # cycles from a leaking sweep's last row to the next row of any kind
 class Lanes(Component):
     """States of one population and the arithmetic on them. It never stalls.
 
+    Timing: one row per cycle, in any order; what a row lets come out is there 2 cycles after it was
+    asked for. The next row of any kind sees all that those before it wrote, but for rows of a
+    leaking sweep: after the last of them `SETTLE` cycles must pass.
+
     Parameters
     ----------
     plan : LayerPlan

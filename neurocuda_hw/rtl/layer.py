@@ -32,6 +32,12 @@ from neurocuda_hw.rtl.walker import Walker
 class LayerCore(Component):
     """One population in hardware.
 
+    Timing: one row per cycle, of weights while events are here, of states once every source has
+    ended the step. From the cycle in which a step's first event is taken to the one in which its
+    marker comes out: the rows of weights, the rows of states, and 5 cycles, and at most one more
+    for each spike. An output that is not taken is queued for an inference or 512 rows, then the
+    sweep waits; no event is dropped.
+
     Parameters
     ----------
     plan : LayerPlan

@@ -10,7 +10,7 @@ from neurocuda_hw.rtl.memory import Ram
 
 
 class Queue(Component):
-    """Holds up to `depth` words; `depth` is a power of two, at least 2.
+    """Holds up to `depth` words; `depth` is a power of two, at least 2. One in and out per cycle.
 
     Members
     -------

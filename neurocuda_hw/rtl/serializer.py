@@ -22,7 +22,7 @@ def values_of(bits: int) -> stream.Signature:
 
 
 class Serializer(Component):
-    """Sends the neurons of one row after another.
+    """Sends the neurons of one row after another, one per cycle in which one is taken.
 
     Members
     -------
@@ -78,7 +78,7 @@ class Serializer(Component):
 
 
 class Selector(Component):
-    """Queues one lane of each row.
+    """Queues one lane of each row; takes one per cycle while `room`, and sends one.
 
     Members
     -------

@@ -29,6 +29,10 @@ from neurocuda_hw.rtl.table import Table
 class Sweep(Component):
     """Row and step counters of one population.
 
+    Timing: the first row comes in the cycle of `start`, then one per cycle while `room`; `end` with
+    the last, of a leaking population `SETTLE` cycles later. A step without a row ends in the cycle
+    of `start`. After a reset all rows are cleared, one per cycle, whatever `start` and `room` say.
+
     Members
     -------
     start : In

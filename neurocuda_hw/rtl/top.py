@@ -33,7 +33,7 @@ def _tap_shape(plan: LayerPlan) -> Shape:
 
 
 class Top(Component):
-    """The network with AXI4-Stream ports.
+    """The network with AXI4-Stream ports; an input word per cycle, as long as layers keep up.
 
     Members
     -------

@@ -27,6 +27,9 @@ from neurocuda_hw.rtl.table import Table
 class Walker(Component):
     """Walks the fan-out of one projection.
 
+    Timing: a row in every cycle in which one is taken, also from one event to the next; an event
+    that reaches nothing takes none of them, as long as events are there.
+
     Parameters
     ----------
     source : Population
