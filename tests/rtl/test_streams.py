@@ -11,7 +11,7 @@ from rtl.streams import transfer
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout
 from neurocuda_hw.passes.plan import plan_layer
-from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput
+from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
@@ -337,3 +337,13 @@ def test_selector_sends_the_lanes_that_it_is_told(lanes):
     assert len(sent) == 5 * size
     assert [v.value for v in got] == sent
     assert [v.end for v in got] == ([0] * (size - 1) + [1]) * 5
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.5])
+def test_values_become_whole_words(stalls):
+    chance = random.Random(8)
+    sent = [{"value": chance.randrange(-512, 512), "end": int(i % 5 == 4)} for i in range(40)]
+    out = ValueOutput(bits=10, tdata_bits=32)
+    got = transfer(out, out.values, out.words, sent, expected=len(sent), stalls=stalls, seed=2)
+    want = [(value["value"] % 2**32, 15, value["end"]) for value in sent]
+    assert [(word.word, word.keep, word.last) for word in got] == want
