@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from amaranth import Signal
+from amaranth import Module, Signal
 from amaranth.sim import Simulator
 from rtl.streams import transfer
 
@@ -344,6 +344,9 @@ def test_values_become_whole_words(stalls):
     chance = random.Random(8)
     sent = [{"value": chance.randrange(-512, 512), "end": int(i % 5 == 4)} for i in range(40)]
     out = ValueOutput(bits=10, tdata_bits=32)
-    got = transfer(out, out.values, out.words, sent, expected=len(sent), stalls=stalls, seed=2)
+    clocked = Module()  # it has no register of its own
+    clocked.submodules.out = out
+    clocked.d.sync += Signal().eq(0)
+    got = transfer(clocked, out.values, out.words, sent, expected=40, stalls=stalls, seed=2)
     want = [(value["value"] % 2**32, 15, value["end"]) for value in sent]
     assert [(word.word, word.keep, word.last) for word in got] == want
