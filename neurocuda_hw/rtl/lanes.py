@@ -23,7 +23,7 @@ from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
 from neurocuda_hw.rtl.signatures import value_shape
 
-SETTLE = 4  # cycles from a leaking sweep's last row to the next row of any kind
+SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 
 
 class Lanes(Component):
@@ -49,6 +49,7 @@ class Lanes(Component):
         Weight row address, and the payload of the event (signed).
     fire, restore : In
         In a sweep: neurons may fire; the initial state is written instead of the membrane.
+        `restore` must be low while rows of weights are added.
     peek : In
         In a sweep: nothing is written.
     done : Out

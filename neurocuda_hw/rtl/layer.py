@@ -35,8 +35,8 @@ class LayerCore(Component):
     Timing: one row per cycle, of weights while events are here, of states once every source has
     ended the step. From the cycle in which a step's first event is taken to the one in which its
     marker comes out: the rows of weights, the rows of states, and 5 cycles, and at most one more
-    for each spike. An output that is not taken is queued for an inference or 512 rows, then the
-    sweep waits; no event is dropped.
+    for each spike. Rows of spikes that are not taken wait in a queue, as many as
+    `passes.queues.queue_depth` says, then the sweep waits; no event is dropped.
 
     Parameters
     ----------

@@ -29,17 +29,30 @@ def weights(*shape: int) -> np.ndarray:
     return _RANDOM.integers(-15, 16, shape)
 
 
+def first(value: int, values: np.ndarray) -> np.ndarray:
+    """`values` with another one for neuron 0, which also stands where a lane has no neuron."""
+    values.flat[0] = value
+    return values
+
+
 def layer(
     neuron: Neuron,
     shape: tuple[int, ...],
     source: Population,
     *synapses: Synapse,
     steps: int = 6,
+    direct: bool = False,
 ) -> Network:
-    """A network whose output population is the layer; its second projection comes from neurons."""
+    """A network whose output population is the layer.
+
+    Its second projection comes from neurons, or like the first from the source, if `direct`.
+    """
     populations = [source]
     projections = [Projection(source=source.name, target="layer", synapse=synapses[0])]
     for number, synapse in enumerate(synapses[1:]):
+        if direct:
+            projections.append(Projection(source=source.name, target="layer", synapse=synapse))
+            continue
         name = f"middle{number}"
         channels = source.shape[0]
         populations.append(Population(name=name, shape=source.shape, neuron=IF(threshold=2)))
@@ -76,8 +89,9 @@ LAYERS: dict[str, Network] = {
     ),
     "zero, floor, by neuron": layer(
         IF(
-            threshold=np.random.default_rng(1).integers(3, 20, (3, 3, 5)),
-            v_init=np.random.default_rng(2).integers(-4, 5, (3, 3, 5)),
+            # what lanes without a neuron hold: they must not fire
+            threshold=first(4, np.random.default_rng(1).integers(3, 20, (3, 3, 5))),
+            v_init=first(9, np.random.default_rng(2).integers(-4, 5, (3, 3, 5))),
             reset=Reset.ZERO,
             v_floor=-12,
         ),
@@ -133,6 +147,20 @@ LAYERS: dict[str, Network] = {
     ),
     "leaky readout with a current": layer(
         CubaReadout(du=900, dv=300), (5,), source((8,)), Dense(weight=weights(5, 8))
+    ),
+    "two graded": layer(
+        IF(threshold=70),
+        (4, 3, 5),
+        source(MAP, Encoding.GRADED, 3),
+        Conv2d(weight=weights(4, 2, 3, 3), **KERNEL),
+        Conv2d(weight=weights(4, 2, 1, 1)),
+        direct=True,
+    ),
+    "some awake": layer(
+        IF(threshold=9, v_init=np.array([0, 2, 9, 12])),
+        (4, 3, 5),
+        source(MAP),
+        Conv2d(weight=weights(4, 2, 1, 1)),
     ),
 }
 

@@ -211,6 +211,7 @@ CASES = [
     *(("value, graded, by channel", n, False) for n in (1, 4, 5, 16)),
     *(("zero, floor, by neuron", n, t) for n in (2, 3, 8, 32) for t in (False, True)),
     *(("window, two sources", n, t) for n in (2, 4) for t in (False, True)),
+    ("two graded", 4, False),
     *(("held current", n, False) for n in (2, 6)),
     *(("leak", n, False) for n in (1, 4, 8)),
     *(("two leaks", n, False) for n in (2, 8)),

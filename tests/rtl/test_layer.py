@@ -21,7 +21,7 @@ PATIENCE = 250  # cycles without any transfer, once all that waits may go
 LATENCY = 5
 
 
-def drawn(plan, seed, density=0.4):
+def drawn(plan, seed, density=0.4, inferences=INFERENCES):
     """What every source sends: for each inference, step and source, an integer per neuron."""
     random_ = np.random.default_rng(seed)
 
@@ -33,7 +33,7 @@ def drawn(plan, seed, density=0.4):
         return on.astype(np.int64)
 
     sent = []
-    for _ in range(INFERENCES):
+    for _ in range(inferences):
         # after the first step some are silent: a membrane may then fire once more by itself
         silent = [False, *(random_.random(plan.timesteps - 1) < 0.4)]
         steps = [{s.name: frame(s, quiet) for s in plan.sources} for quiet in silent]
@@ -84,9 +84,23 @@ class Run:
         Cycles in which a source offers nothing, at first.
     blocked : dict of int to int
         Cycles in which a branch takes nothing, at first.
+    drain : float
+        Share of the cycles in which a branch takes something, beside `stalls`.
     """
 
-    def __init__(self, plan, sent, *, branches=1, stalls=0.0, seed=0, late=None, blocked=None):
+    def __init__(
+        self,
+        plan,
+        sent,
+        *,
+        branches=1,
+        stalls=0.0,
+        seed=0,
+        late=None,
+        blocked=None,
+        drain=1.0,
+    ):
+        self.drain = drain
         self.plan, self.core = plan, LayerCore(plan, branches)
         self.feeds = [words(*pair, sent) for pair in zip(plan.sources, plan.held, strict=True)]
         self.chance, self.stalls = random.Random(seed), stalls
@@ -116,7 +130,8 @@ class Run:
                 if offered[i]:
                     context.set(events.payload, feed[len(self.taken[i])])
             for i, out in enumerate(self.core.outputs()):
-                context.set(out.ready, int(cycle >= self.blocked.get(i, 0) and self._goes()))
+                goes = self._goes() and self.chance.random() < self.drain
+                context.set(out.ready, int(cycle >= self.blocked.get(i, 0) and goes))
             for i in range(len(self.feeds)):
                 if offered[i] and context.get(getattr(self.core, f"events_{i}").ready):
                     self.taken[i].append(cycle)
@@ -162,6 +177,8 @@ CASES = [
     *(("value, graded, by channel", n, False) for n in (4, 16)),
     *(("zero, floor, by neuron", n, t) for n in (3, 32) for t in (False, True)),
     *(("window, two sources", n, t) for n in (4, 16) for t in (False, True)),
+    ("two graded", 4, False),
+    ("some awake", 2, True),
     *(("held current", n, False) for n in (2, 6)),
     *(("leak", n, False) for n in (4, 8)),
     ("two leaks", 2, False),
@@ -211,6 +228,15 @@ def test_a_blocked_branch_does_not_hold_up_the_others():
     assert run.came[0][inference] == free.came[0][inference]
     assert run.came[2][inference] == free.came[2][inference]
     assert min(run.came[1]) == 500
+
+
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_a_full_queue_loses_nothing(lanes):
+    plan = plan_of("subtract", lanes)
+    sent = drawn(plan, seed=3, density=0.9, inferences=8)
+    run = Run(plan, sent, drain=0.05, seed=lanes)
+    check(plan, LAYERS["subtract"], sent, run)
+    assert run.states.count(State.STALLED) > 100  # it was full
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4, 6])
