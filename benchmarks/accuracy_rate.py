@@ -59,9 +59,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
     model = CifarResNet20()
     cifar.load_weights(model, arguments.weights)
     model.eval()
+    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     train = cifar.load(arguments.data, "train")
     chosen = torch.randperm(len(train[0]), generator=torch.Generator().manual_seed(arguments.seed))
-    train = tuple(part[chosen[: arguments.train]] for part in train)
+    train = tuple(part[chosen[: arguments.train]].to(device) for part in train)
     x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
     with torch.no_grad():
         right = [model(part).argmax(1) for part in torch.split(x, _BATCH)]
@@ -77,7 +78,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
             started = time.monotonic()
             snn, _ = convert(
                 model,
-                cifar.Augmented(*train, seed=arguments.seed),
+                cifar.Augmented(*train, batch=arguments.batch, seed=arguments.seed),
                 strategy="qcfs_if_ft",
                 timesteps=steps,
                 qcfs_epochs=arguments.epochs,
@@ -85,7 +86,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
                 rate=arguments.rate,
                 temperature=arguments.temperature,
                 seed=arguments.seed,
-                device=arguments.device,
+                device=device,
                 checkpoint=None if folder is None else folder / f"rate{steps}.pt",
                 verbose=False,
                 progress=progress,
@@ -131,6 +132,7 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=0, help="of QCFS training (%(default)s)")
     parser.add_argument("--if-epochs", type=int, default=0, help="through time (%(default)s)")
     parser.add_argument("--train", type=int, default=50_000, help="images to train on")
+    parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
     parser.add_argument("--rate", type=float, default=0.01, help="of the training (%(default)s)")
     parser.add_argument(
         "--temperature", type=float, default=4.0, help="of the teacher (%(default)s)"

@@ -4,7 +4,7 @@
 
 The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
 L = 16 without any training, and at L = 8 trained for twice --epochs on shifted and mirrored images,
-with a step of 0.005, then of 0.002, each falling along a cosine, once for each seed; the same
+with the steps of --rates, each falling along a cosine, once for each seed; the same
 weights are then written out for L = 16. The last epoch is kept. All 10,000 test images run through
 the integer spiking network, and every spike count and logit is compared with the quantised ANN's.
 Training takes about 200 s an epoch on one core, and goes on from --checkpoints after a break.
@@ -39,7 +39,6 @@ import cifar
 from models import CifarResNet20
 
 LEVELS = (8, 16)
-RATES = (0.005, 0.002)
 
 
 def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | int]:
@@ -67,19 +66,21 @@ def one_seed(
     """Figures of one training."""
     snn, _ = convert(
         model,
-        cifar.Augmented(*train, seed=seed),
+        cifar.Augmented(*train, batch=arguments.batch, seed=seed),
         strategy="exact",
         levels=LEVELS[0],
         qcfs_epochs=arguments.epochs,
-        rate=RATES[0],
+        rate=arguments.rates[0],
+        temperature=arguments.temperature,
         seed=seed,
         checkpoint=arguments.checkpoints / f"seed{seed}_first.pt",
     )
     snn = finetune(
         snn,
-        cifar.Augmented(*train, seed=seed + 7),
+        cifar.Augmented(*train, batch=arguments.batch, seed=seed + 7),
         epochs=arguments.epochs,
-        rate=RATES[1],
+        rate=arguments.rates[1],
+        temperature=arguments.temperature,
         seed=seed + 7,
         checkpoint=arguments.checkpoints / f"seed{seed}_second.pt",
     )
@@ -94,7 +95,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     model = CifarResNet20()
     cifar.load_weights(model, arguments.weights)
     model.eval()
-    train = cifar.load(arguments.data, "train")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train = tuple(part.to(device) for part in cifar.load(arguments.data, "train"))
     x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
     test = Batches((x, y), "test data", 250)
     arguments.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "images": len(y),
         "epochs": 2 * arguments.epochs,
+        "batch": arguments.batch,
+        "rates": arguments.rates,
+        "temperature": arguments.temperature,
         "ann": 100 * right / len(y),
     }
     calibration = cifar.Augmented(*train, seed=0)
@@ -131,6 +136,17 @@ def main() -> None:
     parser.add_argument("--weights", required=True, help="the trained network")
     parser.add_argument("--checkpoints", type=Path, required=True, help="to go on from")
     parser.add_argument("--epochs", type=int, default=4, help="of each of the two trainings")
+    parser.add_argument(
+        "--rates",
+        type=float,
+        nargs=2,
+        default=[0.005, 0.002],
+        help="steps of the two (%(default)s)",
+    )
+    parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--images", type=int, default=10_000, help="of the test set")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")

@@ -67,13 +67,15 @@ class Augmented:
         From `load`.
     batch : int
         Images per batch; a smaller rest is left out.
+    cutout : int
+        Side of the square that is set to 0 somewhere in each image (DeVries and Taylor, 2017).
     seed : int
     """
 
     def __init__(
-        self, x: torch.Tensor, y: torch.Tensor, *, batch: int = 128, seed: int = 0
+        self, x: torch.Tensor, y: torch.Tensor, *, batch: int = 128, cutout: int = 0, seed: int = 0
     ) -> None:
-        self.x, self.y, self.batch, self.seed = x, y, batch, seed
+        self.x, self.y, self.batch, self.cutout, self.seed = x, y, batch, cutout, seed
         self.epoch = self.skip = 0
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
@@ -89,11 +91,15 @@ class Augmented:
         order = torch.randperm(len(self.x), generator=generator).to(device)
         for number in range(len(self)):
             mirrored, shifts = _draw(self.batch, generator)
+            corners = torch.rand((2, self.batch, 1), generator=generator) if self.cutout else None
             if number >= self.skip:
                 picked = order[number * self.batch : (number + 1) * self.batch]
                 images = self.x[picked]
                 images = torch.where(mirrored.to(device), images.flip(3), images)
-                yield _shifted(images, shifts.to(device)), self.y[picked]
+                images = _shifted(images, shifts.to(device))
+                if corners is not None:
+                    images = _cut(images, corners.to(device), self.cutout)
+                yield images, self.y[picked]
 
 
 def _draw(count: int, generator: torch.Generator) -> Labelled:
@@ -111,3 +117,13 @@ def _shifted(images: torch.Tensor, shifts: torch.Tensor) -> torch.Tensor:
     columns = shifts[1] + torch.arange(width, device=images.device)
     sample = torch.arange(count, device=images.device)[:, None, None]
     return padded[sample, :, rows[:, :, None], columns[:, None]].permute(0, 3, 1, 2)
+
+
+def _cut(images: torch.Tensor, corners: torch.Tensor, side: int) -> torch.Tensor:
+    """Images with a square of 0 whose corner is at `corners` ``(2, B, 1)``, shares of the range."""
+    inside = []
+    for corner, size in zip(corners, images.shape[2:], strict=True):
+        first = (corner * (size - side + 1)).floor()
+        place = torch.arange(size, device=images.device)
+        inside.append((place >= first) & (place < first + side))
+    return images.masked_fill((inside[0][:, :, None] & inside[1][:, None])[:, None], 0.0)

@@ -33,6 +33,8 @@ from neurocuda_hw.model_file import load_plain, save
 from neurocuda_hw.progress import Progress, progress_bar
 
 MODELS = {"resnet18": CifarResNet18, "resnet20": CifarResNet20}
+# a loss is looked at in every so many steps: a GPU is waited for then
+_LOOKED_AT = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +45,8 @@ class Plan:
     batch: int
     rate: float
     weight_decay: float
+    smoothing: float
+    cutout: int
     seed: int
 
 
@@ -58,6 +62,8 @@ class Training:
     plan : Plan
     file : Path
         The state, written every `save_every` steps and read if it is there.
+    compiled : bool
+        Whether to compile the model first: a minute, and faster on a GPU.
 
     Raises
     ------
@@ -66,9 +72,17 @@ class Training:
     """
 
     def __init__(
-        self, model: nn.Module, data: Augmented, plan: Plan, file: Path, *, save_every: int
+        self,
+        model: nn.Module,
+        data: Augmented,
+        plan: Plan,
+        file: Path,
+        *,
+        save_every: int,
+        compiled: bool = False,
     ) -> None:
         self.model, self.data, self.plan = model, data, plan
+        self.forward = torch.compile(model) if compiled else model
         self.file, self.save_every = file, save_every
         self.total = plan.epochs * len(data)
         self.optimiser = torch.optim.SGD(
@@ -116,6 +130,8 @@ class Training:
             for x, y in self.data:
                 loss = self._learn(x, y)
                 self.step += 1
+                if self.step % _LOOKED_AT == 0 or self.step == stop:
+                    self._look_at(loss)
                 progress("training", self.step, self.total)
                 if self.step % self.save_every == 0:
                     self.save()
@@ -131,16 +147,18 @@ class Training:
         self.model.eval()
         return (self.step - first) * self.plan.batch / (time.monotonic() - started)
 
+    def _look_at(self, loss: torch.Tensor) -> None:
+        if not math.isfinite(float(loss)):
+            raise ModelError(f"training diverged before step {self.step}; use a smaller --rate")
+
     def _learn(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         share = 0.5 * (1 + math.cos(math.pi * self.step / self.total))
-        warm = min(1.0, (self.step + 1) / max(1, self.total // 40))
+        warm = min(1.0, (self.step + 1) / max(1, self.total // 20))
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate * share * warm
         # half precision only pays on a GPU
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
-            loss = F.cross_entropy(self.model(x), y)
-        if not math.isfinite(float(loss.detach())):
-            raise ModelError(f"training diverged in step {self.step}; use a smaller --rate")
+            loss = F.cross_entropy(self.forward(x), y, label_smoothing=self.plan.smoothing)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -155,15 +173,19 @@ def train(arguments: argparse.Namespace, model: nn.Module, device: torch.device)
         batch=arguments.batch,
         rate=arguments.rate,
         weight_decay=5e-4,
+        smoothing=arguments.smoothing,
+        cutout=arguments.cutout,
         seed=arguments.seed,
     )
     name = f"{arguments.model}_seed{arguments.seed}"
+    model.to(device, memory_format=torch.channels_last)
     training = Training(
-        model.to(device, memory_format=torch.channels_last),
-        Augmented(x, y, batch=plan.batch, seed=plan.seed),
+        model,
+        Augmented(x, y, batch=plan.batch, cutout=plan.cutout, seed=plan.seed),
         plan,
         arguments.out / f"{name}_training.pt",
         save_every=arguments.save_every,
+        compiled=arguments.compile,
     )
     with progress_bar() as progress:
         speed = training.run(progress, arguments.max_steps)
@@ -191,6 +213,7 @@ def accuracy(model: nn.Module, x: torch.Tensor, y: torch.Tensor, device: torch.d
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """Trains, tests, converts, tests."""
     device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    torch.backends.cudnn.benchmark = True  # all batches are alike
     arguments.out.mkdir(parents=True, exist_ok=True)
     test = tuple(part[: arguments.test] for part in load(arguments.data, "test"))
     torch.manual_seed(arguments.seed)
@@ -205,11 +228,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     figures["ann"] = accuracy(model, *test, device)
     if arguments.no_convert:
         return figures
-    x, y = (part[: arguments.train] for part in load(arguments.data, "train"))
+    x, y = (part[: arguments.train].to(device) for part in load(arguments.data, "train"))
     name = f"{arguments.model}_seed{arguments.seed}_L{arguments.levels}_w{arguments.weight_bits}"
     snn, stats = convert(
         model.cpu(),
-        Augmented(x, y, batch=arguments.batch, seed=arguments.seed),
+        Augmented(x, y, batch=arguments.qcfs_batch, seed=arguments.seed),
         test_loader=test,
         strategy="exact",
         levels=arguments.levels,
@@ -249,12 +272,18 @@ def main() -> int:
     parser.add_argument("--epochs", type=int, default=200, help="of training (%(default)s)")
     parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
     parser.add_argument("--rate", type=float, default=0.1, help="highest step (%(default)s)")
+    parser.add_argument("--smoothing", type=float, default=0.1, help="of the labels (%(default)s)")
+    parser.add_argument("--cutout", type=int, default=8, help="its side, 0: none (%(default)s)")
+    parser.add_argument(
+        "--compile", action="store_true", help="the model first: a minute, then faster on a GPU"
+    )
     parser.add_argument("--max-steps", type=int, help="stop the training there, for now")
     parser.add_argument("--save-every", type=int, default=200, help="steps (%(default)s)")
     parser.add_argument("--levels", type=int, default=8, help="L (%(default)s)")
     parser.add_argument("--weight-bits", type=int, default=8, help="2 to 8 (%(default)s)")
     parser.add_argument("--qcfs-epochs", type=int, default=4, help="of fine-tuning (%(default)s)")
     parser.add_argument("--qcfs-rate", type=float, default=0.005, help="its step (%(default)s)")
+    parser.add_argument("--qcfs-batch", type=int, default=128, help="its batch (%(default)s)")
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
     )

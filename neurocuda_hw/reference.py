@@ -28,7 +28,7 @@ Progress = Callable[[int, int], None]
 # values of the largest population that are worked on at a time: what a cache holds, what keeps a
 # GPU busy
 _CPU_ELEMENTS = 2**20
-_GPU_ELEMENTS = 2**27
+_GPU_ELEMENTS = 2**25
 _TRACE_BYTES = 2**28
 
 

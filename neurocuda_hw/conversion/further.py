@@ -27,6 +27,7 @@ def finetune(
     epochs: int = 3,
     lr: float = 1e-4,
     rate: float | None = None,
+    temperature: float = 1.0,
     val_loader: Any = None,
     batch: int = 128,
     seed: int = 0,
@@ -49,6 +50,8 @@ def finetune(
         Initial step of Adam; falls to 0 along a cosine.
     rate : float, optional
         The same relative to the size of the weights, as in `convert`; instead of `lr`.
+    temperature : float
+        As in `convert`.
     checkpoint : str or Path, optional
         As in `convert`: written after each epoch, and gone on from.
 
@@ -72,6 +75,7 @@ def finetune(
             seed,
             progress,
             relative=rate is not None,
+            temperature=choices.positive(temperature, "temperature"),
             checkpoint=checkpoint,
         )
         stage = "spiking" if module.settings.code is Code.RATE else "qcfs"

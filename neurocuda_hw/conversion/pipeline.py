@@ -145,7 +145,7 @@ def convert(
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
         started = time.monotonic()
-        calibration = samples.head(_CALIBRATION_SAMPLES)
+        calibration = samples.head(_CALIBRATION_SAMPLES).cpu()
         if isinstance(ann, OverTime):
             graph = capture_neurons(ann, calibration[:8])
         else:

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.graph import Shape
-from neurocuda_hw.delivery import exact_arithmetic
+from neurocuda_hw.delivery import exact_arithmetic, exact_type, unfolded_convolution
 from neurocuda_hw.errors import DataError, ModelError
-from neurocuda_hw.fixed import fits_float32, fits_float64, quantise
+from neurocuda_hw.fixed import fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.ranges import network_ranges
@@ -166,7 +166,8 @@ class QuantizedAnn:
 
     @torch.no_grad()
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
-        """Integers of every layer for inputs from `quantise`: counts N, logits last; int64.
+        """Integers of every layer for inputs from `quantise`: counts N, logits last; int64, on the
+        device of `payload`.
 
         Sums are exact: far below 2^53, in float64 (checked).
 
@@ -177,8 +178,9 @@ class QuantizedAnn:
         """
         if not self.timeless:
             raise ModelError("a model of spiking neurons is no quantised ANN: it has no counts")
-        with exact_arithmetic(torch.device("cpu")):
-            return self._counts(torch.as_tensor(payload).double())
+        x = torch.as_tensor(payload).double()
+        with exact_arithmetic(x.device):
+            return self._counts(x)
 
     def _counts(self, payload: torch.Tensor) -> list[torch.Tensor]:
         steps = self.levels if self.code is Code.RATE else 1
@@ -187,7 +189,7 @@ class QuantizedAnn:
         if self.frames is not None:
             values, held = [values[0].sum(1)], 1
         for layer in self.layers:
-            total = torch.zeros((), dtype=torch.float64)
+            total = torch.zeros((), dtype=torch.float64, device=payload.device)
             for source, synapse in layer.terms:
                 if layer.maximum:
                     values.append(_largest(synapse, values[source]).reshape(-1, *layer.shape))
@@ -196,11 +198,11 @@ class QuantizedAnn:
                 total = total + (part * held if source == 0 else part)
             if layer.maximum:
                 continue
-            total = total + torch.from_numpy(_spread(layer.bias, layer.shape)) * steps
+            total = total + torch.from_numpy(_spread(layer.bias, layer.shape)).to(total) * steps
             if not fits_float64(float(total.abs().max())):
                 raise DataError(f"layer {layer.name!r}: sums are too large to be exact")
             if layer.threshold is not None:
-                threshold = torch.from_numpy(_spread(layer.threshold, layer.shape))
+                threshold = torch.from_numpy(_spread(layer.threshold, layer.shape)).to(total)
                 total = (total + threshold // 2).div(threshold, rounding_mode="floor")
                 total = total.clamp(0, self.levels)
             values.append(total)
@@ -343,8 +345,8 @@ def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
     if synapse.pool is not None:
         x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
     most = np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
-    kind = torch.float32 if fits_float32(int(most) * float(x.abs().max())) else torch.float64
-    weight = torch.from_numpy(np.array(synapse.weight)).to(kind)
+    kind = exact_type(int(most) * int(x.abs().max()), x.device)
+    weight = torch.from_numpy(np.array(synapse.weight)).to(device=x.device, dtype=kind)
     return _product(synapse, x.to(kind), weight).double()
 
 
@@ -352,6 +354,8 @@ def _product(synapse: Synapse, x: torch.Tensor, weight: torch.Tensor) -> torch.T
     if isinstance(synapse, Dense):
         return F.linear(x.flatten(1), weight)
     if isinstance(synapse, Conv2d):
+        if x.device.type != "cpu":
+            return unfolded_convolution(x, weight, synapse)
         return F.conv2d(
             x,
             weight,

@@ -115,7 +115,7 @@ def accuracy(
         for number, (x, y) in enumerate(data):
             if y is None:
                 raise DataError(f"{data.what} must have labels")
-            right += int((forward(x.to(device)).argmax(1).cpu() == y).sum())
+            right += int((forward(x.to(device)).argmax(1).cpu() == y.cpu()).sum())
             total += len(x)
             if progress:
                 progress(stage, number + 1, data.count())
@@ -135,8 +135,9 @@ def score(
         payload = snn.quantise(x)
         run = snn.reference().run(payload)
         if quantized.timeless:
-            unequal += differing(quantized, quantized.counts(payload), run)
-        right += int((run.outputs.argmax(1).cpu() == y).sum())
+            wanted = quantized.counts(torch.as_tensor(payload, device=snn.device))
+            unequal += differing(quantized, wanted, run)
+        right += int((run.outputs.argmax(1).cpu() == y.cpu()).sum())
         total += len(x)
         for name in run.events:
             spikes[name] = spikes.get(name, 0) + int(run.events[name].sum())
@@ -156,10 +157,10 @@ def score(
 
 def differing(quantized: QuantizedAnn, wanted: list[torch.Tensor], run: Run) -> int:
     """Samples of which any spike count or logit is not the one wanted."""
-    wrong = torch.zeros(len(run.outputs), dtype=torch.bool)
+    wrong = torch.zeros(len(run.outputs), dtype=torch.bool, device=run.outputs.device)
     for layer, counts in zip(quantized.layers, wanted, strict=True):
         got = run.outputs if layer.threshold is None else run.counts[layer.name]
-        wrong |= (got.flatten(1).cpu() != counts.flatten(1)).any(1)
+        wrong |= (got.flatten(1) != counts.flatten(1).to(got.device)).any(1)
     return int(wrong.sum())
 
 

@@ -19,6 +19,8 @@ from neurocuda_hw.errors import ModelError
 # mean probability of the likeliest class below which answers are sharpened, and to what
 _UNSURE, _SURE = 0.5, 0.9
 _SHARPENED_BY = 256  # samples
+# a loss is looked at in every so many batches: a GPU is waited for then
+_LOOKED_AT = 16
 
 Forward = Callable[[QcfsModel, torch.Tensor], torch.Tensor]
 Progress = Callable[[str, int, int], None]
@@ -117,6 +119,14 @@ def train(
             "network": repr(model.settings),
         },
     )
+
+    def look_at(loss: torch.Tensor) -> None:
+        if not math.isfinite(float(loss.detach())):
+            raise ModelError(
+                f"fine-tuning ({stage}) diverged in epoch {epoch + 1}; use a smaller rate than "
+                f"{rate:g}"
+            )
+
     for epoch in range(saved.resume(model, optimiser, generator, best), epochs):
         data.set_epoch(epoch)
         for number, (x, y) in enumerate(data.epoch(generator)):
@@ -126,16 +136,14 @@ def train(
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
             wanted = evaluate(teacher, x)[-1].flatten(1)
             loss = _loss(forward(model, x) * sharpness, wanted * sharpness, y, temperature)
-            if not math.isfinite(float(loss.detach())):
-                raise ModelError(
-                    f"fine-tuning ({stage}) diverged in epoch {epoch + 1}; use a smaller rate than "
-                    f"{rate:g}"
-                )
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            if number % _LOOKED_AT == 0:
+                look_at(loss)
             if progress:
                 progress(stage, epoch * per_epoch + number + 1, epochs * per_epoch)
+        look_at(loss)
         best.see(epoch + 1)
         saved.write(epoch + 1, model, optimiser, generator, best)
     return best.restore(epochs)

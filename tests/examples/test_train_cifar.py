@@ -60,7 +60,8 @@ def test_trains_and_converts(
     assert (first["steps"], first["of_steps"], first["test_images"]) == (10, 10, 12)
     found = figures(
         capsys, "resnet20", "--data", folder, "--out", tmp_path, "--batch", 8, "--device", "cpu",
-        "--weights", tmp_path / "resnet20_seed0.pt", "--qcfs-epochs", 1, "--levels", 3,
+        "--weights", tmp_path / "resnet20_seed0.pt", "--qcfs-epochs", 1, "--qcfs-batch", 8,
+        "--levels", 3,
     )  # fmt: skip
     assert found["ann"] == first["ann"]
     assert found["unequal"] == 0
@@ -170,3 +171,17 @@ def test_resnet18_converts(folder: Path) -> None:
     )
     assert stats.unequal == 0
     assert snn.timesteps == 17 * 7 + 1
+
+
+def test_cutout_clears_one_square() -> None:
+    x, y = torch.ones(6, 3, 32, 32), torch.zeros(6, dtype=torch.int64)
+    corners = torch.tensor([[0.0, 0.999, 0.5], [0.0, 0.999, 0.25]])[:, :, None]
+    images = cifar._cut(x[:3], corners, 8)
+    holes = [(images[n, 0] == 0).nonzero() for n in range(3)]
+    assert [tuple(hole[0].tolist()) for hole in holes] == [(0, 0), (24, 24), (12, 6)]
+    assert [tuple(hole[-1].tolist()) for hole in holes] == [(7, 7), (31, 31), (19, 13)]
+    assert all(len(hole) == 64 for hole in holes)
+    assert torch.equal(images[:, 0], images[:, 2])
+    cut = [image for batch, _ in cifar.Augmented(x, y, batch=3, cutout=8) for image in batch]
+    assert len(cut) == 6
+    assert all(int((image[0] == 0).sum()) >= 64 for image in cut)
