@@ -28,6 +28,7 @@ import torch
 
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw.model_file import save
 from neurocuda_hw.progress import Progress, progress_bar
 from neurocuda_hw.snn import SpikingNetwork
 
@@ -78,7 +79,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
             started = time.monotonic()
             snn, _ = convert(
                 model,
-                cifar.Augmented(*train, batch=arguments.batch, seed=arguments.seed),
+                cifar.Augmented(
+                    *train, batch=arguments.batch, batches=arguments.batches, seed=arguments.seed
+                ),
                 strategy="qcfs_if_ft",
                 timesteps=steps,
                 qcfs_epochs=arguments.epochs,
@@ -91,6 +94,9 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
                 verbose=False,
                 progress=progress,
             )
+            if arguments.networks is not None:
+                arguments.networks.mkdir(parents=True, exist_ok=True)
+                save(snn, arguments.networks / f"rate{steps}.pt")
             found, spikes = evaluate(snn, x, y, f"T = {steps}", progress)
             figures |= {
                 f"rate{steps}": found,
@@ -133,11 +139,13 @@ def main() -> int:
     parser.add_argument("--if-epochs", type=int, default=0, help="through time (%(default)s)")
     parser.add_argument("--train", type=int, default=50_000, help="images to train on")
     parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
+    parser.add_argument("--batches", type=int, help="of an epoch (default: all images)")
     parser.add_argument("--rate", type=float, default=0.01, help="of the training (%(default)s)")
     parser.add_argument(
         "--temperature", type=float, default=4.0, help="of the teacher (%(default)s)"
     )
     parser.add_argument("--checkpoints", type=Path, help="folder of states to go on from")
+    parser.add_argument("--networks", type=Path, help="folder to write the networks to")
     parser.add_argument("--device", help="cpu or cuda (default: cuda if there is one)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="add the figures to this JSON file")

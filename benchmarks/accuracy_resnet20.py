@@ -3,11 +3,11 @@
     python benchmarks/accuracy_resnet20.py --data FOLDER --weights FILE --checkpoints FOLDER
 
 The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
-L = 16 without any training, and at L = 8 trained for twice --epochs on shifted and mirrored images,
-with the steps of --rates, each falling along a cosine, once for each seed; the same
-weights are then written out for L = 16. The last epoch is kept. All 10,000 test images run through
-the integer spiking network, and every spike count and logit is compared with the quantised ANN's.
-Training takes about 200 s an epoch on one core, and goes on from --checkpoints after a break.
+L = 16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with
+each step of --rates, which falls along a cosine, once for each seed; the same weights are then
+written out for L = 16. The last epoch is kept. All 10,000 test images run through the integer
+spiking network, and every spike count and logit is compared with the quantised ANN's. Training
+takes about 200 s an epoch on one core, and goes on from --checkpoints after a break.
 
 Keys: ``ann``, ``untrained16``, ``exact8``, ``exact16`` in per cent (of the last two ``mean`` and
 ``std`` over the seeds), and for each conversion ``..._unequal`` (images with any unequal count or
@@ -31,6 +31,7 @@ from neurocuda_hw.conversion import convert, finetune, quantized_ann
 from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
 from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw.model_file import save
 from neurocuda_hw.snn import SpikingNetwork
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
@@ -63,30 +64,42 @@ def one_seed(
     arguments: argparse.Namespace,
     seed: int,
 ) -> dict[str, float | int]:
-    """Figures of one training."""
+    """Figures of one seed, trained once for each of --rates."""
+
+    def data(number: int) -> cifar.Augmented:
+        return cifar.Augmented(
+            *train, batch=arguments.batch, batches=arguments.batches, seed=seed + 7 * number
+        )
+
+    options: dict[str, Any] = {"temperature": arguments.temperature}
     snn, _ = convert(
         model,
-        cifar.Augmented(*train, batch=arguments.batch, seed=seed),
+        data(0),
         strategy="exact",
         levels=LEVELS[0],
         qcfs_epochs=arguments.epochs,
         rate=arguments.rates[0],
-        temperature=arguments.temperature,
         seed=seed,
-        checkpoint=arguments.checkpoints / f"seed{seed}_first.pt",
+        checkpoint=arguments.checkpoints / f"seed{seed}_0.pt",
+        **options,
     )
-    snn = finetune(
-        snn,
-        cifar.Augmented(*train, batch=arguments.batch, seed=seed + 7),
-        epochs=arguments.epochs,
-        rate=arguments.rates[1],
-        temperature=arguments.temperature,
-        seed=seed + 7,
-        checkpoint=arguments.checkpoints / f"seed{seed}_second.pt",
-    )
+    for number, rate in enumerate(arguments.rates[1:], 1):
+        snn = finetune(
+            snn,
+            data(number),
+            epochs=arguments.epochs,
+            rate=rate,
+            seed=seed + 7 * number,
+            checkpoint=arguments.checkpoints / f"seed{seed}_{number}.pt",
+            **options,
+        )
     figures: dict[str, float | int] = {}
     for levels in LEVELS:
-        figures |= scored(recode(snn, code="exact", steps=levels), f"exact{levels}", test)
+        network = recode(snn, code="exact", steps=levels)
+        if arguments.networks is not None:
+            arguments.networks.mkdir(parents=True, exist_ok=True)
+            save(network, arguments.networks / f"exact{levels}_seed{seed}.pt")
+        figures |= scored(network, f"exact{levels}", test)
     return figures
 
 
@@ -107,7 +120,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     figures: dict[str, Any] = {
         "images": len(y),
-        "epochs": 2 * arguments.epochs,
+        "epochs": len(arguments.rates) * arguments.epochs,
         "batch": arguments.batch,
         "rates": arguments.rates,
         "temperature": arguments.temperature,
@@ -135,19 +148,21 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder with the binary version of CIFAR-10")
     parser.add_argument("--weights", required=True, help="the trained network")
     parser.add_argument("--checkpoints", type=Path, required=True, help="to go on from")
-    parser.add_argument("--epochs", type=int, default=4, help="of each of the two trainings")
+    parser.add_argument("--epochs", type=int, default=4, help="of each training (%(default)s)")
     parser.add_argument(
         "--rates",
         type=float,
-        nargs=2,
+        nargs="+",
         default=[0.005, 0.002],
-        help="steps of the two (%(default)s)",
+        help="the step of each training (%(default)s)",
     )
     parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
+    parser.add_argument("--batches", type=int, help="of an epoch (default: all images)")
     parser.add_argument(
         "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--networks", type=Path, help="folder to write the networks to")
     parser.add_argument("--images", type=int, default=10_000, help="of the test set")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     arguments = parser.parse_args()

@@ -67,15 +67,25 @@ class Augmented:
         From `load`.
     batch : int
         Images per batch; a smaller rest is left out.
+    batches : int, optional
+        Of one epoch; as many as there are images for, unless given.
     cutout : int
         Side of the square that is set to 0 somewhere in each image (DeVries and Taylor, 2017).
     seed : int
     """
 
     def __init__(
-        self, x: torch.Tensor, y: torch.Tensor, *, batch: int = 128, cutout: int = 0, seed: int = 0
+        self,
+        x: torch.Tensor,
+        y: torch.Tensor,
+        *,
+        batch: int = 128,
+        batches: int | None = None,
+        cutout: int = 0,
+        seed: int = 0,
     ) -> None:
         self.x, self.y, self.batch, self.cutout, self.seed = x, y, batch, cutout, seed
+        self.count = len(x) // batch if batches is None else min(batches, len(x) // batch)
         self.epoch = self.skip = 0
 
     def set_epoch(self, epoch: int, skip: int = 0) -> None:
@@ -83,7 +93,7 @@ class Augmented:
         self.epoch, self.skip = epoch, skip
 
     def __len__(self) -> int:
-        return len(self.x) // self.batch
+        return self.count
 
     def __iter__(self) -> Iterator[Labelled]:
         device = self.x.device

@@ -62,8 +62,6 @@ class Training:
     plan : Plan
     file : Path
         The state, written every `save_every` steps and read if it is there.
-    compiled : bool
-        Whether to compile the model first: a minute, and faster on a GPU.
 
     Raises
     ------
@@ -79,10 +77,8 @@ class Training:
         file: Path,
         *,
         save_every: int,
-        compiled: bool = False,
     ) -> None:
         self.model, self.data, self.plan = model, data, plan
-        self.forward = torch.compile(model) if compiled else model
         self.file, self.save_every = file, save_every
         self.total = plan.epochs * len(data)
         self.optimiser = torch.optim.SGD(
@@ -130,10 +126,11 @@ class Training:
             for x, y in self.data:
                 loss = self._learn(x, y)
                 self.step += 1
-                if self.step % _LOOKED_AT == 0 or self.step == stop:
+                saves = self.step % self.save_every == 0
+                if self.step % _LOOKED_AT == 0 or saves or self.step == stop:
                     self._look_at(loss)
                 progress("training", self.step, self.total)
-                if self.step % self.save_every == 0:
+                if saves:
                     self.save()
                     spent = time.monotonic() - started
                     print(
@@ -158,7 +155,7 @@ class Training:
             group["lr"] = self.plan.rate * share * warm
         # half precision only pays on a GPU
         with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
-            loss = F.cross_entropy(self.forward(x), y, label_smoothing=self.plan.smoothing)
+            loss = F.cross_entropy(self.model(x), y, label_smoothing=self.plan.smoothing)
         self.optimiser.zero_grad()
         loss.backward()
         self.optimiser.step()
@@ -185,7 +182,6 @@ def train(arguments: argparse.Namespace, model: nn.Module, device: torch.device)
         plan,
         arguments.out / f"{name}_training.pt",
         save_every=arguments.save_every,
-        compiled=arguments.compile,
     )
     with progress_bar() as progress:
         speed = training.run(progress, arguments.max_steps)
@@ -274,9 +270,6 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=0.1, help="highest step (%(default)s)")
     parser.add_argument("--smoothing", type=float, default=0.1, help="of the labels (%(default)s)")
     parser.add_argument("--cutout", type=int, default=8, help="its side, 0: none (%(default)s)")
-    parser.add_argument(
-        "--compile", action="store_true", help="the model first: a minute, then faster on a GPU"
-    )
     parser.add_argument("--max-steps", type=int, help="stop the training there, for now")
     parser.add_argument("--save-every", type=int, default=200, help="steps (%(default)s)")
     parser.add_argument("--levels", type=int, default=8, help="L (%(default)s)")

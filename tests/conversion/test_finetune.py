@@ -120,6 +120,16 @@ class TestFinetune:
         assert again.network.hash == tuned.network.hash
         assert finetune(tuned, (x, y), epochs=0, verbose=False).network.hash == tuned.network.hash
 
+    def test_the_teachers_temperature(self) -> None:
+        x, y = samples((1, 8, 8), 64), torch.arange(64) % 5
+        snn = converted(settle(Plain()), (x, y)).snn
+        given: dict[str, Any] = {"epochs": 1, "lr": 1e-2, "batch": 16, "verbose": False}
+        plain = finetune(snn, (x, y), **given).network.hash
+        assert finetune(snn, (x, y), temperature=1.0, **given).network.hash == plain
+        assert finetune(snn, (x, y), temperature=4.0, **given).network.hash != plain
+        with pytest.raises(ValueError, match="temperature must be"):
+            finetune(snn, (x, y), temperature=0.0, **given)
+
     def test_the_epoch_is_chosen_on_validation_data(self) -> None:
         x, y = samples((1, 8, 8), 64), torch.arange(64) % 5
         snn = converted(settle(Plain()), (x, y)).snn

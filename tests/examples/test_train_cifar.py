@@ -99,6 +99,19 @@ def test_refuses_another_training(
     )
 
 
+def test_says_that_it_diverged(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(
+        sys, "argv", ["train_cifar.py", *map(str, trained(folder, tmp_path)), "--rate", "1e30"]
+    )
+    assert train_cifar.main() == 2
+    assert capsys.readouterr().err == (
+        "error: training diverged before step 10; use a smaller --rate\n"
+    )
+    assert not list(tmp_path.iterdir())
+
+
 def test_says_where_the_data_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
@@ -171,6 +184,20 @@ def test_resnet18_converts(folder: Path) -> None:
     )
     assert stats.unequal == 0
     assert snn.timesteps == 17 * 7 + 1
+
+
+def test_an_epoch_of_fewer_batches_draws_from_all_images() -> None:
+    x, y = torch.zeros(60, 3, 32, 32), torch.arange(60)
+    data = cifar.Augmented(x, y, batch=6, batches=4)
+    assert len(data) == 4
+    seen = set()
+    for epoch in range(20):
+        data.set_epoch(epoch)
+        epochs = [labels for _, labels in data]
+        assert [len(labels) for labels in epochs] == [6] * 4
+        seen |= set(torch.cat(epochs).tolist())
+    assert len(seen) == 60
+    assert len(cifar.Augmented(x, y, batch=7, batches=40)) == 8
 
 
 def test_cutout_clears_one_square() -> None:
