@@ -72,6 +72,11 @@ class Augmented:
     cutout : int
         Side of the square that is set to 0 somewhere in each image (DeVries and Taylor, 2017).
     seed : int
+
+    Raises
+    ------
+    DataError
+        If `cutout` is larger than an image.
     """
 
     def __init__(
@@ -84,6 +89,8 @@ class Augmented:
         cutout: int = 0,
         seed: int = 0,
     ) -> None:
+        if not 0 <= cutout <= min(x.shape[2:]):
+            raise DataError(f"cutout must be 0 to {min(x.shape[2:])} pixels, not {cutout}")
         self.x, self.y, self.batch, self.cutout, self.seed = x, y, batch, cutout, seed
         self.count = len(x) // batch if batches is None else min(batches, len(x) // batch)
         self.epoch = self.skip = 0

@@ -210,5 +210,7 @@ def test_cutout_clears_one_square() -> None:
     assert all(len(hole) == 64 for hole in holes)
     assert torch.equal(images[:, 0], images[:, 2])
     cut = [image for batch, _ in cifar.Augmented(x, y, batch=3, cutout=8) for image in batch]
+    with pytest.raises(DataError, match="cutout must be 0 to 32 pixels, not 33"):
+        cifar.Augmented(x, y, cutout=33)
     assert len(cut) == 6
     assert all(int((image[0] == 0).sum()) >= 64 for image in cut)
