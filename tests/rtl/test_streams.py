@@ -1,4 +1,4 @@
-"""Fork, delay, packet ends, compactor, serializer beside naive models, with backpressure."""
+"""Fork, delay, packet ends, serializer beside naive models, with backpressure."""
 
 import random
 
@@ -12,7 +12,6 @@ from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input, Readout
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
-from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.serializer import Selector, Serializer
@@ -195,71 +194,22 @@ def test_event_output_marks_the_last_step():
     assert words[0] == 2 << 2 | 1 << 1
 
 
-def plan(channels, lanes, readout=False):
-    shape, pixels = ((channels,), (2,)) if readout else ((channels, 2, 3), (1, 2, 3))
-    weight = np.ones((channels, 2), int) if readout else np.ones((channels, 1, 1, 1), int)
-    last = Population(name="o", shape=shape, neuron=Readout() if readout else IF(threshold=1))
+def plan(channels, lanes):
+    """Of a readout."""
+    last = Population(name="o", shape=(channels,), neuron=Readout())
+    pixels = Population(name="x", shape=(2,), neuron=Input(encoding=Encoding.SPIKES))
+    synapse = Dense(weight=np.ones((channels, 2), int))
     network = Network(
-        populations=(
-            Population(name="x", shape=pixels, neuron=Input(encoding=Encoding.SPIKES)),
-            last,
-        ),
-        projections=(
-            Projection(
-                source="x",
-                target="o",
-                synapse=Dense(weight=weight) if readout else Conv2d(weight=weight),
-            ),
-        ),
+        populations=(pixels, last),
+        projections=(Projection(source="x", target="o", synapse=synapse),),
         timesteps=2,
     )
     return plan_layer(network, last, lanes)
 
 
-@pytest.mark.parametrize("stalls", [0.0, 0.6])
-@pytest.mark.parametrize(("channels", "lanes"), [(1, 1), (5, 2), (5, 5), (8, 4), (16, 16)])
-def test_compactor_sends_each_spike_once_and_each_step_end(channels, lanes, stalls):
-    p = plan(channels, lanes)
-    compactor = Compactor(p)
-    chance = random.Random(channels)
-    rows, want = [], []
-    for _ in range(4):
-        for row in range(p.layout.rows):
-            position, group = divmod(row, p.layout.groups)
-            y, x = divmod(position, 3)
-            inside = min(lanes, channels - group * lanes)
-            mask = chance.getrandbits(inside) & chance.getrandbits(inside)
-            end = row == p.layout.rows - 1
-            rows.append({"spikes": mask, "group": group, "y": y, "x": x, "end": int(end)})
-            want += [spike(group * lanes + i, y, x) for i in range(inside) if mask >> i & 1]
-            want += [END] if end else []
-    got = []
-
-    async def drive(context):
-        sent, room = 0, [0, 0, 0]
-        for _ in range(4000):
-            # a row arrives two cycles after `room` allowed it, as from the lanes
-            room = [*room[1:], context.get(compactor.room) and sent + sum(room[1:]) < len(rows)]
-            context.set(compactor.put, room[0])
-            if room[0]:
-                context.set(compactor.mask, rows[sent])
-                sent += 1
-            context.set(compactor.events.ready, int(chance.random() >= stalls))
-            if context.get(compactor.events.valid) and context.get(compactor.events.ready):
-                got.append(plain(context.get(compactor.events.payload)))
-            await context.tick()
-        assert sent == len(rows)
-
-    simulator = Simulator(compactor)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(drive)
-    simulator.run()
-    assert got == want
-
-
 @pytest.mark.parametrize(("channels", "lanes"), [(1, 1), (5, 2), (7, 7), (8, 4)])
 def test_serializer_sends_every_neuron_in_order(channels, lanes):
-    p = plan(channels, lanes, readout=True)
+    p = plan(channels, lanes)
     serializer = Serializer(p)
     bits = p.state_bits
     chance = random.Random(channels)
