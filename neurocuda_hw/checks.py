@@ -29,6 +29,7 @@ from neurocuda_hw.trace import Divergence, Trace, first_divergence
 
 Progress = Callable[[str, int, int], None]
 TARGETS = ("reference", "verilog", "cocotb", "hls", "loihi")
+_WITHOUT_VERILOG = ("hls", "loihi", "nir")
 _COCOTB_SAMPLES = 20  # cocotb runs some ten thousand cycles per second
 _COCOTB_LIMIT = 3600.0  # seconds
 
@@ -129,12 +130,12 @@ class Request:
 def design_of(
     network: Network, folder: Path | None, asked: Request
 ) -> tuple[dict[str, bytes], int, Design | None]:
-    """Files and word width of the Verilog: the build folder's own, or freshly emitted."""
-    if folder is None:
+    """Files and word width of the Verilog: the build folder's own if it holds any, else freshly
+    emitted."""
+    report = None if folder is None else read_report(folder)
+    if folder is None or report is None or report.get("target") in _WITHOUT_VERILOG:
         design = emit(network, asked.lanes)
         return design.files, design.tdata_bits, design
-    report = read_report(folder)
-    assert report is not None
     found = [*(folder / "rtl").rglob("*"), *(folder / "sim").glob("*"), folder / "Makefile"]
     found += (folder / "ip").glob("*")
     try:

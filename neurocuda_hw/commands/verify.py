@@ -45,11 +45,9 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
 @click.option(
     "--target",
     "targets",
-    default="verilog",
-    show_default=True,
     metavar="NAMES",
     help="What to verify, separated by commas: verilog, hls (needs a C++ compiler and the vendor's "
-    "headers), loihi (the chip's model).",
+    "headers), loihi (the chip's model).  [default: what the folder was built for, else verilog]",
 )
 @click.option("--cocotb", is_flag=True, help="Also run the cocotb bench: stalls and resets.")
 @click.option(
@@ -83,7 +81,7 @@ def verify(
     inputs: str | None,
     samples: int | None,
     mutate: int,
-    targets: str,
+    targets: str | None,
     cocotb: bool,
     stalls: int,
     step_us: int,
@@ -120,7 +118,7 @@ def verify(
         raise click.UsageError("--golden excludes --data and --inputs")
     if subject is None and golden is None:
         raise click.UsageError("name a model or a build folder, or a golden folder with --golden")
-    names = [name.strip() for name in targets.split(",")]
+    names = [name.strip() for name in (targets or _built_for(subject)).split(",")]
     wrong = [name for name in names if name not in ("verilog", "hls", "loihi")]
     if wrong:
         raise click.UsageError(f"--target must be of verilog, hls, loihi, not {wrong[0]!r}")
@@ -160,6 +158,15 @@ def verify(
         else:
             write_file(json_file, f"{content}\n".encode())
     raise SystemExit(max(r.exit_code for r in results))
+
+
+def _built_for(subject: str | None) -> str:
+    """The target of a build folder that holds no Verilog; else verilog."""
+    from neurocuda_hw.build import read_report
+
+    report = None if subject is None else read_report(Path(subject))
+    target = "verilog" if report is None else report.get("target")
+    return target if target in ("hls", "loihi") else "verilog"
 
 
 def _keep(subject: str | None, results: list[Verification], golden: str) -> None:

@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 from shell import Shell
+from tools import need
 from torch import nn
 
 from neurocuda_hw import load, load_trace
+from neurocuda_hw.hls import find_ap_headers
+from neurocuda_hw.toolchain import find_compiler, find_verilator
 
 
 def test_build_writes_all_or_says_why_not(nchw: Shell) -> None:
@@ -89,6 +92,21 @@ def test_verify_a_model(nchw: Shell, built: Path) -> None:
     result = nchw("verify", "network.pt", "--data", "data.npz", "--lanes", 16)
     assert result.code == 0, result.out
     assert re.search(r"network\.pt .* verilog .* 20 ", result.out)
+
+
+@pytest.mark.parametrize("target", ["hls", "loihi"])
+def test_verify_what_the_folder_was_built_for(nchw: Shell, target: str) -> None:
+    need(find_compiler(), find_verilator(), *([find_ap_headers()] if target == "hls" else []))
+    assert nchw("build", "network.pt", "--target", target, "-o", "other").code == 0
+    result = nchw("verify", "other", "--samples", 4, "--json", "-")
+    assert result.code == 0, result.err
+    (facts,) = json.loads(result.out)
+    assert [c["target"] for c in facts["checks"]] == ["reference", target]
+    # Verilog is made on the fly, as of a network
+    result = nchw("verify", "other", "--samples", 4, "--target", "verilog", "--json", "-")
+    assert result.code == 0, result.err
+    (facts,) = json.loads(result.out)
+    assert [c["target"] for c in facts["checks"]] == ["reference", "verilog"]
 
 
 def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
