@@ -1,11 +1,11 @@
 """Trains a ResNet on CIFAR-10, converts it to an integer spiking network, and tests both.
 
-    python examples/train_cifar.py resnet18 --data FOLDER       (200 epochs: for a GPU)
+    python examples/train_cifar.py resnet18 --data FOLDER --epochs 50 --batch 512 --rate 0.4
     python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs-epochs 4
 
-Everything is written to --out: the weights, and after every few hundred steps the state of the
-training, from which the same command goes on after a break. The last epoch is kept, whatever the
-test set says: it is looked at once, after training.
+The first is for a GPU. Everything is written to --out: the weights, and after every few hundred
+steps the state of the training, from which the same command goes on after a break. The last epoch
+is kept, whatever the test set says: it is looked at once, after training.
 """
 
 from __future__ import annotations
