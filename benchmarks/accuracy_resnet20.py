@@ -2,16 +2,17 @@
 
     python benchmarks/accuracy_resnet20.py --data FOLDER --weights FILE --checkpoints FOLDER
 
-The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
-L = 16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with
-each step of --rates, which falls along a cosine, once for each seed; the same weights are then
-written out for L = 16. The last epoch is kept. All 10,000 test images run through the integer
-spiking network, and every spike count and logit is compared with the quantised ANN's. Training
-takes about 200 s an epoch on one core, and goes on from --checkpoints after a break.
+The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at L =
+16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with each
+step of --rates, which falls along a cosine, once for each seed; the same weights are then written
+out for L = 16. The mean of the weights of all seeds makes one more network. The last epoch is kept.
+All 10,000 test images run through the integer spiking network, and every spike count and logit is
+compared with the quantised ANN's. Training takes about 200 s an epoch on one core, and goes on from
+--checkpoints after a break.
 
-Keys: ``ann``, ``untrained16``, ``exact8``, ``exact16`` in per cent (of the last two ``mean`` and
-``std`` over the seeds), and for each conversion ``..._unequal`` (images with any unequal count or
-logit), ``..._spikes`` (per image), ``..._sparsity``.
+Keys: ``ann``, ``untrained16``, ``averaged8``, ``averaged16``, ``exact8``, ``exact16`` in per cent
+(of the last two ``mean`` and ``std`` over the seeds), and for each conversion ``..._unequal``
+(images with any unequal count or logit), ``..._spikes`` (per image), ``..._sparsity``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.batches import Batches
-from neurocuda_hw.conversion import convert, finetune, quantized_ann
+from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann
 from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
 from neurocuda_hw.errors import NeurocudaError
@@ -57,24 +58,20 @@ def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | i
     }
 
 
-def one_seed(
-    model: CifarResNet20,
-    train: cifar.Labelled,
-    test: Batches,
-    arguments: argparse.Namespace,
-    seed: int,
-) -> dict[str, float | int]:
-    """Figures of one seed, trained once for each of --rates."""
+def train(
+    model: CifarResNet20, data: cifar.Labelled, arguments: argparse.Namespace, seed: int
+) -> SpikingNetwork:
+    """At L = 8, trained once for each of --rates."""
 
-    def data(number: int) -> cifar.Augmented:
+    def images(number: int) -> cifar.Augmented:
         return cifar.Augmented(
-            *train, batch=arguments.batch, batches=arguments.batches, seed=seed + 7 * number
+            *data, batch=arguments.batch, batches=arguments.batches, seed=seed + 7 * number
         )
 
     options: dict[str, Any] = {"temperature": arguments.temperature}
     snn, _ = convert(
         model,
-        data(0),
+        images(0),
         strategy="exact",
         levels=LEVELS[0],
         qcfs_epochs=arguments.epochs,
@@ -86,20 +83,27 @@ def one_seed(
     for number, rate in enumerate(arguments.rates[1:], 1):
         snn = finetune(
             snn,
-            data(number),
+            images(number),
             epochs=arguments.epochs,
             rate=rate,
             seed=seed + 7 * number,
             checkpoint=arguments.checkpoints / f"seed{seed}_{number}.pt",
             **options,
         )
+    return snn
+
+
+def at_all_levels(
+    snn: SpikingNetwork, what: str, of: str, test: Batches, arguments: argparse.Namespace
+) -> dict[str, float | int]:
+    """Figures ``<what>8`` and ``<what>16`` of one trained network."""
     figures: dict[str, float | int] = {}
     for levels in LEVELS:
         network = recode(snn, code="exact", steps=levels)
         if arguments.networks is not None:
             arguments.networks.mkdir(parents=True, exist_ok=True)
-            save(network, arguments.networks / f"exact{levels}_seed{seed}.pt")
-        figures |= scored(network, f"exact{levels}", test)
+            save(network, arguments.networks / f"{what}{levels}{of}.pt")
+        figures |= scored(network, f"{what}{levels}", test)
     return figures
 
 
@@ -109,7 +113,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     cifar.load_weights(model, arguments.weights)
     model.eval()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train = tuple(part.to(device) for part in cifar.load(arguments.data, "train"))
+    data = tuple(part.to(device) for part in cifar.load(arguments.data, "train"))
     x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
     test = Batches((x, y), "test data", 250)
     arguments.checkpoints.mkdir(parents=True, exist_ok=True)
@@ -126,12 +130,13 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "temperature": arguments.temperature,
         "ann": 100 * right / len(y),
     }
-    calibration = cifar.Augmented(*train, seed=0)
+    calibration = cifar.Augmented(*data, seed=0)
     untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS[1], qcfs_epochs=0)
     figures |= scored(untrained, f"untrained{LEVELS[1]}", test)
-    seeds = {}
+    trained, seeds = [], {}
     for seed in arguments.seeds:
-        seeds[seed] = one_seed(model, train, test, arguments, seed)
+        trained.append(train(model, data, arguments, seed))
+        seeds[seed] = at_all_levels(trained[-1], "exact", f"_seed{seed}", test, arguments)
         print(f"seed {seed}: {json.dumps(seeds[seed])}", file=sys.stderr, flush=True)
     for levels in LEVELS:
         found = [seeds[seed][f"exact{levels}"] for seed in arguments.seeds]
@@ -139,6 +144,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             "mean": round(float(np.mean(found)), 3),
             "std": round(float(np.std(found, ddof=min(1, len(found) - 1))), 3),
         }
+    if len(trained) > 1:
+        figures |= at_all_levels(average_weights(trained), "averaged", "", test, arguments)
     return {**figures, "seeds": seeds}
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import LIFNeuron as LIFNeuron
     from neurocuda_hw.conversion import OverTime as OverTime
     from neurocuda_hw.conversion import Stats as Stats
+    from neurocuda_hw.conversion import average_weights as average_weights
     from neurocuda_hw.conversion import convert as convert
     from neurocuda_hw.conversion import finetune as finetune
     from neurocuda_hw.conversion import fold_batchnorm as fold_batchnorm
@@ -71,6 +72,7 @@ _MODULES = {
         "LIFNeuron",
         "OverTime",
         "Stats",
+        "average_weights",
         "convert",
         "finetune",
         "fold_batchnorm",

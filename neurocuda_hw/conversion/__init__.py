@@ -3,6 +3,7 @@
 snn, stats = convert(model, train_loader, test_loader=test_loader, strategy="exact")
 """
 
+from neurocuda_hw.conversion.averaging import average_weights
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.choices import STRATEGIES
 from neurocuda_hw.conversion.fold import fold_batchnorm
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "Stats",
     "Validation",
+    "average_weights",
     "capture",
     "convert",
     "finetune",
