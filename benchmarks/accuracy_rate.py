@@ -27,6 +27,7 @@ from pathlib import Path
 import torch
 
 from neurocuda_hw.conversion import convert
+from neurocuda_hw.conversion.choices import device
 from neurocuda_hw.errors import NeurocudaError
 from neurocuda_hw.model_file import save
 from neurocuda_hw.progress import Progress, progress_bar
@@ -60,10 +61,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
     model = CifarResNet20()
     cifar.load_weights(model, arguments.weights)
     model.eval()
-    device = torch.device(arguments.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    place = device(arguments.device)
     train = cifar.load(arguments.data, "train")
     chosen = torch.randperm(len(train[0]), generator=torch.Generator().manual_seed(arguments.seed))
-    train = tuple(part[chosen[: arguments.train]].to(device) for part in train)
+    train = tuple(part[chosen[: arguments.train]].to(place) for part in train)
     x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
     with torch.no_grad():
         right = [model(part).argmax(1) for part in torch.split(x, _BATCH)]
@@ -89,7 +90,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
                 rate=arguments.rate,
                 temperature=arguments.temperature,
                 seed=arguments.seed,
-                device=device,
+                device=place,
                 checkpoint=None if folder is None else folder / f"rate{steps}.pt",
                 verbose=False,
                 progress=progress,

@@ -2,10 +2,10 @@
 
     python benchmarks/accuracy_resnet20.py --data FOLDER --weights FILE --checkpoints FOLDER
 
-The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at L =
-16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with each
-step of --rates, which falls along a cosine, once for each seed; the same weights are then written
-out for L = 16. The mean of the weights of all seeds makes one more network. The last epoch is kept.
+The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
+L = 16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with
+each step of --rates, which falls along a cosine, once for each seed; the same weights then serve
+L = 16. The mean of the weights of all seeds makes one more network. The last epoch is kept.
 All 10,000 test images run through the integer spiking network, and every spike count and logit is
 compared with the quantised ANN's. Training takes about 200 s an epoch on one core, and goes on from
 --checkpoints after a break.
@@ -29,6 +29,7 @@ import torch
 
 from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann
+from neurocuda_hw.conversion.choices import device
 from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
 from neurocuda_hw.errors import NeurocudaError
@@ -68,7 +69,6 @@ def train(
             *data, batch=arguments.batch, batches=arguments.batches, seed=seed + 7 * number
         )
 
-    options: dict[str, Any] = {"temperature": arguments.temperature}
     snn, _ = convert(
         model,
         images(0),
@@ -78,7 +78,7 @@ def train(
         rate=arguments.rates[0],
         seed=seed,
         checkpoint=arguments.checkpoints / f"seed{seed}_0.pt",
-        **options,
+        temperature=arguments.temperature,
     )
     for number, rate in enumerate(arguments.rates[1:], 1):
         snn = finetune(
@@ -88,7 +88,7 @@ def train(
             rate=rate,
             seed=seed + 7 * number,
             checkpoint=arguments.checkpoints / f"seed{seed}_{number}.pt",
-            **options,
+            temperature=arguments.temperature,
         )
     return snn
 
@@ -112,8 +112,8 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     model = CifarResNet20()
     cifar.load_weights(model, arguments.weights)
     model.eval()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    data = tuple(part.to(device) for part in cifar.load(arguments.data, "train"))
+    place = device(None)
+    data = tuple(part.to(place) for part in cifar.load(arguments.data, "train"))
     x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
     test = Batches((x, y), "test data", 250)
     arguments.checkpoints.mkdir(parents=True, exist_ok=True)

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 
 import torch
 
-from neurocuda_hw.conversion.further import trained_model
-from neurocuda_hw.conversion.quantize import silence, to_network
+from neurocuda_hw.conversion.further import in_integers, trained_model
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.snn import SpikingNetwork
 
@@ -48,12 +47,9 @@ def average_weights(networks: Sequence[SpikingNetwork]) -> SpikingNetwork:
                 "all networks must be conversions of one model under the same code, levels and "
                 f"bits; network {number + 1} is not one like the first"
             )
-    place = networks[0].device
     mean = {
-        name: torch.stack([state[name].to(place) for state in states]).mean(0) for name in states[0]
+        name: torch.stack([state[name].cpu() for state in states]).mean(0) for name in states[0]
     }
     module = copy.deepcopy(modules[0])
     module.load_state_dict(mean)
-    quantized = silence(module.cpu().quantized())
-    network = to_network(quantized, networks[0].network.name)
-    return SpikingNetwork(network, trained=module).to(place)
+    return in_integers(module, networks[0])

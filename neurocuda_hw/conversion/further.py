@@ -80,8 +80,7 @@ def finetune(
         )
         stage = "spiking" if module.settings.code is Code.RATE else "qcfs"
         trainer.train(stage, choices.whole(epochs, "epochs", 0))
-    network = to_network(silence(module.cpu().quantized()), snn.network.name)
-    return SpikingNetwork(network, trained=module).to(snn.device)
+    return in_integers(module, snn)
 
 
 def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
@@ -93,6 +92,12 @@ def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
         If `snn` was read from a file, or made in another way.
     """
     return silence(trained_model(snn).quantized())
+
+
+def in_integers(module: QcfsModel, like: SpikingNetwork) -> SpikingNetwork:
+    """The network of a trained `module`, with the name and on the device of `like`."""
+    network = to_network(silence(module.cpu().quantized()), like.network.name)
+    return SpikingNetwork(network, trained=module).to(like.device)
 
 
 def trained_model(snn: SpikingNetwork) -> QcfsModel:

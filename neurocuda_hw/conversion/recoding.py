@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import copy
 
-from neurocuda_hw.conversion.further import trained_model
-from neurocuda_hw.conversion.quantize import Code, silence, to_network
+from neurocuda_hw.conversion.further import in_integers, trained_model
+from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.errors import ModelError
 from neurocuda_hw.snn import SpikingNetwork
 
@@ -48,5 +48,4 @@ def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwo
         )
     module = copy.deepcopy(trained)
     module.settings = module.settings.recoded(wanted, steps)
-    quantized = silence(module.cpu().quantized())
-    return SpikingNetwork(to_network(quantized, snn.network.name), trained=module).to(snn.device)
+    return in_integers(module, snn)

@@ -26,6 +26,11 @@ def settle(model: nn.Module, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
+def row(*modules: nn.Module) -> nn.Module:
+    """Modules in a row, in evaluation mode."""
+    return nn.Sequential(*modules).eval()
+
+
 class Plain(nn.Module):
     """Modules in a row, as MnistCNN, on images (1, 8, 8)."""
 

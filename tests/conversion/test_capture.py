@@ -13,6 +13,7 @@ from conversion.models import (
     Plain,
     Residual,
     Spiking,
+    row,
     settle,
 )
 from torch import nn
@@ -34,10 +35,6 @@ STYLES = [
 def inputs(shape: tuple[int, ...], count: int = 6) -> torch.Tensor:
     """Real inputs of both signs."""
     return torch.randn((count, *shape), generator=torch.Generator().manual_seed(3))
-
-
-def _row(*modules: nn.Module) -> nn.Module:
-    return nn.Sequential(*modules).eval()
 
 
 def names(graph: Graph) -> list[str]:
@@ -201,9 +198,9 @@ def test_an_activation_is_left_out_only_where_it_changes_nothing() -> None:
 
     x = 20 * inputs((4,))
     for model, layers in (
-        (_row(nn.ReLU(), nn.ReLU(), nn.Flatten()), 1),
-        (_row(nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten()), 1),
-        (_row(nn.ReLU(), nn.ReLU6()), 2),
+        (row(nn.ReLU(), nn.ReLU(), nn.Flatten()), 1),
+        (row(nn.ReLU(), nn.AvgPool2d(2), nn.ReLU(), nn.Flatten()), 1),
+        (row(nn.ReLU(), nn.ReLU6()), 2),
         (Shifted(-0.5).eval(), 2),
     ):
         data = 20 * inputs((2, 6, 6)) if layers == 1 else x

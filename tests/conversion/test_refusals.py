@@ -8,17 +8,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conversion.converted import samples
-from conversion.models import Residual, settle
+from conversion.models import Residual, row, settle
 from torch import nn
 
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
-
-
-def row(*modules: nn.Module) -> nn.Module:
-    """Modules in a row, in evaluation mode."""
-    return nn.Sequential(*modules).eval()
-
 
 _RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _MAX = (

@@ -213,4 +213,8 @@ def test_cutout_clears_one_square() -> None:
     with pytest.raises(DataError, match="cutout must be 0 to 32 pixels, not 33"):
         cifar.Augmented(x, y, cutout=33)
     assert len(cut) == 6
-    assert all(int((image[0] == 0).sum()) >= 64 for image in cut)
+    # no shift of 4 pixels reaches the middle, and every hole does
+    inside = slice(4, 28)
+    assert all(int((image[0, inside, inside] == 0).sum()) >= 16 for image in cut)
+    whole = [image for batch, _ in cifar.Augmented(x, y, batch=3) for image in batch]
+    assert all(bool((image[:, inside, inside] == 1).all()) for image in whole)
