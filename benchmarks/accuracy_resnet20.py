@@ -5,7 +5,9 @@
 The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
 L = 16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with
 each step of --rates, which falls along a cosine, once for each seed; the same weights then serve
-L = 16. The mean of the weights of all seeds makes one more network. The last epoch is kept.
+L = 16. The trained network teaches; in the last training a better one does, if there is a --teacher
+(the weights of a ResNet-18 as train_cifar.py writes them). The mean of the weights of all seeds
+makes one more network. The last epoch is kept.
 All 10,000 test images run through the integer spiking network, and every spike count and logit is
 compared with the quantised ANN's. Training takes about 200 s an epoch on one core, and goes on from
 --checkpoints after a break.
@@ -26,6 +28,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann
@@ -39,7 +42,7 @@ from neurocuda_hw.snn import SpikingNetwork
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import cifar
-from models import CifarResNet20
+from models import CifarResNet18, CifarResNet20
 
 LEVELS = (8, 16)
 
@@ -59,37 +62,59 @@ def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | i
     }
 
 
+class HalfPrecise(nn.Module):
+    """A model that computes in bfloat16, which is enough for a teacher and twice as fast."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, 10)`` of images ``(B, 3, 32, 32)``."""
+        with torch.autocast(x.device.type, torch.bfloat16):
+            answers: torch.Tensor = self.model(x)
+        return answers
+
+
+def read_teacher(path: Path | None) -> nn.Module | None:
+    """The better network, if there is one."""
+    if path is None:
+        return None
+    model = CifarResNet18().to(memory_format=torch.channels_last)
+    cifar.load_weights(model, path)
+    return HalfPrecise(model).eval()
+
+
 def train(
     model: CifarResNet20, data: cifar.Labelled, arguments: argparse.Namespace, seed: int
 ) -> SpikingNetwork:
     """At L = 8, trained once for each of --rates."""
-
-    def images(number: int) -> cifar.Augmented:
-        return cifar.Augmented(
-            *data, batch=arguments.batch, batches=arguments.batches, seed=seed + 7 * number
-        )
-
-    snn, _ = convert(
-        model,
-        images(0),
-        strategy="exact",
-        levels=LEVELS[0],
-        qcfs_epochs=arguments.epochs,
-        rate=arguments.rates[0],
-        seed=seed,
-        checkpoint=arguments.checkpoints / f"seed{seed}_0.pt",
-        temperature=arguments.temperature,
-    )
-    for number, rate in enumerate(arguments.rates[1:], 1):
-        snn = finetune(
-            snn,
-            images(number),
-            epochs=arguments.epochs,
-            rate=rate,
+    snn: SpikingNetwork | None = None
+    last = len(arguments.rates) - 1
+    for number, rate in enumerate(arguments.rates):
+        batches = arguments.batches[number] if arguments.batches else None
+        images = cifar.Augmented(
+            *data,
+            batch=arguments.batch,
+            batches=batches,
+            blend=arguments.blend and number == last,
             seed=seed + 7 * number,
-            checkpoint=arguments.checkpoints / f"seed{seed}_{number}.pt",
-            temperature=arguments.temperature,
         )
+        how: dict[str, Any] = {
+            "rate": rate,
+            "temperature": arguments.temperatures[number],
+            "teacher": read_teacher(arguments.teacher) if number == last else None,
+            "seed": seed + 7 * number,
+            "checkpoint": arguments.checkpoints / f"seed{seed}_{number}.pt",
+        }
+        epochs = arguments.epochs[number]
+        if snn is None:
+            snn, _ = convert(
+                model, images, strategy="exact", levels=LEVELS[0], qcfs_epochs=epochs, **how
+            )
+        else:
+            snn = finetune(snn, images, epochs=epochs, **how)
+    assert snn is not None
     return snn
 
 
@@ -124,10 +149,10 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         )
     figures: dict[str, Any] = {
         "images": len(y),
-        "epochs": len(arguments.rates) * arguments.epochs,
+        "epochs": arguments.epochs,
         "batch": arguments.batch,
         "rates": arguments.rates,
-        "temperature": arguments.temperature,
+        "temperatures": arguments.temperatures,
         "ann": 100 * right / len(y),
     }
     calibration = cifar.Augmented(*data, seed=0)
@@ -155,7 +180,9 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="folder with the binary version of CIFAR-10")
     parser.add_argument("--weights", required=True, help="the trained network")
     parser.add_argument("--checkpoints", type=Path, required=True, help="to go on from")
-    parser.add_argument("--epochs", type=int, default=4, help="of each training (%(default)s)")
+    parser.add_argument(
+        "--epochs", type=int, nargs="+", default=[4], help="of each training (%(default)s)"
+    )
     parser.add_argument(
         "--rates",
         type=float,
@@ -164,15 +191,30 @@ def main() -> None:
         help="the step of each training (%(default)s)",
     )
     parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
-    parser.add_argument("--batches", type=int, help="of an epoch (default: all images)")
     parser.add_argument(
-        "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
+        "--batches", type=int, nargs="+", help="of an epoch of each training (default: all images)"
     )
+    parser.add_argument(
+        "--temperatures",
+        type=float,
+        nargs="+",
+        default=[1.0],
+        help="of the teacher in each training (%(default)s)",
+    )
+    parser.add_argument("--teacher", type=Path, help="weights of a ResNet-18, of the last training")
+    parser.add_argument("--blend", action="store_true", help="images, in the last training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", type=Path, help="folder to write the networks to")
     parser.add_argument("--images", type=int, default=10_000, help="of the test set")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
     arguments = parser.parse_args()
+    trainings = len(arguments.rates)
+    for name in ("epochs", "batches", "temperatures"):
+        given = getattr(arguments, name)
+        if given is not None and len(given) not in (1, trainings):
+            parser.error(f"--{name} must have one value, or one for each of {trainings} --rates")
+        if given is not None and len(given) == 1:
+            setattr(arguments, name, given * trainings)
     try:
         figures = measure(arguments)
     except NeurocudaError as error:

@@ -18,7 +18,7 @@ class Batches:
     ----------
     data : pair of arrays or tensors (x, y), x alone, or an iterable of batches
         An iterable (a DataLoader) is gone through anew for each epoch; it shuffles and augments as
-        it likes. Arrays are shuffled here.
+        it likes. Arrays are shuffled here. Batches without labels are ``(x, None)``.
     what : str
         Names the data in messages.
     batch : int
@@ -77,7 +77,7 @@ class Batches:
             seen = True
             if isinstance(item, (tuple, list)) and len(item) == 2:
                 x = self._inputs(item[0])
-                yield x, self._labels(item[1], len(x))
+                yield x, None if item[1] is None else self._labels(item[1], len(x))
             else:
                 raise DataError(f"{self.what} must give batches (x, y), not {type(item).__name__}")
         if not seen:

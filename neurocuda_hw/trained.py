@@ -48,7 +48,9 @@ _PLAIN_TEXT = re.compile(r"[^();@\\\n]*")  # whatever PyTorch pastes into code c
 _FREE_TEXT = ("metadata", "torch_version")
 
 
-def load_trained(path: str | Path, *, arch: str | None = None, unpickle: bool = False) -> Trained:
+def load_trained(
+    path: str | Path, *, arch: str | None = None, unpickle: bool = False, option: str = "--arch"
+) -> Trained:
     """Reads a trained model, in evaluation mode.
 
     Parameters
@@ -60,6 +62,8 @@ def load_trained(path: str | Path, *, arch: str | None = None, unpickle: bool = 
         arguments. The module is imported (from the working folder too), so its code runs.
     unpickle : bool
         Whether to read pickled objects, which runs whatever code their maker put in.
+    option : str
+        What messages call `arch`.
 
     Raises
     ------
@@ -73,7 +77,7 @@ def load_trained(path: str | Path, *, arch: str | None = None, unpickle: bool = 
     if _is_program(content):
         return _load_program(content, where, trusted=unpickle)
     plain = _load_tensors(path, content, where, unpickle)
-    return _from_plain(plain, where, arch)
+    return _from_plain(plain, where, arch, option)
 
 
 def check_program(content: bytes, where: str) -> None:
@@ -192,7 +196,7 @@ def _load_tensors(path: str | Path, content: bytes, where: str, unpickle: bool) 
         ) from error
 
 
-def _from_plain(plain: Any, where: str, arch: str | None) -> nn.Module:
+def _from_plain(plain: Any, where: str, arch: str | None, option: str) -> nn.Module:
     import torch
     from torch import nn
 
@@ -210,9 +214,9 @@ def _from_plain(plain: Any, where: str, arch: str | None) -> nn.Module:
         raise ModelError(f"{where} must hold a model or its state_dict, not {type(plain).__name__}")
     if arch is None:
         raise DataError(
-            f"{where} holds weights without their model; name its class with --arch module:Class"
+            f"{where} holds weights without their model; name its class with {option} module:Class"
         )
-    model = _build(arch)
+    model = _build(arch, option)
     state = {key.removeprefix("module."): value for key, value in plain.items()}
     try:
         model.load_state_dict(state)
@@ -222,12 +226,12 @@ def _from_plain(plain: Any, where: str, arch: str | None) -> nn.Module:
     return model.eval()
 
 
-def _build(arch: str) -> nn.Module:
+def _build(arch: str, option: str) -> nn.Module:
     from torch import nn
 
     module_name, _, class_name = arch.partition(":")
     if not module_name or not class_name:
-        raise DataError(f"--arch must be module:Class, such as models:MnistMLP, not {arch!r}")
+        raise DataError(f"{option} must be module:Class, such as models:MnistMLP, not {arch!r}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
@@ -235,11 +239,11 @@ def _build(arch: str) -> nn.Module:
         model = getattr(module, class_name)()
     except Exception as error:  # the user's own module runs here
         raise DataError(
-            f"--arch must name a class that can be imported here and made without arguments, not "
+            f"{option} must name a class that can be imported here and made without arguments, not "
             f"{arch!r}: {_first_line(error)}"
         ) from error
     if not isinstance(model, nn.Module):
-        raise DataError(f"--arch must name a torch.nn.Module, not {arch!r}")
+        raise DataError(f"{option} must name a torch.nn.Module, not {arch!r}")
     return model
 
 

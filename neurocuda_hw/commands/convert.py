@@ -108,6 +108,25 @@ _PLOTTED = 200  # samples
     help="Epochs of training the spiking neurons through time (rate code).",
 )
 @click.option(
+    "--teacher",
+    metavar="FILE",
+    help="A better model of the same inputs and classes, in any of the forms of MODEL, which need "
+    "not be convertible: its answers are learnt in the training.  [default: MODEL's own]",
+)
+@click.option(
+    "--teacher-arch",
+    metavar="MODULE:CLASS",
+    help="Its class, where FILE holds only its weights.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="At which those answers are learnt; 4 for a teacher that is sure of all its training "
+    "data.",
+)
+@click.option(
     "--validation",
     type=click.FloatRange(0, 0.5),
     default=0.1,
@@ -149,6 +168,9 @@ def convert(
     input_bits: int,
     qcfs_epochs: int,
     if_epochs: int,
+    teacher: str | None,
+    teacher_arch: str | None,
+    temperature: float,
     validation: float,
     device: str | None,
     seed: int,
@@ -165,6 +187,7 @@ def convert(
     nchw convert model.pt2 --data mnist/ -o network.pt
     nchw convert weights.pt --arch models:Net --data digits.npz --levels 4 -o network.pt
     nchw convert model.pt2 --data mnist/ --code rate --timesteps 16 --if-epochs 2 -o network.pt
+    nchw convert model.pt2 --data mnist/ --teacher better.pt2 --qcfs-epochs 20 -o network.pt
     nchw convert cnn.pt --arch models:Net --data nmnist/ --timesteps 8 --step-us 40000 -o network.pt
     """
     from neurocuda_hw import conversion as converter
@@ -178,6 +201,13 @@ def convert(
     check_writable(output)
     kind = None if plot is None else _kind(plot)
     trained = load_trained(model, arch=arch, unpickle=unpickle)
+    if teacher is None and teacher_arch is not None:
+        raise click.UsageError("--teacher-arch must come with --teacher FILE, the weights")
+    better = None
+    if teacher is not None:
+        better = load_trained(
+            teacher, arch=teacher_arch, unpickle=unpickle, option="--teacher-arch"
+        )
     test: Pair | None
     if is_nmnist(data):
         train, test = _recordings(data, timesteps or 8, step_us, input_bits)
@@ -204,6 +234,8 @@ def convert(
             input_bits=input_bits,
             qcfs_epochs=qcfs_epochs,
             if_epochs=if_epochs,
+            temperature=temperature,
+            teacher=better,
             seed=seed,
             device=device,
             name=name,

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.export import ExportedProgram
 
 from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import choices
@@ -28,6 +30,7 @@ def finetune(
     lr: float = 1e-4,
     rate: float | None = None,
     temperature: float = 1.0,
+    teacher: nn.Module | ExportedProgram | None = None,
     val_loader: Any = None,
     batch: int = 128,
     seed: int = 0,
@@ -50,7 +53,7 @@ def finetune(
         Initial step of Adam; falls to 0 along a cosine.
     rate : float, optional
         The same relative to the size of the weights, as in `convert`; instead of `lr`.
-    temperature : float
+    temperature, teacher
         As in `convert`.
     checkpoint : str or Path, optional
         As in `convert`: written after each epoch, and gone on from.
@@ -76,6 +79,7 @@ def finetune(
             progress,
             relative=rate is not None,
             temperature=choices.positive(temperature, "temperature"),
+            teacher=teacher,
             checkpoint=checkpoint,
         )
         stage = "spiking" if module.settings.code is Code.RATE else "qcfs"

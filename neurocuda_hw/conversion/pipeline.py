@@ -56,6 +56,7 @@ def convert(
     frames: str | None = None,
     rate: float = _RATE,
     temperature: float = 1.0,
+    teacher: nn.Module | ExportedProgram | None = None,
     batch: int = 128,
     seed: int = 0,
     device: str | torch.device | None = None,
@@ -109,6 +110,9 @@ def convert(
         Step of the training, relative to the size of the weights.
     temperature : float
         At which the trained model teaches; 4 for one that is sure of all its training data.
+    teacher : nn.Module or ExportedProgram, optional
+        A better model of the same inputs and classes, whose answers are learnt in the place of
+        those of `ann`. In evaluation mode; it need not be convertible.
     device : str or torch.device, optional
         Where to train and evaluate; default the first GPU, if there is one. Spikes are the same.
     checkpoint : str or Path, optional
@@ -190,6 +194,7 @@ def convert(
             seed,
             progress,
             temperature=choices.positive(temperature, "temperature"),
+            teacher=teacher,
             checkpoint=checkpoint,
         )
         done = trainer.carry_out(plan, tests)

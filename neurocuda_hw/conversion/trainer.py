@@ -10,6 +10,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
+from torch.export import ExportedProgram
 
 from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import spiking
@@ -18,6 +20,7 @@ from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.stats import accuracy
+from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.conversion.training import Forward, Progress, float_graph, train
 
 # points under the trained model from which `auto` begins to train
@@ -52,6 +55,7 @@ class Trainer:
         *,
         relative: bool = True,
         temperature: float = 1.0,
+        teacher: nn.Module | ExportedProgram | None = None,
         checkpoint: str | Path | None = None,
     ) -> None:
         self.module, self.samples, self.values = module, samples, values
@@ -59,7 +63,8 @@ class Trainer:
         self.temperature = temperature
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.device = module.biases[0].device
-        self.teacher = float_graph(module.graph.teacher, self.device)
+        self.trained = float_graph(module.graph.teacher, self.device)
+        self.teacher = None if teacher is None else Teacher(teacher, self.device)
         self.qcfs_accuracy: float | None = None
         self.if_accuracy: float | None = None
         self.evaluation_time = 0.0
@@ -106,6 +111,7 @@ class Trainer:
             rate=self.rate,
             relative=self.relative,
             temperature=self.temperature,
+            teacher=self.teacher,
             seed=self.seed,
             stage=stage,
             score=score,
@@ -150,7 +156,7 @@ class Trainer:
 
     def answer(self, x: torch.Tensor) -> torch.Tensor:
         """The trained model's logits."""
-        return evaluate(self.teacher, x)[-1].flatten(1)
+        return evaluate(self.trained, x)[-1].flatten(1)
 
     def ann_accuracy(self, tests: Batches) -> float:
         """Of the trained model."""

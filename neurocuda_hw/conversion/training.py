@@ -14,6 +14,7 @@ from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.checkpoint import Best, Checkpoint
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.errors import ModelError
 
 # mean probability of the likeliest class below which answers are sharpened, and to what
@@ -54,6 +55,7 @@ def train(
     stage: str,
     relative: bool = True,
     temperature: float = 1.0,
+    teacher: Teacher | None = None,
     score: Callable[[], float] | None = None,
     progress: Progress | None = None,
     checkpoint: str | Path | None = None,
@@ -63,9 +65,10 @@ def train(
     With `score`, the state after whichever epoch scored highest is kept (the one before training
     included, the earliest of equals); without, the last one.
 
-    The loss is the cross entropy to the softened answers of the trained model, and to the labels
-    where there are any. Answers that are hardly sure of anything, of a model that was trained by
-    another loss, are sharpened before: else training would begin by making all weights larger.
+    The loss is the cross entropy to the softened answers of the trained model, or of `teacher`, and
+    to the labels where there are any. Answers that are hardly sure of anything, of a model that was
+    trained by another loss, are sharpened before: else training would begin by making all weights
+    larger.
 
     Parameters
     ----------
@@ -78,6 +81,8 @@ def train(
     temperature : float
         Above 1 the trained model also teaches how it ranks what it rules out (Hinton et al., 2015),
         which says more where it is sure of all its training data.
+    teacher : Teacher, optional
+        A better model to learn from than the trained one.
     score : callable, optional
         Of the model as it stands, on validation data; higher is better.
     checkpoint : str or Path, optional
@@ -95,8 +100,16 @@ def train(
         If `checkpoint` is that of another model or another training.
     """
     device = model.biases[0].device
-    teacher = float_graph(model.graph.teacher, device)
-    sharpness = _sharpness(teacher, data.head(_SHARPENED_BY).to(device))
+    own = float_graph(model.graph.teacher, device)
+
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        return evaluate(own, x)[-1].flatten(1)
+
+    first = data.head(_SHARPENED_BY).to(device)
+    answers = answer(first)
+    sharpness = wanted_sharpness = _sharpness(answers)
+    if teacher is not None:
+        wanted_sharpness = _sharpness(teacher.first_answers(first, answers.shape[1]))
     generator = torch.Generator().manual_seed(seed)
     groups = []
     for parameter in (*model.weights, *model.biases):
@@ -107,18 +120,18 @@ def train(
     best = Best(model, score)
     optimiser = torch.optim.Adam(groups, lr=rate)
     per_epoch = max(1, data.count())
-    saved = Checkpoint(
-        checkpoint,
-        {
-            "stage": stage,
-            "epochs": epochs,
-            "rate": rate,
-            "seed": seed,
-            "temperature": temperature,
-            "batches": per_epoch,
-            "network": repr(model.settings),
-        },
-    )
+    settings: dict[str, str | int | float] = {
+        "stage": stage,
+        "epochs": epochs,
+        "rate": rate,
+        "seed": seed,
+        "temperature": temperature,
+        "batches": per_epoch,
+        "network": repr(model.settings),
+    }
+    if teacher is not None:
+        settings["teacher"] = teacher.fingerprint
+    saved = Checkpoint(checkpoint, settings)
 
     def look_at(loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss.detach())):
@@ -134,8 +147,8 @@ def train(
             done = min(1.0, (epoch + number / per_epoch) / epochs)
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
-            wanted = evaluate(teacher, x)[-1].flatten(1)
-            loss = _loss(forward(model, x) * sharpness, wanted * sharpness, y, temperature)
+            wanted = (answer if teacher is None else teacher)(x) * wanted_sharpness
+            loss = _loss(forward(model, x) * sharpness, wanted, y, temperature)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -153,9 +166,8 @@ def _size(parameter: torch.Tensor) -> float:
     return float(parameter.detach().abs().mean().clamp(min=1e-3))
 
 
-def _sharpness(teacher: Graph, x: torch.Tensor) -> float:
-    """What to multiply answers with, 1 where the trained model is sure enough of its own."""
-    answers = evaluate(teacher, x)[-1].flatten(1)
+def _sharpness(answers: torch.Tensor) -> float:
+    """What to multiply a model's answers with, 1 where it is sure enough of its own."""
 
     def sure(factor: float) -> float:
         return float((answers * factor).softmax(1).amax(1).mean())

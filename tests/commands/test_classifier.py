@@ -90,6 +90,43 @@ def test_convert_a_program(nchw: Shell) -> None:
     assert load("new.pt").hash == load("network.pt").hash
 
 
+def test_convert_learns_from_a_teacher(nchw: Shell) -> None:
+    """Of the same weights in another order of classes: what it says is what is learnt."""
+    state = torch.load("weights.pt", weights_only=True)
+    torch.save({k: v.roll(1, 0) if "last" in k else v for k, v in state.items()}, "better.pt")
+
+    def network(*options: object) -> str:
+        files = ("convert", "weights.pt", "--arch", "small_model:Small", "--data", "data.npz")
+        trained = ("--strategy", "exact", "--qcfs-epochs", 2, "--validation", 0, "-o", "new.pt")
+        assert nchw(*files, *trained, *options).code == 0
+        return load("new.pt").hash
+
+    better = ("--teacher", "better.pt", "--teacher-arch", "small_model:Small")
+    taught = network(*better)
+    assert network(*better) == taught
+    assert len({network(), taught, network(*better, "--temperature", 4)}) == 3
+
+
+def test_convert_says_what_is_wrong_with_a_teacher(nchw: Shell) -> None:
+    small = ("weights.pt", "--arch", "small_model:Small", "--data", "data.npz", "-o", "new.pt")
+    nchw.refuses(
+        "'weights.pt' holds weights without their model; name its class with --teacher-arch "
+        "module:Class",
+        *("convert", *small, "--teacher", "weights.pt"),
+    )
+    nchw.refuses(
+        "--teacher-arch must be module:Class, such as models:MnistMLP, not 'Small'",
+        *("convert", *small, "--teacher", "weights.pt", "--teacher-arch", "Small"),
+    )
+    alone = nchw("convert", *small, "--teacher-arch", "small_model:Small")
+    assert alone.code == 2
+    assert "--teacher-arch must come with --teacher FILE, the weights" in alone.err
+    cold = nchw("convert", *small, "--temperature", 0)
+    assert cold.code == 2
+    assert "0.0 is not in the range x>0" in cold.err
+    assert not Path("new.pt").exists()
+
+
 def test_convert_says_when_it_tests_on_training_data(nchw: Shell) -> None:
     with np.load("data.npz") as data:
         np.savez("one.npz", x=data["x_train"], y=data["y_train"])

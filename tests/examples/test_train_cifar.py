@@ -218,3 +218,21 @@ def test_cutout_clears_one_square() -> None:
     assert all(int((image[0, inside, inside] == 0).sum()) >= 16 for image in cut)
     whole = [image for batch, _ in cifar.Augmented(x, y, batch=3) for image in batch]
     assert all(bool((image[:, inside, inside] == 1).all()) for image in whole)
+
+
+def test_blended_images_lie_between_two_of_their_batch() -> None:
+    x = torch.arange(12.0).reshape(12, 1, 1, 1).expand(12, 3, 32, 32)
+    blended = list(cifar.Augmented(x, torch.arange(12), batch=6, blend=True, seed=2))
+    plain = list(cifar.Augmented(x, torch.arange(12), batch=6, seed=2))
+    assert len(blended) == len(plain) == 2
+    inside = (slice(None), 0, 16, 16)  # no shift reaches it
+    shares = []
+    for (mixed, labels), (images, _) in zip(blended, plain, strict=True):
+        assert labels is None
+        first, second = images[inside], images.flip(0)[inside]
+        share = (mixed[inside] - first) / (second - first)
+        assert bool(((share > 0) & (share < 1)).all())
+        shares += share.tolist()
+    assert len(set(shares)) == 12
+    assert min(shares) < 0.3
+    assert max(shares) > 0.7
