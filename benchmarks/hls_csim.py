@@ -21,7 +21,7 @@ from cycles import CLASSES, converted  # beside this file
 from neurocuda_hw import NeurocudaError
 from neurocuda_hw.hls import Model, find_ap_headers, verify_hls
 from neurocuda_hw.network import Network
-from neurocuda_hw.toolchain import require
+from neurocuda_hw.programs import require
 from neurocuda_hw.trace import Trace
 
 KEYS = {

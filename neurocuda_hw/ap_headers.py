@@ -12,7 +12,8 @@ import os
 import shutil
 from pathlib import Path
 
-from neurocuda_hw.toolchain import Tool, wheel_version
+from neurocuda_hw.programs import Tool
+from neurocuda_hw.toolchain import wheel_version
 
 NAME = "ap_int headers"
 _GET = (

@@ -20,11 +20,12 @@ from neurocuda_hw.errors import DataError, ModelError, ToolError
 from neurocuda_hw.hls import verify_hls
 from neurocuda_hw.loihi import spikes as loihi_spikes
 from neurocuda_hw.network import Network
+from neurocuda_hw.programs import Tool, require, run
 from neurocuda_hw.reference import Reference, explain
 from neurocuda_hw.rtl.emit import Design, emit
 from neurocuda_hw.rtl.register_map import Registers
 from neurocuda_hw.simulate import SimulationResult, Simulator, Stalls
-from neurocuda_hw.toolchain import Tool, find_cocotb, find_verilator, require, run
+from neurocuda_hw.toolchain import find_cocotb, find_verilator
 from neurocuda_hw.trace import Divergence, Trace, first_divergence
 
 Progress = Callable[[str, int, int], None]

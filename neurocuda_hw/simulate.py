@@ -24,15 +24,16 @@ import numpy as np
 from neurocuda_hw.benches import RUN_FOLDER, bench_files
 from neurocuda_hw.errors import OutputError, ToolError
 from neurocuda_hw.network import Network
+from neurocuda_hw.programs import Tool, require, run
 from neurocuda_hw.stimulus import expected_bytes, observed_trace, stimulus_bytes
-from neurocuda_hw.toolchain import Tool, find_compiler, find_make, find_verilator, require, run
+from neurocuda_hw.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.trace import Trace
 
 _SMALLEST_PART = 50  # samples: below, another process would not pay
 _KEPT = 24  # compiled harnesses; each is about a megabyte
 _NO_BUILD_INPUT = (
-    *("sim/config.mk", "sim/test_top.py", "sim/test_registers.py", "sim/run_cocotb.py"),
-    "sim/ports.vlt",
+    *("sim/config.mk", "sim/ports.vlt"),
+    *("sim/test_top.py", "sim/test_registers.py", "sim/ip_block.py", "sim/run_cocotb.py"),
 )
 
 

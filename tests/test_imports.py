@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "neurocuda_hw"
 
 # Each module or folder of the package stands in one room; a room may import itself and those above.
 ROOMS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files", "fixed", "progress", "toolchain", "ap_headers"),
+    ("errors", "files", "fixed", "progress", "programs", "toolchain", "ap_headers"),
     ("neurons", "synapses", "network"),
     (
         "ranges",

@@ -10,7 +10,8 @@ import pytest
 from neurocuda_hw import toolchain
 from neurocuda_hw.benches import bench_folder
 from neurocuda_hw.errors import ToolError
-from neurocuda_hw.toolchain import Tool, doctor, find_verilator, parse_version, require, run
+from neurocuda_hw.programs import Tool, require, run
+from neurocuda_hw.toolchain import doctor, find_verilator, parse_version
 
 
 def fake(folder: Path, name: str, text: str) -> Path:

@@ -20,11 +20,12 @@ from neurocuda_hw.golden import Entry, manifest_bytes
 from neurocuda_hw.model_file import save
 from neurocuda_hw.mutate import run_mutants
 from neurocuda_hw.network import Network
+from neurocuda_hw.programs import Tool
 from neurocuda_hw.reference import Reference
 from neurocuda_hw.rtl.emit import Design, emit
 from neurocuda_hw.simulate import SimulationResult, Simulator, Stalls
 from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.toolchain import Tool, find_cocotb, find_compiler, find_make, find_verilator
+from neurocuda_hw.toolchain import find_cocotb, find_compiler, find_make, find_verilator
 from neurocuda_hw.trace import Trace
 from neurocuda_hw.verify import verify
 

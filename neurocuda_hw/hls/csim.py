@@ -22,8 +22,9 @@ from neurocuda_hw.ap_headers import find_ap_headers
 from neurocuda_hw.errors import DataError, ToolError
 from neurocuda_hw.hls.emit import EXPECTED, STIMULUS, emit, golden_files
 from neurocuda_hw.network import Network
+from neurocuda_hw.programs import Tool, require, run
 from neurocuda_hw.stimulus import observed_trace
-from neurocuda_hw.toolchain import Tool, find_compiler, require, run
+from neurocuda_hw.toolchain import find_compiler
 from neurocuda_hw.trace import Divergence, Trace, first_divergence
 
 # as in the Makefile: g++ does not know HLS pragmas, nor that a label is the name of a loop in HLS

@@ -6,9 +6,10 @@ from tools import need
 
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, CubaLIF, Encoding, Input, Readout
+from neurocuda_hw.programs import run
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.synapses import Conv2d, Dense
-from neurocuda_hw.toolchain import find_yosys, run
+from neurocuda_hw.toolchain import find_yosys
 
 
 def network(size=3):

@@ -15,10 +15,11 @@ from tools import need
 from neurocuda_hw.benches import bench_folder
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.neurons import IF, Encoding, Input
+from neurocuda_hw.programs import run
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.rtl.ip import ip_files
 from neurocuda_hw.synapses import Conv2d, Diagonal
-from neurocuda_hw.toolchain import find_verilator, find_yosys, run
+from neurocuda_hw.toolchain import find_verilator, find_yosys
 
 
 def wide_network() -> Network:

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from tools import need
 
-from neurocuda_hw import toolchain
 from neurocuda_hw.errors import ToolError
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout
 from neurocuda_hw.neurons import Encoding
 from neurocuda_hw.passes.area import network_area, total
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.programs import Tool, stream
 from neurocuda_hw.rtl.emit import emit, plan_network
 from neurocuda_hw.synapses import Dense
 from neurocuda_hw.synth import synthesise
-from neurocuda_hw.toolchain import Tool, find_yosys
+from neurocuda_hw.toolchain import find_yosys
 
 
 def network() -> Network:
@@ -87,8 +87,8 @@ def test_without_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lines_of_a_long_run_arrive_as_they_are_printed() -> None:
     lines: list[str] = []
     shell = Tool(name="sh", command=("sh", "-c"))
-    toolchain.stream(shell, ["echo one; echo two >&2"], on_line=lines.append)
+    stream(shell, ["echo one; echo two >&2"], on_line=lines.append)
     assert sorted(lines) == ["one\n", "two\n"]
     with pytest.raises(ToolError) as error:
-        toolchain.stream(shell, ["echo lost; exit 4"], what="test")
+        stream(shell, ["echo lost; exit 4"], what="test")
     assert str(error.value) == "sh (test) failed with exit code 4:\nlost"
