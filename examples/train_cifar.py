@@ -26,7 +26,7 @@ from cifar import Augmented, load, load_weights
 from models import CifarResNet18, CifarResNet20
 from torch import nn
 
-from neurocuda_hw.conversion import convert
+from neurocuda_hw.conversion import convert, with_qcfs
 from neurocuda_hw.errors import DataError, ModelError, NeurocudaError
 from neurocuda_hw.files import write_file
 from neurocuda_hw.model_file import load_plain, save
@@ -47,6 +47,7 @@ class Plan:
     weight_decay: float
     smoothing: float
     cutout: int
+    half: bool
     seed: int
 
 
@@ -81,8 +82,10 @@ class Training:
         self.model, self.data, self.plan = model, data, plan
         self.file, self.save_every = file, save_every
         self.total = plan.epochs * len(data)
+        clips = [p for name, p in model.named_parameters() if name.endswith("log_clip")]
+        others = [p for name, p in model.named_parameters() if not name.endswith("log_clip")]
         self.optimiser = torch.optim.SGD(
-            model.parameters(),
+            [{"params": others}, {"params": clips, "weight_decay": 0.0}],
             lr=plan.rate,
             momentum=0.9,
             nesterov=True,
@@ -153,8 +156,7 @@ class Training:
         warm = min(1.0, (self.step + 1) / max(1, self.total // 20))
         for group in self.optimiser.param_groups:
             group["lr"] = self.plan.rate * share * warm
-        # half precision only pays on a GPU
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=x.device.type == "cuda"):
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.plan.half):
             loss = F.cross_entropy(self.model(x), y, label_smoothing=self.plan.smoothing)
         self.optimiser.zero_grad()
         loss.backward()
@@ -172,9 +174,10 @@ def train(arguments: argparse.Namespace, model: nn.Module, device: torch.device)
         weight_decay=5e-4,
         smoothing=arguments.smoothing,
         cutout=arguments.cutout,
+        half=device.type == "cuda" or arguments.half,
         seed=arguments.seed,
     )
-    name = f"{arguments.model}_seed{arguments.seed}"
+    name = f"{arguments.model}{'_qcfs' if arguments.qcfs else ''}_seed{arguments.seed}"
     model.to(device, memory_format=torch.channels_last)
     training = Training(
         model,
@@ -215,10 +218,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     torch.manual_seed(arguments.seed)
     model = MODELS[arguments.model]()
     figures: dict[str, Any] = {"model": arguments.model, "seed": arguments.seed}
-    if arguments.weights is None:
-        figures |= train(arguments, model, device)
-    else:
+    if arguments.weights is not None:
         load_weights(model, arguments.weights)
+    if arguments.qcfs:
+        x, y = load(arguments.data, "train")
+        model = with_qcfs(
+            model.eval(), Augmented(x, y, seed=arguments.seed), levels=arguments.levels
+        )
+    if arguments.weights is None or arguments.qcfs:
+        figures |= train(arguments, model, device)
     model.to(device).eval()
     figures["test_images"] = len(test[0])
     figures["ann"] = accuracy(model, *test, device)
@@ -264,7 +272,17 @@ def main() -> int:
     parser.add_argument("model", choices=list(MODELS))
     parser.add_argument("--data", required=True, help="folder of the CIFAR-10 binary files")
     parser.add_argument("--out", type=Path, default=Path("cifar"), help="folder (%(default)s)")
-    parser.add_argument("--weights", type=Path, help="trained weights: no training")
+    parser.add_argument(
+        "--weights", type=Path, help="trained weights: no training, but with --qcfs"
+    )
+    parser.add_argument(
+        "--qcfs",
+        action="store_true",
+        help="train with QCFS of --levels in the place of each ReLU, from --weights on if given",
+    )
+    parser.add_argument(
+        "--half", action="store_true", help="train in bfloat16 on a CPU too (AVX512-BF16 pays)"
+    )
     parser.add_argument("--epochs", type=int, default=200, help="of training (%(default)s)")
     parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
     parser.add_argument("--rate", type=float, default=0.1, help="highest step (%(default)s)")

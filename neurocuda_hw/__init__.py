@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.backends import benchmark as benchmark
     from neurocuda_hw.backends import compile as compile
     from neurocuda_hw.backends import list_backends as list_backends
+    from neurocuda_hw.conversion import QCFS as QCFS
     from neurocuda_hw.conversion import IFNeuron as IFNeuron
     from neurocuda_hw.conversion import LIFNeuron as LIFNeuron
     from neurocuda_hw.conversion import OverTime as OverTime
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import quantized_ann as quantized_ann
     from neurocuda_hw.conversion import recode as recode
     from neurocuda_hw.conversion import validate_snn as validate_snn
+    from neurocuda_hw.conversion import with_qcfs as with_qcfs
     from neurocuda_hw.errors import NeurocudaError as NeurocudaError
     from neurocuda_hw.hls import to_hls_cpp as to_hls_cpp
     from neurocuda_hw.metrics import energy_estimate as energy_estimate
@@ -71,6 +73,7 @@ _MODULES = {
         "IFNeuron",
         "LIFNeuron",
         "OverTime",
+        "QCFS",
         "Stats",
         "average_weights",
         "convert",
@@ -79,6 +82,7 @@ _MODULES = {
         "quantized_ann",
         "recode",
         "validate_snn",
+        "with_qcfs",
     ),
     "errors": ("NeurocudaError",),
     "hls": ("to_hls_cpp",),

@@ -35,7 +35,7 @@ _MEMBER = re.compile(
     r"|data/constants/(tensor_\d+|model_constants_config\.json))"
 )
 _OPERATOR = re.compile(
-    r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?"
+    r"torch\.ops\.(aten|prims)\.\w+(\.\w+)?|torch\.ops\.neurocuda_hw\.qcfs(\.default)?"
     r"|torch\.ops\.higher_order\.wrap_with_(set_grad_enabled|autocast)"
     r"|torch\.sym_\w+|_operator\.(add|sub|mul|floordiv|mod|neg|pow|eq|ne|lt|le|gt|ge|getitem)"
 )
@@ -145,6 +145,8 @@ def _is_program(content: bytes) -> bool:
 
 def _load_program(content: bytes, where: str, *, trusted: bool) -> ExportedProgram:
     import torch
+
+    import neurocuda_hw.conversion.activation  # noqa: F401 - a program may hold its operator
 
     try:
         if not trusted:

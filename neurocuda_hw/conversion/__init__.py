@@ -3,6 +3,7 @@
 snn, stats = convert(model, train_loader, test_loader=test_loader, strategy="exact")
 """
 
+from neurocuda_hw.conversion.activation import QCFS
 from neurocuda_hw.conversion.averaging import average_weights
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.choices import STRATEGIES
@@ -13,10 +14,12 @@ from neurocuda_hw.conversion.pipeline import convert
 from neurocuda_hw.conversion.qcfs import Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, to_network
 from neurocuda_hw.conversion.recoding import recode
+from neurocuda_hw.conversion.replace import with_qcfs
 from neurocuda_hw.conversion.stats import Stats
 from neurocuda_hw.conversion.validate import Validation, validate_snn
 
 __all__ = [
+    "QCFS",
     "STRATEGIES",
     "Code",
     "IFNeuron",
@@ -35,4 +38,5 @@ __all__ = [
     "recode",
     "to_network",
     "validate_snn",
+    "with_qcfs",
 ]

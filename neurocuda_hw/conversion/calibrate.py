@@ -47,6 +47,8 @@ def clip_values(
 ) -> tuple[list[torch.Tensor], list[int]]:
     """lambda of each spiking layer but maxima, ``(C,)``, and how many of its channels never fired.
 
+    Of a model that was trained with `QCFS` they are its own.
+
     Parameters
     ----------
     batches : real inputs
@@ -58,28 +60,37 @@ def clip_values(
         Of the choice of positions in feature maps.
     """
     generator = torch.Generator().manual_seed(seed)
-    kept: list[list[torch.Tensor]] = [[] for layer in graph.layers if layer.clipped]
+    clipped = [layer for layer in graph.layers if layer.clipped]
+    kept: list[list[torch.Tensor]] = [[] for _ in clipped]
     for x in batches:
         values = evaluate(graph, x)[1:]
         spiking = [v for v, layer in zip(values, graph.layers, strict=True) if layer.clipped]
         for store, value in zip(kept, spiking, strict=True):
-            flat = value.flatten(2) if value.ndim > 2 else value.unsqueeze(2)
-            if flat.shape[2] > _KEPT_POSITIONS:
-                chosen = torch.randperm(flat.shape[2], generator=generator)[:_KEPT_POSITIONS]
-                flat = flat[:, :, chosen]
-            store.append(flat.transpose(0, 1).flatten(1))
+            store.append(some_positions(value, generator))
     clips, silent = [], []
-    for store in kept:
+    for layer, store in zip(clipped, kept, strict=True):
         samples = torch.cat(store, dim=1)
         silent.append(int((samples.amax(1) <= 0).sum()))
-        clips.append(_best_clips(samples, levels, channel_wise=channel_wise))
+        if layer.staircase is not None:
+            clips.append(layer.staircase.clip)
+        else:
+            clips.append(best_clips(samples, levels, channel_wise=channel_wise))
     return clips, silent
 
 
-def _best_clips(samples: torch.Tensor, levels: int, *, channel_wise: bool) -> torch.Tensor:
+def some_positions(value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Of activations ``(B, C, ...)`` all samples at up to 32 positions: ``(C, samples)``."""
+    flat = value.flatten(2) if value.ndim > 2 else value.unsqueeze(2)
+    if flat.shape[2] > _KEPT_POSITIONS:
+        chosen = torch.randperm(flat.shape[2], generator=generator)[:_KEPT_POSITIONS]
+        flat = flat[:, :, chosen]
+    return flat.transpose(0, 1).flatten(1)
+
+
+def best_clips(samples: torch.Tensor, levels: int, *, channel_wise: bool) -> torch.Tensor:
     """lambda of ``(C, samples)``."""
     if not channel_wise:
-        one = _best_clips(samples.reshape(1, -1), levels, channel_wise=True)
+        one = best_clips(samples.reshape(1, -1), levels, channel_wise=True)
         return one.expand(len(samples)).clone()
     highest = samples.amax(1, keepdim=True)
     best = torch.full((len(samples),), torch.inf)

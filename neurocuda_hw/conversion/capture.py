@@ -7,6 +7,7 @@ activations and a constant; each activation function ends such a sum and starts 
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -67,6 +68,9 @@ def capture(
         raise ModelError(
             "the model must have an activation function (ReLU) between its layers: it has none"
         )
+    if any(layer.staircase is not None for layer in graph.layers):
+        with _quiet():
+            wanted = _run(program, example, double=True)  # rounding must not choose another step
     got = evaluate(graph, example.double())[-1].reshape(wanted.shape)
     if graph.softmax:  # it stays outside of the layers
         got = got.log_softmax(1)
@@ -179,9 +183,10 @@ def _fit_batch(program: ExportedProgram, example: torch.Tensor) -> torch.Tensor:
     return example[:8] if len(example) > 1 else example.repeat(2, *[1] * (example.ndim - 1))
 
 
-def _run(program: ExportedProgram, example: torch.Tensor) -> torch.Tensor:
+def _run(program: ExportedProgram, example: torch.Tensor, *, double: bool = False) -> torch.Tensor:
+    module = program.module()
     with torch.no_grad():
-        output = program.module()(example)
+        output = copy.deepcopy(module).double()(example.double()) if double else module(example)
     if not isinstance(output, torch.Tensor):
         raise ModelError(f"the model must give one tensor, not {type(output).__name__}")
     if not torch.isfinite(output).all():

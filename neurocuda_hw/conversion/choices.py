@@ -57,6 +57,15 @@ def timesteps(given: int | None, graph: Graph) -> int:
     return whole(own or (8 if given is None else given), "timesteps", 1, 65535)
 
 
+def notes_on_levels(graph: Graph, levels: int) -> tuple[str, ...]:
+    """That a model was trained with QCFS of other levels than it is converted to."""
+    own = {layer.staircase.levels for layer in graph.layers if layer.staircase is not None}
+    if own <= {levels}:
+        return ()
+    known = ", ".join(str(number) for number in sorted(own))
+    return (f"the model was trained with QCFS of {known} levels, and is converted to {levels}",)
+
+
 def device(wanted: str | torch.device | None) -> torch.device:
     """Where to compute: the first GPU, if there is one and none was named."""
     if wanted is None:

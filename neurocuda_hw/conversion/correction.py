@@ -61,8 +61,10 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
         if not layer.spiking:
             break
         sums.renew()
-        _fit(next(clips), layer, real[-1], sums.real(), levels, channel_wise, generator)
-        sums.renew()
+        own = next(clips)
+        if layer.staircase is None:
+            _fit(own, layer, real[-1], sums.real(), levels, channel_wise, generator)
+            sums.renew()
         counts.append(sums.levels())
         for source in [s for s, user in last_use.items() if user == number]:
             real[source] = counts[source] = torch.empty(0)

@@ -3,9 +3,9 @@
     a_p = min(cap_p, max(0, sum over terms (q -> p) of W_q a_q + b_p))
 
 The last layer may do without the clip: its sums are the logits. A layer may also take the largest
-activation of each window instead (max pooling), or have another function in the place of the clip,
-which `approximate` replaces. Batch normalisation, dropout, flattening and the divisors of average
-pooling are gone at this point.
+activation of each window instead (max pooling), or have another function in the place of the clip:
+the staircase that the model was trained with, or one that `approximate` replaces. Batch
+normalisation, dropout, flattening and the divisors of average pooling are gone at this point.
 """
 
 from __future__ import annotations
@@ -104,6 +104,33 @@ class Original:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Staircase:
+    """The activation of a model that was trained with `QCFS`.
+
+    Parameters
+    ----------
+    clip : float64 tensor (1,) or (C,)
+        lambda.
+    levels : int
+        L.
+    """
+
+    clip: torch.Tensor
+    levels: int
+
+    def spread(self, channels: int) -> Staircase | None:
+        """One lambda per channel; None where there are neither one nor one for each channel."""
+        if len(self.clip) not in (1, channels):
+            return None
+        return replace(self, clip=self.clip.expand(channels))
+
+    def climb(self, z: torch.Tensor) -> torch.Tensor:
+        """Activations for the sums `z` ``(B, C, ...)``."""
+        unit = per_channel(self.clip / self.levels, z.ndim - 1).to(z)
+        return (z / unit + 0.5).floor().clamp(0, self.levels) * unit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rule:
     """A spiking neuron that the model holds already: a spike stands for its threshold.
 
@@ -157,6 +184,8 @@ class Layer:
         The trained model's activation function, where it is another.
     rule : Rule, optional
         The trained model's neuron, where it spikes itself.
+    staircase : Staircase, optional
+        The trained model's activation function, where that is quantised already.
     """
 
     name: str
@@ -169,6 +198,7 @@ class Layer:
     maximum: bool = False
     original: Original | None = None
     rule: Rule | None = None
+    staircase: Staircase | None = None
 
     @property
     def clipped(self) -> bool:
@@ -181,6 +211,8 @@ class Layer:
             return z
         if self.rule is not None:
             return Membrane(self).step(z)
+        if self.staircase is not None:
+            return self.staircase.climb(z)
         return self.original.function(z) if self.original else z.clamp(min=0, max=self.cap)
 
 

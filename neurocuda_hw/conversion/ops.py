@@ -13,7 +13,7 @@ from torch.fx import Node
 from neurocuda_hw.conversion import compose, maximum, spatial
 from neurocuda_hw.conversion.compose import CannotCompose
 from neurocuda_hw.conversion.fire import Dynamics
-from neurocuda_hw.conversion.graph import Kind, Original, Rule, Term
+from neurocuda_hw.conversion.graph import Kind, Original, Rule, Staircase, Term
 from neurocuda_hw.conversion.value import Number, Value, image_shape, images, pair, scaled
 
 if TYPE_CHECKING:
@@ -271,6 +271,13 @@ def _neuron(
     return value
 
 
+def _staircase(walker: Walker, node: Node, x: Value, clip: torch.Tensor, levels: int) -> Value:
+    """A `QCFS`."""
+    stairs = Staircase(clip=clip.double().flatten(), levels=levels)
+    value: Value = walker.activation(node, x, staircase=stairs)
+    return value
+
+
 def _same(walker: Walker, node: Node, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
@@ -325,3 +332,4 @@ HANDLERS = _table(
     ("softmax _softmax log_softmax _log_softmax", _softmax),
 )
 HANDLERS["neurocuda_hw.neuron"] = _neuron
+HANDLERS["neurocuda_hw.qcfs"] = _staircase

@@ -74,6 +74,7 @@ def convert(
         ``(B, T, C, H, W)`` first adds up or averages their frames, ``x.sum(1)``, ``x.mean(1)``, or
         goes through its layers for each frame and averages the answers. An `OverTime` of spiking
         neurons is taken as it is, in the rate code, and trained for `if_epochs` in its integers.
+        Clip values of `QCFS` activations are taken as they were learnt.
     train_loader : DataLoader of (x, y), any iterable of such batches, (x, y) arrays, or x alone
         Real training data: the first 1,024 samples calibrate, all of it fine-tunes.
     test_loader : the same, optional
@@ -225,7 +226,7 @@ def convert(
                 for layer, count in zip(spiking_layers, silent, strict=True)
                 if count
             },
-            notes=graph.notes,
+            notes=(*graph.notes, *choices.notes_on_levels(graph, settings.levels)),
             conversion_time=elapsed - trainer.evaluation_time,
         )
     if verbose:

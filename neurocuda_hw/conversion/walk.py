@@ -15,7 +15,16 @@ from torch.fx import Node
 
 from neurocuda_hw.conversion import compose
 from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Original, Rule, Shape, Term
+from neurocuda_hw.conversion.graph import (
+    Graph,
+    Kind,
+    Layer,
+    Original,
+    Rule,
+    Shape,
+    Staircase,
+    Term,
+)
 from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
 from neurocuda_hw.conversion.recording import Recording, reduce_frames
 from neurocuda_hw.conversion.temporal import Frames, Reduce
@@ -172,15 +181,24 @@ class Walker:
         cap: float | None = None,
         original: Original | None = None,
         rule: Rule | None = None,
+        staircase: Staircase | None = None,
     ) -> Value:
         """Ends a sum: a new layer."""
         if self.averaged:
             raise CannotCompose("nothing but linear layers may follow the mean of the answers")
-        plain = cap is None and original is None and rule is None
+        plain = all(special is None for special in (cap, original, rule, staircase))
         if plain and self._never_negative(value):
             return value
         path = value.path or self.path(node)
-        self._layer(path, value, spiking=True, cap=cap, original=original, rule=rule)
+        self._layer(
+            path,
+            value,
+            spiking=True,
+            cap=cap,
+            original=original,
+            rule=rule,
+            staircase=staircase,
+        )
         source = len(self.layers)
         term = compose.identity(source, self.shapes[source])
         own = self.layers[-1].rule
@@ -239,6 +257,7 @@ class Walker:
         cap: float | None = None,
         original: Original | None = None,
         rule: Rule | None = None,
+        staircase: Staircase | None = None,
     ) -> None:
         terms = compose.merge(list(value.terms))
         if not terms:
@@ -273,6 +292,13 @@ class Walker:
                 kind="neuron",
                 way_out=f"it must have one threshold and decay, or {shape[0]}: one per channel",
             )
+        stairs = None if staircase is None else staircase.spread(shape[0])
+        if staircase is not None and stairs is None:
+            raise UnsupportedLayerError(
+                path=path,
+                kind="QCFS",
+                way_out=f"it must have one clip value, or {shape[0]}: one per channel",
+            )
         self.layers.append(
             Layer(
                 name=self._name(path),
@@ -284,6 +310,7 @@ class Walker:
                 cap=cap,
                 original=original,
                 rule=wide,
+                staircase=stairs,
             )
         )
         self.shapes.append(shape)
