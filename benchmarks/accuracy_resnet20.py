@@ -5,16 +5,17 @@
 The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
 L = 16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with
 each step of --rates, which falls along a cosine, once for each seed; the same weights then serve
-L = 16. The trained network teaches; in the last training a better one does, if there is a --teacher
-(the weights of a ResNet-18 as train_cifar.py writes them). The mean of the weights of all seeds
-makes one more network. The last epoch is kept.
+L = 16. The mean of the weights of all seeds makes one more network. The last epoch is kept.
+With --qcfs (the weights that ``train_cifar.py resnet20 --weights FILE --qcfs`` writes) it is the
+network with QCFS activations that is converted, without training and trained.
 All 10,000 test images run through the integer spiking network, and every spike count and logit is
 compared with the quantised ANN's. Training takes about 200 s an epoch on one core, and goes on from
 --checkpoints after a break.
 
-Keys: ``ann``, ``untrained16``, ``averaged8``, ``averaged16``, ``exact8``, ``exact16`` in per cent
-(of the last two ``mean`` and ``std`` over the seeds), and for each conversion ``..._unequal``
-(images with any unequal count or logit), ``..._spikes`` (per image), ``..._sparsity``.
+Keys: ``ann``, ``qcfs`` and ``untrained8`` (with --qcfs), ``untrained16``, ``averaged8``,
+``averaged16``, ``exact8``, ``exact16`` in per cent (of the last two ``mean`` and ``std`` over the
+seeds), and for each conversion ``..._unequal`` (images with any unequal count or logit),
+``..._spikes`` (per image), ``..._sparsity``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ import torch
 from torch import nn
 
 from neurocuda_hw.batches import Batches
-from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann
+from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann, with_qcfs
 from neurocuda_hw.conversion.choices import device
 from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
@@ -42,9 +43,16 @@ from neurocuda_hw.snn import SpikingNetwork
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import cifar
-from models import CifarResNet18, CifarResNet20
+from models import CifarResNet20
 
 LEVELS = (8, 16)
+
+
+@torch.no_grad()
+def right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+    """Accuracy of a model in floating point."""
+    parts = zip(x.split(500), y.split(500), strict=True)
+    return 100 * sum(int((model(a).argmax(1) == b).sum()) for a, b in parts) / len(y)
 
 
 def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | int]:
@@ -62,48 +70,29 @@ def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | i
     }
 
 
-class HalfPrecise(nn.Module):
-    """A model that computes in bfloat16, which is enough for a teacher and twice as fast."""
-
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, 10)`` of images ``(B, 3, 32, 32)``."""
-        with torch.autocast(x.device.type, torch.bfloat16):
-            answers: torch.Tensor = self.model(x)
-        return answers
-
-
-def read_teacher(path: Path | None) -> nn.Module | None:
-    """The better network, if there is one."""
-    if path is None:
-        return None
-    model = CifarResNet18().to(memory_format=torch.channels_last)
-    cifar.load_weights(model, path)
-    return HalfPrecise(model).eval()
+def with_levels(model: nn.Module, data: cifar.Labelled, path: Path) -> nn.Module:
+    """The network with QCFS activations whose weights train_cifar.py --qcfs wrote."""
+    quantised = with_qcfs(model, cifar.Augmented(*data, seed=0), levels=LEVELS[0])
+    cifar.load_weights(quantised, path)
+    return quantised.eval()
 
 
 def train(
-    model: CifarResNet20, data: cifar.Labelled, arguments: argparse.Namespace, seed: int
+    model: nn.Module, data: cifar.Labelled, arguments: argparse.Namespace, seed: int
 ) -> SpikingNetwork:
     """At L = 8, trained once for each of --rates."""
     snn: SpikingNetwork | None = None
-    last = len(arguments.rates) - 1
     for number, rate in enumerate(arguments.rates):
         batches = arguments.batches[number] if arguments.batches else None
         images = cifar.Augmented(
             *data,
             batch=arguments.batch,
             batches=batches,
-            blend=arguments.blend and number == last,
             seed=seed + 7 * number,
         )
         how: dict[str, Any] = {
             "rate": rate,
             "temperature": arguments.temperatures[number],
-            "teacher": read_teacher(arguments.teacher) if number == last else None,
             "seed": seed + 7 * number,
             "checkpoint": arguments.checkpoints / f"seed{seed}_{number}.pt",
         }
@@ -134,7 +123,7 @@ def at_all_levels(
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """All figures; progress goes to standard error."""
-    model = CifarResNet20()
+    model: nn.Module = CifarResNet20()
     cifar.load_weights(model, arguments.weights)
     model.eval()
     place = device(None)
@@ -142,22 +131,24 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
     test = Batches((x, y), "test data", 250)
     arguments.checkpoints.mkdir(parents=True, exist_ok=True)
-    with torch.no_grad():
-        right = sum(
-            int((model(a).argmax(1) == b).sum())
-            for a, b in zip(x.split(500), y.split(500), strict=True)
-        )
     figures: dict[str, Any] = {
         "images": len(y),
         "epochs": arguments.epochs,
         "batch": arguments.batch,
         "rates": arguments.rates,
         "temperatures": arguments.temperatures,
-        "ann": 100 * right / len(y),
+        "ann": right(model, x, y),
     }
     calibration = cifar.Augmented(*data, seed=0)
     untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS[1], qcfs_epochs=0)
     figures |= scored(untrained, f"untrained{LEVELS[1]}", test)
+    if arguments.qcfs is not None:
+        model = with_levels(model, data, arguments.qcfs)
+        figures["qcfs"] = right(model, x, y)
+        untrained, _ = convert(
+            model, calibration, strategy="exact", levels=LEVELS[0], qcfs_epochs=0
+        )
+        figures |= scored(untrained, f"untrained{LEVELS[0]}", test)
     trained, seeds = [], {}
     for seed in arguments.seeds:
         trained.append(train(model, data, arguments, seed))
@@ -179,6 +170,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="folder with the binary version of CIFAR-10")
     parser.add_argument("--weights", required=True, help="the trained network")
+    parser.add_argument(
+        "--qcfs",
+        type=Path,
+        help="the same trained with QCFS, to go on from",
+    )
     parser.add_argument("--checkpoints", type=Path, required=True, help="to go on from")
     parser.add_argument(
         "--epochs", type=int, nargs="+", default=[4], help="of each training (%(default)s)"
@@ -201,8 +197,6 @@ def main() -> None:
         default=[1.0],
         help="of the teacher in each training (%(default)s)",
     )
-    parser.add_argument("--teacher", type=Path, help="weights of a ResNet-18, of the last training")
-    parser.add_argument("--blend", action="store_true", help="images, in the last training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--networks", type=Path, help="folder to write the networks to")
     parser.add_argument("--images", type=int, default=10_000, help="of the test set")

@@ -18,7 +18,6 @@ STD = (0.229, 0.224, 0.225)
 _SHIFT = 4
 
 Labelled = tuple[torch.Tensor, torch.Tensor]
-Batch = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def load(folder: str | Path, split: str) -> Labelled:
@@ -72,9 +71,6 @@ class Augmented:
         Of one epoch; as many as there are images for, unless given.
     cutout : int
         Side of the square that is set to 0 somewhere in each image (DeVries and Taylor, 2017).
-    blend : bool
-        Whether each image is blended with another one of its batch, at a share that is drawn
-        evenly (mixup: Zhang et al., 2018). There are no labels then: a teacher answers.
     seed : int
 
     Raises
@@ -91,13 +87,11 @@ class Augmented:
         batch: int = 128,
         batches: int | None = None,
         cutout: int = 0,
-        blend: bool = False,
         seed: int = 0,
     ) -> None:
         if not 0 <= cutout <= min(x.shape[2:]):
             raise DataError(f"cutout must be 0 to {min(x.shape[2:])} pixels, not {cutout}")
         self.x, self.y, self.batch, self.cutout, self.seed = x, y, batch, cutout, seed
-        self.blend = blend
         self.count = len(x) // batch if batches is None else min(batches, len(x) // batch)
         self.epoch = self.skip = 0
 
@@ -108,14 +102,13 @@ class Augmented:
     def __len__(self) -> int:
         return self.count
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Labelled]:
         device = self.x.device
         generator = torch.Generator().manual_seed(1000 * self.seed + self.epoch)
         order = torch.randperm(len(self.x), generator=generator).to(device)
         for number in range(len(self)):
             mirrored, shifts = _draw(self.batch, generator)
             corners = torch.rand((2, self.batch, 1), generator=generator) if self.cutout else None
-            shares = torch.rand((self.batch, 1, 1, 1), generator=generator) if self.blend else None
             if number >= self.skip:
                 picked = order[number * self.batch : (number + 1) * self.batch]
                 images = self.x[picked]
@@ -123,10 +116,7 @@ class Augmented:
                 images = _shifted(images, shifts.to(device))
                 if corners is not None:
                     images = _cut(images, corners.to(device), self.cutout)
-                if shares is None:
-                    yield images, self.y[picked]
-                else:  # their order was drawn
-                    yield images.lerp(images.flip(0), shares.to(device)), None
+                yield images, self.y[picked]
 
 
 def _draw(count: int, generator: torch.Generator) -> Labelled:

@@ -2,10 +2,12 @@
 
     python examples/train_cifar.py resnet18 --data FOLDER --epochs 50 --batch 512 --rate 0.4
     python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs-epochs 4
+    python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs --epochs 55 --half
 
-The first is for a GPU. Everything is written to --out: the weights, and after every few hundred
-steps the state of the training, from which the same command goes on after a break. The last epoch
-is kept, whatever the test set says: it is looked at once, after training.
+The first is for a GPU. The last teaches a trained network to do with the levels that it will have,
+its weights still real, before it becomes integers. Everything is written to --out: the weights, and
+after every few hundred steps the state of the training, from which the same command goes on after a
+break. The last epoch is kept, whatever the test set says: it is looked at once, after training.
 """
 
 from __future__ import annotations
@@ -164,6 +166,11 @@ class Training:
         return loss.detach()
 
 
+def file_name(arguments: argparse.Namespace) -> str:
+    """Of all that belongs to one model and seed."""
+    return f"{arguments.model}{'_qcfs' if arguments.qcfs else ''}_seed{arguments.seed}"
+
+
 def train(arguments: argparse.Namespace, model: nn.Module, device: torch.device) -> dict[str, Any]:
     """Trains `model`, or goes on with it; figures of the training."""
     x, y = (part[: arguments.train].to(device) for part in load(arguments.data, "train"))
@@ -177,7 +184,7 @@ def train(arguments: argparse.Namespace, model: nn.Module, device: torch.device)
         half=device.type == "cuda" or arguments.half,
         seed=arguments.seed,
     )
-    name = f"{arguments.model}{'_qcfs' if arguments.qcfs else ''}_seed{arguments.seed}"
+    name = file_name(arguments)
     model.to(device, memory_format=torch.channels_last)
     training = Training(
         model,
@@ -221,10 +228,10 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.weights is not None:
         load_weights(model, arguments.weights)
     if arguments.qcfs:
-        x, y = load(arguments.data, "train")
-        model = with_qcfs(
-            model.eval(), Augmented(x, y, seed=arguments.seed), levels=arguments.levels
+        images = Augmented(
+            *load(arguments.data, "train"), batch=arguments.qcfs_batch, seed=arguments.seed
         )
+        model = with_qcfs(model.eval(), images, levels=arguments.levels)
     if arguments.weights is None or arguments.qcfs:
         figures |= train(arguments, model, device)
     model.to(device).eval()
@@ -233,7 +240,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.no_convert:
         return figures
     x, y = (part[: arguments.train].to(device) for part in load(arguments.data, "train"))
-    name = f"{arguments.model}_seed{arguments.seed}_L{arguments.levels}_w{arguments.weight_bits}"
+    name = f"{file_name(arguments)}_L{arguments.levels}_w{arguments.weight_bits}"
     snn, stats = convert(
         model.cpu(),
         Augmented(x, y, batch=arguments.qcfs_batch, seed=arguments.seed),

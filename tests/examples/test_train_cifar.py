@@ -69,6 +69,28 @@ def test_trains_and_converts(
     assert (tmp_path / "resnet20_seed0_L3_w8_qcfs.pt").exists()
 
 
+def test_trains_with_levels(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """From a trained network on, and then converts what it trained."""
+    monkeypatch.setattr(sys, "argv", [])
+    figures(capsys, *trained(folder, tmp_path))
+    first = tmp_path / "resnet20_seed0.pt"
+    levels = ("--qcfs", "--weights", first, "--levels", 3, "--half", "--qcfs-batch", 8)
+    found = figures(capsys, *trained(folder, tmp_path), *levels)
+    assert (found["steps"], found["of_steps"]) == (10, 10)
+    state = torch.load(tmp_path / "resnet20_qcfs_seed0.pt", weights_only=True)
+    before = torch.load(first, weights_only=True)
+    assert sum(name.endswith("log_clip") for name in state) == 19
+    assert not torch.equal(state["conv1.weight"], before["conv1.weight"])
+    again = [part for part in trained(folder, tmp_path) if part != "--no-convert"]
+    done = figures(capsys, *again, *levels, "--qcfs-epochs", 0)
+    assert done["ann"] == found["ann"]
+    assert done["unequal"] == 0
+    network = load(tmp_path / "resnet20_qcfs_seed0_L3_w8_network.pt")
+    assert network.timesteps == 19 * 2 + 1
+
+
 def test_resumes_in_the_middle_of_an_epoch(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
@@ -218,21 +240,3 @@ def test_cutout_clears_one_square() -> None:
     assert all(int((image[0, inside, inside] == 0).sum()) >= 16 for image in cut)
     whole = [image for batch, _ in cifar.Augmented(x, y, batch=3) for image in batch]
     assert all(bool((image[:, inside, inside] == 1).all()) for image in whole)
-
-
-def test_blended_images_lie_between_two_of_their_batch() -> None:
-    x = torch.arange(12.0).reshape(12, 1, 1, 1).expand(12, 3, 32, 32)
-    blended = list(cifar.Augmented(x, torch.arange(12), batch=6, blend=True, seed=2))
-    plain = list(cifar.Augmented(x, torch.arange(12), batch=6, seed=2))
-    assert len(blended) == len(plain) == 2
-    inside = (slice(None), 0, 16, 16)  # no shift reaches it
-    shares = []
-    for (mixed, labels), (images, _) in zip(blended, plain, strict=True):
-        assert labels is None
-        first, second = images[inside], images.flip(0)[inside]
-        share = (mixed[inside] - first) / (second - first)
-        assert bool(((share > 0) & (share < 1)).all())
-        shares += share.tolist()
-    assert len(set(shares)) == 12
-    assert min(shares) < 0.3
-    assert max(shares) > 0.7
