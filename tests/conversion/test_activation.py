@@ -134,6 +134,9 @@ class TestReplaced:
             assert torch.equal(model(X), before)
             assert torch.allclose(quantised(X), before, atol=0.02 * float(before.abs().max()))
         assert {"conv.weight", "bn.running_mean", "last.bias"} <= set(quantised.state_dict())
+        with torch.no_grad():
+            quantised.get_parameter("conv.weight").zero_()
+            assert torch.equal(model(X), before)
         coarse = with_qcfs(model, X, levels=2)
         assert len({round(v, 4) for v in coarse.get_submodule("qcfs_0").clip.tolist()}) == 4
         one = with_qcfs(model, X, levels=2, channel_wise=False)
