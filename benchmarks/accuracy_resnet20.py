@@ -44,15 +44,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
 import cifar
 from models import CifarResNet20
+from train_cifar import accuracy
 
 LEVELS = (8, 16)
-
-
-@torch.no_grad()
-def right(model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
-    """Accuracy of a model in floating point."""
-    parts = zip(x.split(500), y.split(500), strict=True)
-    return 100 * sum(int((model(a).argmax(1) == b).sum()) for a, b in parts) / len(y)
 
 
 def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | int]:
@@ -137,14 +131,14 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "batch": arguments.batch,
         "rates": arguments.rates,
         "temperatures": arguments.temperatures,
-        "ann": right(model, x, y),
+        "ann": accuracy(model, x, y, torch.device("cpu")),
     }
     calibration = cifar.Augmented(*data, seed=0)
     untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS[1], qcfs_epochs=0)
     figures |= scored(untrained, f"untrained{LEVELS[1]}", test)
     if arguments.qcfs is not None:
         model = with_levels(model, data, arguments.qcfs)
-        figures["qcfs"] = right(model, x, y)
+        figures["qcfs"] = accuracy(model, x, y, torch.device("cpu"))
         untrained, _ = convert(
             model, calibration, strategy="exact", levels=LEVELS[0], qcfs_epochs=0
         )

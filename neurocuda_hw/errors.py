@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of others says, fit for a sentence: one line of up to 200 characters."""
+    text = str(error).strip()
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
 class NeurocudaError(Exception):
     """Root of every error this package raises on purpose: one sentence that says the way out."""
 

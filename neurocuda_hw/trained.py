@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.errors import DataError, ModelError, first_line
 from neurocuda_hw.files import read_file
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def _load_program(content: bytes, where: str, *, trusted: bool) -> ExportedProgr
         raise
     except Exception as error:  # damaged archives break the reader in any way they can
         raise ModelError(
-            f"{where} cannot be read as a torch.export program ({_first_line(error)}); it may be "
+            f"{where} cannot be read as a torch.export program ({first_line(error)}); it may be "
             "damaged, or from a newer PyTorch: export it again"
         ) from error
 
@@ -193,7 +193,7 @@ def _load_tensors(path: str | Path, content: bytes, where: str, unpickle: bool) 
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=False)
     except Exception as error:  # whatever the pickle's own code raises
         raise ModelError(
-            f"{where} cannot be unpickled ({_first_line(error)}); its classes must be importable "
+            f"{where} cannot be unpickled ({first_line(error)}); its classes must be importable "
             "from the working folder"
         ) from error
 
@@ -242,13 +242,8 @@ def _build(arch: str, option: str) -> nn.Module:
     except Exception as error:  # the user's own module runs here
         raise DataError(
             f"{option} must name a class that can be imported here and made without arguments, not "
-            f"{arch!r}: {_first_line(error)}"
+            f"{arch!r}: {first_line(error)}"
         ) from error
     if not isinstance(model, nn.Module):
         raise DataError(f"{option} must name a torch.nn.Module, not {arch!r}")
     return model
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0][:200] if text else type(error).__name__

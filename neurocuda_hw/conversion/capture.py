@@ -8,9 +8,6 @@ activations and a constant; each activation function ends such a sum and starts 
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +19,9 @@ from torch.export.graph_signature import InputKind
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.modules import lonely_neuron
 from neurocuda_hw.conversion.temporal import Frames
+from neurocuda_hw.conversion.tracing import check_evaluating, check_forward, quiet
 from neurocuda_hw.conversion.walk import Walker
-from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
+from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError, first_line
 
 # the largest relative difference that float rounding makes between the model and its layers
 _TOLERANCE = 1e-3
@@ -60,7 +58,7 @@ def capture(
     program = model if isinstance(model, ExportedProgram) else _export(model, example)
     _check_evaluation_mode(program)
     example = _fit_batch(program, example)
-    with _quiet():
+    with quiet():
         wanted = _run(program, example)
         functional = program.run_decompositions({})
     graph = Walker(functional).graph(_parameters(functional))
@@ -69,7 +67,7 @@ def capture(
             "the model must have an activation function (ReLU) between its layers: it has none"
         )
     if any(layer.staircase is not None for layer in graph.layers):
-        with _quiet():
+        with quiet():
             wanted = _run(program, example, double=True)  # rounding must not choose another step
     got = evaluate(graph, example.double())[-1].reshape(wanted.shape)
     if graph.softmax:  # it stays outside of the layers
@@ -93,61 +91,17 @@ def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
     if neuron is not None:
         way_out = "put the model into OverTime, which says how it sees time"
         raise UnsupportedLayerError(path=neuron[0], kind=neuron[1], way_out=way_out)
-    training = [name or "model" for name, module in model.named_modules() if module.training]
-    if training:
-        raise ModelError(
-            f"the model must be in evaluation mode, but {training[0]!r} is in training mode; "
-            "call model.eval() first"
-        )
-    _check_forward(model, example)
+    check_evaluating(model)
+    check_forward(model, example)
     pair = example[:2] if len(example) > 1 else example.repeat(2, *[1] * (example.ndim - 1))
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             return torch.export.export(model, (pair,), dynamic_shapes=({0: Dim.AUTO},))
     except Exception as error:  # torch.export raises a dozen kinds, some of them private
         raise ModelError(
-            f"the model cannot be traced by torch.export ({_first_line(error)}); remove control "
+            f"the model cannot be traced by torch.export ({first_line(error)}); remove control "
             "flow that depends on the data"
         ) from error
-
-
-def _check_forward(model: nn.Module, example: torch.Tensor) -> None:
-    """Runs the model once, so that a wrong input shape is told with the layer that refuses it."""
-    inside: list[str] = []
-    handles = []
-    for name, module in model.named_modules():
-        handles.append(
-            module.register_forward_pre_hook(
-                lambda *_, n=name, m=module: inside.append(_title(n, m))
-            )
-        )
-        handles.append(module.register_forward_hook(lambda *_: inside.pop() and None))
-    try:
-        with _quiet(), torch.no_grad():
-            model(example[:2])
-    except Exception as error:  # whatever the user's own code raises
-        raise ModelError(
-            f"the model does not take inputs of the shape {tuple(example.shape[1:])}: "
-            f"{inside[-1] if inside else 'model'} says: {_first_line(error)}{_hint(example)}"
-        ) from error
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _hint(example: torch.Tensor) -> str:
-    if example.ndim != 5:
-        return ""
-    return "; if it takes single frames, say frames='sum', 'mean' or 'each'"
-
-
-def _title(name: str, module: nn.Module) -> str:
-    return f"layer {name!r} ({type(module).__name__})" if name else type(module).__name__
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _check_evaluation_mode(program: ExportedProgram) -> None:
@@ -215,11 +169,3 @@ def _parameters(program: ExportedProgram) -> dict[str, torch.Tensor]:
         name: Any = spec.arg
         found[name.name] = tensor
     return found
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """torch.export warns about its own internals; a user can do nothing about them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield

@@ -10,7 +10,7 @@ from torch import nn
 from torch.fx import GraphModule, Tracer
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.conversion.tracing import check_evaluating, trace
 
 _FUSIONS: tuple[tuple[tuple[type, ...], tuple[type, ...], Any], ...] = (
     ((nn.Conv1d, nn.Conv2d), (nn.BatchNorm1d, nn.BatchNorm2d), fuse_conv_bn_eval),
@@ -29,16 +29,9 @@ def fold_batchnorm(model: nn.Module) -> nn.Module:
     ModelError
         If the model is in training mode, or its control flow depends on the data.
     """
-    if model.training:
-        raise ModelError("the model must be in evaluation mode; call model.eval() first")
+    check_evaluating(model)
     folded = copy.deepcopy(model)
-    try:
-        graph = Tracer().trace(folded)
-    except Exception as error:  # torch.fx raises what the user's own code raises, and its own
-        raise ModelError(
-            f"the model cannot be traced by torch.fx ({str(error).splitlines()[0]}); remove "
-            "control flow that depends on the data"
-        ) from error
+    graph = trace(folded, Tracer())
     modules = dict(folded.named_modules())
     calls: dict[str, int] = {}
     for node in graph.nodes:

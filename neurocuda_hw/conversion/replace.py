@@ -14,6 +14,7 @@ from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.activation import QCFS
 from neurocuda_hw.conversion.calibrate import best_clips, some_positions
+from neurocuda_hw.conversion.tracing import check_evaluating, check_forward, trace
 from neurocuda_hw.errors import ModelError
 
 _SAMPLES = 256
@@ -49,9 +50,9 @@ def with_qcfs(
     Parameters
     ----------
     ann : nn.Module
-        In evaluation mode, on the CPU; traced by torch.fx, so without control flow that depends on
-        the data. Each ReLU (ReLU6, Hardtanh), be it a module, a function or a method, becomes a
-        `QCFS` of its own: ``qcfs_0``, ``qcfs_1``, ... All else keeps its name.
+        In evaluation mode; traced by torch.fx, so without control flow that depends on the data.
+        Each ReLU (ReLU6, Hardtanh), be it a module, a function or a method, becomes a `QCFS` of its
+        own in the copy, which is on the CPU: ``qcfs_0``, ``qcfs_1``, ... All else keeps its name.
     train_loader : as `convert` takes it
         The first 256 samples set the clip values.
     levels : int
@@ -62,25 +63,15 @@ def with_qcfs(
     Raises
     ------
     ModelError
-        If the model is in training mode, cannot be traced, or has no ReLU.
+        If the model is in training mode, does not take such inputs, cannot be traced, has no ReLU,
+        or holds NaN.
     """
     choices.whole(levels, "levels", 1, 255)
-    training = [name or "model" for name, part in ann.named_modules() if part.training]
-    if training:
-        raise ModelError(
-            f"the model must be in evaluation mode, but {training[0]!r} is in training mode; "
-            "call model.eval() first"
-        )
-    x = Batches(train_loader, "training data", batch).head(_SAMPLES)
-    model = copy.deepcopy(ann)
-    try:
-        graph = _Tracer().trace(model)
-    except Exception as error:  # whatever the user's own code raises under a tracer
-        text = str(error).strip().splitlines()
-        raise ModelError(
-            f"the model cannot be traced by torch.fx ({text[0] if text else type(error).__name__});"
-            " remove control flow that depends on the data"
-        ) from error
+    check_evaluating(ann)
+    x = Batches(train_loader, "training data", batch).head(_SAMPLES).cpu()
+    model = copy.deepcopy(ann).cpu()
+    check_forward(model, x)
+    graph = trace(model, _Tracer())
     traced = fx.GraphModule(model, graph).eval()
     nodes = [node for node in graph.nodes if _is_relu(node, traced)]
     if not nodes:
@@ -138,6 +129,8 @@ class _Calibration(fx.Interpreter):
         """One operation."""
         result = super().run_node(n)
         if n in self.nodes:
+            if not torch.isfinite(result).all():
+                raise ModelError(f"the activations at {n.name!r} must be finite, but some are not")
             samples = some_positions(result, self.generator)
             clips = best_clips(samples, self.levels, channel_wise=self.channel_wise)
             self.clips[n.name] = clips if self.channel_wise else clips[:1]

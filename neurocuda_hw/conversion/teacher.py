@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.conversion.tracing import check_evaluating
+from neurocuda_hw.errors import ModelError, first_line
 
 
 class Teacher:
@@ -33,12 +34,7 @@ class Teacher:
         if isinstance(model, ExportedProgram):
             self.model: nn.Module = model.module().to(device)
         elif isinstance(model, nn.Module):
-            training = [name or "itself" for name, part in model.named_modules() if part.training]
-            if training:
-                raise ModelError(
-                    f"the teacher must be in evaluation mode, but {training[0]!r} is in training "
-                    "mode; call eval() on it"
-                )
+            check_evaluating(model, "teacher")
             self.model = copy.deepcopy(model).to(device)
         else:
             raise ModelError(
@@ -68,10 +64,9 @@ class Teacher:
         try:
             answers = self(x)
         except (RuntimeError, TypeError, ValueError, AssertionError, IndexError) as error:
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise ModelError(
                 f"the teacher must take inputs of shape {tuple(x.shape)}, as the training data "
-                f"has them: {text}"
+                f"has them: {first_line(error)}"
             ) from error
         if answers.shape != (len(x), classes):
             raise ModelError(

@@ -286,19 +286,14 @@ class Walker:
         bias = value.constant.reshape(shape)
         channels = compose.uniform(bias)
         wide = None if rule is None else rule.spread(shape[0])
-        if rule is not None and wide is None:
-            raise UnsupportedLayerError(
-                path=path,
-                kind="neuron",
-                way_out=f"it must have one threshold and decay, or {shape[0]}: one per channel",
-            )
         stairs = None if staircase is None else staircase.spread(shape[0])
-        if staircase is not None and stairs is None:
-            raise UnsupportedLayerError(
-                path=path,
-                kind="QCFS",
-                way_out=f"it must have one clip value, or {shape[0]}: one per channel",
-            )
+        for kind, what, given, spread in (
+            ("neuron", "threshold and decay", rule, wide),
+            ("QCFS", "clip value", staircase, stairs),
+        ):
+            if given is not None and spread is None:
+                way_out = f"it must have one {what}, or {shape[0]}: one per channel"
+                raise UnsupportedLayerError(path=path, kind=kind, way_out=way_out)
         self.layers.append(
             Layer(
                 name=self._name(path),

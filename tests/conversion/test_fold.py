@@ -57,7 +57,10 @@ def test_linear_layers_are_folded_too() -> None:
 
 
 def test_bad_models() -> None:
-    with pytest.raises(ModelError, match=r"^the model must be in evaluation mode; call "):
+    message = (
+        r"^the model must be in evaluation mode, but 'model' is in training mode; call model\."
+    )
+    with pytest.raises(ModelError, match=message):
         fold_batchnorm(nn.BatchNorm1d(3).train())
 
     class Branching(nn.Module):

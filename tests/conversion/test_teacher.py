@@ -147,8 +147,8 @@ class Pair(Better):
         ),
         (
             Better(),
-            "the teacher must be in evaluation mode, but 'itself' is in training mode; call eval() "
-            "on it",
+            "the teacher must be in evaluation mode, but 'teacher' is in training mode; call "
+            "teacher.eval() first",
         ),
         (
             better(classes=6),

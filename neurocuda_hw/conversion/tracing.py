@@ -1,0 +1,76 @@
+"""A model of the user's before it is read: that it can be evaluated, and traced by torch.fx."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.fx import Graph, Tracer
+
+from neurocuda_hw.errors import ModelError, first_line
+
+
+def check_evaluating(model: nn.Module, what: str = "model") -> None:
+    """Refuses a model of which any part is in training mode; `what` it is goes into the message."""
+    training = [name or what for name, module in model.named_modules() if module.training]
+    if training:
+        raise ModelError(
+            f"the {what} must be in evaluation mode, but {training[0]!r} is in training mode; "
+            f"call {what}.eval() first"
+        )
+
+
+def check_forward(model: nn.Module, example: torch.Tensor) -> None:
+    """Runs the model once, so that a wrong input shape is told with the layer that refuses it."""
+    inside: list[str] = []
+    handles = []
+    for name, module in model.named_modules():
+        handles.append(
+            module.register_forward_pre_hook(
+                lambda *_, n=name, m=module: inside.append(_title(n, m))
+            )
+        )
+        handles.append(module.register_forward_hook(lambda *_: inside.pop() and None))
+    try:
+        with quiet(), torch.no_grad():
+            model(example[:2])
+    except Exception as error:  # whatever the user's own code raises
+        raise ModelError(
+            f"the model does not take inputs of the shape {tuple(example.shape[1:])}: "
+            f"{inside[-1] if inside else 'model'} says: {first_line(error)}{_hint(example)}"
+        ) from error
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hint(example: torch.Tensor) -> str:
+    if example.ndim != 5:
+        return ""
+    return "; if it takes single frames, say frames='sum', 'mean' or 'each'"
+
+
+def _title(name: str, module: nn.Module) -> str:
+    return f"layer {name!r} ({type(module).__name__})" if name else type(module).__name__
+
+
+def trace(model: nn.Module, tracer: Tracer) -> Graph:
+    """The operations of `model` as torch.fx sees them; a ModelError where it cannot."""
+    try:
+        return tracer.trace(model)
+    except Exception as error:  # torch.fx raises what the user's own code raises, and its own
+        raise ModelError(
+            f"the model cannot be traced by torch.fx ({first_line(error)}); remove control flow "
+            "that depends on the data"
+        ) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """torch.export warns about its own internals; a user can do nothing about them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
