@@ -10,6 +10,7 @@ training better, than to learn it in integers. `convert` takes lambda as it was 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,12 +19,16 @@ from torch import nn
 from neurocuda_hw.errors import ModelError
 
 
+def _forward(x: torch.Tensor, clip: torch.Tensor, levels: int) -> torch.Tensor:
+    unit = (clip / levels).to(x.dtype)
+    return (x / unit).add_(0.5).floor_().clamp_(0, levels).mul_(unit)
+
+
 @torch.library.custom_op("neurocuda_hw::qcfs", mutates_args=())
 def qcfs(x: torch.Tensor, clip: torch.Tensor, levels: int) -> torch.Tensor:
     """The activation of ``x`` for ``clip`` (lambda) that broadcasts over it: one operation, that an
     export shows."""
-    unit = (clip / levels).to(x.dtype)
-    return (x / unit).add_(0.5).floor_().clamp_(0, levels).mul_(unit)
+    return _forward(x, clip, levels)
 
 
 @qcfs.register_fake
@@ -52,6 +57,14 @@ def _backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
 
 
 qcfs.register_autograd(_backward, setup_context=_setup)
+
+
+class _Open(torch.autograd.Function):
+    """The same with its parts in sight, for a compiler that joins them to their neighbours."""
+
+    forward = staticmethod(_forward)
+    setup_context = staticmethod(_setup)
+    backward = staticmethod(_backward)
 
 
 class QCFS(nn.Module):
@@ -93,8 +106,10 @@ class QCFS(nn.Module):
             share = (math.prod(x.shape[1:]) / len(clip) * self.levels) ** -0.5
             clip = clip * share + (clip * (1 - share)).detach()
         wide = clip.reshape(1, -1, *[1] * (x.ndim - 2))
-        activations: torch.Tensor = qcfs(x, wide, self.levels)
-        return activations
+        operation: Callable[[torch.Tensor, torch.Tensor, int], torch.Tensor] = qcfs
+        if self.training and torch.compiler.is_compiling():  # an export is of evaluation
+            operation = _Open.apply
+        return operation(x, wide, self.levels)
 
     def extra_repr(self) -> str:
         """Shown by ``print``."""

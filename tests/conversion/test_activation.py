@@ -99,6 +99,33 @@ class TestActivation:
         assert answers.dtype == torch.bfloat16
         assert set(answers.flatten().tolist()) == {0.0, 0.5, 1.0, 1.5, 2.0}
 
+    # a warning of the compiler's about itself
+    @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+    def test_a_compiler_sees_its_parts(self) -> None:
+        """Compiled to be trained, it is the same, in operations that can be joined to others."""
+        seen: list[str] = []
+
+        def look(program: torch.fx.GraphModule, _: Any) -> Any:
+            seen.extend(str(node.target) for node in program.graph.nodes)
+            return program.forward
+
+        x = samples((3, 6, 6), 8).requires_grad_()
+        activation = QCFS(4, 1.5, channels=3)
+        found = []
+        for mode in (activation, torch.compile(activation, backend="aot_eager", fullgraph=True)):
+            answers = mode(x)
+            inputs = (x, activation.log_clip)
+            found.append((answers.detach(), *torch.autograd.grad(answers.square().sum(), inputs)))
+        assert torch.equal(found[0][0], found[1][0])
+        assert torch.equal(found[0][1], found[1][1])
+        assert torch.allclose(found[0][2], found[1][2], rtol=1e-6)
+        torch._dynamo.reset()
+        torch.compile(activation.train(), backend=look, fullgraph=True)(x)
+        assert seen
+        assert not any("qcfs" in target for target in seen)
+        torch.compile(activation.eval(), backend=look, fullgraph=True)(x)
+        assert any("qcfs" in target for target in seen)
+
     @pytest.mark.parametrize(
         ("options", "message"),
         [
@@ -170,6 +197,13 @@ class TestReplaced:
             with_qcfs(Branching().eval(), X)
         with pytest.raises(ValueError, match="levels must be a whole number from 1 to 255"):
             with_qcfs(settle(Plain()), X, levels=256)
+        with pytest.raises(ModelError, match=r"does not take inputs of the shape \(2, 7\): layer"):
+            with_qcfs(settle(Plain()), torch.zeros(4, 2, 7))
+        damaged = settle(Plain())
+        with torch.no_grad():
+            next(damaged.parameters()).fill_(torch.nan)
+        with pytest.raises(ModelError, match=r"^the activations at '\w+' must be finite, but some"):
+            with_qcfs(damaged, X)
 
 
 class TestConverted:

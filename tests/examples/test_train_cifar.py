@@ -21,7 +21,7 @@ from models import CifarResNet18, CifarResNet20  # noqa: E402
 
 from neurocuda_hw.conversion import convert  # noqa: E402
 from neurocuda_hw.errors import DataError  # noqa: E402
-from neurocuda_hw.model_file import load  # noqa: E402
+from neurocuda_hw.model_file import load, load_plain  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +89,25 @@ def test_trains_with_levels(
     assert done["unequal"] == 0
     network = load(tmp_path / "resnet20_qcfs_seed0_L3_w8_network.pt")
     assert network.timesteps == 19 * 2 + 1
+
+
+def test_compiled_it_is_the_same_training(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> None:
+    """With a compiler that changes nothing: the real one takes a minute."""
+    monkeypatch.setattr(sys, "argv", [])
+    batches: list[int] = []
+
+    def compile_nothing(model: torch.nn.Module) -> Any:
+        return lambda x: (batches.append(len(x)), model(x))[1]
+
+    monkeypatch.setattr(torch, "compile", compile_nothing)
+    for out, options in (("plain", []), ("compiled", ["--compile"])):
+        figures(capsys, *trained(folder, tmp_path / out), *options)
+    assert batches == [8] * 10
+    states = [load_plain(tmp_path / out / "resnet20_seed0.pt") for out in ("plain", "compiled")]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
 def test_resumes_in_the_middle_of_an_epoch(
