@@ -1,8 +1,9 @@
-"""Trains a ResNet on CIFAR-10, converts it to an integer spiking network, and tests both.
+r"""Trains a ResNet on CIFAR-10, converts it to an integer spiking network, and tests both.
 
     python examples/train_cifar.py resnet18 --data FOLDER --epochs 50 --batch 512 --rate 0.4
     python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs-epochs 4
-    python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs --epochs 55 --half
+    python examples/train_cifar.py resnet20 --data FOLDER --weights FILE --qcfs --epochs 55 \
+        --half --compile
 
 The first is for a GPU. The last teaches a trained network to do with the levels that it will have,
 its weights still real, before it becomes integers. Everything is written to --out: the weights, and
