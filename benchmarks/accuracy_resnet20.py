@@ -9,8 +9,9 @@ L = 16. The mean of the weights of all seeds makes one more network. The last ep
 With --qcfs (the weights that ``train_cifar.py resnet20 --weights FILE --qcfs`` writes) it is the
 network with QCFS activations that is converted, without training and trained.
 All 10,000 test images run through the integer spiking network, and every spike count and logit is
-compared with the quantised ANN's. Training takes about 200 s an epoch on one core, and goes on from
---checkpoints after a break.
+compared with the quantised ANN's; --levels says at which L (--levels 8: without the conversion that
+is not trained). Training takes about 200 s an epoch on one core, and goes on from --checkpoints
+after a break.
 
 Keys: ``ann``, ``qcfs`` and ``untrained8`` (with --qcfs), ``untrained16``, ``averaged8``,
 ``averaged16``, ``exact8``, ``exact16`` in per cent (of the last two ``mean`` and ``std`` over the
@@ -46,7 +47,8 @@ import cifar
 from models import CifarResNet20
 from train_cifar import accuracy
 
-LEVELS = (8, 16)
+# L of the training
+LEVELS = 8
 
 
 def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | int]:
@@ -66,7 +68,7 @@ def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | i
 
 def with_levels(model: nn.Module, data: cifar.Labelled, path: Path) -> nn.Module:
     """The network with QCFS activations whose weights train_cifar.py --qcfs wrote."""
-    quantised = with_qcfs(model, cifar.Augmented(*data, seed=0), levels=LEVELS[0])
+    quantised = with_qcfs(model, cifar.Augmented(*data, seed=0), levels=LEVELS)
     cifar.load_weights(quantised, path)
     return quantised.eval()
 
@@ -93,7 +95,7 @@ def train(
         epochs = arguments.epochs[number]
         if snn is None:
             snn, _ = convert(
-                model, images, strategy="exact", levels=LEVELS[0], qcfs_epochs=epochs, **how
+                model, images, strategy="exact", levels=LEVELS, qcfs_epochs=epochs, **how
             )
         else:
             snn = finetune(snn, images, epochs=epochs, **how)
@@ -104,9 +106,9 @@ def train(
 def at_all_levels(
     snn: SpikingNetwork, what: str, of: str, test: Batches, arguments: argparse.Namespace
 ) -> dict[str, float | int]:
-    """Figures ``<what>8`` and ``<what>16`` of one trained network."""
+    """Figures ``<what>8`` and ``<what>16`` of one trained network, or those of --levels."""
     figures: dict[str, float | int] = {}
-    for levels in LEVELS:
+    for levels in arguments.levels:
         network = recode(snn, code="exact", steps=levels)
         if arguments.networks is not None:
             arguments.networks.mkdir(parents=True, exist_ok=True)
@@ -134,21 +136,20 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         "ann": accuracy(model, x, y, torch.device("cpu")),
     }
     calibration = cifar.Augmented(*data, seed=0)
-    untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS[1], qcfs_epochs=0)
-    figures |= scored(untrained, f"untrained{LEVELS[1]}", test)
+    if 16 in arguments.levels:
+        untrained, _ = convert(model, calibration, strategy="exact", levels=16, qcfs_epochs=0)
+        figures |= scored(untrained, "untrained16", test)
     if arguments.qcfs is not None:
         model = with_levels(model, data, arguments.qcfs)
         figures["qcfs"] = accuracy(model, x, y, torch.device("cpu"))
-        untrained, _ = convert(
-            model, calibration, strategy="exact", levels=LEVELS[0], qcfs_epochs=0
-        )
-        figures |= scored(untrained, f"untrained{LEVELS[0]}", test)
+        untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS, qcfs_epochs=0)
+        figures |= scored(untrained, f"untrained{LEVELS}", test)
     trained, seeds = [], {}
     for seed in arguments.seeds:
         trained.append(train(model, data, arguments, seed))
         seeds[seed] = at_all_levels(trained[-1], "exact", f"_seed{seed}", test, arguments)
         print(f"seed {seed}: {json.dumps(seeds[seed])}", file=sys.stderr, flush=True)
-    for levels in LEVELS:
+    for levels in arguments.levels:
         found = [seeds[seed][f"exact{levels}"] for seed in arguments.seeds]
         figures[f"exact{levels}"] = {
             "mean": round(float(np.mean(found)), 3),
@@ -192,6 +193,9 @@ def main() -> None:
         help="of the teacher in each training (%(default)s)",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--levels", type=int, nargs="+", default=[8, 16], help="L of the tests (%(default)s)"
+    )
     parser.add_argument("--networks", type=Path, help="folder to write the networks to")
     parser.add_argument("--images", type=int, default=10_000, help="of the test set")
     parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
