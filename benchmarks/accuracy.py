@@ -30,9 +30,9 @@ from typing import Any
 
 from torch import nn
 
-from neurocuda_hw import datasets
 from neurocuda_hw.conversion import convert
-from neurocuda_hw.errors import DataError, NeurocudaError
+from neurocuda_hw.data import datasets
+from neurocuda_hw.ground.errors import DataError, NeurocudaError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))

@@ -28,10 +28,10 @@ import torch
 
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.conversion.choices import device
-from neurocuda_hw.errors import NeurocudaError
-from neurocuda_hw.model_file import save
-from neurocuda_hw.progress import Progress, progress_bar
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import NeurocudaError
+from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.network.model_file import save
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))

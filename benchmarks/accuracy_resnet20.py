@@ -32,14 +32,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann, with_qcfs
 from neurocuda_hw.conversion.choices import device
 from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
-from neurocuda_hw.errors import NeurocudaError
-from neurocuda_hw.model_file import save
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import NeurocudaError
+from neurocuda_hw.network.model_file import save
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 

@@ -31,12 +31,13 @@ import numpy as np  # noqa: E402
 from models import MnistCNN, MnistMLP  # noqa: E402
 
 from neurocuda_hw import NeurocudaError, Reference, datasets  # noqa: E402
-from neurocuda_hw.checks import Check, Request  # noqa: E402
 from neurocuda_hw.conversion import convert  # noqa: E402
-from neurocuda_hw.events import bin_events, load_nmnist  # noqa: E402
-from neurocuda_hw.model_file import load  # noqa: E402
+from neurocuda_hw.conversion.trained import load_trained  # noqa: E402
+from neurocuda_hw.data.events import bin_events, load_nmnist  # noqa: E402
 from neurocuda_hw.network import Network  # noqa: E402
-from neurocuda_hw.neurons import Encoding  # noqa: E402
+from neurocuda_hw.network.model_file import load  # noqa: E402
+from neurocuda_hw.network.neurons import Encoding  # noqa: E402
+from neurocuda_hw.network.trace import Trace  # noqa: E402
 from neurocuda_hw.nir import from_nir, read  # noqa: E402
 from neurocuda_hw.passes.cycles import (  # noqa: E402
     critical_path,
@@ -45,10 +46,9 @@ from neurocuda_hw.passes.cycles import (  # noqa: E402
     slowest,
 )
 from neurocuda_hw.passes.folding import balanced_lanes  # noqa: E402
+from neurocuda_hw.project.checks import Check, Request  # noqa: E402
+from neurocuda_hw.project.verify import verify  # noqa: E402
 from neurocuda_hw.rtl.emit import plan_network  # noqa: E402
-from neurocuda_hw.trace import Trace  # noqa: E402
-from neurocuda_hw.trained import load_trained  # noqa: E402
-from neurocuda_hw.verify import verify  # noqa: E402
 
 CLASSES = {"mlp": MnistMLP, "cnn": MnistCNN}
 

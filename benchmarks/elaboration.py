@@ -17,12 +17,12 @@ import time
 
 import numpy as np
 
-from neurocuda_hw.model_file import load
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.rtl.emit import emit
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
 LEVELS = 4
 SHAPES = {"resnet20": ((16, 32, 64), 3), "resnet18": ((64, 128, 256, 512), 2)}

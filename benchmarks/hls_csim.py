@@ -19,10 +19,10 @@ from tempfile import TemporaryDirectory
 from cycles import CLASSES, converted  # beside this file
 
 from neurocuda_hw import NeurocudaError
+from neurocuda_hw.ground.programs import require
 from neurocuda_hw.hls import Model, find_ap_headers, verify_hls
 from neurocuda_hw.network import Network
-from neurocuda_hw.programs import require
-from neurocuda_hw.trace import Trace
+from neurocuda_hw.network.trace import Trace
 
 KEYS = {
     "images_per_second": Model.AP_INT,

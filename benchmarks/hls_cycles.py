@@ -23,8 +23,8 @@ from neurocuda_hw.hls import predicted_cycles
 from neurocuda_hw.hls.cycles import bound
 from neurocuda_hw.hls.plan import plan_network
 from neurocuda_hw.network import Network
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.folding import uniform_lanes
-from neurocuda_hw.trace import Trace
 
 COLUMNS = ("rows", "ends", "sweeps", "total", "integrate", "sweep", "total", "ratio")
 

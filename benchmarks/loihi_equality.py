@@ -32,14 +32,14 @@ from models import CifarResNet20, MnistCNN, MnistMLP  # noqa: E402
 
 from neurocuda_hw import NeurocudaError, Reference, datasets  # noqa: E402
 from neurocuda_hw.conversion import convert  # noqa: E402
-from neurocuda_hw.events import bin_events, load_nmnist  # noqa: E402
-from neurocuda_hw.files import write_file  # noqa: E402
+from neurocuda_hw.conversion.trained import load_trained  # noqa: E402
+from neurocuda_hw.data.events import bin_events, load_nmnist  # noqa: E402
+from neurocuda_hw.ground.files import write_file  # noqa: E402
 from neurocuda_hw.loihi import compile as compile_loihi  # noqa: E402
 from neurocuda_hw.loihi import verify_loihi  # noqa: E402
-from neurocuda_hw.model_file import load  # noqa: E402
 from neurocuda_hw.network import Network  # noqa: E402
-from neurocuda_hw.neurons import Encoding  # noqa: E402
-from neurocuda_hw.trained import load_trained  # noqa: E402
+from neurocuda_hw.network.model_file import load  # noqa: E402
+from neurocuda_hw.network.neurons import Encoding  # noqa: E402
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # as the ResNet's author trained it
 NMNIST_STEPS = 300

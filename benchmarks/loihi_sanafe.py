@@ -30,8 +30,8 @@ from neurocuda_hw.loihi.events import Events
 from neurocuda_hw.loihi.profiles import LOIHI1_DAVIES, LOIHI1_SILICON, LOIHI2_SCALED
 from neurocuda_hw.loihi.timing import step_times
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Reset
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.synapses import Dense
 
 SIZES, STEPS = (900, 600, 300, 100), 50
 PILOTNET = {"neurons": 158_509, "synaptic_ops": 3_000_000, "spikes": 46_000, "cores": 74}

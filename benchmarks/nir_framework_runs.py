@@ -30,11 +30,11 @@ from nir_small_networks import (
 )
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Reset
+from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Reset
+from neurocuda_hw.network.synapses import Dense, Diagonal
 from neurocuda_hw.nir import to_nir
 from neurocuda_hw.nir.modules import from_torch, to_torch
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Dense, Diagonal
+from neurocuda_hw.reference.reference import Reference
 
 # ---------------------------------------------------------------- snnTorch
 

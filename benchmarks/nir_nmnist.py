@@ -16,10 +16,10 @@ import time
 import numpy as np
 import torch
 
-from neurocuda_hw.events import bin_events, load_nmnist
-from neurocuda_hw.neurons import Encoding
+from neurocuda_hw.data.events import bin_events, load_nmnist
+from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.nir import Executor, compare, from_nir, read
-from neurocuda_hw.ranges import network_ranges
 
 STEPS = 300
 

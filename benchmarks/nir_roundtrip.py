@@ -14,11 +14,11 @@ import json
 import numpy as np
 import torch
 
-from neurocuda_hw.model_file import load
-from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.nir import Executor, from_nir, nir_bytes, to_nir
 from neurocuda_hw.nir.read import from_bytes
-from neurocuda_hw.reference import Reference, check_inputs
+from neurocuda_hw.reference.reference import Reference, check_inputs
 
 
 def main() -> None:

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.synapses import Conv2d, Dense
 from neurocuda_hw.nir import Executor, compare, from_nir, nir_bytes, read
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Dense
+from neurocuda_hw.reference.reference import Reference
 
 STEPS, BATCH, DT = 20, 3, 2.0**-10
 IMAGES = (np.random.default_rng(1).random((BATCH, STEPS, 2, 8, 8)) < 0.3).astype(np.uint8)

@@ -40,8 +40,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurocuda_hw import conversion, datasets
-from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw import conversion
+from neurocuda_hw.data import datasets
+from neurocuda_hw.ground.errors import NeurocudaError
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 sys.path.insert(0, str(EXAMPLES))

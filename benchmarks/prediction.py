@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw import NeurocudaError, Reference
-from neurocuda_hw.checks import Request
 from neurocuda_hw.network import (
     IF,
     LIF,
@@ -38,17 +37,18 @@ from neurocuda_hw.network import (
     Readout,
     Window,
 )
-from neurocuda_hw.neurons import Encoding, Spiking
+from neurocuda_hw.network.neurons import Encoding, Spiking
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.area import branches_of, layer_parts, network_area, total
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.project.checks import Request
+from neurocuda_hw.project.verify import verify
 from neurocuda_hw.rtl.emit import emit, plan_network
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 from neurocuda_hw.synth import synthesise
-from neurocuda_hw.verify import verify
 
 FAMILY = Family.SERIES7
 SAMPLES = 20

@@ -20,10 +20,10 @@ import time
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import NeurocudaError
-from neurocuda_hw.model_file import load
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stepping import Run
+from neurocuda_hw.ground.errors import NeurocudaError
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.reference.reference import Reference
+from neurocuda_hw.reference.stepping import Run
 
 
 def unequal(a: Run, b: Run) -> int:

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from amaranth.back import rtlil
 
-from neurocuda_hw.model_file import load
+from neurocuda_hw.ground.programs import require, run
+from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import Network
-from neurocuda_hw.programs import require, run
+from neurocuda_hw.network.model_file import load
 from neurocuda_hw.rtl.memory import RAM_VERILOG, MemoryFiles
 from neurocuda_hw.rtl.registers import RegisterBlock
 from neurocuda_hw.rtl.verilog import to_verilog
-from neurocuda_hw.toolchain import find_yosys
 
 MODEL = Path(__file__).parents[1] / "golden" / "mnist_mlp.pt"
 LUTS_OF_RAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2}  # of a slice, as LUT RAM

@@ -20,9 +20,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from neurocuda_hw import datasets
 from neurocuda_hw.conversion import convert
-from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw.data import datasets
+from neurocuda_hw.ground.errors import NeurocudaError
 
 IMAGES = 1000
 SETTINGS = (

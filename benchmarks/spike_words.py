@@ -28,11 +28,11 @@ from cycles import converted, from_files
 
 from neurocuda_hw import NeurocudaError
 from neurocuda_hw.network import Network
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.folding import balanced_lanes, lane_choices
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
-from neurocuda_hw.trace import Trace
 
 STEPS = (2, 4, 8)
 

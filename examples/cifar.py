@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from neurocuda_hw import datasets
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.model_file import load_plain
+from neurocuda_hw.data import datasets
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.network.model_file import load_plain
 
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)

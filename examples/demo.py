@@ -17,17 +17,18 @@ from pathlib import Path
 import numpy as np
 from models import MnistCNN, MnistMLP
 
-from neurocuda_hw import NeurocudaError, Reference, datasets
-from neurocuda_hw.build import build
-from neurocuda_hw.checks import Request
+from neurocuda_hw import NeurocudaError, Reference
 from neurocuda_hw.commands.console import print_table, say
 from neurocuda_hw.commands.verify import show
 from neurocuda_hw.conversion import convert, quantized_ann
+from neurocuda_hw.conversion.trained import load_trained
+from neurocuda_hw.data import datasets
+from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.passes.cycles import mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
-from neurocuda_hw.progress import progress_bar
-from neurocuda_hw.trained import load_trained
-from neurocuda_hw.verify import verify
+from neurocuda_hw.project.build import build
+from neurocuda_hw.project.checks import Request
+from neurocuda_hw.project.verify import verify
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE / "data" / "mnist_sample.npz"

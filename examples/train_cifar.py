@@ -31,10 +31,10 @@ from models import CifarResNet18, CifarResNet20
 from torch import nn
 
 from neurocuda_hw.conversion import convert, with_qcfs
-from neurocuda_hw.errors import DataError, ModelError, NeurocudaError
-from neurocuda_hw.files import write_file
-from neurocuda_hw.model_file import load_plain, save
-from neurocuda_hw.progress import Progress, progress_bar
+from neurocuda_hw.ground.errors import DataError, ModelError, NeurocudaError
+from neurocuda_hw.ground.files import write_file
+from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.network.model_file import load_plain, save
 
 MODELS = {"resnet18": CifarResNet18, "resnet20": CifarResNet20}
 # a loss is looked at in every so many steps: a GPU is waited for then

@@ -21,8 +21,8 @@ import torch.nn.functional as F
 from models import MnistCNN, MnistMLP
 from torch import nn
 
-from neurocuda_hw import datasets
-from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw.data import datasets
+from neurocuda_hw.ground.errors import NeurocudaError
 
 HERE = Path(__file__).resolve().parent
 

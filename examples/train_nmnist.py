@@ -31,10 +31,10 @@ from torch import nn
 
 import neurocuda_hw as nc
 from neurocuda_hw.conversion.modules import LIFNeuron, OverTime
-from neurocuda_hw.errors import NeurocudaError
-from neurocuda_hw.events import Events, bin_events, load_nmnist
-from neurocuda_hw.metrics import measure_sparsity, synaptic_operations
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.data.events import Events, bin_events, load_nmnist
+from neurocuda_hw.ground.errors import NeurocudaError
+from neurocuda_hw.reference.metrics import measure_sparsity, synaptic_operations
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 STEPS, STEP_US = 8, 40_000
 MOST = 15  # events of one pixel in one step: a 4-bit input

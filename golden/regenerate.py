@@ -17,16 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-from neurocuda_hw import datasets, load, save
+from neurocuda_hw import load, save
 from neurocuda_hw.commands.stimuli import quantised
-from neurocuda_hw.files import write_file
-from neurocuda_hw.golden import MANIFEST, Entry, manifest_bytes
+from neurocuda_hw.data import datasets
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.files import write_file
+from neurocuda_hw.ground.toolchain import wheel_version
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
-from neurocuda_hw.toolchain import wheel_version
+from neurocuda_hw.network.golden import MANIFEST, Entry, manifest_bytes
+from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.reference.reference import Reference
 
 ROOT = Path(__file__).resolve().parents[1]
 SAMPLE = ROOT / "examples" / "data" / "mnist_sample.npz"
@@ -99,7 +100,7 @@ def mixed_network() -> Network:
 def convert_mnist(folder: Path) -> None:
     """Converts the two example classifiers under the exact code."""
     from neurocuda_hw.conversion import convert
-    from neurocuda_hw.trained import load_trained
+    from neurocuda_hw.conversion.trained import load_trained
 
     sys.path.insert(0, str(CHECKPOINTS.parent))  # the example models are no package
     train = datasets.load(SAMPLE, "train")

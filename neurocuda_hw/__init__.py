@@ -13,9 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from neurocuda_hw.backends import benchmark as benchmark
-    from neurocuda_hw.backends import compile as compile
-    from neurocuda_hw.backends import list_backends as list_backends
     from neurocuda_hw.conversion import QCFS as QCFS
     from neurocuda_hw.conversion import IFNeuron as IFNeuron
     from neurocuda_hw.conversion import LIFNeuron as LIFNeuron
@@ -29,46 +26,44 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import recode as recode
     from neurocuda_hw.conversion import validate_snn as validate_snn
     from neurocuda_hw.conversion import with_qcfs as with_qcfs
-    from neurocuda_hw.errors import NeurocudaError as NeurocudaError
+    from neurocuda_hw.ground.errors import NeurocudaError as NeurocudaError
     from neurocuda_hw.hls import to_hls_cpp as to_hls_cpp
-    from neurocuda_hw.metrics import energy_estimate as energy_estimate
-    from neurocuda_hw.metrics import measure_sparsity as measure_sparsity
-    from neurocuda_hw.metrics import neurobench_report as neurobench_report
-    from neurocuda_hw.metrics import synaptic_operations as synaptic_operations
-    from neurocuda_hw.model_file import load as load
-    from neurocuda_hw.model_file import save as save
+    from neurocuda_hw.network import IF as IF
+    from neurocuda_hw.network import LIF as LIF
+    from neurocuda_hw.network import Conv2d as Conv2d
+    from neurocuda_hw.network import CubaLIF as CubaLIF
+    from neurocuda_hw.network import CubaReadout as CubaReadout
+    from neurocuda_hw.network import Dense as Dense
+    from neurocuda_hw.network import Diagonal as Diagonal
+    from neurocuda_hw.network import Encoding as Encoding
+    from neurocuda_hw.network import Input as Input
+    from neurocuda_hw.network import LeakyReadout as LeakyReadout
     from neurocuda_hw.network import Network as Network
     from neurocuda_hw.network import Population as Population
     from neurocuda_hw.network import Projection as Projection
-    from neurocuda_hw.neurons import IF as IF
-    from neurocuda_hw.neurons import LIF as LIF
-    from neurocuda_hw.neurons import CubaLIF as CubaLIF
-    from neurocuda_hw.neurons import CubaReadout as CubaReadout
-    from neurocuda_hw.neurons import Encoding as Encoding
-    from neurocuda_hw.neurons import Input as Input
-    from neurocuda_hw.neurons import LeakyReadout as LeakyReadout
-    from neurocuda_hw.neurons import Readout as Readout
-    from neurocuda_hw.neurons import Reset as Reset
-    from neurocuda_hw.neurons import Window as Window
+    from neurocuda_hw.network import Readout as Readout
+    from neurocuda_hw.network import Reset as Reset
+    from neurocuda_hw.network import SumPool as SumPool
+    from neurocuda_hw.network import Window as Window
+    from neurocuda_hw.network.model_file import load as load
+    from neurocuda_hw.network.model_file import save as save
+    from neurocuda_hw.network.ranges import network_ranges as network_ranges
+    from neurocuda_hw.network.trace import Trace as Trace
+    from neurocuda_hw.network.trace import first_divergence as first_divergence
+    from neurocuda_hw.network.trace import load_trace as load_trace
     from neurocuda_hw.nir import from_nir as from_nir
     from neurocuda_hw.nir import to_nir as to_nir
-    from neurocuda_hw.ranges import network_ranges as network_ranges
-    from neurocuda_hw.reference import Reference as Reference
-    from neurocuda_hw.snn import SpikingNetwork as SpikingNetwork
-    from neurocuda_hw.synapses import Conv2d as Conv2d
-    from neurocuda_hw.synapses import Dense as Dense
-    from neurocuda_hw.synapses import Diagonal as Diagonal
-    from neurocuda_hw.synapses import SumPool as SumPool
-    from neurocuda_hw.trace import Trace as Trace
-    from neurocuda_hw.trace import first_divergence as first_divergence
-    from neurocuda_hw.trace import load_trace as load_trace
+    from neurocuda_hw.reference.metrics import energy_estimate as energy_estimate
+    from neurocuda_hw.reference.metrics import measure_sparsity as measure_sparsity
+    from neurocuda_hw.reference.metrics import neurobench_report as neurobench_report
+    from neurocuda_hw.reference.metrics import synaptic_operations as synaptic_operations
+    from neurocuda_hw.reference.reference import Reference as Reference
+    from neurocuda_hw.reference.snn import SpikingNetwork as SpikingNetwork
+    from neurocuda_hw.targets.backends import benchmark as benchmark
+    from neurocuda_hw.targets.backends import compile as compile
+    from neurocuda_hw.targets.backends import list_backends as list_backends
 
 _MODULES = {
-    "backends": (
-        "benchmark",
-        "compile",
-        "list_backends",
-    ),
     "conversion": (
         "IFNeuron",
         "LIFNeuron",
@@ -84,52 +79,53 @@ _MODULES = {
         "validate_snn",
         "with_qcfs",
     ),
-    "errors": ("NeurocudaError",),
+    "ground.errors": ("NeurocudaError",),
     "hls": ("to_hls_cpp",),
-    "metrics": (
-        "energy_estimate",
-        "measure_sparsity",
-        "neurobench_report",
-        "synaptic_operations",
-    ),
-    "model_file": (
-        "load",
-        "save",
-    ),
     "network": (
+        "Conv2d",
+        "CubaLIF",
+        "CubaReadout",
+        "Dense",
+        "Diagonal",
+        "Encoding",
+        "IF",
+        "Input",
+        "LIF",
+        "LeakyReadout",
         "Network",
         "Population",
         "Projection",
-    ),
-    "neurons": (
-        "IF",
-        "LIF",
-        "CubaLIF",
-        "CubaReadout",
-        "Encoding",
-        "Input",
-        "LeakyReadout",
         "Readout",
         "Reset",
+        "SumPool",
         "Window",
+    ),
+    "network.model_file": (
+        "load",
+        "save",
+    ),
+    "network.ranges": ("network_ranges",),
+    "network.trace": (
+        "Trace",
+        "first_divergence",
+        "load_trace",
     ),
     "nir": (
         "from_nir",
         "to_nir",
     ),
-    "ranges": ("network_ranges",),
-    "reference": ("Reference",),
-    "snn": ("SpikingNetwork",),
-    "synapses": (
-        "Conv2d",
-        "Dense",
-        "Diagonal",
-        "SumPool",
+    "reference.metrics": (
+        "energy_estimate",
+        "measure_sparsity",
+        "neurobench_report",
+        "synaptic_operations",
     ),
-    "trace": (
-        "Trace",
-        "first_divergence",
-        "load_trace",
+    "reference.reference": ("Reference",),
+    "reference.snn": ("SpikingNetwork",),
+    "targets.backends": (
+        "benchmark",
+        "compile",
+        "list_backends",
     ),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

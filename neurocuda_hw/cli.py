@@ -21,7 +21,7 @@ from neurocuda_hw.commands.inspect import inspect
 from neurocuda_hw.commands.report import report
 from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
-from neurocuda_hw.errors import NeurocudaError
+from neurocuda_hw.ground.errors import NeurocudaError
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130

@@ -6,7 +6,7 @@
 //
 // Runs in the folder to which the .mem paths of the Verilog are relative. Exit codes: 0 equal,
 // 1 a divergence, a broken protocol or a deadlock, 2 unusable files or arguments.
-// The file formats are described at the head of neurocuda_hw/stimulus.py.
+// The file formats are described at the head of neurocuda_hw/data/stimulus.py.
 
 #include <algorithm>
 #include <chrono>

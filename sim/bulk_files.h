@@ -1,4 +1,4 @@
-// The files that the harness reads and writes; neurocuda_hw/stimulus.py describes them at its head.
+// The files that the harness reads and writes; neurocuda_hw/data/stimulus.py describes them at its head.
 
 #pragma once
 

@@ -16,7 +16,7 @@ from itertools import product
 import numpy as np
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     LIF,
     CubaLIF,
     CubaReadout,
@@ -26,7 +26,7 @@ from neurocuda_hw.neurons import (
     Readout,
     Reset,
 )
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 
 Taps = list[list[tuple[int, int]]]
 """For each target neuron, (flat index of the source neuron, weight) of every tap."""

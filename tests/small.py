@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
-from neurocuda_hw.neurons import Encoding
-from neurocuda_hw.synapses import Conv2d, Dense, SumPool
+from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool
 
 
 def small_network() -> Network:

@@ -15,7 +15,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
@@ -28,7 +28,7 @@ from neurocuda_hw.neurons import (
     Spiking,
     Window,
 )
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 Draw = Any
 Shape = tuple[int, ...]

@@ -6,17 +6,17 @@ from oracle import Oracle
 from rtl.bench import Bench
 from tools import need
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls import verify_hls
 from neurocuda_hw.loihi import compile as compile_loihi
-from neurocuda_hw.model_file import load, save
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, CubaReadout, Encoding, Input, LeakyReadout
-from neurocuda_hw.ranges import network_ranges
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Dense
-from neurocuda_hw.toolchain import find_compiler
-from neurocuda_hw.trace import first_divergence
+from neurocuda_hw.network.model_file import load, save
+from neurocuda_hw.network.neurons import IF, CubaReadout, Encoding, Input, LeakyReadout
+from neurocuda_hw.network.ranges import network_ranges
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.network.trace import first_divergence
+from neurocuda_hw.reference.reference import Reference
 
 READOUTS = {
     "leaky": LeakyReadout(decay=400),

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tools import need
 
+from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.hls import find_ap_headers
-from neurocuda_hw.toolchain import find_compiler, find_make, find_verilator
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()

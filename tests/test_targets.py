@@ -10,14 +10,14 @@ import pytest
 from click.testing import CliRunner, Result
 from tools import need
 
-from neurocuda_hw.checks import check_hls, check_loihi
 from neurocuda_hw.cli import main
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.verify import verify
+from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls import find_ap_headers
-from neurocuda_hw.model_file import load
-from neurocuda_hw.toolchain import find_compiler
-from neurocuda_hw.trace import Trace, load_trace
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.trace import Trace, load_trace
+from neurocuda_hw.project.checks import check_hls, check_loihi
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODEL, TRACE = GOLDEN / "mixed.pt", GOLDEN / "mixed.npz"

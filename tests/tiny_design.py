@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from neurocuda_hw.data.stimulus import payload_bits
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
-from neurocuda_hw.neurons import Encoding
-from neurocuda_hw.ranges import PopulationRanges, network_ranges
-from neurocuda_hw.stimulus import payload_bits
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
+from neurocuda_hw.network.synapses import Dense
 
 FAULTS = ("hang", "twice", "extra_marker", "no_tlast", "early_tlast", "bad_address", "dirty_start")
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from neurocuda_hw.programs import Tool
+from neurocuda_hw.ground.programs import Tool
 
 
 def need(*tools: Tool) -> None:

@@ -18,7 +18,7 @@ from neurocuda_hw.commands.networks import (
     show_comparison,
 )
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
-from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.ground.progress import progress_bar
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -121,18 +121,18 @@ def build(
     nchw build net.nir --steps 300 --payload-bits 2 --reset nir --data nmnist/ --target all
     make -C build sim
     """
-    from neurocuda_hw.build import (
+    from neurocuda_hw.network.trace import load_trace
+    from neurocuda_hw.passes.cycles import mean_events
+    from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
+    from neurocuda_hw.project.build import (
         check_folder,
         check_trace,
         read_report,
         target_files,
         write_folder,
     )
-    from neurocuda_hw.passes.cycles import mean_events
-    from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
-    from neurocuda_hw.reference import Reference
+    from neurocuda_hw.reference.reference import Reference
     from neurocuda_hw.rtl.register_map import Registers
-    from neurocuda_hw.trace import load_trace
 
     exports = target in ("nir", "all")
     if style is not None and not exports:

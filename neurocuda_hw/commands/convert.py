@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say
-from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.ground.progress import progress_bar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -191,12 +191,12 @@ def convert(
     nchw convert cnn.pt --arch models:Net --data nmnist/ --timesteps 8 --step-us 40000 -o network.pt
     """
     from neurocuda_hw import conversion as converter
-    from neurocuda_hw import datasets
-    from neurocuda_hw.errors import DataError
-    from neurocuda_hw.events import is_nmnist
-    from neurocuda_hw.files import check_writable
-    from neurocuda_hw.model_file import save
-    from neurocuda_hw.trained import load_trained
+    from neurocuda_hw.conversion.trained import load_trained
+    from neurocuda_hw.data import datasets
+    from neurocuda_hw.data.events import is_nmnist
+    from neurocuda_hw.ground.errors import DataError
+    from neurocuda_hw.ground.files import check_writable
+    from neurocuda_hw.network.model_file import save
 
     check_writable(output)
     kind = None if plot is None else _kind(plot)
@@ -244,7 +244,7 @@ def convert(
         )
     save(snn, output)
     if plot is not None and kind is not None:
-        from neurocuda_hw.files import write_file
+        from neurocuda_hw.ground.files import write_file
         from neurocuda_hw.report import activity_figure, figure_bytes
 
         trace = snn.trace((train if test is None else test)[0][:_PLOTTED])
@@ -260,7 +260,7 @@ def convert(
 
 def _kind(plot: str) -> str:
     """The format that the name of a figure's file asks for."""
-    from neurocuda_hw.files import check_writable
+    from neurocuda_hw.ground.files import check_writable
 
     kind = plot.rpartition(".")[2].lower()
     if kind not in ("svg", "png", "pdf"):
@@ -286,7 +286,7 @@ def _recordings(data: str, steps: int, step_us: int, bits: int) -> tuple[Pair, P
 
     import numpy as np
 
-    from neurocuda_hw.events import load_frames
+    from neurocuda_hw.data.events import load_frames
 
     highest = min(255, 2**bits - 1)
     parts = [Path(data) / name for name in ("Train", "Test")]

@@ -20,8 +20,8 @@ def doctor(as_json: bool) -> None:
     \b
     Exit codes: 0 all that is needed is here   3 something needed is missing
     """
-    from neurocuda_hw.ap_headers import find_ap_headers
-    from neurocuda_hw.toolchain import doctor as look
+    from neurocuda_hw.ground.ap_headers import find_ap_headers
+    from neurocuda_hw.ground.toolchain import doctor as look
 
     tools = [*look(), find_ap_headers()]
     missing = [tool for tool in tools if not tool.usable and tool.name in NEEDED]

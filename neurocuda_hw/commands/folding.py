@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from neurocuda_hw.commands.console import print_table
-from neurocuda_hw.progress import Progress
+from neurocuda_hw.ground.progress import Progress
 
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network
+    from neurocuda_hw.network.trace import Trace
     from neurocuda_hw.passes.budget import Folding
-    from neurocuda_hw.trace import Trace
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _COLUMNS = ("population", ">lanes", ">weight bits", ">cycles", ">LUT")

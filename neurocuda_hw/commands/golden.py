@@ -7,7 +7,7 @@ import click
 from neurocuda_hw.commands.console import as_json, print_json, say
 from neurocuda_hw.commands.networks import Reading, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
-from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.ground.progress import progress_bar
 
 
 @click.command()
@@ -37,8 +37,8 @@ def golden(
     nchw golden network.pt --inputs images.npy -o trace.npz
     nchw golden network.pt --data mnist/ --samples 100 -o trace.npz
     """
-    from neurocuda_hw.files import check_writable, write_file
-    from neurocuda_hw.reference import Reference
+    from neurocuda_hw.ground.files import check_writable, write_file
+    from neurocuda_hw.reference.reference import Reference
 
     check_writable(output)
     loaded = load_network(model, reading)

@@ -104,11 +104,11 @@ def inspect(
 
 def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, Any]:
     """All that the command prints, as plain values."""
+    from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.passes.cycles import mean_events, network_work, slowest
     from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
     from neurocuda_hw.passes.plan import plan_layer
-    from neurocuda_hw.ranges import network_ranges
-    from neurocuda_hw.reference import Reference
+    from neurocuda_hw.reference.reference import Reference
 
     trace = Reference(network).trace(given.inputs)
     events, ranges = mean_events(network, trace), network_ranges(network)

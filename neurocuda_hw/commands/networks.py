@@ -56,7 +56,7 @@ class Reading:
 
     def settings(self) -> dict[str, Any]:
         """Arguments of `from_nir`, but for the weights' bits."""
-        from neurocuda_hw.neurons import Encoding
+        from neurocuda_hw.network.neurons import Encoding
 
         bits = self.payload_bits or 1
         encoding = self.encoding or ("spikes" if bits == 1 and not self.signed else "graded")
@@ -241,7 +241,7 @@ def load_network(model: str, reading: Reading, *, exports: bool = False) -> Load
     ModelError, DataError
         If the file cannot be used.
     """
-    from neurocuda_hw.model_file import load
+    from neurocuda_hw.network.model_file import load
 
     path = Path(model)
     path = path / "model.pt" if path.is_dir() else path

@@ -75,9 +75,9 @@ def stimulus(
     DataError
         If the data is missing, damaged, of the wrong shape or range.
     """
-    from neurocuda_hw.events import is_nmnist
-    from neurocuda_hw.reference import check_inputs
-    from neurocuda_hw.stimulus import default_inputs
+    from neurocuda_hw.data.events import is_nmnist
+    from neurocuda_hw.data.stimulus import default_inputs
+    from neurocuda_hw.reference.reference import check_inputs
 
     if data is not None and inputs is not None:
         raise click.UsageError("--data and --inputs exclude each other")
@@ -102,9 +102,9 @@ def recordings(
     """Recordings of N-MNIST as counts of events in each step of the network's input."""
     import numpy as np
 
-    from neurocuda_hw.errors import DataError
-    from neurocuda_hw.events import bin_events, load_nmnist
-    from neurocuda_hw.neurons import Encoding
+    from neurocuda_hw.data.events import bin_events, load_nmnist
+    from neurocuda_hw.ground.errors import DataError
+    from neurocuda_hw.network.neurons import Encoding
 
     population = network.input
     neuron: Any = population.neuron
@@ -131,7 +131,7 @@ def images(
     network: Network, data: str, samples: int | None, step_us: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Labelled data of `datasets.load`; the integers of a .npz as they are where nothing scales."""
-    from neurocuda_hw import datasets
+    from neurocuda_hw.data import datasets
 
     whole = network.input.scale is None and data.endswith(".npz")
     found, labels = datasets.load(data, "test", raw=whole)
@@ -141,8 +141,8 @@ def images(
 
 def quantised(network: Network, real: np.ndarray) -> np.ndarray:
     """Real inputs as integer payloads, by the scale that the converter found."""
-    from neurocuda_hw.errors import DataError
-    from neurocuda_hw.fixed import quantise
+    from neurocuda_hw.ground.errors import DataError
+    from neurocuda_hw.ground.fixed import quantise
 
     population = network.input
     if population.scale is None:
@@ -164,8 +164,8 @@ def read_array(path: str) -> np.ndarray:
     """The array of a .npy, or of a .npz that holds ``x`` or only one array."""
     import numpy as np
 
-    from neurocuda_hw.errors import DataError
-    from neurocuda_hw.files import read_file
+    from neurocuda_hw.ground.errors import DataError
+    from neurocuda_hw.ground.files import read_file
 
     content = read_file(path, "inputs")
     try:

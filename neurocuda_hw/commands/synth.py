@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say
-from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.ground.progress import progress_bar
 
 
 @click.command()
@@ -32,9 +32,9 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
     \b
     Exit codes: 0 it fits the device   1 it does not   2 bad input   3 yosys is missing or failed
     """
-    from neurocuda_hw.build import read_report
-    from neurocuda_hw.errors import ModelError
+    from neurocuda_hw.ground.errors import ModelError
     from neurocuda_hw.passes.devices import Family, find_device
+    from neurocuda_hw.project.build import read_report
     from neurocuda_hw.synth import synthesise
 
     part = find_device(device)

@@ -11,11 +11,11 @@ from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, to_json
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus
-from neurocuda_hw.progress import progress_bar
+from neurocuda_hw.ground.progress import progress_bar
 
 if TYPE_CHECKING:
-    from neurocuda_hw.checks import Check
-    from neurocuda_hw.verify import Verification
+    from neurocuda_hw.project.checks import Check
+    from neurocuda_hw.project.verify import Verification
 
 GOLDEN = "golden"  # the folder that `--golden` without a value means
 
@@ -106,11 +106,11 @@ def verify(
     \b
     Exit codes: 0 equal   1 a divergence, printed first   2 bad input   3 a tool is missing
     """
-    from neurocuda_hw.checks import Request
-    from neurocuda_hw.files import check_writable, write_file
+    from neurocuda_hw.ground.files import check_writable, write_file
     from neurocuda_hw.passes.folding import uniform_lanes
-    from neurocuda_hw.simulate import Stalls
-    from neurocuda_hw.verify import verify as run_verify
+    from neurocuda_hw.project.checks import Request
+    from neurocuda_hw.project.verify import verify as run_verify
+    from neurocuda_hw.simulation.simulate import Stalls
 
     if json_file not in (None, "-"):
         check_writable(str(json_file))
@@ -162,7 +162,7 @@ def verify(
 
 def _built_for(subject: str | None) -> str:
     """The target of a build folder that holds no Verilog; else verilog."""
-    from neurocuda_hw.build import read_report
+    from neurocuda_hw.project.build import read_report
 
     report = None if subject is None else read_report(Path(subject))
     target = "verilog" if report is None else report.get("target")
@@ -171,9 +171,9 @@ def _built_for(subject: str | None) -> str:
 
 def _keep(subject: str | None, results: list[Verification], golden: str) -> None:
     """Notes what was found in the build folder, for 'nchw report'; says so where it cannot."""
-    from neurocuda_hw.build import read_report
-    from neurocuda_hw.errors import OutputError
-    from neurocuda_hw.record import write_record
+    from neurocuda_hw.ground.errors import OutputError
+    from neurocuda_hw.project.build import read_report
+    from neurocuda_hw.project.record import write_record
 
     if subject is None or read_report(Path(subject)) is None:
         return

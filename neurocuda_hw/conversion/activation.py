@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 
 
 def _forward(x: torch.Tensor, clip: torch.Tensor, levels: int) -> torch.Tensor:

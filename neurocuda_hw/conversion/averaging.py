@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import torch
 
 from neurocuda_hw.conversion.further import in_integers, trained_model
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 def average_weights(networks: Sequence[SpikingNetwork]) -> SpikingNetwork:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.conversion.graph import Graph, evaluate
-from neurocuda_hw.errors import DataError
+from neurocuda_hw.ground.errors import DataError
 
 # samples kept per channel: enough for a quantile, little enough for a hundred layers
 _KEPT_POSITIONS = 32

@@ -21,7 +21,7 @@ from neurocuda_hw.conversion.modules import lonely_neuron
 from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.conversion.tracing import check_evaluating, check_forward, quiet
 from neurocuda_hw.conversion.walk import Walker
-from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError, first_line
+from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError, first_line
 
 # the largest relative difference that float rounding makes between the model and its layers
 _TOLERANCE = 1e-3

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.files import write_file
-from neurocuda_hw.model_file import load_plain
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.files import write_file
+from neurocuda_hw.network.model_file import load_plain
 
 
 class Best:

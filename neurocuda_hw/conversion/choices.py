@@ -10,7 +10,7 @@ import torch
 from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.trainer import Plan
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.ground.errors import DataError, ModelError
 
 STRATEGIES = ("auto", "exact", "qcfs_direct", "qcfs_if_ft")
 

@@ -11,8 +11,8 @@ from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.graph import Graph, simulate
 from neurocuda_hw.conversion.modules import OverTime, traced
 from neurocuda_hw.conversion.temporal import Frames, Reduce
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 def capture_neurons(model: OverTime, example: torch.Tensor) -> Graph:

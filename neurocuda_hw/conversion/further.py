@@ -11,15 +11,15 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
 from neurocuda_hw.conversion.training import Progress
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.progress import progress_bar
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 def finetune(

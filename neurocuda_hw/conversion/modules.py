@@ -23,8 +23,8 @@ import torch
 from torch import nn
 
 from neurocuda_hw.conversion.fire import Dynamics, fire
-from neurocuda_hw.errors import DataError, ModelError
-from neurocuda_hw.fixed import DECAY_ONE
+from neurocuda_hw.ground.errors import DataError, ModelError
+from neurocuda_hw.ground.fixed import DECAY_ONE
 
 State = list[torch.Tensor]
 

@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values, input_range
@@ -29,9 +28,10 @@ from neurocuda_hw.conversion.stats import Stats, score, summary
 from neurocuda_hw.conversion.temporal import frames_of, payload_of
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
 from neurocuda_hw.conversion.training import Progress
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.progress import progress_bar
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 _CALIBRATION_SAMPLES = 1024
 _AGREEMENT_SAMPLES = 64

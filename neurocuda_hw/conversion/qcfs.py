@@ -24,10 +24,10 @@ from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, largest, per
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
 from neurocuda_hw.conversion.rounding import Levels, round_through
 from neurocuda_hw.conversion.temporal import Reduce
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.fixed import DECAY_ONE
-from neurocuda_hw.neurons import Reset
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import DECAY_ONE
+from neurocuda_hw.network.neurons import Reset
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
 _SKIP_BITS = 8

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.graph import Shape
-from neurocuda_hw.delivery import exact_arithmetic, exact_type, unfolded_convolution
-from neurocuda_hw.errors import DataError, ModelError
-from neurocuda_hw.fixed import fits_float64, quantise
+from neurocuda_hw.ground.errors import DataError, ModelError
+from neurocuda_hw.ground.fixed import fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
-from neurocuda_hw.ranges import network_ranges
-from neurocuda_hw.synapses import Conv2d, Dense, Synapse
+from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
+from neurocuda_hw.network.ranges import network_ranges
+from neurocuda_hw.network.synapses import Conv2d, Dense, Synapse
+from neurocuda_hw.reference.delivery import exact_arithmetic, exact_type, unfolded_convolution
 
 
 class Code(Enum):

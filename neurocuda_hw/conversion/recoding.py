@@ -10,8 +10,8 @@ import copy
 
 from neurocuda_hw.conversion.further import in_integers, trained_model
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwork:

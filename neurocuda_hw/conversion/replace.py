@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.activation import QCFS
 from neurocuda_hw.conversion.calibrate import best_clips, some_positions
 from neurocuda_hw.conversion.tracing import check_evaluating, check_forward, trace
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import ModelError
 
 _SAMPLES = 256
 _MODULES = (nn.ReLU, nn.ReLU6, nn.Hardtanh)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.quantize import QuantizedAnn
 from neurocuda_hw.conversion.training import Progress
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.reference import Run
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.reference.reference import Run
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

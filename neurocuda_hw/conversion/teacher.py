@@ -10,7 +10,7 @@ from torch import nn
 from torch.export import ExportedProgram
 
 from neurocuda_hw.conversion.tracing import check_evaluating
-from neurocuda_hw.errors import ModelError, first_line
+from neurocuda_hw.ground.errors import ModelError, first_line
 
 
 class Teacher:

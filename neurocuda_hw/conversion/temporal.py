@@ -16,7 +16,7 @@ from enum import Enum
 
 import torch
 
-from neurocuda_hw.errors import DataError
+from neurocuda_hw.ground.errors import DataError
 
 
 class Reduce(Enum):

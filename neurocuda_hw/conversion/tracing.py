@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.fx import Graph, Tracer
 
-from neurocuda_hw.errors import ModelError, first_line
+from neurocuda_hw.ground.errors import ModelError, first_line
 
 
 def check_evaluating(model: nn.Module, what: str = "model") -> None:

@@ -13,7 +13,6 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import spiking
 from neurocuda_hw.conversion.drift import correct_drift
 from neurocuda_hw.conversion.graph import evaluate
@@ -22,6 +21,7 @@ from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.stats import accuracy
 from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.conversion.training import Forward, Progress, float_graph, train
+from neurocuda_hw.data.batches import Batches
 
 # points under the trained model from which `auto` begins to train
 _NEAR_ENOUGH = 0.1

@@ -10,12 +10,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.checkpoint import Best, Checkpoint
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.teacher import Teacher
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import ModelError
 
 # mean probability of the likeliest class below which answers are sharpened, and to what
 _UNSURE, _SURE = 0.5, 0.9

@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion.further import quantized_ann
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.stats import differing
 from neurocuda_hw.conversion.trainer import TEST_BATCH
 from neurocuda_hw.conversion.training import Progress
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

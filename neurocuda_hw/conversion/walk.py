@@ -29,7 +29,7 @@ from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
 from neurocuda_hw.conversion.recording import Recording, reduce_frames
 from neurocuda_hw.conversion.temporal import Frames, Reduce
 from neurocuda_hw.conversion.value import Value, image_shape
-from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 
 _BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
 

@@ -4,7 +4,7 @@
 vendor synthesis has been run on any of it.
 """
 
-from neurocuda_hw.ap_headers import find_ap_headers
+from neurocuda_hw.ground.ap_headers import find_ap_headers
 from neurocuda_hw.hls.csim import HlsResult, Model, verify_hls
 from neurocuda_hw.hls.cycles import LayerCycles, predicted_cycles
 from neurocuda_hw.hls.emit import emit, golden_files, to_hls_cpp

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.hls.plan import Edge, Layer, Plan, synapse_name
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
@@ -17,8 +17,8 @@ from neurocuda_hw.hls.tables import (
     weights_of,
 )
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import CURRENT_BASED, Input, Readout, Reset
-from neurocuda_hw.ranges import population_ranges
+from neurocuda_hw.network.neurons import CURRENT_BASED, Input, Readout, Reset
+from neurocuda_hw.network.ranges import population_ranges
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave

@@ -18,14 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from neurocuda_hw.ap_headers import find_ap_headers
-from neurocuda_hw.errors import DataError, ToolError
+from neurocuda_hw.data.stimulus import observed_trace
+from neurocuda_hw.ground.ap_headers import find_ap_headers
+from neurocuda_hw.ground.errors import DataError, ToolError
+from neurocuda_hw.ground.programs import Tool, require, run
+from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls.emit import EXPECTED, STIMULUS, emit, golden_files
 from neurocuda_hw.network import Network
-from neurocuda_hw.programs import Tool, require, run
-from neurocuda_hw.stimulus import observed_trace
-from neurocuda_hw.toolchain import find_compiler
-from neurocuda_hw.trace import Divergence, Trace, first_divergence
+from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
 
 # as in the Makefile: g++ does not know HLS pragmas, nor that a label is the name of a loop in HLS
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-label")

@@ -15,9 +15,9 @@ import numpy as np
 
 from neurocuda_hw.hls.plan import Layer, Plan, plan_network
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Readout
+from neurocuda_hw.network.neurons import Readout
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.cycles import mean_events
-from neurocuda_hw.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import jinja2
 
+from neurocuda_hw.data.stimulus import expected_bytes, stimulus_bytes
 from neurocuda_hw.hls.context import context, word_bits
 from neurocuda_hw.hls.plan import Plan, plan_network
 from neurocuda_hw.hls.tables import roms
 from neurocuda_hw.network import Network
-from neurocuda_hw.stimulus import expected_bytes, stimulus_bytes
-from neurocuda_hw.trace import Trace
+from neurocuda_hw.network.trace import Trace
 
 if TYPE_CHECKING:
-    from neurocuda_hw.snn import SpikingNetwork
+    from neurocuda_hw.reference.snn import SpikingNetwork
 
 PART = "xc7z020clg400-1"
 CLOCK_NS = 10

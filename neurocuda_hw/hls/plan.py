@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import Readout
+from neurocuda_hw.network.neurons import Readout
+from neurocuda_hw.network.synapses import Conv2d, Diagonal, Synapse
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
-from neurocuda_hw.synapses import Conv2d, Diagonal, Synapse
 
 MOST_LANES = 64  # a row's spikes travel as one word, which the fast C simulation keeps in 64 bits
 MOST_BITS = 50  # a leak multiplies by 13 bits, within the same 64

@@ -10,14 +10,14 @@ from tempfile import mkdtemp
 
 import numpy as np
 
-from neurocuda_hw.ap_headers import find_ap_headers
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.data.stimulus import observed_trace, stimulus_bytes
+from neurocuda_hw.ground.ap_headers import find_ap_headers
+from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.hls.context import word_bits
 from neurocuda_hw.hls.csim import Model, compile_csim, faults, replay, write
 from neurocuda_hw.hls.emit import STIMULUS, emit
 from neurocuda_hw.network import Network
-from neurocuda_hw.stimulus import observed_trace, stimulus_bytes
-from neurocuda_hw.trace import Trace
+from neurocuda_hw.network.trace import Trace
 
 
 class CSimulation:
@@ -72,7 +72,7 @@ class CSimulation:
         ToolError
             If the program crashes, or loses an event or a packet.
         """
-        from neurocuda_hw.reference import check_inputs
+        from neurocuda_hw.reference.reference import check_inputs
 
         checked = check_inputs(self.network, inputs).numpy()
         write(

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from neurocuda_hw.fixed import signed_bits, unsigned_bits
+from neurocuda_hw.ground.fixed import signed_bits, unsigned_bits
 from neurocuda_hw.hls.plan import Edge, Layer, Plan
-from neurocuda_hw.neurons import Reset
+from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.passes.taps import AxisTaps
 

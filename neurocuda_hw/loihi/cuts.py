@@ -9,7 +9,7 @@ import numpy as np
 from neurocuda_hw.loihi.lower import Route
 from neurocuda_hw.loihi.operators import Operator, counting
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.synapses import Conv2d, Dense
+from neurocuda_hw.network.synapses import Conv2d, Dense
 
 
 class Cut:

@@ -28,13 +28,13 @@ from functools import cached_property, partial
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.loihi.engine import Edge, Engine, Node
 from neurocuda_hw.loihi.neuron import STATE_LIMIT, GradedNeuron, LoihiNeuron
 from neurocuda_hw.loihi.operators import Operator
 from neurocuda_hw.loihi.weights import WeightFormat
-from neurocuda_hw.neurons import Ints, freeze
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.network.neurons import Ints, freeze
+from neurocuda_hw.network.synapses import Dense
 
 MAX_DELAY = 62
 BATCH_ELEMENTS = 2**25

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.fixed import fits_float32
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import fits_float32
 from neurocuda_hw.loihi.neuron import Running, shift, wrap_register
 
 Deliver = Callable[[torch.Tensor], torch.Tensor]

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from neurocuda_hw.fixed import fits_float32
+from neurocuda_hw.ground.fixed import fits_float32
 from neurocuda_hw.loihi.lower import Route
 from neurocuda_hw.loihi.mapping import Mapping
 from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
 from neurocuda_hw.loihi.simulator import Chunk
 from neurocuda_hw.network import Population
-from neurocuda_hw.neurons import Input
-from neurocuda_hw.synapses import Conv2d, Dense
+from neurocuda_hw.network.neurons import Input
+from neurocuda_hw.network.synapses import Conv2d, Dense
 
 WORD_BITS = 64
 ROW_ELEMENTS = 2**23

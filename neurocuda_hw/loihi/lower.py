@@ -17,14 +17,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
 from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron
 from neurocuda_hw.loihi.weights import MANTISSA_BITS
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LEAKY, Encoding, Input, Readout, Reset, Spiking
-from neurocuda_hw.ranges import PopulationRanges, network_ranges
+from neurocuda_hw.network.neurons import IF, LEAKY, Encoding, Input, Readout, Reset, Spiking
+from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
 
 BUILT_IN_LIMIT = 2**17 - 1
 ACCUMULATOR_BITS = 16

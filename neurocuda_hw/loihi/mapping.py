@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.cuts import Cut, counter_of, cuts, weight_bytes
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.lower import Lowered, Route
 from neurocuda_hw.loihi.operators import fan_out_of
 from neurocuda_hw.network import Population
-from neurocuda_hw.neurons import Input
+from neurocuda_hw.network.neurons import Input
 
 CORES_PER_TILE = 4
 

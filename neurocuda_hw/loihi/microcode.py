@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, wrap_register
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import CURRENT_BASED, LEAKY, Readout, Reset, Spiking
-from neurocuda_hw.ranges import PopulationRanges
+from neurocuda_hw.network.neurons import CURRENT_BASED, LEAKY, Readout, Reset, Spiking
+from neurocuda_hw.network.ranges import PopulationRanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,8 +20,8 @@ from typing import ClassVar, Protocol, TypeAlias
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.neurons import freeze
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.network.neurons import freeze
 
 STATE_BITS = 24
 STATE_LIMIT = 2 ** (STATE_BITS - 1)

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.fixed import fits_float32, fits_float64
-from neurocuda_hw.synapses import Conv2d, Dense, Synapse
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import fits_float32, fits_float64
+from neurocuda_hw.network.synapses import Conv2d, Dense, Synapse
 
 Shape = tuple[int, ...]
 MASK_ELEMENTS = 2**25

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.energy import core_energy, step_energy
 from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.limits import CHIPS, ChipLimits
@@ -19,7 +19,7 @@ from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES,
 from neurocuda_hw.loihi.simulator import Progress, Simulator
 from neurocuda_hw.loihi.timing import Timing, step_times
 from neurocuda_hw.network import Network
-from neurocuda_hw.trace import Trace
+from neurocuda_hw.network.trace import Trace
 
 DISCLAIMER = "modelled, not measured: no figure here comes from silicon run by this package"
 

@@ -21,10 +21,10 @@ from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
 from neurocuda_hw.loihi.neuron import ALIGN, STATE_BITS, STATE_LIMIT, CubaNeuron, Running
 from neurocuda_hw.loihi.operators import Operator
 from neurocuda_hw.network import Population
-from neurocuda_hw.neurons import Encoding, Input, Readout
-from neurocuda_hw.ranges import event_bounds
-from neurocuda_hw.reference import check_inputs
-from neurocuda_hw.trace import Trace, pack
+from neurocuda_hw.network.neurons import Encoding, Input, Readout
+from neurocuda_hw.network.ranges import event_bounds
+from neurocuda_hw.network.trace import Trace, pack
+from neurocuda_hw.reference.reference import check_inputs
 
 BATCH_ELEMENTS = 2**25
 Progress = Callable[[int, int], None]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.lower import depths
 from neurocuda_hw.loihi.program import LoihiProgram
 from neurocuda_hw.loihi.program import spikes as run_spikes
 from neurocuda_hw.network import Network
-from neurocuda_hw.trace import Divergence, Trace, first_divergence
+from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

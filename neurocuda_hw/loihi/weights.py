@@ -18,8 +18,8 @@ from enum import Enum
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.neurons import freeze
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.network.neurons import freeze
 
 MANTISSA_BITS = 8
 

@@ -13,7 +13,7 @@ import nir
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.nir.dynamics import Dynamics, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps
 from neurocuda_hw.nir.maps import Kind, Map, extend, identity, planes

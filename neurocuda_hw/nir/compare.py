@@ -9,13 +9,13 @@ import nir
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.nir.dynamics import Method
 from neurocuda_hw.nir.executor import Executor
 from neurocuda_hw.nir.to_network import from_nir, population_names
-from neurocuda_hw.reference import Reference, check_inputs
+from neurocuda_hw.reference.reference import Reference, check_inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

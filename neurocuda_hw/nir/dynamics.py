@@ -18,7 +18,7 @@ from enum import Enum
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.nir.shapes import Shape
 
 

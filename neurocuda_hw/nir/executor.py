@@ -13,7 +13,7 @@ import nir
 import numpy as np
 import torch
 
-from neurocuda_hw.errors import DataError
+from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.nir.dynamics import Dynamics, Method, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, arcs, delay_steps, flatten
 from neurocuda_hw.nir.ops import Operation

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.fixed import narrow
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     CURRENT_BASED,
     IF,
     LIF,
@@ -32,12 +32,12 @@ from neurocuda_hw.neurons import (
     Reset,
     Spiking,
 )
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.nir.complete import complete
 from neurocuda_hw.nir.dynamics import Timing
 from neurocuda_hw.nir.expressible import check_export, fitting_export
 from neurocuda_hw.nir.names import network_name
 from neurocuda_hw.nir.notes import graph_notes, node_notes
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
 EXPORTS = ("explicit", "annotated", "auto")
 _NO_LEAK = 2.0**40  # steps: a time constant that euler and float32 both read as no leak at all

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     CURRENT_BASED,
     LEAKY,
     CubaLIF,
@@ -15,7 +15,7 @@ from neurocuda_hw.neurons import (
     Reset,
     Spiking,
 )
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 
 
 def needs(network: Network) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.nir.order import components, natural
 from neurocuda_hw.nir.shapes import Shape, integers, output_shape
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.errors import UnsupportedLayerError
+from neurocuda_hw.ground.errors import UnsupportedLayerError
 from neurocuda_hw.nir.ops import Operation
 from neurocuda_hw.nir.shapes import Shape, conv_arguments, pool_arguments
 

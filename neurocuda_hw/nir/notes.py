@@ -19,9 +19,9 @@ from typing import Any
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError, NeurocudaError
+from neurocuda_hw.ground.errors import ModelError, NeurocudaError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
@@ -34,8 +34,8 @@ from neurocuda_hw.neurons import (
     Reset,
     Window,
 )
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.nir.dynamics import Timing
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
 KEY = "neurocuda_hw"
 VERSION = 1

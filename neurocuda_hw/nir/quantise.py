@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.neurons import (
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.network.neurons import (
     IF,
     LARGEST,
     LIF,
@@ -28,10 +28,10 @@ from neurocuda_hw.neurons import (
     Readout,
     Reset,
 )
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 from neurocuda_hw.nir.cells import Cell, Term
 from neurocuda_hw.nir.maps import Kind, Map, as_matrix
 from neurocuda_hw.nir.shapes import Shape
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

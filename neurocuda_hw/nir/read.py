@@ -15,8 +15,8 @@ from typing import Any
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.files import read_file
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.nir.hdf5 import Refused, tree_of
 
 DEEPEST = 14

@@ -8,7 +8,7 @@ from __future__ import annotations
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 
 Shape = tuple[int, ...]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import nir
 import numpy as np
 
-from neurocuda_hw.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.synapses import Dense, Diagonal, Synapse
 from neurocuda_hw.nir.cells import Cell, Term, cells
 from neurocuda_hw.nir.dynamics import Method, Timing
 from neurocuda_hw.nir.flat import Flat, flatten
@@ -19,7 +20,6 @@ from neurocuda_hw.nir.names import Names
 from neurocuda_hw.nir.notes import graph_settings, notes_of, restore
 from neurocuda_hw.nir.quantise import Quantised, Rules, quantise
 from neurocuda_hw.nir.read import read
-from neurocuda_hw.synapses import Dense, Diagonal, Synapse
 
 ALWAYS = "always_on"
 _NEVER = 2**16  # one spike in each of the most steps there are does not add up to it

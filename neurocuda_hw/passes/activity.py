@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.taps import AxisTaps
-from neurocuda_hw.trace import Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import Input
+from neurocuda_hw.network.neurons import Input
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Memory, map_memory

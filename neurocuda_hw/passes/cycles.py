@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.network import Network
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.trace import Trace
 
 TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
 VALUES_WAIT = 2  # cycles from a row of a readout until its first value may leave

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.fixed import narrow
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 from neurocuda_hw.passes.taps import AxisTaps, axis_taps
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.fixed import DECAY_ONE, decay, signed_bits, wrap
+from neurocuda_hw.ground.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     CURRENT_BASED,
     Encoding,
     Input,
@@ -24,8 +24,8 @@ from neurocuda_hw.neurons import (
     Spiking,
     leak_of,
 )
+from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
-from neurocuda_hw.ranges import PopulationRanges, drive_bounds, population_ranges
 
 FEWEST_TOUCHED = 16  # rows; for fewer, a list of them costs more cycles than it saves
 

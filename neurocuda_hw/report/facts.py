@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from neurocuda_hw.build import FORMAT, FORMAT_VERSION, RECORD, REPORT
-from neurocuda_hw.errors import DataError, ModelError
-from neurocuda_hw.files import read_file
-from neurocuda_hw.model_file import load
+from neurocuda_hw.ground.errors import DataError, ModelError
+from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import Encoding, Input
-from neurocuda_hw.ranges import network_ranges
-from neurocuda_hw.record import build_digest, read_record
-from neurocuda_hw.trace import Trace, load_trace
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.network.ranges import network_ranges
+from neurocuda_hw.network.trace import Trace, load_trace
+from neurocuda_hw.project.build import FORMAT, FORMAT_VERSION, RECORD, REPORT
+from neurocuda_hw.project.record import build_digest, read_record
 
 TRACE = "golden/trace.npz"
 LOIHI = "loihi/report.json"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.report.facts import sent
 from neurocuda_hw.report.style import (
     BLUE,
@@ -31,7 +32,6 @@ from neurocuda_hw.report.style import (
     step_ticks,
     styled,
 )
-from neurocuda_hw.trace import Trace
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

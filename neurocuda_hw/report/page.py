@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from neurocuda_hw.build import PAGE
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.files import check_writable, write_file
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.files import check_writable, write_file
+from neurocuda_hw.project.build import PAGE
 from neurocuda_hw.report import figures
 from neurocuda_hw.report.chip_page import chip_sections
 from neurocuda_hw.report.elements import Draw, Plot, Section, Table, inferences

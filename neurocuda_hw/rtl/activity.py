@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 
 
 class State(enum.Enum, shape=3):

@@ -17,7 +17,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
 from neurocuda_hw.rtl.serializer import values_of
 from neurocuda_hw.rtl.signatures import address_bits, events_of, value_shape

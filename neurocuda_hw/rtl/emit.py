@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from amaranth.back import rtlil
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer

@@ -15,7 +15,7 @@ from __future__ import annotations
 from amaranth import C, Cat, Module, Mux, Signal, Value
 from amaranth.hdl import signed, unsigned
 
-from neurocuda_hw.neurons import Reset
+from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.passes.plan import LayerPlan
 
 KEEP_BITS = 13  # 4096 - decay, 0 to 4096

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth import Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.rtl.memory import Ram
 
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from amaranth.hdl import Shape, signed, unsigned
 from amaranth.lib import data, stream
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
-from neurocuda_hw.neurons import Input
+from neurocuda_hw.network.neurons import Input
 
 
 def address_bits(population: Population) -> tuple[int, int, int]:

@@ -18,7 +18,7 @@ import numpy as np
 from amaranth import Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.lanes import SETTLE

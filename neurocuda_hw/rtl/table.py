@@ -7,7 +7,7 @@ from amaranth import Elaboratable, Module, Value
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 
 
 class Table(Component):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from amaranth import C, Elaboratable, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.memory import Ram, Rom

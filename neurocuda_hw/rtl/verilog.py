@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.ground.errors import ToolError
 
 # as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
 _TO_VERILOG = """

@@ -16,7 +16,7 @@ from amaranth import C, Elaboratable, Module, Signal, Value
 from amaranth.hdl import Shape, unsigned
 from amaranth.lib.wiring import Component, In, Out
 
-from neurocuda_hw.fixed import unsigned_bits
+from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.taps import AxisTaps

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.passes.devices import Family
 
 _XILINX_LUTS = {"INV": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1} | {

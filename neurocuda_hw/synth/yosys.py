@@ -8,11 +8,11 @@ import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
-from neurocuda_hw.errors import OutputError, ToolError
+from neurocuda_hw.ground.errors import OutputError, ToolError
+from neurocuda_hw.ground.programs import stream
+from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.passes.devices import Family
-from neurocuda_hw.programs import stream
 from neurocuda_hw.synth.area import Area, count_cells
-from neurocuda_hw.toolchain import find_yosys
 
 Progress = Callable[[str, int, int], None]
 

@@ -14,7 +14,7 @@ from shell import SOURCE, Shell
 from tools import need
 from torch import nn
 
-from neurocuda_hw.toolchain import find_compiler, find_make, find_verilator
+from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from tools import need
 from torch import nn
 
 from neurocuda_hw import load, load_trace
+from neurocuda_hw.ground.toolchain import find_compiler, find_verilator
 from neurocuda_hw.hls import find_ap_headers
-from neurocuda_hw.toolchain import find_compiler, find_verilator
 
 
 def test_build_writes_all_or_says_why_not(nchw: Shell) -> None:
@@ -110,7 +110,7 @@ def test_verify_what_the_folder_was_built_for(nchw: Shell, target: str) -> None:
 
 
 def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
-    from neurocuda_hw.golden import MANIFEST, Entry, manifest_bytes
+    from neurocuda_hw.network.golden import MANIFEST, Entry, manifest_bytes
 
     golden = Path("golden")
     golden.mkdir()

@@ -12,10 +12,10 @@ import torch
 from click.testing import CliRunner
 
 from neurocuda_hw.cli import cli
-from neurocuda_hw.events import Events, encode, load_frames
-from neurocuda_hw.model_file import load
-from neurocuda_hw.neurons import Encoding, Input
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.data.events import Events, encode, load_frames
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.reference.reference import Reference
 
 MODEL = """
 import torch

@@ -11,9 +11,9 @@ from small import small_network
 from tools import need
 
 from neurocuda_hw import cli
-from neurocuda_hw.model_file import save
+from neurocuda_hw.ground.toolchain import find_yosys
+from neurocuda_hw.network.model_file import save
 from neurocuda_hw.passes.devices import DEVICES
-from neurocuda_hw.toolchain import find_yosys
 
 
 class Shell:
@@ -75,7 +75,7 @@ def test_what_cannot_fit_is_refused_before_any_tool_runs(
     def never(*arguments: object, **named: object) -> None:
         raise AssertionError("nothing may be emitted")
 
-    monkeypatch.setattr("neurocuda_hw.build.emit", never)
+    monkeypatch.setattr("neurocuda_hw.project.build.emit", never)
     code, out, err = nchw(*BUILD, "--device", "ice40lp384")
     assert (code, out) == (2, "")
     assert "Prediction for ice40lp384 (Lattice iCE40, Lattice FPGA-DS-02029)" in err

@@ -12,11 +12,11 @@ from nir_graphs import graph, neuron, whole
 from tools import need
 
 from neurocuda_hw import Network, Population, Projection, cli, load, load_trace, save
-from neurocuda_hw.events import Events, encode
-from neurocuda_hw.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.data.events import Events, encode
+from neurocuda_hw.ground.toolchain import find_compiler, find_verilator
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.nir import from_nir, nir_bytes, read
-from neurocuda_hw.synapses import Dense
-from neurocuda_hw.toolchain import find_compiler, find_verilator
 
 LEAKY = {"tau": np.full(3, 0.01), "r": np.full(3, 10.0), "v_leak": np.zeros(3)}
 WEIGHT = np.random.default_rng(8).normal(size=(3, 6)) + 0.4

@@ -12,7 +12,7 @@ from torch import nn
 
 from neurocuda_hw.conversion import QuantizedAnn, Stats, convert, quantized_ann
 from neurocuda_hw.network import Network
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 @dataclass

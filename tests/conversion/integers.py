@@ -16,7 +16,7 @@ from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.conversion.temporal import Frames, payload_of
 from neurocuda_hw.network import Network
-from neurocuda_hw.reference import Reference, Run
+from neurocuda_hw.reference.reference import Reference, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

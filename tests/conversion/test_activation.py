@@ -15,8 +15,8 @@ from torch import nn
 
 from neurocuda_hw.conversion import QCFS, with_qcfs
 from neurocuda_hw.conversion.activation import qcfs
-from neurocuda_hw.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.trained import load_trained
+from neurocuda_hw.conversion.trained import load_trained
+from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 
 X = samples((1, 8, 8), 64)
 

@@ -11,9 +11,9 @@ from conversion.models import Plain, Residual, settle
 
 from neurocuda_hw.conversion import average_weights, finetune, quantized_ann
 from neurocuda_hw.conversion.further import trained_model
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.model_file import load, save
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.network.model_file import load, save
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 X, Y = samples((1, 8, 8), 64), torch.arange(64) % 5
 

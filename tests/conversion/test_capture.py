@@ -21,7 +21,7 @@ from torch.export import Dim
 
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.graph import Graph, Kind, evaluate
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 
 STYLES = [
     (Plain, (1, 8, 8)),

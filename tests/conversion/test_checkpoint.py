@@ -11,12 +11,12 @@ import torch
 from conversion.models import Plain, settle
 from conversion.test_qcfs import draw, module
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.training import train
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.errors import DataError, ModelError
 
 X = draw((1, 8, 8), 48)
 Y = torch.arange(48) % 5

@@ -13,12 +13,12 @@ from oracle import Oracle
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.model_file import load, save
+from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Diagonal
+from neurocuda_hw.network.model_file import load, save
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.synapses import Conv2d, Diagonal
+from neurocuda_hw.reference.reference import Reference
 
 STYLES = [
     (Plain, (1, 8, 8)),

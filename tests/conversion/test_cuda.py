@@ -13,7 +13,7 @@ from torch import nn
 
 import neurocuda_hw as nc
 from neurocuda_hw.conversion import OverTime, convert
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.reference.reference import Reference
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 

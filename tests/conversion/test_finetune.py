@@ -12,8 +12,8 @@ from conversion.models import Plain, settle
 from torch import nn
 
 from neurocuda_hw.conversion import finetune
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 X = samples((1, 8, 8), 4)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from neurocuda_hw.conversion.fire import Dynamics, fire
-from neurocuda_hw.fixed import decay
+from neurocuda_hw.ground.fixed import decay
 
 RULES = [
     Dynamics(zero=zero, start=start, whole=whole)

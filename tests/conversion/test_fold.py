@@ -8,7 +8,7 @@ from conversion.models import Plain, Residual, settle
 from torch import nn
 
 from neurocuda_hw.conversion import fold_batchnorm
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 
 
 def norms(model: nn.Module) -> int:

@@ -12,9 +12,9 @@ from torch import nn
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.errors import UnsupportedLayerError
-from neurocuda_hw.neurons import IF, Reset
-from neurocuda_hw.synapses import Conv2d, Diagonal
+from neurocuda_hw.ground.errors import UnsupportedLayerError
+from neurocuda_hw.network.neurons import IF, Reset
+from neurocuda_hw.network.synapses import Conv2d, Diagonal
 
 
 def model() -> nn.Module:

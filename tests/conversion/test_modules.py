@@ -16,10 +16,10 @@ from neurocuda_hw.conversion import convert, finetune, spiking
 from neurocuda_hw.conversion.direct import capture_neurons
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.modules import IFNeuron, LIFNeuron, OverTime
-from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Reset
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Reset
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 
 @pytest.mark.parametrize(("name", "make"), NEURONS)

@@ -16,9 +16,9 @@ from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn, silence, to_network
 from neurocuda_hw.conversion.rounding import round_through
-from neurocuda_hw.errors import DataError
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.reference.reference import Reference
 
 
 def module(

@@ -11,8 +11,8 @@ from conversion.test_qcfs import draw
 
 from neurocuda_hw.conversion import convert, quantized_ann
 from neurocuda_hw.conversion.recoding import recode
-from neurocuda_hw.errors import ModelError
-from neurocuda_hw.snn import SpikingNetwork
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.reference.snn import SpikingNetwork
 
 X = draw((1, 8, 8), 64)
 

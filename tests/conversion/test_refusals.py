@@ -12,7 +12,7 @@ from conversion.models import Residual, row, settle
 from torch import nn
 
 from neurocuda_hw.conversion.capture import capture
-from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
 
 _RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _MAX = (

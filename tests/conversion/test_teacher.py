@@ -13,7 +13,7 @@ from conversion.models import row, settle
 from torch import nn
 
 from neurocuda_hw.conversion import convert, finetune
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.ground.errors import DataError, ModelError
 
 X = samples((1, 8, 8), 64)
 TRAINED: dict[str, Any] = {

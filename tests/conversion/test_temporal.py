@@ -15,9 +15,9 @@ from neurocuda_hw.conversion import convert, spiking
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.temporal import Frames, Reduce, frames_of, payload_of
-from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
+from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import Encoding, Input, Window
+from neurocuda_hw.network.neurons import Encoding, Input, Window
 
 STEPS = 4
 Way = Callable[["Whole", torch.Tensor], torch.Tensor]

@@ -9,12 +9,12 @@ import torch
 from conversion.models import Plain, settle
 from conversion.test_qcfs import draw, module
 
-from neurocuda_hw.batches import Batches
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.training import train
+from neurocuda_hw.data.batches import Batches
 
 X = draw((1, 8, 8), 64)
 

@@ -20,8 +20,8 @@ import train_cifar  # noqa: E402
 from models import CifarResNet18, CifarResNet20  # noqa: E402
 
 from neurocuda_hw.conversion import convert  # noqa: E402
-from neurocuda_hw.errors import DataError  # noqa: E402
-from neurocuda_hw.model_file import load, load_plain  # noqa: E402
+from neurocuda_hw.ground.errors import DataError  # noqa: E402
+from neurocuda_hw.network.model_file import load, load_plain  # noqa: E402
 
 
 @pytest.fixture(scope="module")

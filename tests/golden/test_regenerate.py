@@ -15,11 +15,11 @@ import pytest
 import torch
 from oracle import Oracle
 
-from neurocuda_hw.golden import read_manifest
-from neurocuda_hw.model_file import load
-from neurocuda_hw.neurons import LIF
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.trace import load_trace
+from neurocuda_hw.network.golden import read_manifest
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.neurons import LIF
+from neurocuda_hw.network.trace import load_trace
+from neurocuda_hw.reference.reference import Reference
 
 FOLDER = Path(__file__).parents[2] / "golden"
 NAMES = ["mnist_mlp", "mnist_cnn", "mixed"]

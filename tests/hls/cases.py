@@ -8,8 +8,18 @@ from functools import cache
 import numpy as np
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Input, Neuron, Readout, Reset, Window
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+from neurocuda_hw.network.neurons import (
+    IF,
+    LIF,
+    CubaLIF,
+    Encoding,
+    Input,
+    Neuron,
+    Readout,
+    Reset,
+    Window,
+)
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 
 def _weights(seed: int, *shape: int, low: int = -7, high: int = 8) -> np.ndarray:

@@ -18,7 +18,7 @@ import clang.cindex as ci
 from clang.cindex import CursorKind as Kind
 from clang.cindex import TypeKind
 
-from neurocuda_hw.toolchain import find_compiler
+from neurocuda_hw.ground.toolchain import find_compiler
 
 FILES = ("nchw_top.cpp", "nchw_types.h")
 _ARRAY = {"variable": r"\w+", "type": "complete|block|cyclic", "dim": r"\d+", "factor": r"\d+"}

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from strategies import inputs_for, networks
 from tools import need
 
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.ground.toolchain import find_compiler, find_make
 from neurocuda_hw.hls import Model, emit, find_ap_headers, golden_files, verify_hls
 from neurocuda_hw.hls.csim import write
 from neurocuda_hw.network import Network
+from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.toolchain import find_compiler, find_make
-from neurocuda_hw.trace import Trace
+from neurocuda_hw.reference.reference import Reference
 
 # g++ takes a second for each, ap_int six; a hundred and more: NCHW_HLS_NETWORKS=120
 NETWORKS = int(os.environ.get("NCHW_HLS_NETWORKS", "8"))

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from hls.cases import CASES, case
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.hls import emit, golden_files, to_hls_cpp
 from neurocuda_hw.hls.emit import _environment
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import LIF, Encoding, Input
+from neurocuda_hw.network.neurons import LIF, Encoding, Input
+from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.folding import uniform_lanes
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.reference.reference import Reference
 
 
 @pytest.mark.parametrize("name", CASES)

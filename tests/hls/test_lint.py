@@ -9,9 +9,9 @@ from hls.cases import CASES, case
 from hls.hls_lint import DOCUMENTED, lint
 from tools import need
 
+from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls import emit
 from neurocuda_hw.hls.csim import write
-from neurocuda_hw.toolchain import find_compiler
 
 pytest.importorskip("clang.cindex", reason="pip install libclang")
 

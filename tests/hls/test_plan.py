@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hls.cases import CASES, case
 
+from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls.cycles import bound, predicted_cycles
 from neurocuda_hw.hls.plan import plan_network
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.reference.reference import Reference
 
 
 def test_a_loop_is_one_process() -> None:

@@ -7,12 +7,12 @@ import pytest
 from hls.cases import case
 from tools import need
 
-from neurocuda_hw.errors import DataError, ToolError
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.errors import DataError, ToolError
+from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls import CSimulation, Model, find_ap_headers
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.toolchain import find_compiler
-from neurocuda_hw.trace import first_divergence
+from neurocuda_hw.network.trace import first_divergence
+from neurocuda_hw.reference.reference import Reference
 
 
 @pytest.fixture(scope="module")

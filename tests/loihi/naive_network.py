@@ -14,7 +14,7 @@ from oracle import leak, parameter, taps
 from neurocuda_hw.loihi.lower import depths
 from neurocuda_hw.loihi.mapping import Mapping
 from neurocuda_hw.network import Network
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     LIF,
     CubaLIF,
     CubaReadout,

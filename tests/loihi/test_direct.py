@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loihi.naive import NaiveChip
 
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.loihi import (
     CubaNeuron,
     DirectNetwork,

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 from small import small_network
 
-from neurocuda_hw.model_file import save
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.trace import Trace
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.network.model_file import save
+from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.reference.reference import Reference
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "loihi_equality.py"
 

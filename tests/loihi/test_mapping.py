@@ -17,8 +17,8 @@ from neurocuda_hw.loihi.limits import LOIHI1, LOIHI2, ChipLimits, Limit
 from neurocuda_hw.loihi.lower import lower
 from neurocuda_hw.loihi.mapping import Mapping, map_network
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 
 
 def dense(*sizes: int, bits: int = 8) -> Network:

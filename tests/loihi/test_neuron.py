@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loihi.naive import NaiveChip, cuba_step
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi import CubaNeuron, DirectNetwork, GradedNeuron, Group, SoftResetNeuron
 from neurocuda_hw.loihi.neuron import LoihiNeuron
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from oracle import taps
 from strategies import networks
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi import operators
 from neurocuda_hw.loihi.operators import Operator, counting, fan_out
 from neurocuda_hw.network import Network
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.network.synapses import Dense
 
 
 @settings(max_examples=100)

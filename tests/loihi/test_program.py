@@ -17,7 +17,7 @@ from loihi.test_simulator import can_keep_time, residual
 from strategies import inputs_for, networks
 
 from neurocuda_hw import loihi
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.lower import lower
 from neurocuda_hw.loihi.mapping import map_network
@@ -25,10 +25,10 @@ from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES
 from neurocuda_hw.loihi.simulator import Simulator
 from neurocuda_hw.loihi.timing import barrier_ns, step_times
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Reset
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Dense
-from neurocuda_hw.trace import first_divergence, pack
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.network.trace import first_divergence, pack
+from neurocuda_hw.reference.reference import Reference
 
 CLASSES = ("active", "spikes", "synaptic_ops", "messages_in", "messages_out")
 

@@ -15,15 +15,15 @@ from loihi.naive_network import NaiveNetworkChip
 from strategies import inputs_for, networks
 
 from neurocuda_hw import loihi
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.limits import LOIHI1, LOIHI2
 from neurocuda_hw.loihi.lower import depths, lower
 from neurocuda_hw.loihi.simulator import Simulator
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Reset, Window
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
-from neurocuda_hw.trace import first_divergence
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Reset, Window
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
+from neurocuda_hw.network.trace import first_divergence
+from neurocuda_hw.reference.reference import Reference
 
 
 def can_keep_time(network: Network) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loihi.naive import stored_weight
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi import Shift, SignMode, WeightFormat
 
 

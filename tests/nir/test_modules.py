@@ -6,7 +6,7 @@ import pytest
 import torch
 from nir_graphs import GRAPHS
 
-from neurocuda_hw.errors import UnsupportedLayerError
+from neurocuda_hw.ground.errors import UnsupportedLayerError
 from neurocuda_hw.nir import Executor
 
 pytest.importorskip("nirtorch", reason="nirtorch is not installed")

@@ -6,13 +6,13 @@ import pytest
 import torch
 from nir_graphs import SUB, conv2d, graph, neuron, pool, whole
 
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, CubaReadout, LeakyReadout, Readout
+from neurocuda_hw.network.neurons import IF, LIF, CubaLIF, CubaReadout, LeakyReadout, Readout
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.nir import Executor, compare, from_nir, nir_bytes
 from neurocuda_hw.nir.flat import LINEAR, STATEFUL
 from neurocuda_hw.nir.hdf5 import filled, parse
 from neurocuda_hw.nir.read import KINDS, from_bytes
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
+from neurocuda_hw.reference.reference import Reference
 
 ONES = np.ones(3)
 LEAK = {"r": 2 * ONES, "v_leak": np.zeros(3)}

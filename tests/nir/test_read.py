@@ -8,7 +8,7 @@ import nir
 import numpy as np
 import pytest
 
-from neurocuda_hw.errors import DataError, ModelError, NeurocudaError
+from neurocuda_hw.ground.errors import DataError, ModelError, NeurocudaError
 from neurocuda_hw.nir import Executor, from_nir, hdf5, nir_bytes, read
 from neurocuda_hw.nir.read import from_bytes
 

@@ -8,13 +8,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from strategies import inputs_for, networks
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, CubaLIF, Encoding, Input, Readout, Reset, Window
+from neurocuda_hw.network.neurons import IF, LIF, CubaLIF, Encoding, Input, Readout, Reset, Window
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 from neurocuda_hw.nir import Executor, from_nir, hdf5, nir_bytes, read, to_nir
 from neurocuda_hw.nir.read import from_bytes
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.reference.reference import Reference
 
 
 def exported(network, export):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from nir_graphs import GRAPHS, graph, neuron, whole
 
-from neurocuda_hw.errors import DataError, ModelError, UnsupportedLayerError
-from neurocuda_hw.neurons import (
+from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
+from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
@@ -21,7 +21,7 @@ from neurocuda_hw.neurons import (
 )
 from neurocuda_hw.nir import Executor, Method, choose_bits, compare, from_nir, reset_hint
 from neurocuda_hw.nir.flat import flatten
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.reference.reference import Reference
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from strategies import inputs_for, networks
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.cycles import critical_path, layer_work, mean_events
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Dense
+from neurocuda_hw.reference.reference import Reference
 
 
 def visited(part, c, y, x):

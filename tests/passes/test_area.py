@@ -11,7 +11,8 @@ import pytest
 from small import small_network
 
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
-from neurocuda_hw.neurons import Encoding
+from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.passes.area import (
     LayerArea,
     branches_of,
@@ -22,7 +23,6 @@ from neurocuda_hw.passes.area import (
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.rtl.emit import emit, plan_network
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
 
 _PARTS = re.compile(r"nchw_(rom|ram) #\((.*?)\) \w+ \(", re.DOTALL)
 _NUMBER = re.compile(r"\.(DEPTH|WIDTH)\(32'd(\d+)\)")

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from small import small_network
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.area import network_area, total
 from neurocuda_hw.passes.budget import LUT_SHARE, DoesNotFit, Folder
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import Device, Family, find_device
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import plan_network
 
 NETWORK = small_network()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.passes.devices import DEVICES, Family, find_device
 
 

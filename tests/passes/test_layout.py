@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import Encoding, Input, Readout
+from neurocuda_hw.network.neurons import Encoding, Input, Readout
+from neurocuda_hw.network.synapses import Conv2d, SumPool
 from neurocuda_hw.passes.layout import fanout, state_layout
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, SumPool
+from neurocuda_hw.reference.reference import Reference
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 4])

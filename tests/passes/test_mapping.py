@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from tools import need
 
+from neurocuda_hw.ground.programs import run
+from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Mapped, Memory, map_memory
-from neurocuda_hw.programs import run
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, hex_lines
 from neurocuda_hw.synth.area import count_cells
-from neurocuda_hw.toolchain import find_yosys
 
 # kind, depth, width, then block memories in RAMB36, LUTs that hold bits, and whether it is neither
 SEEN = [

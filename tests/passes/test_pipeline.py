@@ -5,14 +5,14 @@ import pytest
 from rtl.bench import Bench
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.passes import pipeline
 from neurocuda_hw.passes.cycles import layer_work, mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import plan_layer
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
+from neurocuda_hw.reference.reference import Reference
 
 RNG = np.random.default_rng(5)
 

@@ -7,14 +7,14 @@ from typing import Any
 
 from small import small_network
 
-from neurocuda_hw.build import target_files, write_folder
-from neurocuda_hw.checks import Check
+from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.network import Network
-from neurocuda_hw.record import write_record
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.trace import Trace
-from neurocuda_hw.verify import Verification
+from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.project.build import target_files, write_folder
+from neurocuda_hw.project.checks import Check
+from neurocuda_hw.project.record import write_record
+from neurocuda_hw.project.verify import Verification
+from neurocuda_hw.reference.reference import Reference
 
 NETWORK = small_network()
 

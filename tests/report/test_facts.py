@@ -12,17 +12,17 @@ import pytest
 from report.folders import NETWORK, folder_of, golden
 from tiny_design import tiny_network
 
-from neurocuda_hw.build import REPORT
-from neurocuda_hw.errors import DataError, ModelError
+from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.hls.cycles import bound, predicted_cycles
 from neurocuda_hw.hls.plan import plan_network
-from neurocuda_hw.model_file import save
 from neurocuda_hw.network import IF, Network, Population, Projection
-from neurocuda_hw.neurons import Encoding, Input
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.network.model_file import save
+from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.project.build import REPORT
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.report import read_facts
 from neurocuda_hw.report.facts import sent
-from neurocuda_hw.synapses import Dense
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from report.folders import NETWORK, folder_of, golden, noted
 
 from neurocuda_hw import NeurocudaError
 from neurocuda_hw.cli import cli
-from neurocuda_hw.errors import DataError, OutputError
+from neurocuda_hw.ground.errors import DataError, OutputError
 from neurocuda_hw.report import (
     activity_figure,
     figure_bytes,

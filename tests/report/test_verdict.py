@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from report.folders import folder_of, noted
 
-from neurocuda_hw.build import RECORD, REPORT
-from neurocuda_hw.mutate import MutantResult
+from neurocuda_hw.project.build import RECORD, REPORT
 from neurocuda_hw.report import judge, read_facts
+from neurocuda_hw.simulation.mutate import MutantResult
 
 
 def verdict(folder: Path) -> tuple[str, str, str]:

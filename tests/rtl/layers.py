@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import (
+from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
@@ -18,8 +18,8 @@ from neurocuda_hw.neurons import (
     Reset,
     Window,
 )
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, Synapse
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, Synapse
 
 _RANDOM = np.random.default_rng(4)
 

@@ -9,10 +9,10 @@ import pytest
 from rtl.bench import Bench
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.activity import State
-from neurocuda_hw.synapses import Dense
 
 
 def dense(source: str, target: str, weight: np.ndarray, delay: int = 0) -> Projection:

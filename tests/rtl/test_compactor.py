@@ -10,11 +10,11 @@ import pytest
 from amaranth.sim import Simulator
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input
+from neurocuda_hw.network.neurons import IF, Encoding, Input
+from neurocuda_hw.network.synapses import Conv2d
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 from neurocuda_hw.rtl.compactor import Compactor
-from neurocuda_hw.synapses import Conv2d
 
 STEPS = 4
 # (C, H, W), lanes

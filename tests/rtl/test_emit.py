@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from tools import need
 
+from neurocuda_hw.ground.programs import run
+from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, CubaLIF, Encoding, Input, Readout
-from neurocuda_hw.programs import run
+from neurocuda_hw.network.neurons import IF, CubaLIF, Encoding, Input, Readout
+from neurocuda_hw.network.synapses import Conv2d, Dense
 from neurocuda_hw.rtl.emit import emit
-from neurocuda_hw.synapses import Conv2d, Dense
-from neurocuda_hw.toolchain import find_yosys
 
 
 def network(size=3):

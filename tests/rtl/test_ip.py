@@ -12,14 +12,14 @@ import pytest
 from small import small_network
 from tools import need
 
-from neurocuda_hw.benches import bench_folder
+from neurocuda_hw.ground.programs import run
+from neurocuda_hw.ground.toolchain import find_verilator, find_yosys
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input
-from neurocuda_hw.programs import run
+from neurocuda_hw.network.neurons import IF, Encoding, Input
+from neurocuda_hw.network.synapses import Conv2d, Diagonal
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.rtl.ip import ip_files
-from neurocuda_hw.synapses import Conv2d, Diagonal
-from neurocuda_hw.toolchain import find_verilator, find_yosys
+from neurocuda_hw.simulation.benches import bench_folder
 
 
 def wide_network() -> Network:

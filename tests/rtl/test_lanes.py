@@ -10,8 +10,8 @@ import pytest
 from amaranth.sim import Simulator
 from rtl.layers import LAYERS, plan_of
 
-from neurocuda_hw.fixed import signed_bits
-from neurocuda_hw.neurons import (
+from neurocuda_hw.ground.fixed import signed_bits
+from neurocuda_hw.network.neurons import (
     LIF,
     CubaLIF,
     CubaReadout,
@@ -21,7 +21,7 @@ from neurocuda_hw.neurons import (
     Readout,
     Reset,
 )
-from neurocuda_hw.ranges import population_ranges
+from neurocuda_hw.network.ranges import population_ranges
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.lanes import SETTLE, Lanes
 

@@ -10,7 +10,7 @@ import pytest
 from amaranth.sim import Simulator
 from rtl.layers import LAYERS, plan_of
 
-from neurocuda_hw.neurons import Encoding, Input
+from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.rtl.activity import State
 from neurocuda_hw.rtl.layer import LayerCore
 

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from rtl.bench import Bench
 from strategies import inputs_for, networks
 
-from neurocuda_hw.errors import ModelError
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, LIF, Encoding, Input, Readout, Reset
+from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
+from neurocuda_hw.network.trace import first_divergence
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal
-from neurocuda_hw.trace import first_divergence
+from neurocuda_hw.reference.reference import Reference
 
 # more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_top.py
 EXAMPLES = int(os.environ.get("NCHW_RANDOM_NETWORKS", "25"))

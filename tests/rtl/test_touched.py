@@ -7,11 +7,11 @@ import pytest
 from amaranth.sim import Simulator
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input
+from neurocuda_hw.network.neurons import IF, Encoding, Input
+from neurocuda_hw.network.synapses import Conv2d
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.touched import TouchedRows
-from neurocuda_hw.synapses import Conv2d
 
 
 def plan(v_init, shape=(6, 3, 5), lanes=2):

@@ -5,12 +5,12 @@ import pytest
 import torch
 from amaranth.sim import Simulator
 
-from neurocuda_hw.delivery import Delivery
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 from neurocuda_hw.passes.layout import fanout, state_layout, suitable_lanes
+from neurocuda_hw.reference.delivery import Delivery
 from neurocuda_hw.rtl.walker import Walker
-from neurocuda_hw.synapses import Conv2d, Dense, Diagonal, SumPool
 
 
 def two_layers(shape, target_shape, synapse):

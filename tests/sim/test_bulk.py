@@ -10,12 +10,12 @@ import pytest
 from tiny_design import FAULTS, tiny_design, tiny_network
 from tools import need
 
+from neurocuda_hw.data.stimulus import default_inputs, expected_bytes, stimulus_bytes
+from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
-from neurocuda_hw.reference import Reference
-from neurocuda_hw.simulate import Simulator, Stalls
-from neurocuda_hw.stimulus import default_inputs, expected_bytes, stimulus_bytes
-from neurocuda_hw.toolchain import find_compiler, find_make, find_verilator
-from neurocuda_hw.trace import Trace, first_divergence
+from neurocuda_hw.network.trace import Trace, first_divergence
+from neurocuda_hw.reference.reference import Reference
+from neurocuda_hw.simulation.simulate import Simulator, Stalls
 
 SAMPLES = 12
 
@@ -61,7 +61,7 @@ def test_stalls_cost_cycles_and_change_nothing(case: Case) -> None:
 
 
 def test_parts_are_joined_in_order(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neurocuda_hw.simulate._SMALLEST_PART", 1)
+    monkeypatch.setattr("neurocuda_hw.simulation.simulate._SMALLEST_PART", 1)
     one = case.simulator.run(case.golden, jobs=1)
     many = case.simulator.run(case.golden, jobs=5)
     assert many.equal
@@ -129,7 +129,7 @@ def test_deadlock_tells_where_everything_stands(case: Case) -> None:
 def test_fault_in_one_part_ends_the_result_there(
     case: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neurocuda_hw.simulate._SMALLEST_PART", 1)
+    monkeypatch.setattr("neurocuda_hw.simulation.simulate._SMALLEST_PART", 1)
     result = case.simulator.run(case.golden, memories=case.broken("hang"), jobs=3)
     assert (result.equal, result.samples) == (False, 1)
     assert result.fault.startswith("cycle ")

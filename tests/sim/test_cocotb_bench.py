@@ -11,11 +11,11 @@ import pytest
 from tiny_design import tiny_design, tiny_network
 from tools import need
 
-from neurocuda_hw.build import build_files, write_folder
-from neurocuda_hw.reference import Reference
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.toolchain import find_cocotb, find_compiler, find_verilator
+from neurocuda_hw.project.build import build_files, write_folder
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design
-from neurocuda_hw.stimulus import default_inputs
-from neurocuda_hw.toolchain import find_cocotb, find_compiler, find_verilator
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 from small import small_network
 from tools import need
 
-from neurocuda_hw.build import build
-from neurocuda_hw.toolchain import find_cocotb, find_compiler, find_verilator
+from neurocuda_hw.ground.toolchain import find_cocotb, find_compiler, find_verilator
+from neurocuda_hw.project.build import build
 
 # Each fault is switched on by its number, counted from 1, in the memory file fault.mem; this test
 # of the bench must then fail with this message.

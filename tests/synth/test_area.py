@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.synth import count_cells
 

@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 from tools import need
 
-from neurocuda_hw.errors import ToolError
+from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.ground.programs import Tool, stream
+from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout
-from neurocuda_hw.neurons import Encoding
+from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.area import network_area, total
 from neurocuda_hw.passes.devices import Family
-from neurocuda_hw.programs import Tool, stream
 from neurocuda_hw.rtl.emit import emit, plan_network
-from neurocuda_hw.synapses import Dense
 from neurocuda_hw.synth import synthesise
-from neurocuda_hw.toolchain import find_yosys
 
 
 def network() -> Network:

@@ -1,0 +1,1 @@
+"""What drives a network: data sets, event recordings, batches, integer stimuli."""

@@ -1,0 +1,1 @@
+"""What all stands on: errors, exact fixed point, files, progress, the tools of this machine."""

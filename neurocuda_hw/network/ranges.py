@@ -1,0 +1,183 @@
+"""Proved widths: interval analysis of every membrane over the T steps of an inference.
+
+For each step, bounds of a (what the synapses can deliver) follow from the weights and from which
+sources may send in that step; bounds of the membrane follow from the bounds before it through the
+neuron's own equation, neuron by neuron (channel by channel for convolutions). The narrowest two's
+complement that holds every bound is the membrane's width. Since partial sums may wrap without harm
+(addition is associative modulo 2^n), that width is enough for every intermediate result too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import decay, fits_float64, signed_bits, unsigned_bits
+from neurocuda_hw.network.network import Network, Population, Projection
+from neurocuda_hw.network.neurons import CURRENT_BASED, Input, Readout, Reset, Spiking, leak_of
+from neurocuda_hw.network.synapses import Conv2d, Diagonal
+
+Bounds = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """Proved bounds of one quantity, and the signed width that holds them."""
+
+    lowest: int
+    highest: int
+
+    @property
+    def bits(self) -> int:
+        """Width of the narrowest two's complement that holds the interval."""
+        return signed_bits(self.lowest, self.highest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PopulationRanges:
+    """What is proved of one population.
+
+    Parameters
+    ----------
+    membrane : Interval
+        Holds v before and after the reset in every step, and v_init.
+    drive : Interval
+        What the synapses deliver in one step (the sum without the bias).
+    current : Interval
+        The state u of a CubaLIF or CubaReadout; elsewhere the same as `drive`.
+    magnitude : int
+        Bound of the sum of magnitudes that one step adds up: up to 2^24, float32 sums are exact.
+    address_bits : tuple of int
+        Bits of (c, y, x) in an event that this population sends.
+    """
+
+    membrane: Interval
+    drive: Interval
+    current: Interval
+    magnitude: int
+    address_bits: tuple[int, int, int]
+
+
+def event_bounds(population: Population) -> tuple[int, int]:
+    """Lowest and highest value of one event from `population` (0 is no event)."""
+    if isinstance(population.neuron, Input):
+        return population.neuron.payload
+    return (0, 1)
+
+
+def drive_bounds(projection: Projection, source: Population) -> tuple[np.ndarray, np.ndarray, int]:
+    """Bounds of what `projection` delivers in one step, and the bound of the summed magnitudes.
+
+    Returns
+    -------
+    (lowest, highest, magnitude)
+        Arrays of shape ``(C,)`` for a convolution or diagonal, ``(N,)`` for a dense synapse.
+    """
+    synapse = projection.synapse
+    low, high = event_bounds(source)
+    cells = synapse.pool.cells if synapse.pool else 1
+    axes = () if isinstance(synapse, Diagonal) else tuple(range(1, synapse.weight.ndim))
+    positive = np.maximum(synapse.weight, 0).sum(axis=axes) * cells
+    negative = np.minimum(synapse.weight, 0).sum(axis=axes) * cells
+    magnitude = int((positive - negative).max()) * max(high, -low)
+    return negative * high + positive * low, positive * high + negative * low, magnitude
+
+
+def magnitude(projection: Projection, network: Network) -> int:
+    """Bound of the sum of magnitudes that `projection` adds up in one step."""
+    return drive_bounds(projection, network[projection.source])[2]
+
+
+def _deliveries(network: Network, population: Population) -> list[tuple[Projection, Bounds, int]]:
+    found = []
+    for projection in network.incoming(population.name):
+        low, high, total = drive_bounds(projection, network[projection.source])
+        if not fits_float64(total):
+            raise ModelError(f"projection {projection.label}: weights are too large to be summed")
+        if not isinstance(projection.synapse, Conv2d | Diagonal):  # dense: one bound per neuron
+            low, high = low.reshape(population.shape), high.reshape(population.shape)
+        found.append((projection, (population.spread(low), population.spread(high)), total))
+    return found
+
+
+def _after_fire(population: Population, low: np.ndarray, high: np.ndarray) -> Bounds:
+    """Bounds of the membrane after the reset of a step in which the population may fire."""
+    neuron = population.neuron
+    assert isinstance(neuron, Spiking)
+    threshold = population.spread(np.asarray(neuron.threshold))
+    fires, stays = high >= threshold, low < threshold
+    if neuron.reset is Reset.SUBTRACT:
+        fired_low, fired_high = np.maximum(low, threshold) - threshold, high - threshold
+    else:
+        fired_low = fired_high = population.spread(np.asarray(neuron.v_reset))
+    quiet_high = np.minimum(high, threshold - 1)
+    after_low = np.where(stays, np.where(fires, np.minimum(low, fired_low), low), fired_low)
+    after_high = np.where(
+        fires, np.where(stays, np.maximum(quiet_high, fired_high), fired_high), high
+    )
+    return after_low, after_high
+
+
+def population_ranges(network: Network, population: Population) -> PopulationRanges:
+    """Proves the widths of one population; an input has no membrane and gets [0, 0]."""
+    c, h, w = population.chw
+    address = (unsigned_bits(c - 1), unsigned_bits(h - 1), unsigned_bits(w - 1))
+    neuron = population.neuron
+    if isinstance(neuron, Input):
+        none = Interval(lowest=0, highest=0)
+        return PopulationRanges(
+            membrane=none, drive=none, current=none, magnitude=0, address_bits=address
+        )
+    assert isinstance(neuron, Readout | Spiking)
+    deliveries = _deliveries(network, population)
+    bias = population.spread(np.asarray(neuron.bias))
+    v_low = v_high = population.spread(np.asarray(neuron.v_init))
+    u_low = u_high = np.zeros((1,), dtype=np.int64)
+    membrane, drive, current = [v_low, v_high], [np.zeros(1, np.int64)], [u_low]
+    window = network.window(population.name)
+    leak = leak_of(neuron)
+    leak = None if leak is None else population.spread(leak)
+    for step in range(network.timesteps):
+        a_low = a_high = np.zeros((1,), dtype=np.int64)
+        for projection, (low, high), _ in deliveries:
+            if step - projection.delay in network.window(projection.source):
+                a_low, a_high = a_low + np.minimum(low, 0), a_high + np.maximum(high, 0)
+        drive += [a_low, a_high]
+        if isinstance(neuron, CURRENT_BASED):
+            du = population.spread(np.asarray(neuron.du))
+            u_low, u_high = decay(u_low, du) + a_low, decay(u_high, du) + a_high
+            a_low, a_high = u_low, u_high
+        current += [a_low, a_high]
+        if leak is not None:
+            v_low, v_high = decay(v_low, leak), decay(v_high, leak)
+        v_low, v_high = v_low + bias + a_low, v_high + bias + a_high
+        membrane += [v_low, v_high]
+        if isinstance(neuron, Spiking):
+            if step in window:
+                v_low, v_high = _after_fire(population, v_low, v_high)
+            if neuron.v_floor is not None:
+                v_low, v_high = (
+                    np.maximum(v_low, neuron.v_floor),
+                    np.maximum(v_high, neuron.v_floor),
+                )
+            membrane += [v_low, v_high]
+    return PopulationRanges(
+        membrane=_hull(membrane),
+        drive=_hull(drive),
+        current=_hull(current),
+        magnitude=sum(total for _, _, total in deliveries),
+        address_bits=address,
+    )
+
+
+def network_ranges(network: Network) -> dict[str, PopulationRanges]:
+    """Proves the widths of every population, by name."""
+    return {p.name: population_ranges(network, p) for p in network.populations}
+
+
+def _hull(bounds: list[np.ndarray]) -> Interval:
+    return Interval(
+        lowest=min(int(b.min()) for b in bounds), highest=max(int(b.max()) for b in bounds)
+    )

@@ -1,0 +1,242 @@
+"""Traces: every spike of every layer, packed; and where two of them first part ways.
+
+A trace file is a ``.npz`` without pickled objects: ``meta`` (JSON), ``inputs``, ``outputs`` and,
+for each spiking population, ``spikes.NAME`` (bits packed along the neurons, first in bit 0) and
+optionally ``membranes.NAME``. With one Python and zlib, equal traces give equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.files import read_file
+from neurocuda_hw.ground.fixed import narrow
+from neurocuda_hw.network.network import Network
+
+FORMAT = "neurocuda_hw.trace"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trace:
+    """What a network did on S samples.
+
+    Parameters
+    ----------
+    network_hash : str
+        `Network.hash` of the network that was run (or ought to have been).
+    timesteps : int
+        Steps T.
+    sizes : dict of str to int
+        Neurons N of each spiking population, in topological order.
+    inputs : array of int, (S, steps of the input window, *shape), or (S, *shape) for CURRENT
+    spikes : dict of str to array of uint8, (S, T, ceil(N / 8))
+    outputs : array of int64, (S, N of the output)
+        Membranes of a Readout after the last step, or spike counts.
+    membranes : dict of str to array of int64, (S, T, N), optional
+        Membrane at the end of each step.
+    """
+
+    network_hash: str
+    timesteps: int
+    sizes: dict[str, int]
+    inputs: np.ndarray
+    spikes: dict[str, np.ndarray]
+    outputs: np.ndarray
+    membranes: dict[str, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        """Number of inferences S."""
+        return int(self.inputs.shape[0])
+
+    def bits(self, name: str, sample: int | slice = slice(None)) -> np.ndarray:
+        """Spikes of one population as 0 and 1, ``(..., T, N)`` uint8."""
+        return np.unpackbits(
+            self.spikes[name][sample], axis=-1, count=self.sizes[name], bitorder="little"
+        )
+
+    def counts(self, name: str) -> np.ndarray:
+        """Spikes of one population per sample, ``(S,)``."""
+        spikes: np.ndarray = np.bitwise_count(self.spikes[name]).sum(axis=(1, 2), dtype=np.int64)
+        return spikes
+
+    def select(self, samples: slice) -> Trace:
+        """The same trace with some samples only."""
+        return Trace(
+            network_hash=self.network_hash,
+            timesteps=self.timesteps,
+            sizes=self.sizes,
+            inputs=self.inputs[samples],
+            spikes={name: s[samples] for name, s in self.spikes.items()},
+            outputs=self.outputs[samples],
+            membranes={name: m[samples] for name, m in self.membranes.items()},
+        )
+
+    def to_bytes(self) -> bytes:
+        """The trace as a file's content."""
+        meta = {
+            "format": FORMAT,
+            "version": FORMAT_VERSION,
+            "network": self.network_hash,
+            "timesteps": self.timesteps,
+            "sizes": self.sizes,
+        }
+        arrays = {"meta": np.frombuffer(json.dumps(meta).encode(), dtype=np.uint8)}
+        arrays |= {"inputs": narrow(self.inputs), "outputs": self.outputs.astype(np.int64)}
+        arrays |= {f"spikes.{name}": s for name, s in self.spikes.items()}
+        arrays |= {f"membranes.{name}": narrow(m) for name, m in self.membranes.items()}
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        return buffer.getvalue()
+
+    @staticmethod
+    def from_bytes(content: bytes, where: str = "trace") -> Trace:
+        """Reads what `to_bytes` wrote.
+
+        Raises
+        ------
+        ModelError
+            If it is no trace, is truncated, or is of another format version.
+        """
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            meta = json.loads(arrays.pop("meta").tobytes())
+            if meta["format"] != FORMAT:
+                raise KeyError(meta["format"])
+            if meta["version"] != FORMAT_VERSION:
+                raise ModelError(
+                    f"{where} must be a trace of version {FORMAT_VERSION}, not {meta['version']}; "
+                    "make it again with 'nchw golden'"
+                )
+            trace = Trace(
+                network_hash=meta["network"],
+                timesteps=int(meta["timesteps"]),
+                sizes={str(k): int(n) for k, n in meta["sizes"].items()},
+                inputs=arrays.pop("inputs").astype(np.int64),
+                outputs=arrays.pop("outputs"),
+                spikes={n: arrays[f"spikes.{n}"] for n in meta["sizes"]},
+                membranes={
+                    n.removeprefix("membranes."): a.astype(np.int64)
+                    for n, a in arrays.items()
+                    if n.startswith("membranes.")
+                },
+            )
+            trace._check()
+        except ModelError:
+            raise
+        except Exception as error:  # damaged bytes break zip, numpy and json in any way they can
+            reason = (str(error) or type(error).__name__).splitlines()[0][:80]
+            raise ModelError(
+                f"{where} is not a readable trace ({reason}); make it again with 'nchw golden'"
+            ) from error
+        return trace
+
+    def _check(self) -> None:
+        places = (self.samples, self.timesteps)
+        for name, size in self.sizes.items():
+            spikes, membranes = self.spikes[name], self.membranes.get(name)
+            if spikes.shape != (*places, (size + 7) // 8) or spikes.dtype != np.uint8:
+                raise ValueError(f"spikes of {name} have the shape {spikes.shape}")
+            if membranes is not None and membranes.shape != (*places, size):
+                raise ValueError(f"membranes of {name} have the shape {membranes.shape}")
+        if self.outputs.shape[:1] != (self.samples,) or self.outputs.ndim != 2:
+            raise ValueError(f"outputs have the shape {self.outputs.shape}")
+
+
+def load_trace(path: str | Path) -> Trace:
+    """Reads a trace file; DataError or ModelError say what is wrong with it."""
+    return Trace.from_bytes(read_file(path, "trace"), repr(str(path)))
+
+
+def pack(spikes: np.ndarray) -> np.ndarray:
+    """Spikes ``(..., N)`` of 0 and 1 to bits packed along the last axis, first neuron in bit 0."""
+    return np.packbits(spikes.astype(np.uint8), axis=-1, bitorder="little")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Divergence:
+    """The first place where a trace differs from the expected one."""
+
+    sample: int
+    population: str
+    step: int
+    neuron: int
+    coordinates: tuple[int, ...]
+    expected: int
+    got: int
+    membrane_before: int | None = None
+    events: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        kind = "spike" if self.step >= 0 else "output"
+        lines = [
+            f"first divergence: sample {self.sample}, population {self.population!r}, "
+            + (f"step {self.step}, " if self.step >= 0 else "")
+            + f"neuron {self.neuron} {self.coordinates}: expected {kind} {self.expected}, "
+            f"got {self.got}"
+        ]
+        if self.membrane_before is not None:
+            lines.append(f"  membrane before the step: {self.membrane_before}")
+        if self.events:
+            lines.append(f"  events that reached it in this step: {', '.join(self.events)}")
+        return "\n".join(lines)
+
+
+def first_divergence(network: Network, expected: Trace, got: Trace) -> Divergence | None:
+    """Where `got` first differs from `expected`: by sample, then step, then topological order.
+
+    Outputs are compared last; for them `step` is -1. Membranes and events are told where
+    `expected` records them (see `reference.explain` to fill them in).
+
+    Raises
+    ------
+    ModelError
+        If the two traces are not of the same network and inputs.
+    """
+    if expected.network_hash != got.network_hash or expected.samples != got.samples:
+        raise ModelError(
+            f"traces must be of one network and the same samples, not {expected.network_hash[:12]} "
+            f"x {expected.samples} and {got.network_hash[:12]} x {got.samples}"
+        )
+    first: tuple[int, int, int, int] | None = None
+    for order, name in enumerate(expected.sizes):
+        unequal = (expected.spikes[name] != got.spikes[name]).any(axis=-1)
+        if unequal.any():
+            sample, step = np.argwhere(unequal)[0]
+            bits = expected.bits(name, sample)[step] != got.bits(name, sample)[step]
+            place = (int(sample), int(step), order, int(np.argmax(bits)))
+            first = place if first is None else min(first, place)
+    outputs = np.argwhere(expected.outputs != got.outputs)
+    if len(outputs) and (first is None or int(outputs[0][0]) < first[0]):
+        sample, neuron = (int(i) for i in outputs[0])
+        return Divergence(
+            sample=sample,
+            population=network.output.name,
+            step=-1,
+            neuron=neuron,
+            coordinates=network.output.coordinates(neuron),
+            expected=int(expected.outputs[sample, neuron]),
+            got=int(got.outputs[sample, neuron]),
+        )
+    if first is None:
+        return None
+    sample, step, order, neuron = first
+    name = list(expected.sizes)[order]
+    wanted = int(expected.bits(name, sample)[step, neuron])
+    return Divergence(
+        sample=sample,
+        population=name,
+        step=step,
+        neuron=neuron,
+        coordinates=network[name].coordinates(neuron),
+        expected=wanted,
+        got=1 - wanted,
+    )

@@ -1,0 +1,1 @@
+"""A build folder: written, checked against the golden trace, its record kept."""

@@ -1,0 +1,1 @@
+"""Running what was emitted: test benches, Verilator, designs broken on purpose."""

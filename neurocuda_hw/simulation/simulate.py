@@ -1,0 +1,340 @@
+"""Runs Verilog through the bulk harness: compiles it once per content, then replays any trace.
+
+Compiled harnesses are kept in a cache keyed by the hash of their sources and tools (``NCHW_CACHE``,
+else ``$XDG_CACHE_HOME/neurocuda_hw``, else ``~/.cache/neurocuda_hw``). Memory files are read when
+the simulation runs, so other weights need no other build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from neurocuda_hw.data.stimulus import expected_bytes, observed_trace, stimulus_bytes
+from neurocuda_hw.ground.errors import OutputError, ToolError
+from neurocuda_hw.ground.programs import Tool, require, run
+from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.simulation.benches import RUN_FOLDER, bench_files
+
+_SMALLEST_PART = 50  # samples: below, another process would not pay
+_KEPT = 24  # compiled harnesses; each is about a megabyte
+_NO_BUILD_INPUT = (
+    *("sim/config.mk", "sim/ports.vlt"),
+    *("sim/test_top.py", "sim/test_registers.py", "sim/ip_block.py", "sim/run_cocotb.py"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stalls:
+    """Random pauses on both streams: `percent` of all cycles (0 to 95), drawn from `seed`."""
+
+    percent: int = 0
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimulationResult:
+    """What the harness found.
+
+    Parameters
+    ----------
+    equal : bool
+        Whether every spike and output was as expected, and the protocol was kept.
+    samples : int
+        Inferences that ended.
+    cycles, latency_cycles : int
+        From the first input word to the last output word of all inferences, and of the first.
+    cycles_per_inference : float
+        Mean distance of two outputs.
+    spikes, unequal_samples : dict of str to int
+        Per spiking population.
+    unequal_outputs : int
+        Samples whose outputs differ.
+    activity : dict of str to (dict of str to int)
+        Per population with hardware: ``events`` taken, ``spikes`` sent (of a readout, values), and
+        the cycles spent ``integrating``, ``sweeping``, ``stalled``, ``starved``, in a ``bubble``
+        (see `rtl.activity`), which add up to `cycles`.
+    fault : str
+        A broken protocol or a deadlock, and where; empty if there was none.
+    observed : Trace
+        What was seen, of the inferences that ended.
+    seconds : float
+        Of simulation, without the build.
+    """
+
+    equal: bool
+    samples: int
+    cycles: int
+    latency_cycles: int
+    cycles_per_inference: float
+    spikes: dict[str, int]
+    unequal_samples: dict[str, int]
+    unequal_outputs: int
+    activity: dict[str, dict[str, int]]
+    fault: str
+    observed: Trace
+    seconds: float
+
+
+class Simulator:
+    """A compiled design.
+
+    Parameters
+    ----------
+    network : Network
+        Whose Verilog `files` are.
+    files : mapping of str to bytes
+        ``rtl/*.v`` and ``rtl/mem/*.mem``; ``sim/*`` and ``Makefile`` too if they come from a build
+        folder, else the package's own are used.
+    word_bits : int
+        Width of TDATA.
+
+    Raises
+    ------
+    ToolError
+        If Verilator, make or the compiler is missing or fails.
+    """
+
+    def __init__(self, network: Network, files: Mapping[str, bytes], word_bits: int) -> None:
+        self.network = network
+        self.word_bits = word_bits
+        self.files = {**bench_files(network, word_bits), **files}
+        self.memories = {
+            path.removeprefix(f"{RUN_FOLDER}/"): content
+            for path, content in files.items()
+            if path.startswith(f"{RUN_FOLDER}/")
+        }
+        self.binary = _compiled(self.files)
+
+    def run(
+        self,
+        expected: Trace,
+        *,
+        memories: Mapping[str, bytes] | None = None,
+        stalls: Stalls | None = None,
+        stop: bool = False,
+        jobs: int | None = None,
+    ) -> SimulationResult:
+        """Replays the inputs of `expected` and compares everything with it.
+
+        Parameters
+        ----------
+        memories : mapping of str to bytes, optional
+            Memory files that replace those of the design, by name.
+        stop : bool
+            Whether to stop at the first sample that differs.
+        jobs : int, optional
+            Processes among which the samples are divided, consecutive ones together; as many as
+            there are cores where None.
+        """
+        parts = (
+            1 if stop else min(jobs or os.cpu_count() or 1, -(-expected.samples // _SMALLEST_PART))
+        )
+        edges = np.linspace(0, expected.samples, parts + 1).astype(int)
+        slices = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        with (
+            tempfile.TemporaryDirectory(prefix="nchw_") as name,
+            ThreadPoolExecutor(max_workers=parts) as pool,
+        ):
+            folder = Path(name)
+            mem = folder / "mem"
+            mem.mkdir()
+            for path, content in {**self.memories, **(memories or {})}.items():
+                (mem / path).write_bytes(content)
+            runs = [
+                pool.submit(
+                    self._replay, expected.select(part), mem, folder, i, stalls or Stalls(), stop
+                )
+                for i, part in enumerate(slices)
+            ]
+            results = [one.result() for one in runs]
+        return _joined(results, expected)
+
+    def _replay(
+        self, expected: Trace, mem: Path, folder: Path, part: int, stalls: Stalls, stop: bool
+    ) -> SimulationResult:
+        """One run of the harness, in one process."""
+        files = {
+            what: folder / f"{what}_{part}"
+            for what in ("stimulus", "expected", "observed", "result")
+        }
+        files["stimulus"].write_bytes(stimulus_bytes(self.network, expected.inputs, self.word_bits))
+        files["expected"].write_bytes(expected_bytes(expected))
+        arguments = [
+            *(str(files["stimulus"]), str(files["expected"])),
+            *("--observed", str(files["observed"]), "--json", str(files["result"])),
+            *("--stall-percent", str(stalls.percent), "--stall-seed", str(stalls.seed + part)),
+            *(("--stop",) if stop else ()),
+        ]
+        harness = Tool(name="bulk harness", command=(str(self.binary),))
+        run(harness, arguments, cwd=mem, accept=(0, 1), what="simulation")
+        told = json.loads(files["result"].read_text())
+        observed = observed_trace(files["observed"].read_bytes(), expected)
+        populations = told["populations"]
+        return SimulationResult(
+            equal=told["equal"],
+            samples=told["samples"],
+            cycles=told["cycles"],
+            latency_cycles=told["latency_cycles"],
+            cycles_per_inference=told["cycles_per_inference"],
+            spikes={n: row["spikes"] for n, row in populations.items()},
+            unequal_samples={n: row["unequal_samples"] for n, row in populations.items()},
+            unequal_outputs=told["unequal_outputs"],
+            activity=told["activity"],
+            fault=told["fault"],
+            observed=observed,
+            seconds=told["seconds"],
+        )
+
+
+def _joined(results: list[SimulationResult], expected: Trace) -> SimulationResult:
+    """Consecutive parts as one result, up to the first part with a broken protocol."""
+    ends = [i for i, result in enumerate(results) if result.fault] or [len(results) - 1]
+    results = results[: ends[0] + 1]
+    if len(results) == 1:
+        return results[0]
+    samples = sum(r.samples for r in results)
+    weighted = sum(r.cycles_per_inference * r.samples for r in results)
+    return SimulationResult(
+        equal=all(r.equal for r in results),
+        samples=samples,
+        cycles=sum(r.cycles for r in results),
+        latency_cycles=results[0].latency_cycles,
+        cycles_per_inference=weighted / max(samples, 1),
+        spikes=_added([r.spikes for r in results]),
+        unequal_samples=_added([r.unequal_samples for r in results]),
+        unequal_outputs=sum(r.unequal_outputs for r in results),
+        activity={
+            name: _added([r.activity[name] for r in results]) for name in results[0].activity
+        },
+        fault=results[-1].fault,
+        observed=Trace(
+            network_hash=expected.network_hash,
+            timesteps=expected.timesteps,
+            sizes=expected.sizes,
+            inputs=expected.inputs[:samples],
+            spikes={
+                name: np.concatenate([r.observed.spikes[name] for r in results])
+                for name in expected.sizes
+            },
+            outputs=np.concatenate([r.observed.outputs for r in results]),
+        ),
+        seconds=max(r.seconds for r in results),
+    )
+
+
+def _added(counts: list[dict[str, int]]) -> dict[str, int]:
+    return {name: sum(c[name] for c in counts) for name in counts[0]}
+
+
+def cache_folder() -> Path:
+    """Where compiled harnesses are kept."""
+    named = os.environ.get("NCHW_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "neurocuda_hw"
+
+
+def _key(files: Mapping[str, bytes], tools: list[Tool]) -> str:
+    """Hash of everything the compiled harness depends on."""
+    digest = hashlib.sha256()
+    for tool in tools:
+        digest.update(f"{tool.name} {tool.version} {tool.where}\n".encode())
+    for path in sorted(_build_inputs(files)):
+        digest.update(f"{path} {len(files[path])}\n".encode())
+        digest.update(files[path])
+    return digest.hexdigest()[:32]
+
+
+def _build_inputs(files: Mapping[str, bytes]) -> list[str]:
+    return [
+        path
+        for path in files
+        if path == "Makefile"
+        or (path.startswith("sim/") and path not in _NO_BUILD_INPUT)
+        or (path.startswith("rtl/") and path.endswith(".v"))
+    ]
+
+
+def _compiled(files: Mapping[str, bytes]) -> Path:
+    """The compiled harness of these files, from the cache or freshly made."""
+    verilator, compiler = require(find_verilator()), require(find_compiler())
+    make = require(find_make())
+    tools = [verilator, compiler]
+    folder = cache_folder()
+    binary = folder / f"bulk-{_key(files, tools)}"
+    if binary.is_file():
+        binary.touch()  # the cache drops what was not used for longest
+        return binary
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder, prefix="part-") as name:
+            work = Path(name)
+            for path in _build_inputs(files):
+                target = work / path
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(files[path])
+            (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
+            runtime = folder / f"runtime-{_key({}, tools)}"
+            _take_runtime(runtime, work / "obj_dir")
+            _make(make, compiler, work)
+            _keep_runtime(runtime, work / "obj_dir")
+            aside = work / "bulk"
+            shutil.copy2(work / "obj_dir" / "bulk", aside)
+            aside.replace(binary)
+        _forget_old(folder)
+    except OSError as error:
+        raise OutputError(
+            f"cannot write the cache folder {str(folder)!r}: {error.strerror}; name another one in "
+            "NCHW_CACHE"
+        ) from error
+    return binary
+
+
+def _make(make: Tool, compiler: Tool, work: Path) -> None:
+    # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
+    extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
+    run(make, ["obj_dir/bulk"], cwd=work, extra=extra, what="building the simulation")
+    if not (work / "obj_dir" / "bulk").is_file():
+        raise ToolError("Verilator built no program; run 'nchw doctor'")
+
+
+def _take_runtime(runtime: Path, objects: Path) -> None:
+    """Puts Verilator's own library, compiled by an earlier build, where make will find it."""
+    objects.mkdir()
+    for path in runtime.glob("verilated*.o"):
+        shutil.copyfile(path, objects / path.name)  # newer than its source: make leaves it alone
+
+
+def _keep_runtime(runtime: Path, objects: Path) -> None:
+    if runtime.is_dir():
+        return
+    aside = Path(tempfile.mkdtemp(dir=runtime.parent, prefix="part-"))
+    try:
+        for path in objects.glob("verilated*.o"):
+            shutil.copyfile(path, aside / path.name)
+        if not runtime.is_dir():
+            aside.rename(runtime)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _forget_old(folder: Path) -> None:
+    """Drops the harnesses that were not used for longest."""
+    found = sorted(folder.glob("bulk-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in found[_KEPT:]:
+        path.unlink(missing_ok=True)
