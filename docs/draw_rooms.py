@@ -47,7 +47,7 @@ def rooms() -> dict[str, str]:
 
 def edges(names: set[str]) -> dict[str, set[str]]:
     """The rooms that each room imports."""
-    found: dict[str, set[str]] = {name: set() for name in names}
+    found: dict[str, set[str]] = {name: set() for name in sorted(names)}
     for one in imports():
         parts = one.name.split(".")
         if parts[0] == PACKAGE.name and len(parts) > 1 and {one.importer, parts[1]} <= names:
