@@ -137,8 +137,7 @@ def design_of(
     if folder is None or report is None or report.get("target") in _WITHOUT_VERILOG:
         design = emit(network, asked.lanes)
         return design.files, design.tdata_bits, design
-    found = [*(folder / "rtl").rglob("*"), *(folder / "sim").glob("*"), folder / "Makefile"]
-    found += (folder / "ip").glob("*")
+    found = [*(folder / "rtl").rglob("*"), *(folder / "ip").glob("*")]
     try:
         files = {p.relative_to(folder).as_posix(): p.read_bytes() for p in found if p.is_file()}
         if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
