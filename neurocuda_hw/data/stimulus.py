@@ -160,7 +160,7 @@ def observed_trace(content: bytes, expected: Trace) -> Trace:
 
 
 def default_inputs(network: Network, samples: int = 16, seed: int = 0) -> np.ndarray:
-    """Inputs for a network without data: extremes, corners, silence, then random of many densities.
+    """Inputs for a network without data: silence, extremes, corners, then random of many densities.
 
     A fault that only shows in the first neuron, the last, or at the range's end must not hide.
     """
@@ -174,9 +174,9 @@ def default_inputs(network: Network, samples: int = 16, seed: int = 0) -> np.nda
     corners = silent.copy()
     for place in np.ndindex(*(2,) * len(network.input.shape)):
         corners[(..., *(-p for p in place))] = high
-    cases = [np.full(shape, high), corners, silent]
+    cases = [silent, np.full(shape, high), corners]
     if low < 0:
-        cases.insert(1, np.full(shape, low))
+        cases.insert(2, np.full(shape, low))
     rng = np.random.default_rng(seed)
     while len(cases) < samples:
         drawn = rng.integers(low, high + 1, size=shape)
