@@ -108,7 +108,7 @@ def test_silence_is_too_little_for_every_target() -> None:
 
 def test_each_check_counts_what_it_compares_itself() -> None:
     need(find_verilator(), find_cocotb())  # cocotb: the first 20 samples
-    inputs = np.concatenate([np.repeat(SILENT, 20, axis=0), default_inputs(NETWORK, 1)])
+    inputs = np.concatenate([np.repeat(SILENT, 20, axis=0), default_inputs(NETWORK, 2)[1:]])
     (found,) = verify(NETWORK, inputs=inputs, request=Request(targets=("reference", "cocotb")))
     assert [(c.verdict, c.samples) for c in found.checks] == [("equal", 21), ("too little", 20)]
     assert found.exit_code == 4
