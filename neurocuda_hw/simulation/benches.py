@@ -15,6 +15,7 @@ _COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "run_cocotb.py")
 _BENCH = (*_HARNESS, *_COCOTB, "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
+BLOCK = 50  # samples after which the bulk harness starts anew: fewer would not pay a process
 
 
 def bench_folder() -> Path:
@@ -74,6 +75,7 @@ def config_header(network: Network, word_bits: int) -> str:
         f"constexpr unsigned kOutputs = {network.output.size};",
         f"constexpr bool kOutputSpikes = {'true' if network.output.spiking else 'false'};",
         f"constexpr uint64_t kWatchdog = {watchdog};",
+        f"constexpr uint64_t kBlock = {BLOCK};",
         f"constexpr unsigned kPopulations = {len(spiking)};",
         "// The spiking populations in topological order, then the output.",
         "constexpr Neurons kNeurons[] = {",
