@@ -36,7 +36,7 @@ CHANGES = {
     ),
     "        .packet_faults(packet_faults),\n        .activity(activity),\n        .hold(hold),\n"
     "        .irq(irq)\n": (
-        "        .packet_faults(no_errors ? 3'd0 : packet_faults),\n"
+        "        .packet_faults(no_errors ? 5'd0 : packet_faults),\n"
         "        .activity(lost_spikes ? activity & ~16 : lost_state ? activity | 7 : activity),\n"
         "        .hold(hold),\n        .irq(raw_irq)\n"
     ),
