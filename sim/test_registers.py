@@ -245,7 +245,7 @@ async def odd_packets(dut: Any) -> None:
 
 @cocotb.test()
 async def any_packets(dut: Any) -> None:
-    """Whatever a packet holds, the next one's outputs are golden, and ERRORS tells what was lost."""
+    """Whatever a packet holds, the next one's outputs are golden, and ERRORS tells what is lost."""
     block, chance = await started(dut), random.Random(cocotb.RANDOM_SEED)
     reader = Reader.of(REPORT)
     for sample in itertools.islice(itertools.cycle(last(min(3, SAMPLES))), 4 * SAMPLES):
