@@ -191,7 +191,8 @@ def _later(times: np.ndarray) -> np.ndarray:
     """Every event of `times` one step later."""
     carried = np.zeros_like(times)
     carried[..., 1:] = times[..., :-1] >> 7
-    return times << 1 | carried
+    carried |= times << 1
+    return carried
 
 
 def _touch(touched: np.ndarray, times: np.ndarray, part: Fanout) -> None:
