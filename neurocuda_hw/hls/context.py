@@ -16,8 +16,8 @@ from neurocuda_hw.hls.tables import (
     terms,
     weights_of,
 )
-from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import CURRENT_BASED, Input, Readout, Reset
+from neurocuda_hw.network import Network, Population, wire
+from neurocuda_hw.network.neurons import CURRENT_BASED, Readout, Reset
 from neurocuda_hw.network.ranges import population_ranges
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
@@ -26,27 +26,7 @@ MASK_DEPTH = 8  # rows of spikes that wait while single events leave
 
 def word_bits(network: Network) -> int:
     """Width of TDATA: 32, or 64 where an event or a value needs more."""
-    out = network.output
-    need = _word(out) if out.spiking else population_ranges(network, out).membrane.bits
-    return 32 if max(_word(network.input), need) <= 32 else 64
-
-
-def payload_bits(population: Population) -> tuple[int, bool]:
-    """Bits of an event's payload and whether it is signed; 0 bits where every event is worth 1."""
-    neuron = population.neuron
-    if not isinstance(neuron, Input) or (neuron.payload_bits == 1 and not neuron.signed):
-        return 0, False
-    return neuron.payload_bits, neuron.signed
-
-
-def address_bits(population: Population) -> tuple[int, int, int]:
-    """Bits of (c, y, x) in an event."""
-    c, y, x = (unsigned_bits(n - 1) for n in population.chw)
-    return c, y, x
-
-
-def _word(population: Population) -> int:
-    return sum(address_bits(population)) + payload_bits(population)[0] + 1
+    return wire.word_bits(network, population_ranges(network, network.output).membrane.bits)
 
 
 def context(plan: Plan) -> Values:
@@ -94,8 +74,8 @@ def _tapped(population: Population) -> Values:
 
 def _events(population: Population) -> Values:
     """An event's fields and their place in a word; above them its end."""
-    c, y, x = address_bits(population)
-    bits, signed = payload_bits(population)
+    c, y, x = wire.address_bits(population)
+    bits, signed = wire.payload_bits(population), wire.payload_signed(population)
     fields: list[Values] = []
     low = 0
     for name, width in (("x", x), ("y", y), ("c", c)):
@@ -133,7 +113,7 @@ def _output(network: Network, layer: Layer) -> Values:
         "most": network.timesteps * (population.size + 1),
         "flat": "true" if len(population.shape) == 1 else "false",
         "chw": f"{c}, {h}, {w}",
-        "bits": ", ".join(map(str, address_bits(population))),
+        "bits": ", ".join(map(str, wire.address_bits(population))),
     }
 
 
@@ -208,7 +188,7 @@ def _index(population: Population) -> str:
 def _mask(layer: Layer) -> Values:
     """Where a row's neurons stand, as one word, and the event of a lane made of it."""
     population, layout = layer.population, layer.plan.layout
-    c_bits, y_bits, x_bits = address_bits(population)
+    c_bits, y_bits, x_bits = wire.address_bits(population)
     g_bits, within = unsigned_bits(layout.groups - 1), x_bits + y_bits
     places = [(n, bits) for n, bits in (("x", x_bits), ("y", y_bits), ("g", g_bits)) if bits]
     terms_of = []
@@ -235,7 +215,7 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
     part = edge.fanout
     tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
     weights = weights_of(layer.population.name, edge)
-    value_bits, signed = payload_bits(edge.source)
+    value_bits, signed = wire.payload_bits(edge.source), wire.payload_signed(edge.source)
     delay = edge.projection.delay
     state = "held" if edge.held else ("u" if cuba else "v")
     distance = _distance(layer, edge)

@@ -22,8 +22,8 @@ from neurocuda_hw.loihi.neuron import ALIGN, STATE_BITS, STATE_LIMIT, CubaNeuron
 from neurocuda_hw.loihi.operators import Operator
 from neurocuda_hw.network import Population
 from neurocuda_hw.network.neurons import Encoding, Input, Readout
-from neurocuda_hw.network.ranges import event_bounds
 from neurocuda_hw.network.trace import Trace, pack
+from neurocuda_hw.network.wire import payload as payload_of
 from neurocuda_hw.reference.reference import check_inputs
 
 BATCH_ELEMENTS = 2**25
@@ -82,7 +82,7 @@ class Simulator:
         route = self.lowered.routes[index]
         projection = route.projection
         source, target = self.network[projection.source], self.network[projection.target]
-        payload = max(abs(bound) for bound in event_bounds(source))
+        payload = max(abs(bound) for bound in payload_of(source))
         operator = Operator(projection.synapse, source.shape, target.shape, payload)
         return Edge(
             source=source.name,

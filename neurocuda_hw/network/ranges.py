@@ -14,10 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.fixed import decay, fits_float64, signed_bits, unsigned_bits
+from neurocuda_hw.ground.fixed import decay, fits_float64, signed_bits
 from neurocuda_hw.network.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import CURRENT_BASED, Input, Readout, Reset, Spiking, leak_of
 from neurocuda_hw.network.synapses import Conv2d, Diagonal
+from neurocuda_hw.network.wire import payload
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -49,22 +50,12 @@ class PopulationRanges:
         The state u of a CubaLIF or CubaReadout; elsewhere the same as `drive`.
     magnitude : int
         Bound of the sum of magnitudes that one step adds up: up to 2^24, float32 sums are exact.
-    address_bits : tuple of int
-        Bits of (c, y, x) in an event that this population sends.
     """
 
     membrane: Interval
     drive: Interval
     current: Interval
     magnitude: int
-    address_bits: tuple[int, int, int]
-
-
-def event_bounds(population: Population) -> tuple[int, int]:
-    """Lowest and highest value of one event from `population` (0 is no event)."""
-    if isinstance(population.neuron, Input):
-        return population.neuron.payload
-    return (0, 1)
 
 
 def drive_bounds(projection: Projection, source: Population) -> tuple[np.ndarray, np.ndarray, int]:
@@ -76,7 +67,7 @@ def drive_bounds(projection: Projection, source: Population) -> tuple[np.ndarray
         Arrays of shape ``(C,)`` for a convolution or diagonal, ``(N,)`` for a dense synapse.
     """
     synapse = projection.synapse
-    low, high = event_bounds(source)
+    low, high = payload(source)
     cells = synapse.pool.cells if synapse.pool else 1
     axes = () if isinstance(synapse, Diagonal) else tuple(range(1, synapse.weight.ndim))
     positive = np.maximum(synapse.weight, 0).sum(axis=axes) * cells
@@ -122,14 +113,10 @@ def _after_fire(population: Population, low: np.ndarray, high: np.ndarray) -> Bo
 
 def population_ranges(network: Network, population: Population) -> PopulationRanges:
     """Proves the widths of one population; an input has no membrane and gets [0, 0]."""
-    c, h, w = population.chw
-    address = (unsigned_bits(c - 1), unsigned_bits(h - 1), unsigned_bits(w - 1))
     neuron = population.neuron
     if isinstance(neuron, Input):
         none = Interval(lowest=0, highest=0)
-        return PopulationRanges(
-            membrane=none, drive=none, current=none, magnitude=0, address_bits=address
-        )
+        return PopulationRanges(membrane=none, drive=none, current=none, magnitude=0)
     assert isinstance(neuron, Readout | Spiking)
     deliveries = _deliveries(network, population)
     bias = population.spread(np.asarray(neuron.bias))
@@ -168,7 +155,6 @@ def population_ranges(network: Network, population: Population) -> PopulationRan
         drive=_hull(drive),
         current=_hull(current),
         magnitude=sum(total for _, _, total in deliveries),
-        address_bits=address,
     )
 
 

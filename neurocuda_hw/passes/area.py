@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import Input
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.wire import event_bits, payload_bits
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Memory, map_memory
@@ -154,7 +154,7 @@ def shared_area(network: Network, family: Family) -> LayerArea:
         if projection.delay:
             source = network[projection.source]
             depth = source.size + 1
-            memory = Memory(name="delay", depth=depth, width=_event_bits(source), rom=False)
+            memory = Memory(name="delay", depth=depth, width=event_bits(source), rom=False)
             mapped = map_memory(memory, family)
             blocks += mapped.blocks
             luts += mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
@@ -229,19 +229,6 @@ def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
         else:
             luts += lanes * one * (other - 1)
     return count, luts
-
-
-def payload_bits(source: Population) -> int:
-    """Bits of the number that an event of `source` carries; 0 for a spike."""
-    neuron = source.neuron
-    if not isinstance(neuron, Input) or (neuron.payload_bits == 1 and not neuron.signed):
-        return 0
-    return neuron.payload_bits
-
-
-def _event_bits(population: Population) -> int:
-    place = sum(unsigned_bits(n - 1) for n in population.chw)
-    return place + payload_bits(population) + 1
 
 
 def _mask_bits(plan: LayerPlan) -> int:

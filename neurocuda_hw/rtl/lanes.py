@@ -17,11 +17,11 @@ from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
 
+from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
-from neurocuda_hw.rtl.signatures import value_shape
 
 SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 
@@ -66,7 +66,7 @@ class Lanes(Component):
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         count, p = len(plan.projections), plan.layout.lanes
-        self.value_bits = 1 + max(_payload_bits(plan, i) for i in range(count))
+        self.value_bits = 1 + max(map(payload_bits, plan.sources))
         row_bits = max(1, (plan.layout.rows - 1).bit_length())
         members = {
             "kind": In(Kind),
@@ -174,7 +174,7 @@ class Lanes(Component):
             m.submodules[f"weights_{i}"] = rom
             m.d.comb += rom.address.eq(getattr(self, f"weight_{i}"))
             weights = [rom.data.word_select(lane, bits).as_signed() for lane in range(p)]
-            if _payload_bits(plan, i):
+            if payload_bits(plan.sources[i]):
                 value = Signal(signed(self.value_bits), name=f"value1_{i}")
                 m.d.sync += value.eq(getattr(self, f"value_{i}"))
                 weights = [weight * value for weight in weights]
@@ -219,8 +219,3 @@ class Lanes(Component):
         if (layout.columns - 1) * layout.block[1] + x >= layout.width:
             found = found & ~right
         return found
-
-
-def _payload_bits(plan: LayerPlan, index: int) -> int:
-    """Bits of the payload that projection `index` multiplies by; 0 for spikes."""
-    return int(value_shape(plan.sources[index]).width)
