@@ -23,7 +23,6 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.network.wire import address_bits, event_bits, payload_bits
 
@@ -159,11 +158,10 @@ def default_inputs(network: Network, samples: int = 16, seed: int = 0) -> np.nda
 
     A fault that only shows in the first neuron, the last, or at the range's end must not hide.
     """
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
+    neuron = network.input_neuron
     low, high = neuron.payload
     shape = network.input.shape
-    if neuron.encoding is not Encoding.CURRENT:
+    if not neuron.held:
         shape = (network.window(network.input.name).steps, *shape)
     silent = np.zeros(shape, dtype=np.int64)
     corners = silent.copy()

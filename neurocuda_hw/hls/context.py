@@ -17,7 +17,7 @@ from neurocuda_hw.hls.tables import (
     weights_of,
 )
 from neurocuda_hw.network import Network, Population, wire
-from neurocuda_hw.network.neurons import CURRENT_BASED, Readout, Reset
+from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
@@ -47,7 +47,7 @@ def context(plan: Plan) -> Values:
         "word_bits": word_bits(network),
         "input": _events(network.input),
         "end_word": f"uint{word_bits(network)}_t(1) << {_events(network.input)['end']}",
-        "sources": [_events(p) for p in network.populations if not isinstance(p.neuron, Readout)],
+        "sources": [_events(p) for p in network.populations if not p.readout],
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
         "streams": [s for s in streams if not s["local"]],
@@ -122,7 +122,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
     neuron = population.neuron
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
-    cuba = isinstance(neuron, CURRENT_BASED)
+    cuba = neuron.current_leak is not None
     states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
@@ -135,7 +135,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "number": number,
         "outs": outs,
         "index": _index(population),
-        "readout": isinstance(neuron, Readout),
+        "readout": neuron.readout,
         "cuba": cuba,
         "channels": layout.channels,
         "height": layout.height,
@@ -171,7 +171,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "fire_start": plan.fire_start,
         "fire_stop": plan.fire_stop,
         **_mask(layer),
-        "edges": [_edge(layer, edge, cuba) for edge in layer.edges],
+        "edges": [_edge(layer, edge) for edge in layer.edges],
     }
 
 
@@ -211,13 +211,13 @@ def _mask(layer: Layer) -> Values:
     }
 
 
-def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
+def _edge(layer: Layer, edge: Edge) -> Values:
     part = edge.fanout
     tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
     weights = weights_of(layer.population.name, edge)
     value_bits, signed = wire.payload_bits(edge.source), wire.payload_signed(edge.source)
     delay = edge.projection.delay
-    state = "held" if edge.held else ("u" if cuba else "v")
+    state = _state(layer, edge)
     distance = _distance(layer, edge)
     kind = synapse_name(edge.projection.synapse)
     return {
@@ -250,6 +250,11 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
         "forwards": distance is None,
         "distance": 3 if distance is None else distance,
     }
+
+
+def _state(layer: Layer, edge: Edge) -> str:
+    """The state that events of `edge` add to."""
+    return "held" if edge.held else "u" if layer.u_bits else "v"
 
 
 def _distance(layer: Layer, edge: Edge) -> int | None:
@@ -313,7 +318,7 @@ def _process(
     layers: dict[str, Values],
 ) -> Values:
     """One box of the data flow: a layer, or the members of a recurrent loop."""
-    readout = isinstance(plan.network[process[0]].neuron, Readout)
+    readout = plan.network[process[0]].readout
     ins = [s for s in streams if s["target"] in process and not s["local"]]
     outs = [s for s in streams if s["source"] in process and not s["local"]]
     local = [s for s in streams if s["source"] in process and s["local"]]
@@ -326,9 +331,7 @@ def _process(
                     "name": _stream_name(e),
                     "add": f"add_{e.source.name}_{e.number}",
                     "delay": e.projection.delay,
-                    "state": "held"
-                    if e.held
-                    else ("u" if isinstance(plan.network[name].neuron, CURRENT_BASED) else "v"),
+                    "state": _state(plan.layers[name], e),
                 }
                 for e in plan.layers[name].edges
             ],

@@ -15,7 +15,6 @@ import numpy as np
 
 from neurocuda_hw.hls.plan import Layer, Plan, plan_network
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Readout
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.cycles import mean_events
 
@@ -76,7 +75,7 @@ def _cycles(layer: Layer, events: Mapping[str, np.ndarray]) -> LayerCycles:
         rows += float((sent * np.maximum(edge.fanout.visits(), 1)).sum())
         arriving += float(sent.sum())
     population, steps = layer.population, layer.plan.timesteps
-    readout = isinstance(population.neuron, Readout)
+    readout = population.readout
     sweeps = layer.sweeps * layer.plan.layout.rows
     if readout:
         sweeps += layer.plan.layout.rows * (layer.plan.layout.lanes + 1)

@@ -13,8 +13,7 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import Readout
-from neurocuda_hw.network.synapses import Conv2d, Diagonal, Synapse
+from neurocuda_hw.network.synapses import Synapse
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
@@ -89,7 +88,7 @@ class Layer:
     @property
     def first_sweep(self) -> int:
         """The first step whose sweep can matter; T if there is none."""
-        integrates = isinstance(self.population.neuron, Readout) and not self.held_bits
+        integrates = self.population.readout and not self.held_bits
         integrates = integrates and not self.plan.leaks
         return self.plan.timesteps if integrates else self.plan.first_sweep
 
@@ -202,7 +201,4 @@ def synapse_name(synapse: Synapse) -> str:
         if (synapse.pool)
         else ""
     )
-    if isinstance(synapse, Conv2d):
-        height, width = synapse.weight.shape[2:]
-        return f"{height} x {width} convolution{pool}"
-    return f"{'diagonal' if isinstance(synapse, Diagonal) else 'dense'}{pool}"
+    return synapse.words + pool

@@ -19,7 +19,7 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool
 from neurocuda_hw.passes.taps import AxisTaps, axis_taps
 
 
@@ -188,18 +188,17 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
         channel_first = np.zeros_like(channel_rows)
         geometry = ((1, 1), (0, 0), (1, 1))
     else:
-        convolution = _as_convolution(synapse)
         outputs = (layout.lines, layout.columns)
         if layout.block == (1, 1):
-            rows, channel_rows, channel_first = _convolution_rows(convolution, layout)
-            kernel = convolution.weight.shape[2:]
-            geometry = (convolution.stride, convolution.padding, convolution.dilation)
+            rows, channel_rows, channel_first = _convolution_rows(synapse, layout)
+            kernel = synapse.weight.shape[2:]
+            geometry = (synapse.stride, synapse.padding, synapse.dilation)
         else:
-            rows, kernel = _block_rows(convolution, layout)
+            rows, kernel = _block_rows(synapse, layout)
             channel_rows = np.ones(pool.output(source.chw)[0], dtype=np.int64)
             channel_first = np.zeros_like(channel_rows)
-            stride = _each(np.multiply, convolution.stride, layout.block)
-            geometry = (stride, convolution.padding, (1, 1))
+            stride = _each(np.multiply, synapse.stride, layout.block)
+            geometry = (stride, synapse.padding, (1, 1))
     present = np.asarray(rows.reshape(*kernel, -1).any(axis=-1))
     y, x = (
         axis_taps(
@@ -226,13 +225,6 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
         kernel_width=kernel[1],
         weights=rows,
     )
-
-
-def _as_convolution(synapse: Conv2d | Diagonal) -> Conv2d:
-    if isinstance(synapse, Conv2d):
-        return synapse
-    weight = synapse.weight.reshape(-1, 1, 1, 1)
-    return Conv2d(weight=weight, groups=len(weight), pool=synapse.pool)
 
 
 def _convolution_rows(
@@ -287,10 +279,9 @@ def _each(rule: np.ufunc, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, 
 
 def _without_overlap(
     projection: Projection, source: Population, target: Population
-) -> Conv2d | Dense | Diagonal:
+) -> Conv2d | Dense:
     """The synapse; a pool with overlapping windows is multiplied out into the weights."""
-    synapse = projection.synapse
-    assert isinstance(synapse, Conv2d | Dense | Diagonal)
+    synapse = projection.synapse.plain(projection.synapse.pooled(source.shape, projection.label))
     pool = synapse.pool
     if pool is None:
         return synapse
@@ -307,10 +298,9 @@ def _without_overlap(
                 columns = slice(kx, kx + w * pool.stride[1], pool.stride[1])
                 spread[:, :, rows, columns] += weight
         return Dense(weight=spread.reshape(len(spread), -1))
-    convolution = _as_convolution(synapse)
-    if any(convolution.padding):  # no kernel does it: windows at the edges are cut short
-        return Dense(weight=_matrix(convolution, pool, source.chw, target.chw))
-    return _multiplied_out(convolution, pool)
+    if any(synapse.padding):  # no kernel does it: windows at the edges are cut short
+        return Dense(weight=_matrix(synapse, pool, source.chw, target.chw))
+    return _multiplied_out(synapse, pool)
 
 
 def _multiplied_out(convolution: Conv2d, pool: SumPool) -> Conv2d:

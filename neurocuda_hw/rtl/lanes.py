@@ -8,7 +8,8 @@
 
 Two rows in the pipeline may be the same one: the state is then taken from cycle 2, or from what was
 written one cycle earlier, so that no cycle is ever lost to a hazard. The sweep of a leaking
-population is written back in cycle 4; whoever sweeps leaves `SETTLE` cycles before the next row.
+population is written back in cycle 4; whoever sweeps leaves `passes.plan.SETTLE` cycles before the
+next row.
 """
 
 from __future__ import annotations
@@ -23,15 +24,13 @@ from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
 
-SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
-
 
 class Lanes(Component):
     """States of one population and the arithmetic on them. It never stalls.
 
     Timing: one row per cycle, in any order; what a row lets come out is there 2 cycles after it was
     asked for. The next row of any kind sees all that those before it wrote, but for rows of a
-    leaking sweep: after the last of them `SETTLE` cycles must pass.
+    leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
 
     Parameters
     ----------

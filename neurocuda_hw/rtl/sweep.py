@@ -19,9 +19,8 @@ from amaranth import Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.rtl.kinds import Kind
-from neurocuda_hw.rtl.lanes import SETTLE
 from neurocuda_hw.rtl.memory import Rom
 from neurocuda_hw.rtl.table import Table
 

@@ -14,7 +14,6 @@ from strategies import inputs_for, networks
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
     IF,
     LIF,
     CubaLIF,
@@ -55,7 +54,7 @@ def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
             assert within(start, proved.membrane), name
             assert within(result.before_fire[name], proved.membrane), name
             assert within(result.membranes[name], proved.membrane), name
-            if isinstance(population.neuron, CURRENT_BASED):
+            if population.neuron.current_leak is not None:
                 assert within(result.currents[name], proved.current), name
             else:
                 assert proved.current == proved.drive
