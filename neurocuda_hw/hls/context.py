@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.hls.plan import Edge, Layer, Plan, synapse_name
+from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan, synapse_name
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
     Values,
@@ -29,7 +29,7 @@ def word_bits(network: Network) -> int:
     return wire.word_bits(network, population_ranges(network, network.output).membrane.bits)
 
 
-def context(plan: Plan) -> Values:
+def context(plan: HlsPlan) -> Values:
     """All values of ``nchw_top.cpp`` and its companions."""
     network = plan.network
     numbers = {p.name: i for i, p in enumerate(p for p in network.populations if p.spiking)}
@@ -101,7 +101,7 @@ def _events(population: Population) -> Values:
     }
 
 
-def _output(network: Network, layer: Layer) -> Values:
+def _output(network: Network, layer: HlsLayer) -> Values:
     population = network.output
     c, h, w = population.chw
     return {
@@ -117,7 +117,7 @@ def _output(network: Network, layer: Layer) -> Values:
     }
 
 
-def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
+def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
     population, plan, layout = layer.population, layer.plan, layer.plan.layout
     neuron = population.neuron
     found = parameters(layer)
@@ -185,7 +185,7 @@ def _index(population: Population) -> str:
     return c if height * width == 1 else f"({c} * {height} + {y}) * {width} + {x}"
 
 
-def _mask(layer: Layer) -> Values:
+def _mask(layer: HlsLayer) -> Values:
     """Where a row's neurons stand, as one word, and the event of a lane made of it."""
     population, layout = layer.population, layer.plan.layout
     c_bits, y_bits, x_bits = wire.address_bits(population)
@@ -211,7 +211,7 @@ def _mask(layer: Layer) -> Values:
     }
 
 
-def _edge(layer: Layer, edge: Edge) -> Values:
+def _edge(layer: HlsLayer, edge: Edge) -> Values:
     part = edge.fanout
     tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
     weights = weights_of(layer.population.name, edge)
@@ -252,12 +252,12 @@ def _edge(layer: Layer, edge: Edge) -> Values:
     }
 
 
-def _state(layer: Layer, edge: Edge) -> str:
+def _state(layer: HlsLayer, edge: Edge) -> str:
     """The state that events of `edge` add to."""
     return "held" if edge.held else "u" if layer.u_bits else "v"
 
 
-def _distance(layer: Layer, edge: Edge) -> int | None:
+def _distance(layer: HlsLayer, edge: Edge) -> int | None:
     """Rows between two visits of one row, where every event visits all rows in order."""
     rows = layer.plan.layout.rows
     all_rows = bool((edge.fanout.visits() == rows).all())
@@ -268,7 +268,7 @@ def _stream_name(edge: Edge) -> str:
     return f"{edge.source.name}_to_{edge.projection.target}_{edge.number}"
 
 
-def _streams(plan: Plan) -> list[Values]:
+def _streams(plan: HlsPlan) -> list[Values]:
     """The FIFOs of events; those inside a loop are local to its process."""
     found: list[Values] = []
     for layer in plan.layers.values():
@@ -312,7 +312,7 @@ def _outs(streams: list[Values], source: str) -> list[Values]:
 
 
 def _process(
-    plan: Plan,
+    plan: HlsPlan,
     process: tuple[str, ...],
     streams: list[Values],
     layers: dict[str, Values],

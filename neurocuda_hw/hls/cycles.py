@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.hls.plan import Layer, Plan, plan_network
+from neurocuda_hw.hls.plan import HlsLayer, HlsPlan, plan_network
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.cycles import mean_events
@@ -56,7 +56,7 @@ def predicted_cycles(
     return {name: _cycles(layer, events) for name, layer in plan.layers.items()}
 
 
-def bound(plan: Plan, cycles: Mapping[str, LayerCycles]) -> float:
+def bound(plan: HlsPlan, cycles: Mapping[str, LayerCycles]) -> float:
     """Cycles per inference of the slowest process; the members of a loop take turns."""
     paces = [0.0]
     for process in plan.processes:
@@ -68,7 +68,7 @@ def bound(plan: Plan, cycles: Mapping[str, LayerCycles]) -> float:
     return max(paces)
 
 
-def _cycles(layer: Layer, events: Mapping[str, np.ndarray]) -> LayerCycles:
+def _cycles(layer: HlsLayer, events: Mapping[str, np.ndarray]) -> LayerCycles:
     rows = arriving = 0.0
     for edge in layer.edges:
         sent = events[edge.source.name].reshape(edge.source.chw)

@@ -50,7 +50,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layer:
+class HlsLayer:
     """One population as C++.
 
     Parameters
@@ -99,11 +99,11 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class HlsPlan:
     """A network as processes: each inner tuple runs as one, in an order in which data flows on."""
 
     network: Network
-    layers: dict[str, Layer]
+    layers: dict[str, HlsLayer]
     processes: tuple[tuple[str, ...], ...]
 
     def process_of(self, name: str) -> tuple[str, ...]:
@@ -115,7 +115,7 @@ class Plan:
         return any(edge.inside for name in process for edge in self.layers[name].edges)
 
 
-def plan_network(network: Network, lanes: Mapping[str, int] | None = None) -> Plan:
+def plan_network(network: Network, lanes: Mapping[str, int] | None = None) -> HlsPlan:
     """Plans every population; `lanes` by population, the widest up to 16 where None.
 
     Raises
@@ -129,7 +129,7 @@ def plan_network(network: Network, lanes: Mapping[str, int] | None = None) -> Pl
         raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
     processes = _processes(network)
     layers = {p.name: _layer(network, p, chosen[p.name], processes) for p in network.targets}
-    return Plan(network=network, layers=layers, processes=processes)
+    return HlsPlan(network=network, layers=layers, processes=processes)
 
 
 def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
@@ -155,7 +155,7 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
 
 def _layer(
     network: Network, population: Population, lanes: int, processes: tuple[tuple[str, ...], ...]
-) -> Layer:
+) -> HlsLayer:
     lanes = min(lanes, population.chw[0])  # blocks of positions are the Verilog's alone
     plan = plan_layer(network, population, lanes)
     if lanes > MOST_LANES:
@@ -163,7 +163,7 @@ def _layer(
             f"population {population.name!r}: lanes must be at most {MOST_LANES} in the HLS "
             f"target, not {lanes}"
         )
-    layer = Layer(plan=plan, edges=_edges(network, plan, processes))
+    layer = HlsLayer(plan=plan, edges=_edges(network, plan, processes))
     widest = max(layer.v_bits, layer.u_bits)
     if widest > MOST_BITS:
         raise ModelError(

@@ -105,7 +105,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class EventCounter:
-    """Counts events chunk by chunk: give `observe` to `Simulator.run`, then ask for `events`."""
+    """Counts events: give `observe` to `ChipSimulator.run`, then ask for `events`."""
 
     mapping: Mapping
     parts: list[dict[str, np.ndarray]] = field(default_factory=list)

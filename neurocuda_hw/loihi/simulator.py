@@ -60,7 +60,7 @@ class ChipRun:
     overflows: list[Overflow] = field(default_factory=list)
 
 
-class Simulator:
+class ChipSimulator:
     """Executes a `Lowered` network.
 
     Parameters

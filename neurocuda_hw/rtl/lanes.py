@@ -20,7 +20,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
-from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
 
@@ -68,7 +68,7 @@ class Lanes(Component):
         self.value_bits = 1 + max(map(payload_bits, plan.sources))
         row_bits = max(1, (plan.layout.rows - 1).bit_length())
         members = {
-            "kind": In(Kind),
+            "kind": In(Action),
             "row": In(row_bits),
             "group": In(max(1, (plan.layout.groups - 1).bit_length())),
             "bottom": In(1),
@@ -94,11 +94,11 @@ class Lanes(Component):
         m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows)
         m.d.comb += state.read_address.eq(self.row)
 
-        kind1, row1, port1 = Signal(Kind), Signal.like(self.row), Signal.like(self.port)
+        kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
         fire1, restore1, group1 = Signal(), Signal(), Signal.like(self.group)
         m.d.sync += [kind1.eq(self.kind), row1.eq(self.row), port1.eq(self.port)]
         m.d.sync += [fire1.eq(self.fire), restore1.eq(self.restore), group1.eq(self.group)]
-        kind2, row2 = Signal(Kind), Signal.like(self.row)
+        kind2, row2 = Signal(Action), Signal.like(self.row)
         fire2, restore2, group2 = Signal(), Signal(), Signal.like(self.group)
         held1, held2, bottom2, right2 = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [bottom2.eq(self.bottom), right2.eq(self.right)]
@@ -112,10 +112,10 @@ class Lanes(Component):
                     m.d.comb += held1.eq(is_held)
 
         swept, late = Signal(), Signal()
-        accumulates1, accumulates2 = kind1 == Kind.ACCUMULATE, kind2 == Kind.ACCUMULATE
+        accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
         m.d.comb += [
-            swept.eq(kind2 == Kind.SWEEP),
-            self.done.eq(swept | (kind2 == Kind.PASS)),
+            swept.eq(kind2 == Action.SWEEP),
+            self.done.eq(swept | (kind2 == Action.PASS)),
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
         word2 = Signal(p * word_bits)
@@ -125,7 +125,7 @@ class Lanes(Component):
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
             lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
-            lane.second_stage(accumulates2, held2, fire2, (kind2 == Kind.CLEAR) | restore2)
+            lane.second_stage(accumulates2, held2, fire2, (kind2 == Action.CLEAR) | restore2)
             words.append(lane.word)
             late_words.append(lane.late_word)
             exists = self._exists(i, group2, bottom2, right2)
@@ -138,7 +138,7 @@ class Lanes(Component):
         result, write2 = Signal(p * word_bits), Signal()
         m.d.comb += [
             result.eq(Cat(words)),
-            write2.eq((kind2 != Kind.PASS) & ~late & ~(swept & peek2)),
+            write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
         ]
         row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
         m.d.sync += [row3.eq(row2), written3.eq(write2), result3.eq(result)]
