@@ -45,11 +45,11 @@ def wrap(values: np.ndarray, bits: int) -> np.ndarray:
 def decay(values: Number, constant: Any) -> Number:
     """One step of leak: ``sign(v) * ((|v| * (4096 - constant)) >> 12)``, elementwise.
 
-    Of plain integers, arrays and tensors (int64) alike: the sign is the 63 bits above, all 0 or 1.
+    Of plain integers, arrays and tensors (int64) alike: ``>> 63`` is -1 where a product is
+    negative, and adding 4095 there turns a shift, which rounds down, into one toward zero.
     """
-    sign: Any = values >> 63  # type: ignore[operator]
-    kept = (abs(values) * (DECAY_ONE - constant)) >> 12  # type: ignore[arg-type]
-    return (kept ^ sign) - sign  # type: ignore[no-any-return]
+    product: Any = values * (DECAY_ONE - constant)
+    return (product + (product >> 63 & 4095)) >> 12  # type: ignore[no-any-return]
 
 
 def quantise(real: np.ndarray, scale: np.ndarray, payload: tuple[int, int]) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan, synapse_name
+from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
     Values,
@@ -219,13 +219,12 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
     delay = edge.projection.delay
     state = _state(layer, edge)
     distance = _distance(layer, edge)
-    kind = synapse_name(edge.projection.synapse)
     return {
         "name": f"add_{edge.source.name}_{edge.number}",
         "stream": _stream_name(edge),
         "source": edge.source.name,
         "namespace": _namespace(edge.source.name),
-        "kind": kind,
+        "kind": str(edge.projection.synapse),
         "state": state,
         "state_type": f"{state}_t",
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),

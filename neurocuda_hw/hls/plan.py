@@ -13,7 +13,6 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.synapses import Synapse
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
@@ -192,13 +191,3 @@ def _edges(
         for number, projection, source, part, held in parts
     ]
     return tuple(sorted(found, key=lambda e: (1 - e.projection.delay, rank[e.source.name])))
-
-
-def synapse_name(synapse: Synapse) -> str:
-    """The kind of synapse in words, for comments in the code."""
-    pool = (
-        f" behind a {synapse.pool.kernel[0]} x {synapse.pool.kernel[1]} sum pool"
-        if (synapse.pool)
-        else ""
-    )
-    return synapse.words + pool

@@ -158,12 +158,14 @@ class Neuron:
         return False
 
     def integrate(self, v: Any, u: Any, drive: Any, spread: Spread) -> tuple[Any, Any]:
-        """One step up to the threshold: v- and u, where the synapses deliver `drive`."""
+        """One step up to the threshold: v- and u, where the synapses deliver `drive` (or None)."""
         if self.current_leak is not None:
-            u = drive = decay(u, spread(self.current_leak)) + drive
+            kept = decay(u, spread(self.current_leak))
+            u = drive = kept if drive is None else kept + drive
         if self.leak is not None:
             v = decay(v, spread(self.leak))
-        return v + drive + spread(self.bias), u
+        v = v if drive is None else v + drive
+        return v + spread(self.bias) if np.any(self.bias) else v, u
 
     def array_fields(self) -> tuple[str, ...]:
         """Names of the parameters that may differ per channel or per neuron."""
@@ -265,9 +267,9 @@ class Spiking(Neuron):
             raise ModelError("v_reset must be 0 unless reset is TO_VALUE")
 
     def fire(self, v: Any, spread: Spread) -> tuple[Any, Any]:
-        """Which neurons of a step in the window fire, and their membranes v after the reset."""
+        """Spikes (0 or 1) of a step in the window, and the membranes v after the reset."""
         threshold = spread(self.threshold)
-        fired = v >= threshold
+        fired = (v >= threshold) * 1
         if self.reset is Reset.SUBTRACT:
             return fired, v - fired * threshold
         return fired, v + fired * (spread(self.v_reset) - v)

@@ -33,6 +33,11 @@ def _pair(value: int | Iterable[int], what: str, lowest: int) -> Pair:
     return pair[0], pair[1]
 
 
+def weight_bits(weight: np.ndarray) -> int:
+    """Bits of every weight and of 0, which stands in lanes without a neuron."""
+    return signed_bits(min(0, int(weight.min())), max(0, int(weight.max())))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SumPool:
     """Sums of `kernel` windows every `stride`; what does not fill a window is left out."""
@@ -78,7 +83,7 @@ class Synapse:
     @property
     def weight_bits(self) -> int:
         """Bits of the narrowest two's complement that holds every weight."""
-        return signed_bits(min(0, int(self.weight.min())), max(0, int(self.weight.max())))
+        return weight_bits(self.weight)
 
     def pooled(self, source: tuple[int, ...], label: str) -> tuple[int, ...]:
         """Shape of the source population as the weights see it, behind the pool."""
@@ -127,6 +132,12 @@ class Synapse:
     def words(self) -> str:
         """What kind it is, in words."""
         return type(self).__name__.lower()
+
+    def __str__(self) -> str:
+        if self.pool is None:
+            return self.words
+        height, width = self.pool.kernel
+        return f"{self.words} behind a {height} x {width} sum pool"
 
     def counting(self) -> Synapse:
         """The same connections with every weight 1, those of 0 too: they are stored and added."""

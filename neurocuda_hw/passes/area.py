@@ -20,7 +20,7 @@ from neurocuda_hw.network.wire import event_bits, payload_bits
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Memory, map_memory
-from neurocuda_hw.passes.plan import LayerPlan, Parameter
+from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 
 Parts = dict[Part, float]
@@ -61,7 +61,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
     for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
         label = f"{name} weights of {plan.projection_name(index)}"
         yield _rom(label, part.weights, bits)
-    for parameter in _parameters(plan):
+    for parameter in plan.parameters():
         if not parameter.uniform:
             yield _rom(f"{name} {parameter.name}", parameter.rows, parameter.bits)
     if plan.touched:
@@ -180,11 +180,6 @@ def branches_of(network: Network, name: str) -> int:
 def total(areas: Mapping[str, LayerArea]) -> LayerArea:
     """The whole design."""
     return sum(areas.values(), LayerArea(luts=0.0, blocks=0.0, dsps=0))
-
-
-def _parameters(plan: LayerPlan) -> list[Parameter]:
-    leaks = [q for q in (plan.keep, plan.keep_synaptic) if q is not None]
-    return [plan.threshold, plan.bias, plan.initial, plan.reset_value, *leaks]
 
 
 def _rom(name: str, rows: np.ndarray, bits: int) -> Memory:

@@ -16,6 +16,7 @@ from neurocuda_hw.ground.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
+from neurocuda_hw.network.synapses import weight_bits
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 
 SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
@@ -120,6 +121,11 @@ class LayerPlan:
         """The steps in which states are swept, in order."""
         return sorted({*range(self.first_sweep, self.stop_sweep), self.last_sweep})
 
+    def parameters(self) -> list[Parameter]:
+        """What each neuron needs in a sweep."""
+        leaks = [q for q in (self.keep, self.keep_synaptic) if q is not None]
+        return [self.threshold, self.bias, self.initial, self.reset_value, *leaks]
+
     @property
     def leaks(self) -> bool:
         """Whether v or u decays."""
@@ -182,7 +188,7 @@ def plan_layer(
         projections=projections,
         sources=tuple(network[p.source] for p in projections),
         fanouts=fanouts,
-        weight_bits=tuple(_weight_bits(part) for part in fanouts),
+        weight_bits=tuple(weight_bits(part.weights) for part in fanouts),
         held=held,
         membrane_bits=ranges.membrane.bits,
         state_bits=state_bits,
@@ -223,24 +229,17 @@ class _Numbers:
         shapes = [np.shape(part) for part in made_of if part is not None]
         per_row = len(self.population.shape) == 3 and self.population.shape in shapes
         rows = self.layout.arrange(values, fill=int(values[0]))
-        return Parameter(
-            name=name,
-            bits=signed_bits(int(values.min()), int(values.max())),
-            rows=rows if per_row else rows[: self.layout.groups],
-            per_row=per_row,
-        )
+        return self._rows(name, signed_bits(int(values.min()), int(values.max())), rows, per_row)
+
+    def _rows(self, name: str, bits: int, rows: np.ndarray, per_row: bool) -> Parameter:
+        kept = rows if per_row else rows[: self.layout.groups]
+        return Parameter(name=name, bits=bits, rows=kept, per_row=per_row)
 
     def awake(self, neurons: np.ndarray) -> Parameter:
         """Rows with one of the given `neurons`, ``(N,)``, as -1."""
         rows = self.layout.arrange(-neurons.astype(np.int64)).min(axis=1, keepdims=True)
         by_place = rows.reshape(-1, self.layout.groups)
-        per_row = bool((by_place != by_place[0]).any())
-        return Parameter(
-            name="awake",
-            bits=1,
-            rows=rows if per_row else rows[: self.layout.groups],
-            per_row=per_row,
-        )
+        return self._rows("awake", 1, rows, bool((by_place != by_place[0]).any()))
 
     def keep(self, name: str, leak: np.ndarray | None) -> Parameter | None:
         """What a step leaves of a state, in 1/4096; None without that leak."""
@@ -263,11 +262,6 @@ def _awake(neuron: Neuron, initial: np.ndarray, threshold: np.ndarray) -> np.nda
     if neuron.v_floor is not None:
         awake = awake | (initial < neuron.v_floor)
     return awake
-
-
-def _weight_bits(part: Fanout) -> int:
-    """Bits of every weight in memory, 0 included: lanes without a neuron hold it."""
-    return signed_bits(min(0, int(part.weights.min())), max(0, int(part.weights.max())))
 
 
 def _held_bits(

@@ -53,10 +53,9 @@ def join(runs: list[Run]) -> Run:
     return Run(outputs=torch.cat([run.outputs for run in runs]), **tables)
 
 
-def spread(population: Population, values: Ints, data: torch.Tensor) -> torch.Tensor:
-    """A parameter of each neuron for each sample of `data`: int64 ``(B, *shape)``."""
-    full = np.broadcast_to(population.each(values), (len(data), *population.shape))
-    return torch.from_numpy(np.array(full)).to(data.device)
+def parameter(population: Population, values: Ints, data: torch.Tensor) -> torch.Tensor:
+    """A parameter, shaped to broadcast against ``(B, *shape)``, where `data` is."""
+    return torch.from_numpy(np.array(population.spread(values))).to(data.device)
 
 
 class Stepper:
@@ -79,7 +78,10 @@ class Stepper:
         self.data = data
         self.sent: dict[str, torch.Tensor | None] = {}
         self.previous: dict[str, torch.Tensor | None] = {}
-        self.v = {p.name: spread(p, p.neuron.v_init, data) for p in network.targets}
+        self.v = {
+            p.name: parameter(p, p.neuron.v_init, data).expand(len(data), *p.shape)
+            for p in network.targets
+        }
         self.u = {p.name: torch.zeros_like(self.v[p.name]) for p in network.targets}
         self.held: dict[int, torch.Tensor] = {}
 
@@ -128,16 +130,13 @@ class Stepper:
             return self.data if neuron.held else self.data[:, step - window.start]
         drive = self._drive(population)
 
-        def own(values: Ints) -> torch.Tensor | int:
-            return spread(population, values, self.data) if np.any(values) else 0
+        def own(values: Ints) -> torch.Tensor:
+            return parameter(population, values, self.data)
 
-        v, self.u[name] = neuron.integrate(
-            self.v[name], self.u[name], 0 if drive is None else drive, own
-        )
+        v, self.u[name] = neuron.integrate(self.v[name], self.u[name], drive, own)
         fired = None
         if isinstance(neuron, Spiking) and step in window:
-            reached, v = neuron.fire(v, own)
-            fired = reached.to(torch.int64)
+            fired, v = neuron.fire(v, own)
         if neuron.v_floor is not None:
             v = v.clamp(min=neuron.v_floor)
         self.v[name] = v

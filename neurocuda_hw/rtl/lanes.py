@@ -120,7 +120,7 @@ class Lanes(Component):
         ]
         word2 = Signal(p * word_bits)
         products = self._products(m, port1)
-        own = {q.name: self._parameter(m, q) for q in self._parameters()}
+        own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
@@ -157,11 +157,6 @@ class Lanes(Component):
                 m.d.comb += [state.write.eq(1), state.write_address.eq(row4)]
                 m.d.comb += state.write_data.eq(Cat(late_words))
         return m
-
-    def _parameters(self) -> list[Parameter]:
-        plan = self.plan
-        leaks = [q for q in (plan.keep, plan.keep_synaptic) if q is not None]
-        return [plan.threshold, plan.bias, plan.initial, plan.reset_value, *leaks]
 
     def _products(self, m: Module, port1: Signal) -> list[Value]:
         """weight x value of each lane in cycle 1, from the projection that was asked."""
