@@ -69,7 +69,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
         yield Memory(name=f"{name} list", depth=1 << row_bits, width=row_bits, rom=False)
         if not plan.awake.uniform:
             yield _rom(f"{name} {plan.awake.name}", plan.awake.rows, 1)
-        y_bits, x_bits = unsigned_bits(layout.lines - 1), unsigned_bits(layout.columns - 1)
+        _, y_bits, x_bits = layout.place_bits
         if not _power(layout.groups) or layout.columns != 1 << x_bits:
             rows = np.divmod(np.arange(layout.rows) // layout.groups, layout.columns)
             places = (rows[0] << x_bits | rows[1])[:, None]
@@ -79,7 +79,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
         queue = Memory(
             name=f"{name} queue",
             depth=depth,
-            width=_mask_bits(plan),
+            width=layout.lanes + sum(layout.place_bits) + 1,
             rom=False,
             registered=depth > REGISTERS,
         )
@@ -224,13 +224,6 @@ def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
         else:
             luts += lanes * one * (other - 1)
     return count, luts
-
-
-def _mask_bits(plan: LayerPlan) -> int:
-    """A row's spikes, its place, and the end-of-step mark."""
-    layout = plan.layout
-    place = sum(unsigned_bits(n - 1) for n in (layout.groups, layout.lines, layout.columns))
-    return layout.lanes + place + 1
 
 
 def _power(number: int) -> bool:

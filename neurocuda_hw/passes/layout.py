@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.fixed import narrow
+from neurocuda_hw.ground.fixed import narrow, unsigned_bits
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool
+from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool, Synapse
 from neurocuda_hw.passes.taps import AxisTaps, axis_taps
 
 
@@ -60,6 +60,12 @@ class StateLayout:
     def rows(self) -> int:
         """Rows in all."""
         return self.lines * self.columns * self.groups
+
+    @property
+    def place_bits(self) -> tuple[int, int, int]:
+        """Bits that tell a row: of its channel group, its line and its column of blocks."""
+        group, y, x = (unsigned_bits(n - 1) for n in (self.groups, self.lines, self.columns))
+        return group, y, x
 
     def neurons(self) -> np.ndarray:
         """Flat neuron index (C order) at each ``(row, lane)``; -1 where there is none."""
@@ -176,7 +182,7 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
     """Lays `projection` out for the lanes of its target."""
     source, target = network[projection.source], network[projection.target]
     layout = state_layout(target, lanes)
-    synapse = _without_overlap(projection, source, target)
+    synapse = _without_overlap(projection, source)
     pool = synapse.pool or SumPool(kernel=(1, 1))
     assert pool.stride is not None
     if isinstance(synapse, Dense):
@@ -277,9 +283,7 @@ def _each(rule: np.ufunc, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, 
     return int(rule(a[0], b[0])), int(rule(a[1], b[1]))
 
 
-def _without_overlap(
-    projection: Projection, source: Population, target: Population
-) -> Conv2d | Dense:
+def _without_overlap(projection: Projection, source: Population) -> Conv2d | Dense:
     """The synapse; a pool with overlapping windows is multiplied out into the weights."""
     synapse = projection.synapse.plain(projection.synapse.pooled(source.shape, projection.label))
     pool = synapse.pool
@@ -288,18 +292,9 @@ def _without_overlap(
     assert pool.stride is not None
     if all(k <= s for k, s in zip(pool.kernel, pool.stride, strict=True)):
         return synapse
-    if isinstance(synapse, Dense):
-        c, h, w = pool.output(source.chw)
-        spread = np.zeros((len(synapse.weight), *source.chw), dtype=np.int64)
-        weight = synapse.weight.reshape(-1, c, h, w)
-        for ky in range(pool.kernel[0]):
-            for kx in range(pool.kernel[1]):
-                rows = slice(ky, ky + h * pool.stride[0], pool.stride[0])
-                columns = slice(kx, kx + w * pool.stride[1], pool.stride[1])
-                spread[:, :, rows, columns] += weight
-        return Dense(weight=spread.reshape(len(spread), -1))
-    if any(synapse.padding):  # no kernel does it: windows at the edges are cut short
-        return Dense(weight=_matrix(synapse, pool, source.chw, target.chw))
+    # with padding no kernel does it: windows at the edges are cut short
+    if isinstance(synapse, Dense) or any(synapse.padding):
+        return _matrix(synapse, source)
     return _multiplied_out(synapse, pool)
 
 
@@ -322,24 +317,10 @@ def _multiplied_out(convolution: Conv2d, pool: SumPool) -> Conv2d:
     return Conv2d(weight=merged, stride=(stride[0], stride[1]), groups=convolution.groups)
 
 
-def _matrix(
-    convolution: Conv2d, pool: SumPool, source: tuple[int, int, int], target: tuple[int, int, int]
-) -> np.ndarray:
-    """A pooled convolution as the matrix ``(target neurons, source neurons)`` that it is."""
-    assert pool.stride is not None
-    _, pooled_height, pooled_width = pool.output(source)
-    matrix = np.zeros((*target, *source), dtype=np.int64)
-    outputs, inner, kernel_height, kernel_width = convolution.weight.shape
-    channels = np.arange(outputs)
-    first = channels // (outputs // convolution.groups) * inner
-    for oy, ox, ky, kx in np.ndindex(*target[1:], kernel_height, kernel_width):
-        y = oy * convolution.stride[0] + ky * convolution.dilation[0] - convolution.padding[0]
-        x = ox * convolution.stride[1] + kx * convolution.dilation[1] - convolution.padding[1]
-        if not (0 <= y < pooled_height and 0 <= x < pooled_width):
-            continue
-        top, left = y * pool.stride[0], x * pool.stride[1]
-        lines, columns = slice(top, top + pool.kernel[0]), slice(left, left + pool.kernel[1])
-        for channel in range(inner):
-            weights = convolution.weight[:, channel, ky, kx, None, None]
-            matrix[channels, oy, ox, first + channel, lines, columns] += weights
-    return matrix.reshape(int(np.prod(target)), -1)
+def _matrix(synapse: Synapse, source: Population) -> Dense:
+    """A synapse and its pool as the matrix that they are: what each source neuron delivers."""
+    import torch
+
+    weight = torch.from_numpy(synapse.weight.astype(np.float64))
+    singles = torch.eye(source.size, dtype=torch.float64).reshape(-1, *source.shape)
+    return Dense(weight=synapse.deliver(singles, weight).flatten(1).T.to(torch.int64).numpy())

@@ -22,15 +22,8 @@ def value_shape(population: Population) -> Shape:
 def event_layout(population: Population) -> data.StructLayout:
     """``{end, value, c, y, x}``, x in the lowest bits."""
     c, y, x = address_bits(population)
-    return data.StructLayout(
-        {
-            "x": unsigned(x),
-            "y": unsigned(y),
-            "c": unsigned(c),
-            "value": value_shape(population),
-            "end": unsigned(1),
-        }
-    )
+    place = {"x": unsigned(x), "y": unsigned(y), "c": unsigned(c)}
+    return data.StructLayout({**place, "value": value_shape(population), "end": unsigned(1)})
 
 
 def events_of(population: Population) -> stream.Signature:

@@ -22,8 +22,9 @@ from neurocuda_hw.network.neurons import (
     Reset,
 )
 from neurocuda_hw.network.ranges import population_ranges
+from neurocuda_hw.passes.plan import SETTLE
 from neurocuda_hw.rtl.actions import Action
-from neurocuda_hw.rtl.lanes import SETTLE, Lanes
+from neurocuda_hw.rtl.lanes import Lanes
 
 CYCLES = 700
 

@@ -8,8 +8,8 @@ import pytest
 from amaranth.sim import Simulator
 from rtl.layers import plan_of
 
+from neurocuda_hw.passes.plan import SETTLE
 from neurocuda_hw.rtl.actions import Action
-from neurocuda_hw.rtl.lanes import SETTLE
 from neurocuda_hw.rtl.sweep import Sweep
 
 INFERENCES = 3
