@@ -24,7 +24,7 @@ from benchmarks.table import Figure, Figures
 from neurocuda_hw.ground.errors import DataError, NeurocudaError, ToolError
 from neurocuda_hw.ground.files import check_writable, write_file
 
-_UNEQUAL, _BAD_INPUT, _INTERRUPTED = 1, 2, 130
+_UNEQUAL, _BAD_INPUT, _MISSING, _INTERRUPTED = 1, 2, 3, 130
 
 
 class _Help(argparse.RawDescriptionHelpFormatter):
@@ -170,6 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = run(given)
     except NeurocudaError as error:
         code = _complain(given[0], str(error), error.exit_code)
+    except ImportError as error:  # a package is here, but not all that it needs
+        code = _complain(given[0], f"a package cannot be loaded: {error}", _MISSING)
     except KeyboardInterrupt:
         code = _complain(given[0], "interrupted", _INTERRUPTED)
     except OSError as error:

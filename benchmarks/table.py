@@ -200,7 +200,8 @@ FIGURES: tuple[Figure, ...] = (
         option("--images", "per round", default=20), ROUNDS,
     )),
     Figure("convert_speed", ("spikingjelly", "snntorch"), (
-        MNIST, ROUNDS, option("--images", default=2560), option("--threads", default=1),
+        MNIST, ROUNDS, option("--threads", default=1),
+        option("--images", "two batches of 128 or more", default=2560, type=number(129)),
         option("--epochs", "of each stage", default=1),
     )),
     Figure("hls_csim", ("compiler", "ap_int"), (

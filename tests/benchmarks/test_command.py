@@ -110,6 +110,13 @@ def test_missing_need(call: Command, toy: Path, monkeypatch: pytest.MonkeyPatch)
     assert not (toy / "toy.json").exists()
 
 
+def test_a_package_without_its_own_needs(call: Command, toy: Path) -> None:
+    (toy / "toy.py").write_text(TOY + "\n\nimport no_such_package\n")
+    code, out, err = call("toy", "--json", "-")
+    assert (code, out) == (3, "")
+    assert err == "toy: a package cannot be loaded: No module named 'no_such_package'\n"
+
+
 def test_json_on_standard_output_and_nothing_else(call: Command, toy: Path) -> None:
     code, out, err = call("toy", "--json", "-", "--size", "5")
     assert code == 0
