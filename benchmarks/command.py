@@ -170,8 +170,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = run(given)
     except NeurocudaError as error:
         code = _complain(given[0], str(error), error.exit_code)
-    except ImportError as error:  # a package is here, but not all that it needs
-        code = _complain(given[0], f"a package cannot be loaded: {error}", _MISSING)
+    except ModuleNotFoundError as error:  # a package is here, but not all that it needs
+        package = (error.name or "?").split(".")[0]
+        told = f"the package {package!r} is missing; pip install {package}"
+        code = _complain(given[0], told, _MISSING)
     except KeyboardInterrupt:
         code = _complain(given[0], "interrupted", _INTERRUPTED)
     except OSError as error:

@@ -114,7 +114,7 @@ def test_a_package_without_its_own_needs(call: Command, toy: Path) -> None:
     (toy / "toy.py").write_text(TOY + "\n\nimport no_such_package\n")
     code, out, err = call("toy", "--json", "-")
     assert (code, out) == (3, "")
-    assert err == "toy: a package cannot be loaded: No module named 'no_such_package'\n"
+    assert err == "toy: the package 'no_such_package' is missing; pip install no_such_package\n"
 
 
 def test_json_on_standard_output_and_nothing_else(call: Command, toy: Path) -> None:
