@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import lru_cache
 
 from neurocuda_hw.ground.errors import ToolError
 
@@ -22,8 +23,9 @@ write_verilog -norename -noattr
 """
 
 
+@lru_cache(maxsize=16)
 def to_verilog(text: str) -> bytes:
-    """The Verilog of RTLIL `text`.
+    """The Verilog of RTLIL `text`; of the same text again without Yosys: other weights, say.
 
     Raises
     ------

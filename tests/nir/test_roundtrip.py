@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small import chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import ModelError
@@ -165,15 +166,13 @@ def test_structure_alone_reads_back_as_the_same_network():
 def small(neuron, **of_input):
     """One input and one population."""
     settings_ = {"encoding": Encoding.SPIKES, **of_input}
-    return Network(
-        populations=(
-            Population(name="x", shape=(3,), neuron=Input(**settings_)),
-            Population(name="y", shape=(2,), neuron=neuron),
-        ),
-        projections=(
-            Projection(source="x", target="y", synapse=Dense(weight=np.arange(6).reshape(2, 3))),
-        ),
-        timesteps=5,
+    return chain(
+        5,
+        {
+            "x": ((3,), Input(**settings_)),
+            "y": ((2,), neuron),
+        },
+        Dense(weight=np.arange(6).reshape(2, 3)),
     )
 
 
