@@ -18,7 +18,8 @@ case $source in
     *) exec "$@" ;;
 esac
 name=${source##*/}
-key=$({ printf '%s\n' "$@"; "$1" --version; ls -l "$source"; } 2>/dev/null | cksum | tr ' ' -)
+key=$({ command -v "$1"; "$1" --version; ls -l "$source"; shift; printf '%s\n' "$@"; } 2>/dev/null |
+    cksum | tr ' ' -)
 kept=$folder/${name%.cpp}-$key.o
 cp "$kept" "$object" 2>/dev/null && exit
 "$@" || exit

@@ -15,7 +15,7 @@ from neurocuda_hw.simulation.simulate import object_cache
 RULE = """
 OBJCACHE ?=
 %.o:
-\t$(OBJCACHE) ./compiler $(FLAGS) -c -o $@ $(SOURCE)
+\t$(OBJCACHE) $(CXX) $(FLAGS) -c -o $@ $(SOURCE)
 """
 
 
@@ -36,11 +36,11 @@ def folder(tmp_path: Path) -> Path:
     return place
 
 
-def make(folder: Path, source: str, flags: str = "-O1") -> int:
+def make(folder: Path, source: str, flags: str = "-O1", compiler: str = "./compiler") -> int:
     """How often the compiler was asked in all, after this."""
     (folder / "it.o").unlink(missing_ok=True)
     done = subprocess.run(
-        [find_make().where, "it.o", f"SOURCE={source}", f"FLAGS={flags}"],
+        [find_make().where, "it.o", f"SOURCE={source}", f"FLAGS={flags}", f"CXX={compiler}"],
         cwd=folder,
         env={**os.environ, "OBJCACHE": object_cache(folder / "kept"), "MAKEFLAGS": ""},
         capture_output=True,
@@ -63,10 +63,13 @@ def test_once_per_file_and_flags(folder: Path) -> None:
     assert len(list((folder / "kept").iterdir())) == 3
 
 
-def test_again_with_another_compiler(folder: Path) -> None:
+def test_again_with_another_compiler(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [make(folder, "/opt/include/verilated.cpp") for _ in range(2)] == [1, 1]
     (folder / "version").write_text("15.1")
     assert [make(folder, "/opt/include/verilated.cpp") for _ in range(2)] == [2, 2]
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    names = ("compiler", "'$(CURDIR)/compiler'")  # the same, found on PATH and by its path
+    assert [make(folder, "/opt/include/verilated.cpp", compiler=name) for name in names] == [3, 3]
 
 
 def test_a_design_is_compiled_each_time(folder: Path) -> None:
