@@ -75,6 +75,7 @@ def test_build_with_a_golden_trace(nchw: Shell) -> None:
     )
 
 
+@pytest.mark.slow
 def test_verify_a_build(nchw: Shell, built: Path) -> None:
     result = nchw("verify", built, "--json", "facts.json")
     assert result.code == 0, result.out
@@ -88,12 +89,14 @@ def test_verify_a_build(nchw: Shell, built: Path) -> None:
     assert [c["samples"] for c in facts["checks"]] == [7, 7]
 
 
+@pytest.mark.slow
 def test_verify_a_model(nchw: Shell, built: Path) -> None:
     result = nchw("verify", "network.pt", "--data", "data.npz", "--lanes", 16)
     assert result.code == 0, result.out
     assert re.search(r"network\.pt .* verilog .* 20 ", result.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["hls", "loihi"])
 def test_verify_what_the_folder_was_built_for(nchw: Shell, target: str) -> None:
     need(find_compiler(), find_verilator(), *([find_ap_headers()] if target == "hls" else []))
@@ -109,6 +112,7 @@ def test_verify_what_the_folder_was_built_for(nchw: Shell, target: str) -> None:
     assert [c["target"] for c in facts["checks"]] == ["reference", "verilog"]
 
 
+@pytest.mark.slow
 def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
     from neurocuda_hw.network.golden import MANIFEST, Entry, manifest_bytes
 
@@ -130,6 +134,7 @@ def flip(path: Path, line: int, bit: int) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+@pytest.mark.slow
 def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> None:
     memory = next((built / "rtl" / "mem").glob("*first*weight*.mem"))
     flip(memory, 0, 8 + 6)  # input 0, lane 1: a high bit of neuron 1's weight
@@ -144,6 +149,7 @@ def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> 
     assert result.out.endswith("NOT equal.\n")
 
 
+@pytest.mark.slow
 def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -> None:
     from dataclasses import replace
 
@@ -160,6 +166,7 @@ def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -
     )
 
 
+@pytest.mark.slow
 def test_a_damaged_build(nchw: Shell, built: Path) -> None:
     (built / "model.pt").write_bytes(b"")
     nchw.refuses(

@@ -69,6 +69,7 @@ def plain(
     return place / "resnet20_seed0.pt", json.loads(told.read_text())
 
 
+@pytest.mark.slow
 def test_trains_and_converts(
     folder: Path,
     tmp_path: Path,
@@ -88,6 +89,7 @@ def test_trains_and_converts(
     assert (tmp_path / "resnet20_seed0_L3_w8_qcfs.pt").exists()
 
 
+@pytest.mark.slow
 def test_trains_with_levels(
     folder: Path,
     tmp_path: Path,
@@ -111,6 +113,7 @@ def test_trains_with_levels(
     assert network.timesteps == 19 * 2 + 1
 
 
+@pytest.mark.slow
 def test_compiled_it_is_the_same_training(
     folder: Path,
     tmp_path: Path,
@@ -132,6 +135,7 @@ def test_compiled_it_is_the_same_training(
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.slow
 def test_resumes_in_the_middle_of_an_epoch(
     folder: Path,
     tmp_path: Path,
@@ -237,6 +241,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         cifar.load_weights(CifarResNet20(), tmp_path / "w.th")
 
 
+@pytest.mark.slow
 def test_resnet18_converts(folder: Path) -> None:
     """Its shortcuts of 1x1 convolutions, on 4 channels instead of 64."""
     torch.manual_seed(0)

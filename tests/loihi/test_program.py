@@ -34,6 +34,7 @@ from neurocuda_hw.reference.reference import Reference
 CLASSES = ("active", "spikes", "synaptic_ops", "messages_in", "messages_out")
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(st.data())
 def test_every_event_of_every_core_and_step_is_counted(data: st.DataObject) -> None:

@@ -51,6 +51,7 @@ def small(**neuron: Any) -> Network:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_equals_the_golden_trace(data: st.DataObject) -> None:
@@ -66,6 +67,7 @@ def test_equals_the_golden_trace(data: st.DataObject) -> None:
             assert np.array_equal(run.trace.membranes[name], expected), name
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.data())
 def test_every_step_of_the_chip_equals_the_naive_chip(data: st.DataObject) -> None:

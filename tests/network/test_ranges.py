@@ -41,6 +41,7 @@ def within(values: object, interval: Interval) -> bool:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.data())
 def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
@@ -62,6 +63,7 @@ def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
             assert within(result.drives[name], proved.drive), name
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_registers_of_the_proved_width_change_nothing(data: st.DataObject) -> None:

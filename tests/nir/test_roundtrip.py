@@ -34,6 +34,7 @@ def through_a_file(graph):
     return from_bytes(nir_bytes(graph), parser=lambda data: hdf5.filled(*hdf5.parse(data)))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(networks())
 def test_annotated_comes_back_equal(network):
@@ -42,6 +43,7 @@ def test_annotated_comes_back_equal(network):
     assert from_nir(through_a_file(graph)) == network
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(networks(windows=False, floors=False, signed=False))
 def test_explicit_comes_back_equal(network):
@@ -125,6 +127,7 @@ def resnet(seed=0, steps=8):
     return Network(name="resnet", populations=populations, projections=projections, timesteps=steps)
 
 
+@pytest.mark.slow
 def test_resnet_makes_the_round_trip_without_a_spike_of_difference(tmp_path):
     network = resnet()
     graph = to_nir(network, export="explicit")

@@ -63,6 +63,7 @@ def inputs_of(network, samples):
     return np.where(RNG.random(drawn.shape) < 0.5, drawn, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("windows", [True, False])
 def test_predicted_cycles_are_those_of_the_hardware(windows):
     network = residual(windows)

@@ -29,6 +29,8 @@ from neurocuda_hw.simulation import simulate
 from neurocuda_hw.simulation.mutate import run_mutants
 from neurocuda_hw.simulation.simulate import SimulationResult, Simulator, Stalls
 
+pytestmark = pytest.mark.slow
+
 NETWORK = small_network()
 LANES = {"conv": 4, "hidden": 2, "out": 1}
 SAMPLES = 24

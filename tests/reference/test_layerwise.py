@@ -63,6 +63,7 @@ def assert_both_same(network: Network, inputs: np.ndarray) -> Run:
     return fast.run(inputs)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_equals_step_by_step(data: st.DataObject) -> None:
@@ -70,6 +71,7 @@ def test_equals_step_by_step(data: st.DataObject) -> None:
     assert_both_same(network, data.draw(inputs_for(network, samples=2)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_sums_before_the_first_spike_equal_the_oracle(data: st.DataObject) -> None:

@@ -45,6 +45,7 @@ def assert_equal(network: Network, inputs: np.ndarray) -> None:
             assert plain.events[name][sample].tolist() == result.events[name][sample].tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.data())
 def test_equals_the_oracle(data: st.DataObject) -> None:

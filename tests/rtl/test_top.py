@@ -30,6 +30,7 @@ def assert_equal(network, inputs, **options):
     assert divergence is None, str(divergence)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,

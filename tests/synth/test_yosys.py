@@ -35,6 +35,7 @@ def network() -> Network:
     )
 
 
+@pytest.mark.slow
 def test_area_of_a_design_is_near_its_prediction() -> None:
     need(find_yosys())
     lanes = {"hidden": 8, "out": 2}
