@@ -16,8 +16,6 @@ from neurocuda_hw.passes.mapping import Mapped, Memory, map_memory
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, hex_lines
 from neurocuda_hw.synth.area import count_cells
 
-pytestmark = pytest.mark.slow
-
 # kind, depth, width, then block memories in RAMB36, LUTs that hold bits, and whether it is neither
 SEEN = [
     ("rom", 3136, 128, 12.5, 0, False),  # 7 slices of 512 rows side by side in 25 RAMB18
@@ -58,6 +56,7 @@ def test_a_rom_takes_the_ceiling_of_its_bits_at_every_family() -> None:
         assert 4096 * 64 / bits <= mapped.blocks <= 1.2 * 4096 * 64 / bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "command"),
     [
