@@ -25,6 +25,8 @@ from neurocuda_hw.network.ranges import population_ranges
 from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.lanes import SETTLE, Lanes
 
+pytestmark = pytest.mark.slow
+
 CYCLES = 700
 
 

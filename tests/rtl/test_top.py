@@ -20,6 +20,8 @@ from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.reference.reference import Reference
 
+pytestmark = pytest.mark.slow
+
 # more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_top.py
 EXAMPLES = int(os.environ.get("NCHW_RANDOM_NETWORKS", "25"))
 
@@ -30,7 +32,6 @@ def assert_equal(network, inputs, **options):
     assert divergence is None, str(divergence)
 
 
-@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
