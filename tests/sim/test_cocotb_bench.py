@@ -17,6 +17,8 @@ from neurocuda_hw.project.build import build_files, write_folder
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
