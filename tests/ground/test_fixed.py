@@ -61,6 +61,15 @@ def test_decay_cuts_toward_zero(value: int, constant: int) -> None:
     assert decay(value, constant) == decay(torch.tensor(value), constant).item() == want
 
 
+@pytest.mark.parametrize("constant", [0, 1, 2, 100, 2048, 4095, 4096])
+def test_decay_near_zero(constant: int) -> None:
+    """Products next to a multiple of 4096 are where a rounding rule shows."""
+    values = range(-4100, 4101)
+    want = [int(value * (4096 - constant) / 4096) for value in values]  # exact: 53 bits hold it
+    assert decay(np.array(values), constant).tolist() == want
+    assert [decay(value, constant) for value in values] == want
+
+
 def test_decay_of_the_published_impulse() -> None:
     """lava-nc/lava, tests/lava/proc/lif/test_models.py: 128 << 6 at step 1, du = 0, dv = 2048."""
     current, membrane, seen = 0, 0, []
