@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import torch
 
-from neurocuda_hw.conversion.graph import Graph, Layer, add_up, evaluate, largest, per_channel
+from neurocuda_hw.conversion.graph import Graph, Layer, add_up, evaluate, largest
+from neurocuda_hw.linear import per_channel
 
 _SAMPLES = 256
 _POSITIONS = 8192  # per channel

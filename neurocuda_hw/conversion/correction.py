@@ -14,9 +14,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from neurocuda_hw.conversion.graph import Layer, add_up, largest, per_channel
+from neurocuda_hw.conversion.graph import Layer, add_up, largest
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.training import float_graph
+from neurocuda_hw.linear import per_channel
 
 # values of one layer that are held at a time, and values per channel that clip values are fitted to
 _VALUES = 2**24

@@ -17,10 +17,11 @@ import torch
 
 from neurocuda_hw.conversion.correction import add_to_bias
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import Layer, add_up, largest, per_channel
+from neurocuda_hw.conversion.graph import Layer, add_up, largest
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
 from neurocuda_hw.conversion.spiking import delivered
 from neurocuda_hw.conversion.training import float_graph
+from neurocuda_hw.linear import per_channel
 
 # spikes of one layer in all samples and steps that are held at a time
 _VALUES = 2**26

@@ -12,87 +12,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 
 import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.fire import Dynamics
 from neurocuda_hw.conversion.temporal import Frames
-
-Pair = tuple[int, int]
-Shape = tuple[int, ...]
-
-
-class Kind(Enum):
-    """What a term's weight is: a factor per channel, a convolution kernel, or a matrix."""
-
-    GAIN = "gain"
-    CONV = "conv"
-    MATRIX = "matrix"
+from neurocuda_hw.linear import Kind, Map, Shape, per_channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Term:
-    """One linear map of one earlier layer.
+class Term(Map):
+    """A linear map of one earlier layer, in float64.
 
     Parameters
     ----------
     source : int
         0 is the input, ``i`` is ``layers[i - 1]``.
-    kind : Kind
-    weight : float64 tensor
-        GAIN: ``(C,)`` (while a model is being read: of the whole shape). CONV: ``(C_out,
-        C_in / groups, kh, kw)``. MATRIX: ``(neurons of target, neurons of source)``.
-    pool, pool_stride : pair of int, optional
-        The source is first summed (not averaged) over windows.
-    stride, padding, dilation, groups
-        Of a CONV, as in PyTorch.
     trained : bool
         False for a skip connection, whose weight no layer of the model holds.
     """
 
     source: int
-    kind: Kind
-    weight: torch.Tensor
-    pool: Pair | None = None
-    pool_stride: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
     trained: bool = False
-
-    def pooled(self, shape: Shape) -> Shape:
-        """Shape of the source behind the sum pool."""
-        if self.pool is None:
-            return shape
-        c, *size = shape
-        return (
-            c,
-            *((n - k) // s + 1 for n, k, s in zip(size, self.pool, self.pool_stride, strict=True)),
-        )
-
-    def target(self, shape: Shape) -> Shape:
-        """Shape of what the term delivers from a source of `shape`."""
-        pooled = self.pooled(shape)
-        if self.kind is Kind.GAIN:
-            return pooled
-        if self.kind is Kind.MATRIX:
-            return (self.weight.shape[0],)
-        spans = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True))
-        sizes = zip(pooled[1:], self.padding, spans, self.stride, strict=True)
-        return (self.weight.shape[0], *((n + 2 * p - k) // s + 1 for n, p, k, s in sizes))
-
-    def deliver(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """The map of ``x`` (B, *source shape), with `weight` in the place of the term's own."""
-        if self.pool is not None:
-            x = F.avg_pool2d(x, self.pool, self.pool_stride, divisor_override=1)
-        if self.kind is Kind.MATRIX:
-            return F.linear(x.flatten(1), weight)
-        if self.kind is Kind.GAIN:
-            return x * per_channel(weight, x.ndim - 1)
-        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -254,11 +196,6 @@ class Graph:
     def shapes(self) -> tuple[Shape, ...]:
         """Shapes by source number: the input's, then each layer's."""
         return (self.input_shape, *(layer.shape for layer in self.layers))
-
-
-def per_channel(values: torch.Tensor, axes: int) -> torch.Tensor:
-    """One value per channel ``(C,)``, shaped to broadcast over `axes` axes (C first)."""
-    return values.reshape(-1, *([1] * (axes - 1))) if values.ndim == 1 else values
 
 
 def largest(term: Term, x: torch.Tensor) -> torch.Tensor:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch.fx import Node
 
-from neurocuda_hw.conversion import compose, maximum, spatial
-from neurocuda_hw.conversion.compose import CannotCompose
+from neurocuda_hw.conversion import maximum, spatial
 from neurocuda_hw.conversion.fire import Dynamics
-from neurocuda_hw.conversion.graph import Kind, Original, Rule, Staircase, Term
-from neurocuda_hw.conversion.value import Number, Value, image_shape, images, pair, scaled
-
-if TYPE_CHECKING:
-    from neurocuda_hw.conversion.walk import Walker
+from neurocuda_hw.conversion.graph import Original, Rule, Staircase
+from neurocuda_hw.conversion.reading import Reading
+from neurocuda_hw.conversion.value import CannotCompose, Value, pair
+from neurocuda_hw.linear import Convolution, Product
 
 SUPPORTED = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
@@ -43,7 +40,7 @@ WAY_OUT = {
 
 
 def _convolution(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     weight: torch.Tensor,
@@ -53,40 +50,40 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    if not isinstance(x, Value) or isinstance(weight, Value):
-        raise CannotCompose("its weights must be parameters, not computed from the input")
+    _check_parameters(x, weight)
     flat = weight.ndim == 3
     kernel = weight.unsqueeze(2) if flat else weight
-    spread = (1, dilation) if flat and isinstance(dilation, int) else pair(dilation, 1)
+    spread = pair(dilation, flat, 1)
     if isinstance(padding, str):
-        same = compose.same_padding(tuple(kernel.shape[2:]), spread)
-        margin = same if padding == "same" else (0, 0)
-    else:
-        margin = (0, padding) if flat and isinstance(padding, int) else pair(padding, 0)
-    conv = Term(
-        source=0,
-        kind=Kind.CONV,
+        padding = _same_padding(kernel, spread) if padding == "same" else 0
+    convolution = Convolution(
         weight=kernel,
-        stride=(1, stride) if flat and isinstance(stride, int) else pair(stride, 1),
-        padding=margin,
+        bias=bias,
+        stride=pair(stride, flat, 1),
+        padding=pair(padding, flat, 0),
         dilation=spread,
         groups=groups,
-        trained=True,
     )
-    terms = tuple(compose.conv_after(t, conv) for t in images(walker, x))
-    image = x.constant.reshape(1, *image_shape(x.shape))
-    constant = F.conv2d(image, kernel, bias, conv.stride, margin, spread, groups)
-    return replace(
-        x,
-        terms=terms,
-        constant=constant.reshape(walker.static(node)),
-        path=walker.path(node),
-        order=walker.order(node),
-    )
+    return x.images().through(convolution, trained=True, **reading.made(node))
+
+
+def _same_padding(kernel: torch.Tensor, dilation: tuple[int, int]) -> list[int]:
+    """The padding that keeps the size; only an odd span has one."""
+    totals = [d * (k - 1) for k, d in zip(kernel.shape[2:], dilation, strict=True)]
+    if any(total % 2 for total in totals):
+        raise CannotCompose(
+            "padding='same' needs an odd kernel; pad by the same amount on both sides"
+        )
+    return [total // 2 for total in totals]
+
+
+def _check_parameters(x: Any, *weights: Any) -> None:
+    if not isinstance(x, Value) or any(isinstance(weight, Value) for weight in weights):
+        raise CannotCompose("its weights must be parameters, not computed from the input")
 
 
 def _any_convolution(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     weight: torch.Tensor,
@@ -100,40 +97,33 @@ def _any_convolution(
 ) -> Value:
     if transposed:
         raise CannotCompose(_NO_TRANSPOSE)
-    return _convolution(walker, node, x, weight, bias, stride, padding, dilation, groups)
+    return _convolution(reading, node, x, weight, bias, stride, padding, dilation, groups)
 
 
 def _linear(
-    walker: Walker, node: Node, x: Value, weight: torch.Tensor, bias: torch.Tensor | None = None
+    reading: Reading, node: Node, x: Value, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> Value:
-    if not isinstance(x, Value) or isinstance(weight, Value):
-        raise CannotCompose("its weights must be parameters, not computed from the input")
+    _check_parameters(x, weight, bias)
     if len(x.shape) != 1:
         raise CannotCompose(f"flatten its input first: it sees (B, {', '.join(map(str, x.shape))})")
-    constant = weight @ x.constant
-    return Value(
-        terms=tuple(compose.matrix_after(t, weight, walker.shapes[t.source]) for t in x.terms),
-        constant=constant if bias is None else constant + bias,
-        shape=x.shape,
-        path=walker.path(node),
-        order=walker.order(node),
-    )
+    return x.through(Product(weight=weight, bias=bias), trained=True, **reading.made(node))
 
 
-def _matmul(walker: Walker, node: Node, x: Value, weight: torch.Tensor) -> Value:
+def _matmul(reading: Reading, node: Node, x: Value, weight: torch.Tensor) -> Value:
     if isinstance(weight, Value) or weight.ndim != 2:
         raise CannotCompose("multiply by a parameter (in, out) from the right, or use Linear")
-    return _linear(walker, node, x, weight.t())
+    return _linear(reading, node, x, weight.t())
 
 
-def _addmm(walker: Walker, node: Node, bias: torch.Tensor, x: Value, weight: torch.Tensor) -> Value:
-    if isinstance(bias, Value) or isinstance(weight, Value):
-        raise CannotCompose("its weights must be parameters, not computed from the input")
-    return _linear(walker, node, x, weight.t(), bias)
+def _addmm(
+    reading: Reading, node: Node, bias: torch.Tensor, x: Value, weight: torch.Tensor
+) -> Value:
+    _check_parameters(x, weight)
+    return _linear(reading, node, x, weight.t(), bias)
 
 
 def _batch_norm(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     weight: torch.Tensor | None,
@@ -147,32 +137,28 @@ def _batch_norm(
     gain = (variance + eps).rsqrt() * (1 if weight is None else weight)
     shift = (0 if bias is None else bias) - mean * gain
     wide = (-1, *([1] * (len(x.shape) - 1)))
-    gain, shift = gain.reshape(wide), shift.reshape(wide)
-    return replace(
-        x,
-        terms=scaled(walker, x, gain),
-        constant=x.constant * gain + shift,
-        path=x.path or walker.path(node),
-    )
+    value = x.scaled(gain.reshape(wide))
+    constant = value.constant + shift.reshape(wide)
+    return replace(value, constant=constant, path=x.path or reading.path(node))
 
 
 def _batch_norm_training_ir(
-    walker: Walker, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
+    reading: Reading, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
 ) -> Value:
-    return _batch_norm(walker, node, x, w, b, mean, var, rest[2])
+    return _batch_norm(reading, node, x, w, b, mean, var, rest[2])
 
 
 def _batch_norm_functional(
-    walker: Walker, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
+    reading: Reading, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
 ) -> tuple[Value]:
-    return (_batch_norm(walker, node, x, w, b, mean, var, rest[1]),)
+    return (_batch_norm(reading, node, x, w, b, mean, var, rest[1]),)
 
 
-def _add(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
+def _add(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
     parts = []
     for part, factor in ((x, 1), (y, alpha)):
         if isinstance(part, Value):
-            parts.append(part if factor == 1 else _times(walker, part, factor))
+            parts.append(part if factor == 1 else part.scaled(factor))
     shift = torch.zeros((), dtype=torch.float64)
     if not isinstance(x, Value):
         shift = torch.as_tensor(x, dtype=torch.float64)
@@ -189,51 +175,46 @@ def _add(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
     )
 
 
-def _times(walker: Walker, value: Value, factor: Number) -> Value:
-    return replace(value, terms=scaled(walker, value, factor), constant=value.constant * factor)
+def _subtract(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
+    return _add(reading, node, x, y, -alpha)
 
 
-def _subtract(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
-    return _add(walker, node, x, y, -alpha)
-
-
-def _multiply(walker: Walker, node: Node, x: Any, y: Any) -> Value:
+def _multiply(reading: Reading, node: Node, x: Any, y: Any) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
         raise CannotCompose("products of activations (gates, attention) cannot be converted")
     value, factor = (x, y) if isinstance(x, Value) else (y, x)
-    return _times(walker, value, factor)
+    return value.scaled(factor)
 
 
-def _divide(walker: Walker, node: Node, x: Any, y: Any) -> Value:
+def _divide(reading: Reading, node: Node, x: Any, y: Any) -> Value:
     if isinstance(y, Value):
         raise CannotCompose("it divides by an activation")
-    return _multiply(walker, node, x, 1 / torch.as_tensor(y, dtype=torch.float64))
+    return _multiply(reading, node, x, 1 / torch.as_tensor(y, dtype=torch.float64))
 
 
-def _negate(walker: Walker, node: Node, x: Value) -> Value:
-    return _multiply(walker, node, x, -1.0)
+def _negate(reading: Reading, node: Node, x: Value) -> Value:
+    return _multiply(reading, node, x, -1.0)
 
 
-def _relu(walker: Walker, node: Node, x: Value) -> Value:
-    return _clip(walker, node, x, 0.0, None)
+def _relu(reading: Reading, node: Node, x: Value) -> Value:
+    return _clip(reading, node, x, 0.0, None)
 
 
-def _clip(walker: Walker, node: Node, x: Value, low: Any = -1.0, high: Any = 1.0) -> Value:
+def _clip(reading: Reading, node: Node, x: Value, low: Any = -1.0, high: Any = 1.0) -> Value:
     if low is None or float(low) != 0 or (high is not None and float(high) <= 0):
         raise CannotCompose("its lower bound must be 0, as in ReLU, ReLU6 and Hardtanh(0, x)")
-    value: Value = walker.activation(node, x, None if high is None else float(high))
-    return value
+    return reading.activation(node, x, cap=None if high is None else float(high))
 
 
-def _clamp(walker: Walker, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
-    return _clip(walker, node, x, low, high)
+def _clamp(reading: Reading, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
+    return _clip(reading, node, x, low, high)
 
 
-def _relu6(walker: Walker, node: Node, x: Value) -> Value:
-    return _clip(walker, node, x, 0.0, 6.0)
+def _relu6(reading: Reading, node: Node, x: Value) -> Value:
+    return _clip(reading, node, x, 0.0, 6.0)
 
 
-def _replaced(walker: Walker, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
+def _replaced(reading: Reading, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
     """An activation that is much like a ReLU: SiLU, GELU, LeakyReLU and their kin."""
     operation: Any = node.target
 
@@ -242,17 +223,16 @@ def _replaced(walker: Walker, node: Node, x: Value, *rest: Any, **options: Any) 
         result: torch.Tensor = operation(z, *fitting, **options)
         return result
 
-    name = walker.kind(node)
-    walker.notes.append(
-        f"{name} at {walker.path(node)!r} is replaced by a clipped ReLU, fitted to the calibration "
-        "data; fine-tuning recovers what that costs"
+    name = reading.kind(node)
+    reading.notes.append(
+        f"{name} at {reading.path(node)!r} is replaced by a clipped ReLU, fitted to the "
+        "calibration data; fine-tuning recovers what that costs"
     )
-    value: Value = walker.activation(node, x, original=Original(name=name, function=function))
-    return value
+    return reading.activation(node, x, original=Original(name=name, function=function))
 
 
 def _neuron(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     threshold: torch.Tensor,
@@ -267,26 +247,24 @@ def _neuron(
         decay=leak if bool(leak.any()) else None,
         dynamics=Dynamics(zero=zero, start=start, whole=False),
     )
-    value: Value = walker.activation(node, x, rule=rule)
-    return value
+    return reading.activation(node, x, rule=rule)
 
 
-def _staircase(walker: Walker, node: Node, x: Value, clip: torch.Tensor, levels: int) -> Value:
+def _staircase(reading: Reading, node: Node, x: Value, clip: torch.Tensor, levels: int) -> Value:
     """A `QCFS`."""
     stairs = Staircase(clip=clip.double().flatten(), levels=levels)
-    value: Value = walker.activation(node, x, staircase=stairs)
-    return value
+    return reading.activation(node, x, staircase=stairs)
 
 
-def _same(walker: Walker, node: Node, x: Value, *_: Any, **__: Any) -> Value:
+def _same(reading: Reading, node: Node, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
 
-def _softmax(walker: Walker, node: Node, x: Value, *_: Any) -> Value:
+def _softmax(reading: Reading, node: Node, x: Value, *_: Any) -> Value:
     if any(user.op != "output" for user in node.users):
         raise CannotCompose("only as the very last operation, where it is left to the host")
-    walker.softmax = True
-    walker.notes.append(
+    reading.softmax = True
+    reading.notes.append(
         f"the final {node.target} is left to the host: it does not change which class is largest"
     )
     return x

@@ -12,6 +12,7 @@ logits), makes the largest weight fill its bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,15 +20,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocuda_hw.conversion.compose import scale_inputs
-from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, largest, per_channel
+from neurocuda_hw.conversion.graph import Graph, Layer, Term, largest
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
 from neurocuda_hw.conversion.rounding import Levels, round_through
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE
+from neurocuda_hw.linear import Kind, per_channel, scale_inputs
 from neurocuda_hw.network.neurons import Reset
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
 _SKIP_BITS = 8
@@ -143,7 +143,7 @@ class QcfsModel(nn.Module):
         bits = self.settings.weight_bits[number]
         wanted, limits = [], []
         for place, term in zip(self._places(number), layer.terms, strict=True):
-            wanted.append(_absorb(self.weights[place], term, units[term.source], self.graph))
+            wanted.append(_absorb(self.weights[place], term, units[term.source]))
             limits.append(2 ** ((bits if term.trained else max(bits, _SKIP_BITS)) - 1) - 1)
         unit = units[number + 1] if layer.spiking else None
         with torch.no_grad():
@@ -238,7 +238,7 @@ class QcfsModel(nn.Module):
         for place, term, weight in zip(
             self._places(number), layer.terms, tensors.weights, strict=True
         ):
-            wanted = _absorb(self.weights[place], term, units[term.source], self.graph)
+            wanted = _absorb(self.weights[place], term, units[term.source])
             off = (wanted - weight * _per_row(tensors.scale, term, layer)).square()
             error = error + off.reshape(len(error), -1).sum(1)
         return error
@@ -278,7 +278,7 @@ class QcfsModel(nn.Module):
                     name=layer.name,
                     shape=layer.shape,
                     terms=tuple(
-                        (term.source, _synapse(term, _integers(weight)))
+                        (term.source, term.synapse(_integers(weight)))
                         for term, weight in zip(layer.terms, tensors.weights, strict=True)
                     ),
                     threshold=None if tensors.threshold is None else _integers(tensors.threshold),
@@ -329,14 +329,13 @@ def _rule(layer: Layer, tensors: LayerTensors) -> IntegerRule | None:
     )
 
 
-def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor, graph: Graph) -> torch.Tensor:
+def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor) -> torch.Tensor:
     """Weights times the worth of the source's events: what one event adds, in real units."""
     if term.kind is Kind.CONV:
         return scale_inputs(weight, term.groups, unit)
     if term.kind is Kind.GAIN:
         return weight * unit
-    cells = term.pooled(graph.shapes[term.source])
-    return weight * unit.repeat_interleave(int(np.prod(cells[1:])))
+    return weight * unit.repeat_interleave(math.prod(term.pooled[1:]))
 
 
 def _per_row(scale: torch.Tensor, term: Term, layer: Layer) -> torch.Tensor:
@@ -354,19 +353,3 @@ def _like(scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
 
 def _integers(values: torch.Tensor) -> np.ndarray:
     return values.detach().double().cpu().numpy().astype(np.int64)
-
-
-def _synapse(term: Term, weight: np.ndarray) -> Synapse:
-    pool = None if term.pool is None else SumPool(kernel=term.pool, stride=term.pool_stride)
-    if term.kind is Kind.MATRIX:
-        return Dense(weight=weight, pool=pool)
-    if term.kind is Kind.GAIN:
-        return Diagonal(weight=weight, pool=pool)
-    return Conv2d(
-        weight=weight,
-        pool=pool,
-        stride=term.stride,
-        padding=term.padding,
-        dilation=term.dilation,
-        groups=term.groups,
-    )

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.conversion.graph import Shape
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.fixed import fits_float64, quantise
+from neurocuda_hw.linear import Shape
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.network.ranges import network_ranges

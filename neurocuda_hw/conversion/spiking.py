@@ -13,8 +13,9 @@ from dataclasses import replace
 import torch
 
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import Layer, largest, per_channel
+from neurocuda_hw.conversion.graph import Layer, largest
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
+from neurocuda_hw.linear import per_channel
 
 # bytes of one layer's currents in all steps: beyond 32 MiB the C library's allocator asks the
 # system for fresh pages each time, which takes longer than to compute with them
