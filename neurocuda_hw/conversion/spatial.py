@@ -36,7 +36,12 @@ def average(
     pool = Pool(kernel=window, stride=step, padding=margin)
     if reading.static(node) != pool.output(x.images().shape):
         raise CannotCompose("ceil_mode must be False: windows over the border have another divisor")
-    return x.through(pool)
+    return _averaged(x, pool)
+
+
+def _averaged(x: Value, pool: Pool) -> Value:
+    alone = (pool.kernel, pool.stride, pool.padding) == ((1, 1), (1, 1), (0, 0))
+    return x if alone else x.images().through(pool)
 
 
 def adaptive_window(reading: Reading, node: Node, x: Value, way_out: str) -> Pair:
@@ -61,13 +66,13 @@ def whole_window(x: Value, axes: Any, what: str) -> Pair:
 def adaptive_average(reading: Reading, node: Node, x: Value, size: Any) -> Value:
     """Average pooling to a given size."""
     window = adaptive_window(reading, node, x, "AvgPool2d")
-    return x.images().through(Pool(kernel=window, stride=window))
+    return _averaged(x, Pool(kernel=window, stride=window))
 
 
 def mean(reading: Reading, node: Node, x: Value, axes: Any, keepdim: bool = False) -> Value:
     """The mean over height and width."""
     window = whole_window(x, axes, "mean")
-    value = x.images().through(Pool(kernel=window, stride=window))
+    value = _averaged(x, Pool(kernel=window, stride=window))
     return value.reshaped(reading.static(node))
 
 

@@ -304,10 +304,10 @@ def _axis(first: Map, second: Convolution, axis: int) -> tuple[int, int, int, in
     """Size of the joint kernel, cells between copies, cells within a copy, and its dilation."""
     inner, outer = first.weight.shape[2 + axis], second.weight.shape[2 + axis]
     apart = second.dilation[axis] * first.stride[axis]
-    if inner == 1:
-        return outer, 1, 1, apart
     if outer == 1:
         return inner, 1, 1, first.dilation[axis]
+    if inner == 1:
+        return outer, 1, 1, apart
     within = first.dilation[axis]
     return (outer - 1) * apart + (inner - 1) * within + 1, apart, within, 1
 
@@ -342,8 +342,6 @@ def _dense(one: Map | Convolution) -> torch.Tensor:
 
 
 def _pooled(path: M, step: Pool) -> M | None:
-    if (step.kernel, step.stride, step.padding) == ((1, 1), (1, 1), (0, 0)):
-        return path
     if not path.is_image:
         return None
     before = path.pool or (1, 1)

@@ -14,9 +14,10 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.linear import Step
 from neurocuda_hw.nir.dynamics import Dynamics, Method, Timing, dynamics
-from neurocuda_hw.nir.flat import Flat, arcs, delay_steps, flatten
-from neurocuda_hw.nir.ops import Operation
+from neurocuda_hw.nir.flat import Flat, delay_steps, flatten
+from neurocuda_hw.nir.ops import step_of
 
 Key = tuple[str, frozenset[str]]
 
@@ -73,19 +74,18 @@ class Executor:
         self.flat = graph if isinstance(graph, Flat) else flatten(graph, dt)
         self.subtract, self.fires_at, self.dtype = subtract, fires_at, dtype
         flat = self.flat
-        self.reach = arcs(flat)
         self.dynamics = {
             name: Tensors(dynamics(flat.nodes[name], flat.shapes[name], name, timing), dtype)
             for name in flat.neurons
         }
         self.delays: dict[str, torch.Tensor] = {}
-        self.operations: dict[str, Operation] = {}
+        self.operations: dict[str, Step] = {}
         for name, node in flat.nodes.items():
             if isinstance(node, nir.Delay):
                 steps = np.broadcast_to(delay_steps(node, dt, name), flat.shapes[name])
                 self.delays[name] = torch.from_numpy(steps.copy())
             elif name not in self.dynamics:
-                self.operations[name] = Operation(node, flat.shapes[name], name, dtype)
+                self.operations[name] = step_of(node, flat.shapes[name], name, dtype)
         self.behind = _sources_behind(flat)
 
     def run(
@@ -234,7 +234,7 @@ class _FloatStepper:
             if name in self.executor.delays:
                 self.memo[key] = self._delayed(name, key)
             else:
-                self.memo[key] = self.executor.operations[name](self._gather(name, key[1]))
+                self.memo[key] = self.executor.operations[name].apply(self._gather(name, key[1]))
         return self.memo[key]
 
     def _delayed(self, name: str, key: Key) -> torch.Tensor:

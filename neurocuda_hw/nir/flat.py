@@ -17,8 +17,9 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.linear import Shape
 from neurocuda_hw.nir.order import components, natural
-from neurocuda_hw.nir.shapes import Shape, integers, output_shape
+from neurocuda_hw.nir.shapes import integers, output_shape
 
 Edge = tuple[str, str]
 
