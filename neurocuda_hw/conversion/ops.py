@@ -27,7 +27,6 @@ _KINDS_OF_REFUSAL = {
     _NO_RELU: "sigmoid tanh hardsigmoid softsign abs",
     "take its values only, not their indices": "max_pool1d_with_indices",
     _NO_NORM: "layer_norm native_layer_norm group_norm native_group_norm instance_norm",
-    "add the branches instead of concatenating them": "cat concat stack",
     "take LSTM, GRU and attention out: only feed-forward layers can be converted": "lstm gru "
     "rnn_tanh rnn_relu scaled_dot_product_attention bmm",
     _NO_TRANSPOSE: "conv_transpose1d conv_transpose2d",
@@ -168,11 +167,8 @@ def _add(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
         raise CannotCompose(
             f"its parts must have the same shape, not {parts[0].shape} and {parts[1].shape}"
         )
-    return replace(
-        max(parts, key=lambda part: part.order),
-        terms=sum((part.terms for part in parts), ()),
-        constant=sum((part.constant for part in parts), torch.zeros(())) + shift,
-    )
+    total = spatial.sum_of(parts)
+    return replace(total, constant=total.constant + shift)
 
 
 def _subtract(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
@@ -306,6 +302,12 @@ HANDLERS = _table(
     ("dropout feature_dropout clone contiguous alias detach detach_ lift_fresh", _same),
     ("_to_copy to", _same),
     ("slice", spatial.slice_op),
+    ("permute transpose movedim split split_with_sizes chunk", spatial.rearranged),
+    (
+        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select",
+        spatial.rearranged,
+    ),
+    ("cat concat", spatial.concatenate),
     ("pad constant_pad_nd", spatial.pad),
     ("softmax _softmax log_softmax _log_softmax", _softmax),
 )

@@ -48,4 +48,4 @@ def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwo
         )
     module = copy.deepcopy(trained)
     module.settings = module.settings.recoded(wanted, steps)
-    return in_integers(module, snn)
+    return in_integers(module, snn.network.name, snn.device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -10,7 +12,7 @@ from torch.fx import Node
 from neurocuda_hw.conversion.frames import FrameValues, unfolded
 from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.value import CannotCompose, Value, pair
-from neurocuda_hw.linear import Pair, Pool, channels, image_shape, windows
+from neurocuda_hw.linear import Kind, Pair, Pool, Product, Shape, channels, image_shape, windows
 
 
 def average(
@@ -96,14 +98,14 @@ def slice_op(
     end: int | None = None,
     step: int = 1,
 ) -> Value:
-    """Every n-th row or column."""
+    """Every n-th row or column; or channels."""
     rank = len(x.shape) + 1
     axis %= rank
     whole = not start and (end is None or axis == 0 or end >= x.shape[axis - 1])
     if whole and step == 1 and (axis > 0 or end is None or end >= 2**31):
         return x
     if not whole or axis < 2:
-        raise CannotCompose("only every n-th row and column, from the first on, can be taken")
+        return rearranged(reading, node, x, axis, start, end, step)
     stride = (step, 1) if rank == 4 and axis == 2 else (1, step)
     return x.images().through(windows(x.shape[0], stride=stride))
 
@@ -137,6 +139,68 @@ def among_channels(x: Value, before: int, after: int) -> Value:
     """`x` with silent channels before and after its own."""
     if not (before or after):
         return x
-    own = torch.eye(x.shape[0])
+    own = torch.eye(x.shape[0], dtype=torch.float64)
     rows = [own.new_zeros(count, x.shape[0]) for count in (before, after)]
-    return x.images().through(channels(torch.cat([rows[0], own, rows[1]])))
+    return _mixed(x, torch.cat([rows[0], own, rows[1]]))
+
+
+def _mixed(x: Value, rows: torch.Tensor) -> Value:
+    """The channels (of a vector: the values) of `x`, mixed by a matrix."""
+    if len(x.shape) > 1:
+        return x.images().through(channels(rows))
+    plain = _plain(x)
+    if len(plain) == 1:
+        return x.through(Product(weight=rows))
+    return x.reshaped(plain).through(channels(rows)).reshaped((len(rows),))
+
+
+def _plain(x: Value) -> Shape:
+    """The shape of `x` before it was reshaped."""
+    return next((t.plain for t in x.terms if t.kind is not Kind.MATRIX), (x.constant.numel(),))
+
+
+def concatenate(reading: Reading, node: Node, parts: list[Any], axis: int = 0) -> Value:
+    """Channels of several values, one after the other."""
+    if not all(isinstance(part, Value) for part in parts):
+        raise CannotCompose("all of its parts must depend on the input")
+    if axis % (len(parts[0].shape) + 1) != 1:
+        raise CannotCompose("only channels can be joined: dim=1")
+    total, before, joined = reading.static(node)[0], 0, []
+    for part in parts:
+        joined.append(among_channels(part, before, total - before - part.shape[0]))
+        before += part.shape[0]
+    return sum_of(joined)
+
+
+def sum_of(parts: list[Value]) -> Value:
+    """The sum of values of one shape."""
+    return replace(
+        max(parts, key=lambda part: part.order),
+        terms=sum((part.terms for part in parts), ()),
+        constant=sum((part.constant for part in parts), torch.zeros(())),
+    )
+
+
+def rearranged(reading: Reading, node: Node, x: Value, *arguments: Any, **options: Any) -> Any:
+    """An operation that moves values, or leaves some out, done to their places: it must move whole
+    channels, or be one of a vector's."""
+    operation: Any = node.target
+    places = torch.arange(math.prod(x.shape)).reshape(1, *x.shape)
+    found = operation(places, *arguments, **options)
+    if isinstance(found, torch.Tensor):
+        return _chosen(x, found)
+    return tuple(_chosen(x, part) for part in found)
+
+
+def _chosen(x: Value, places: torch.Tensor) -> Value:
+    if len(places) != 1:
+        raise CannotCompose("it must leave the batch axis alone")
+    plain = _plain(x)
+    cells = math.prod(plain[1:])
+    if places.numel() % cells:
+        raise CannotCompose("it must move whole channels")
+    rows = places.reshape(-1, cells)
+    if not torch.equal(rows, rows[:, :1] + torch.arange(cells)) or bool((rows[:, 0] % cells).any()):
+        raise CannotCompose("it must move whole channels")
+    chosen = torch.eye(plain[0], dtype=torch.float64)[rows[:, 0] // cells]
+    return _mixed(x.reshaped(plain), chosen).reshaped(tuple(places.shape[1:]))

@@ -16,9 +16,10 @@ import torch
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.linear import Convolution, Kind, Map, Pool, Shape, Step, identity, image_shape
-from neurocuda_hw.nir.dynamics import Dynamics, Timing, dynamics
+from neurocuda_hw.nir.dynamics import Equations, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps
 from neurocuda_hw.nir.ops import step_of
+from neurocuda_hw.nir.order import targets_of
 
 MOST_PATHS = 1024
 LARGEST_MATRIX = 2**25  # values
@@ -43,7 +44,7 @@ class Cell:
         Of the NIR node that fires, or of the readout.
     shape : tuple of int
         As a population has it.
-    rule : Dynamics or None
+    rule : Equations or None
         None for a readout that does not leak.
     threshold : array or None
         In units of input; None for a readout.
@@ -62,7 +63,7 @@ class Cell:
 
     name: str
     shape: Shape
-    rule: Dynamics | None
+    rule: Equations | None
     threshold: np.ndarray | None
     v_reset: np.ndarray
     offset: np.ndarray
@@ -87,10 +88,7 @@ def cells(flat: Flat, timing: Timing) -> tuple[Cell, ...]:
 class _Reader:
     def __init__(self, flat: Flat, timing: Timing) -> None:
         self.flat, self.timing = flat, timing
-        self.targets: dict[str, list[str]] = {name: [] for name in flat.nodes}
-        for name, feeding in flat.sources.items():
-            for source in feeding:
-                self.targets[source].append(name)
+        self.targets = targets_of(flat.sources)
         self.paths: dict[str, list[Arc]] = {}
         self.biases: dict[str, torch.Tensor] = {}
 
@@ -115,7 +113,7 @@ class _Reader:
             found.append(self._sums())
         return tuple(found)
 
-    def _rule(self, name: str) -> Dynamics:
+    def _rule(self, name: str) -> Equations:
         flat = self.flat
         return dynamics(flat.nodes[name], flat.shapes[name], name, self.timing)
 
@@ -146,7 +144,7 @@ class _Reader:
             and self.flat.sources[targets[0]] == (name,)
         )
 
-    def _threshold(self, name: str, rule: Dynamics) -> Cell:
+    def _threshold(self, name: str, rule: Equations) -> Cell:
         sources = self.flat.sources[name]
         assert rule.threshold is not None
         if len(sources) == 1 and self._is_membrane(sources[0]):
@@ -155,7 +153,7 @@ class _Reader:
         return self._neuron(name, name, rule, rule.threshold, resets=True)
 
     def _neuron(
-        self, name: str, fed: str, rule: Dynamics, threshold: np.ndarray, *, resets: bool
+        self, name: str, fed: str, rule: Equations, threshold: np.ndarray, *, resets: bool
     ) -> Cell:
         gain = self._gain(fed, rule)
         return Cell(
@@ -170,7 +168,7 @@ class _Reader:
             terms=self._terms(fed),
         )
 
-    def _gain(self, name: str, rule: Dynamics) -> np.ndarray:
+    def _gain(self, name: str, rule: Equations) -> np.ndarray:
         """What one unit of input adds to the membrane in its step."""
         gain = rule.total_gain
         if not (np.all(np.isfinite(gain)) and np.all(gain > 0)):
@@ -184,7 +182,7 @@ class _Reader:
             image_shape(self.flat.shapes[name])
         )
 
-    def _readout(self, name: str, rule: Dynamics) -> Cell:
+    def _readout(self, name: str, rule: Equations) -> Cell:
         gain = self._gain(name, rule)
         leaks = rule.keep_current is not None or bool(np.any(rule.keep != 1))
         # y = scale v + shift, from the last node back to the integrator

@@ -7,7 +7,7 @@ Every node is evaluated once per step on the sum of the nodes that feed it. A de
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import nir
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.linear import Step
-from neurocuda_hw.nir.dynamics import Dynamics, Method, Timing, dynamics
+from neurocuda_hw.nir.dynamics import Equations, Method, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps, flatten
 from neurocuda_hw.nir.ops import step_of
 
@@ -120,21 +120,16 @@ class Executor:
 
 
 class Tensors:
-    """Dynamics as tensors, and one step of them."""
+    """Equations as tensors, and one step of them."""
 
-    def __init__(self, source: Dynamics, dtype: torch.dtype) -> None:
-        def tensor(values: np.ndarray | None) -> torch.Tensor | None:
-            return None if values is None else torch.as_tensor(np.array(values)).to(dtype)
-
-        self.keep, self.gain, self.offset = (
-            torch.as_tensor(np.array(v)).to(dtype)
-            for v in (source.keep, source.gain, source.offset)
-        )
-        self.keep_current, self.gain_current = (
-            tensor(source.keep_current),
-            tensor(source.gain_current),
-        )
-        self.threshold, self.v_reset = tensor(source.threshold), tensor(source.v_reset)
+    def __init__(self, source: Equations, dtype: torch.dtype) -> None:
+        values = {field.name: getattr(source, field.name) for field in fields(source)}
+        self.values = {
+            name: torch.as_tensor(np.array(value)).to(dtype)
+            for name, value in values.items()
+            if value is not None
+        }
+        self.threshold = self.values.get("threshold")
 
     def step(
         self,
@@ -145,14 +140,14 @@ class Tensors:
         fires_at: bool,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Spikes (the membrane, of what never fires), membrane and current after one step."""
-        if self.keep_current is not None and self.gain_current is not None:
-            x = u = self.keep_current * u + self.gain_current * x
-        v = self.keep * v + self.gain * x + self.offset
+        terms = self.values
+        if "keep_current" in terms:
+            x = u = terms["keep_current"] * u + terms["gain_current"] * x
+        v = terms["keep"] * v + terms["gain"] * x + terms["offset"]
         if self.threshold is None:
             return v, v, u
         fired = v >= self.threshold if fires_at else v > self.threshold
-        assert self.v_reset is not None
-        after = v - self.threshold if subtract else self.v_reset
+        after = v - self.threshold if subtract else terms["v_reset"]
         return fired.to(v.dtype), torch.where(fired, after, v), u
 
 
