@@ -18,7 +18,7 @@ from neurocuda_hw.linear import Convolution, Product
 
 SUPPORTED = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
-    "flatten, addition and dropout only"
+    "flatten, addition, concatenation and dropout only"
 )
 _NO_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _NO_NORM = "train with batch normalisation: its factors are fixed after training"

@@ -21,7 +21,7 @@ _MAX = (
 )
 _ONLY = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
-    "flatten, addition and dropout only"
+    "flatten, addition, concatenation and dropout only"
 )
 IMAGES, FLAT = (2, 6, 6), (4,)
 
