@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import torch
 
-from neurocuda_hw.conversion.graph import Graph, Layer, add_up, evaluate, largest
+from neurocuda_hw.conversion.graph import Graph, Layer, add_up, evaluate
 from neurocuda_hw.linear import per_channel
 
 _SAMPLES = 256
@@ -44,8 +44,7 @@ def approximate(graph: Graph, samples: torch.Tensor) -> Graph:
     got, layers = [wanted[0]], []
     for layer in graph.layers:
         if layer.maximum:
-            term = layer.terms[0]
-            got.append(largest(term, got[term.source]).reshape(-1, *layer.shape))
+            got.append(layer.largest(got))
             layers.append(layer)
             continue
         aim = add_up(layer, wanted, layer.bias)

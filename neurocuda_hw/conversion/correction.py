@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from neurocuda_hw.conversion.graph import Layer, add_up, largest
+from neurocuda_hw.conversion.graph import Layer, add_up
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.training import float_graph
 from neurocuda_hw.linear import per_channel
@@ -51,9 +51,8 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
     clips, levels = iter(model.log_clips), model.settings.levels
     for number, layer in enumerate(graph.layers):
         if layer.maximum:
-            term = layer.terms[0]
             for values in (real, counts):
-                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+                values.append(layer.largest(values))
             continue
         wanted = add_up(layer, real, layer.bias)
         sums = _Sums(model, number, counts)

@@ -17,7 +17,7 @@ import torch
 
 from neurocuda_hw.conversion.correction import add_to_bias
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import Layer, add_up, largest
+from neurocuda_hw.conversion.graph import Layer, add_up
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
 from neurocuda_hw.conversion.spiking import delivered
 from neurocuda_hw.conversion.training import float_graph
@@ -47,9 +47,8 @@ def correct_drift(model: QcfsModel, x: torch.Tensor) -> None:
     spikes, units = [model.payload(x)], model.units()
     for number, layer in enumerate(graph.layers):
         if layer.maximum:
-            term = layer.terms[0]
             for values in (real, spikes):
-                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+                values.append(layer.largest(values))
             continue
         wanted = add_up(layer, real, layer.bias)
         tensors = model.tensors(number, units)

@@ -147,6 +147,17 @@ class Layer:
         """Whether it has clip values of its own; a maximum has those of its source."""
         return self.spiking and not self.maximum
 
+    def largest(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Of a maximum: the largest value of each window, ``(B, *shape)``."""
+        term = self.terms[0]
+        x = values[term.source]
+        if term.kind is Kind.CONV:
+            kernel = term.weight.shape[2:]
+            x = F.max_pool2d(x, kernel, term.stride, term.padding, term.dilation)
+        elif term.pool is not None:
+            x = F.max_pool2d(x, term.pool, term.pool_stride)
+        return x.reshape(-1, *self.shape)
+
     def activate(self, z: torch.Tensor) -> torch.Tensor:
         """The trained model's activations for the sums `z`; of neurons, in a first step."""
         if not self.spiking or self.maximum:
@@ -196,13 +207,6 @@ class Graph:
     def shapes(self) -> tuple[Shape, ...]:
         """Shapes by source number: the input's, then each layer's."""
         return (self.input_shape, *(layer.shape for layer in self.layers))
-
-
-def largest(term: Term, x: torch.Tensor) -> torch.Tensor:
-    """The largest value of each window of a maximum's only term."""
-    if term.kind is Kind.CONV:
-        return F.max_pool2d(x, term.weight.shape[2:], term.stride, term.padding, term.dilation)
-    return x if term.pool is None else F.max_pool2d(x, term.pool, term.pool_stride)
 
 
 def add_up(layer: Layer, values: Sequence[torch.Tensor], bias: torch.Tensor | None) -> torch.Tensor:
@@ -276,7 +280,6 @@ def _propagate(
     """Appends the values of all layers to the input's."""
     for layer, activate in zip(graph.layers, activations, strict=True):
         if layer.maximum:
-            term = layer.terms[0]
-            values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+            values.append(layer.largest(values))
         else:
             values.append(activate(add_up(layer, values, layer.bias)))

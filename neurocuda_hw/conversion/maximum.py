@@ -45,17 +45,10 @@ def max_pool(
     return _pooled(reading, node, x, slides)
 
 
-def max_pool_with_indices(
-    reading: Reading, node: Node, *arguments: Any, **rest: Any
-) -> tuple[Value]:
-    """The same; its indices are never asked for (asking for them fails in the getitem)."""
-    return (max_pool(reading, node, *arguments, **rest),)
-
-
-def adaptive_max_pool(reading: Reading, node: Node, x: Value, size: Any) -> tuple[Value]:
+def adaptive_max_pool(reading: Reading, node: Node, x: Value, size: Any) -> Value:
     """Max pooling to a given size that divides the input's."""
     window = adaptive_window(reading, node, x, "MaxPool2d")
-    return (_pooled(reading, node, x, Pool(kernel=window, stride=window, mean=False)),)
+    return _pooled(reading, node, x, Pool(kernel=window, stride=window, mean=False))
 
 
 def amax(reading: Reading, node: Node, x: Value, axes: Any = (), keepdim: bool = False) -> Value:

@@ -81,22 +81,11 @@ def _check_parameters(x: Any, *weights: Any) -> None:
         raise CannotCompose("its weights must be parameters, not computed from the input")
 
 
-def _any_convolution(
-    reading: Reading,
-    node: Node,
-    x: Value,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    transposed: bool,
-    output_padding: list[int],
-    groups: int,
-) -> Value:
+def _any_convolution(reading: Reading, node: Node, *arguments: Any) -> Value:
+    *first, transposed, _, groups = arguments
     if transposed:
         raise CannotCompose(_NO_TRANSPOSE)
-    return _convolution(reading, node, x, weight, bias, stride, padding, dilation, groups)
+    return _convolution(reading, node, *first, groups=groups)
 
 
 def _linear(
@@ -129,28 +118,17 @@ def _batch_norm(
     bias: torch.Tensor | None,
     mean: torch.Tensor | None,
     variance: torch.Tensor | None,
-    eps: float,
+    *rest: Any,
 ) -> Value:
     if mean is None or variance is None:
         raise CannotCompose("it keeps no statistics; train with track_running_stats=True")
+    eps = rest[-2 if len(rest) > 2 else -1]  # batch_norm has a flag of cuDNN behind it
     gain = (variance + eps).rsqrt() * (1 if weight is None else weight)
     shift = (0 if bias is None else bias) - mean * gain
     wide = (-1, *([1] * (len(x.shape) - 1)))
     value = x.scaled(gain.reshape(wide))
     constant = value.constant + shift.reshape(wide)
     return replace(value, constant=constant, path=x.path or reading.path(node))
-
-
-def _batch_norm_training_ir(
-    reading: Reading, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
-) -> Value:
-    return _batch_norm(reading, node, x, w, b, mean, var, rest[2])
-
-
-def _batch_norm_functional(
-    reading: Reading, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
-) -> tuple[Value]:
-    return (_batch_norm(reading, node, x, w, b, mean, var, rest[1]),)
 
 
 def _add(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
@@ -171,10 +149,6 @@ def _add(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
     return replace(total, constant=total.constant + shift)
 
 
-def _subtract(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
-    return _add(reading, node, x, y, -alpha)
-
-
 def _multiply(reading: Reading, node: Node, x: Any, y: Any) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
         raise CannotCompose("products of activations (gates, attention) cannot be converted")
@@ -188,26 +162,10 @@ def _divide(reading: Reading, node: Node, x: Any, y: Any) -> Value:
     return _multiply(reading, node, x, 1 / torch.as_tensor(y, dtype=torch.float64))
 
 
-def _negate(reading: Reading, node: Node, x: Value) -> Value:
-    return _multiply(reading, node, x, -1.0)
-
-
-def _relu(reading: Reading, node: Node, x: Value) -> Value:
-    return _clip(reading, node, x, 0.0, None)
-
-
-def _clip(reading: Reading, node: Node, x: Value, low: Any = -1.0, high: Any = 1.0) -> Value:
+def _clip(reading: Reading, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
     if low is None or float(low) != 0 or (high is not None and float(high) <= 0):
         raise CannotCompose("its lower bound must be 0, as in ReLU, ReLU6 and Hardtanh(0, x)")
     return reading.activation(node, x, cap=None if high is None else float(high))
-
-
-def _clamp(reading: Reading, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
-    return _clip(reading, node, x, low, high)
-
-
-def _relu6(reading: Reading, node: Node, x: Value) -> Value:
-    return _clip(reading, node, x, 0.0, 6.0)
 
 
 def _replaced(reading: Reading, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
@@ -269,6 +227,12 @@ def _softmax(reading: Reading, node: Node, x: Value, *_: Any) -> Value:
 Handler = Callable[..., Any]
 
 
+def _first(handler: Handler) -> Handler:
+    """Of an operation that gives several values, of which only the first is asked for (asking for
+    another fails in the getitem)."""
+    return lambda *arguments, **options: (handler(*arguments, **options),)
+
+
 def _table(*rows: tuple[str, Handler]) -> dict[str, Handler]:
     return {f"aten.{name}": handler for names, handler in rows for name in names.split()}
 
@@ -279,24 +243,24 @@ HANDLERS = _table(
     ("linear", _linear),
     ("matmul mm", _matmul),
     ("addmm", _addmm),
-    ("batch_norm", _batch_norm_training_ir),
-    ("_native_batch_norm_legit_no_training", _batch_norm_functional),
+    ("batch_norm", _batch_norm),
+    ("_native_batch_norm_legit_no_training", _first(_batch_norm)),
     ("add", _add),
-    ("sub", _subtract),
+    ("sub", lambda r, n, x, y, alpha=1: _add(r, n, x, y, -alpha)),
     ("mul", _multiply),
     ("div", _divide),
-    ("neg", _negate),
-    ("relu", _relu),
-    ("relu6", _relu6),
-    ("hardtanh", _clip),
-    ("clamp clamp_min", _clamp),
+    ("neg", lambda r, n, x: _multiply(r, n, x, -1.0)),
+    ("relu", lambda r, n, x: _clip(r, n, x, 0.0)),
+    ("relu6", lambda r, n, x: _clip(r, n, x, 0.0, 6.0)),
+    ("hardtanh", lambda r, n, x, low=-1.0, high=1.0: _clip(r, n, x, low, high)),
+    ("clamp clamp_min", _clip),
     ("silu gelu leaky_relu elu celu selu prelu _prelu_kernel hardswish mish softplus", _replaced),
     ("avg_pool1d avg_pool2d", spatial.average),
     ("adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d", spatial.adaptive_average),
     ("mean", spatial.mean),
     ("max_pool1d max_pool2d", maximum.max_pool),
-    ("max_pool2d_with_indices", maximum.max_pool_with_indices),
-    ("adaptive_max_pool1d adaptive_max_pool2d", maximum.adaptive_max_pool),
+    ("max_pool2d_with_indices", _first(maximum.max_pool)),
+    ("adaptive_max_pool1d adaptive_max_pool2d", _first(maximum.adaptive_max_pool)),
     ("amax", maximum.amax),
     ("flatten view _unsafe_view reshape squeeze unsqueeze unflatten", spatial.reshape),
     ("dropout feature_dropout clone contiguous alias detach detach_ lift_fresh", _same),

@@ -27,7 +27,7 @@ from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.modules import OverTime
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.conversion.stats import Stats, score, summary
+from neurocuda_hw.conversion.stats import Scores, Stats, score, summary
 from neurocuda_hw.conversion.temporal import frames_of, payload_of
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
 from neurocuda_hw.conversion.training import Progress, Training
@@ -254,22 +254,22 @@ def _stats(
     """What came of it."""
     graph, settings = trainer.module.graph, trainer.module.settings
     quantized = quantized_ann(snn)
-    scores = None if tests is None else score(quantized, snn, tests, trainer.how.progress)
-    integer = None if scores is None else scores.integer
+    scores = Scores() if tests is None else score(quantized, snn, tests, trainer.how.progress)
+    integer = scores.integer
     return Stats(
         ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
         replaced_accuracy=None if tests is None else trainer.replaced_accuracy(tests),
         qcfs_accuracy=trainer.qcfs_accuracy,
         if_accuracy=integer if settings.code is Code.EXACT else trainer.if_accuracy,
         integer_accuracy=integer,
-        unequal=None if scores is None else scores.unequal,
+        unequal=scores.unequal,
         thresholds={
             layer.name: summary(layer.threshold)
             for layer in quantized.layers
             if layer.threshold is not None
         },
-        sparsity=None if scores is None else scores.sparsity,
-        spikes=scores.spikes if scores else {},
+        sparsity=scores.sparsity,
+        spikes=scores.spikes,
         spike_agreement=spike_agreement(graph, snn, calibration[:_AGREEMENT_SAMPLES]),
         notes=(*graph.notes, *choices.notes_on_levels(graph, settings.levels)),
     )

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from neurocuda_hw.conversion.graph import Graph, Layer, Term, largest
+from neurocuda_hw.conversion.graph import Graph, Layer, Term
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
 from neurocuda_hw.conversion.rounding import Levels, round_through
-from neurocuda_hw.conversion.temporal import Reduce
+from neurocuda_hw.conversion.temporal import Reduce, payload_range
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE
 from neurocuda_hw.linear import Kind, per_channel, scale_inputs
@@ -56,8 +56,7 @@ class Settings:
     @property
     def payload(self) -> tuple[int, int]:
         """Lowest and highest integer of an input value."""
-        half = 2 ** (self.payload_bits - 1)
-        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+        return payload_range(self.payload_bits, self.signed)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -172,8 +171,7 @@ class QcfsModel(nn.Module):
         scale = torch.ones(())
         for number, layer in enumerate(self.graph.layers):
             if layer.maximum:
-                term = layer.terms[0]
-                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+                values.append(layer.largest(values))
                 scale = units[number + 1] / self.steps
                 continue
             tensors = self.tensors(number, units)

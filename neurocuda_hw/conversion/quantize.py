@@ -16,13 +16,14 @@ import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.ground.errors import DataError, ModelError
-from neurocuda_hw.ground.fixed import fits_float64, quantise
+from neurocuda_hw.ground.fixed import fits_float64
 from neurocuda_hw.linear import Shape
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.network.ranges import network_ranges
-from neurocuda_hw.network.synapses import Conv2d, Dense, Synapse
-from neurocuda_hw.reference.delivery import exact_arithmetic, exact_type, unfolded_convolution
+from neurocuda_hw.network.synapses import Conv2d, Synapse
+from neurocuda_hw.reference.delivery import delivered, exact_arithmetic, exact_type
+from neurocuda_hw.reference.snn import quantised_inputs
 
 
 class Code(Enum):
@@ -154,15 +155,8 @@ class QuantizedAnn:
         DataError
             If `x` has the wrong number of values per sample, or holds NaN or infinity.
         """
-        array = np.asarray(x)
         shape = self.input_shape if self.frames is None else (self.frames, *self.input_shape)
-        if array.ndim < 2 or array[0].size != int(np.prod(shape)):
-            raise DataError(
-                f"inputs must have the shape (samples, {', '.join(map(str, shape))}), "
-                f"not {array.shape}"
-            )
-        scale = np.array(self.input_scale)
-        return quantise(array.reshape(-1, *shape), scale, self.payload)
+        return quantised_inputs(x, shape, np.array(self.input_scale), self.payload)
 
     @torch.no_grad()
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
@@ -342,27 +336,8 @@ def _largest(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
 
 def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
     """Sums of integers `x` (float64); in float32 where their magnitudes rule rounding out."""
-    if synapse.pool is not None:
-        x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
-    most = np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
+    cells = 1 if synapse.pool is None else synapse.pool.cells
+    most = cells * np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
     kind = exact_type(int(most) * int(x.abs().max()), x.device)
     weight = torch.from_numpy(np.array(synapse.weight)).to(device=x.device, dtype=kind)
-    return _product(synapse, x.to(kind), weight).double()
-
-
-def _product(synapse: Synapse, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    if isinstance(synapse, Dense):
-        return F.linear(x.flatten(1), weight)
-    if isinstance(synapse, Conv2d):
-        if x.device.type != "cpu":
-            return unfolded_convolution(x, weight, synapse)
-        return F.conv2d(
-            x,
-            weight,
-            None,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-        )
-    return x * weight.reshape(-1, *[1] * (x.ndim - 2))
+    return delivered(synapse, x.to(kind), weight).double()

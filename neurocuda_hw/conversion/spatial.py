@@ -105,7 +105,8 @@ def slice_op(
     if whole and step == 1 and (axis > 0 or end is None or end >= 2**31):
         return x
     if not whole or axis < 2:
-        return rearranged(reading, node, x, axis, start, end, step)
+        taken: Value = rearranged(reading, node, x, axis, start, end, step)
+        return taken
     stride = (step, 1) if rank == 4 and axis == 2 else (1, step)
     return x.images().through(windows(x.shape[0], stride=stride))
 

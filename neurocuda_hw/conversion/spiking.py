@@ -13,7 +13,7 @@ from dataclasses import replace
 import torch
 
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import Layer, largest
+from neurocuda_hw.conversion.graph import Layer
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
 from neurocuda_hw.linear import per_channel
 
@@ -72,8 +72,7 @@ def _run(
         values = [values[0].transpose(0, 1).flatten(0, 1)]
     for layer, tensors in zip(graph.layers, integers, strict=True):
         if tensors is None:
-            term = layer.terms[0]
-            values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+            values.append(layer.largest(values))
             continue
         currents = delivered(layer, tensors, values, batch)
         currents = currents + per_channel(tensors.bias, len(layer.shape))

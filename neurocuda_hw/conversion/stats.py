@@ -92,12 +92,12 @@ class Stats(Mapping[str, Any]):
 
 @dataclass(slots=True, kw_only=True)
 class Scores:
-    """Figures of the finished network on test data."""
+    """Figures of the finished network on test data; None without any."""
 
-    integer: float
-    unequal: int | None
-    sparsity: float
-    spikes: dict[str, float]
+    integer: float | None = None
+    unequal: int | None = None
+    sparsity: float | None = None
+    spikes: dict[str, float] = field(default_factory=dict)
 
 
 def accuracy(

@@ -17,6 +17,7 @@ from enum import Enum
 import torch
 
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.network.neurons import Encoding, Input
 
 
 class Reduce(Enum):
@@ -90,6 +91,11 @@ def frames_of(reduce: str | Reduce | None, example: torch.Tensor) -> Frames | No
     return Frames(steps=int(example.shape[1]), reduce=kind)
 
 
+def payload_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Lowest and highest integer of an input value."""
+    return Input(encoding=Encoding.GRADED, payload_bits=bits, signed=signed).payload
+
+
 def payload_of(frames: Frames | None, values: torch.Tensor, bits: int) -> tuple[int, float]:
     """Bits of an input value, and what one unit of it is worth.
 
@@ -98,7 +104,7 @@ def payload_of(frames: Frames | None, values: torch.Tensor, bits: int) -> tuple[
     """
     low, high = min(0.0, float(values.min())), float(values.max())
     signed = low < 0
-    largest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
+    largest = payload_range(bits, signed)[1]
     peak = max(-low, high)
     if frames is not None and peak <= largest and bool((values == values.round()).all()):
         return int(peak).bit_length() + signed, 1.0

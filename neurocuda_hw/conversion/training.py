@@ -145,7 +145,7 @@ def train(
     }
     if teacher is not None:
         settings["teacher"] = teacher.fingerprint
-    saved = Checkpoint(how.checkpoint, settings)
+    saved = Checkpoint(how.checkpoint, settings, best, optimiser, generator)
 
     def look_at(loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss.detach())):
@@ -154,7 +154,7 @@ def train(
                 f"{how.rate:g}"
             )
 
-    for epoch in range(saved.resume(model, optimiser, generator, best), epochs):
+    for epoch in range(saved.resume(), epochs):
         data.set_epoch(epoch)
         for number, (x, y) in enumerate(data.epoch(generator)):
             x, y = x.to(device), None if y is None else y.to(device)
@@ -172,7 +172,7 @@ def train(
                 how.progress(stage, epoch * per_epoch + number + 1, epochs * per_epoch)
         look_at(loss)
         best.see(epoch + 1)
-        saved.write(epoch + 1, model, optimiser, generator, best)
+        saved.write(epoch + 1)
     return best.restore(epochs)
 
 

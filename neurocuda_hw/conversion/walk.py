@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch.export import ExportedProgram
 from torch.fx import Node
+from torch.fx.node import map_arg
 
 from neurocuda_hw.conversion.frames import FrameValues, reduce_frames
 from neurocuda_hw.conversion.graph import Graph
@@ -70,8 +71,8 @@ class Walker(Reading):
         return self.source(0, shape)
 
     def _call(self, node: Node) -> Any:
-        arguments = [self._argument(a) for a in node.args]
-        options = {k: self._argument(a) for k, a in node.kwargs.items()}
+        known: Any = map_arg((node.args, node.kwargs), self.values.__getitem__)
+        arguments, options = known
         if node.target is operator.getitem:
             return arguments[0][arguments[1]]
         flat = list(_flatten([*arguments, *options.values()]))
@@ -100,13 +101,6 @@ class Walker(Reading):
                 raise self._unsupported(node, f"it gives {shape} where its parts give {found}")
             return value.reshaped(shape)
         return value
-
-    def _argument(self, argument: Any) -> Any:
-        if isinstance(argument, Node):
-            return self.values[argument]
-        if isinstance(argument, (list, tuple)):
-            return [self._argument(a) for a in argument]
-        return argument
 
     def _unsupported(self, node: Node, way_out: str) -> UnsupportedLayerError:
         return UnsupportedLayerError(path=self.path(node), kind=self.kind(node), way_out=way_out)

@@ -65,11 +65,9 @@ class Reshape(Step):
     shape: Shape
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of what it gives for an input of `shape`."""
         return self.shape
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """``(B, *shape)`` to ``(B, *output(shape))``."""
         return x.reshape(-1, *self.shape)
 
 
@@ -80,7 +78,6 @@ class Scale(Step):
     factor: torch.Tensor
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """``(B, *shape)`` to ``(B, *output(shape))``."""
         return x * self.factor
 
 
@@ -91,11 +88,9 @@ class Product(Step):
     weight: torch.Tensor
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of what it gives for an input of `shape`."""
         return (self.weight.shape[0],)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """``(B, *shape)`` to ``(B, *output(shape))``."""
         return F.linear(x.flatten(1), self.weight, self.bias)
 
 
@@ -120,14 +115,12 @@ class Convolution(_Window):
     groups: int = 1
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of what it gives for an input of `shape`."""
         kernel = self.weight.shape[2:]
         sizes = image_shape(shape)[1:]
         sizes = slid(sizes, kernel, self.stride, self.padding, self.dilation)
         return self._fitted(shape, self.weight.shape[0], sizes)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """``(B, *shape)`` to ``(B, *output(shape))``."""
         shape: Shape = tuple(x.shape[1:])
         y = F.conv2d(
             x.reshape(-1, *image_shape(shape)),
@@ -154,12 +147,10 @@ class Pool(_Window):
         return self.kernel[0] * self.kernel[1] if self.mean else 1
 
     def output(self, shape: Shape) -> Shape:
-        """Shape of what it gives for an input of `shape`."""
         sizes = slid(image_shape(shape)[1:], self.kernel, self.stride, self.padding)
         return self._fitted(shape, shape[0], sizes)
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
-        """``(B, *shape)`` to ``(B, *output(shape))``."""
         shape: Shape = tuple(x.shape[1:])
         (top, left), image = self.padding, x.reshape(-1, *image_shape(shape))
         image = F.pad(image, (left, left, top, top))

@@ -238,11 +238,8 @@ class _Reader:
         return total.numpy().reshape(image_shape(self.flat.shapes[name]))
 
     def _constant_in(self, name: str) -> torch.Tensor:
-        parts = [self._constant(source) for source in self.flat.sources[name]]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total
+        first, *rest = (self._constant(source) for source in self.flat.sources[name])
+        return sum(rest, first)
 
     def _constant(self, name: str) -> torch.Tensor:
         flat = self.flat

@@ -215,11 +215,8 @@ class _FloatStepper:
 
     def _gather(self, name: str, late: frozenset[str]) -> torch.Tensor:
         """The sum of what feeds a node; `late` sources deliver what they sent a step before."""
-        parts = [self._value(source, late) for source in self.flat.sources[name]]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total
+        first, *rest = (self._value(source, late) for source in self.flat.sources[name])
+        return sum(rest, first)
 
     def _value(self, name: str, late: frozenset[str]) -> torch.Tensor:
         if self.flat.is_source(name):

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from neurocuda_hw.ground.fixed import fits_float32, fits_float64
 from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.network.ranges import magnitude
-from neurocuda_hw.network.synapses import Conv2d, Dense
+from neurocuda_hw.network.synapses import Conv2d, Dense, Synapse
 
 
 def exact_type(bound: int, device: torch.device) -> torch.dtype:
@@ -68,30 +68,24 @@ class Delivery:
 
     def deliver(self, events: torch.Tensor) -> torch.Tensor:
         """Events ``(B, *source shape)`` of any type to sums ``(B, *target shape)`` of `dtype`."""
-        synapse = self.projection.synapse
         x = events.to(self.dtype)
-        if synapse.pool is not None:
-            x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
-        if isinstance(synapse, Dense):
-            y = F.linear(x.flatten(1), self.weight)
-        elif isinstance(synapse, Conv2d):
-            y = self._convolve(x, synapse)
-        else:
-            y = x * (self.weight if x.ndim == 2 else self.weight.reshape(-1, 1, 1))
-        return y.reshape(-1, *self.target)
+        return delivered(self.projection.synapse, x, self.weight).reshape(-1, *self.target)
 
-    def _convolve(self, x: torch.Tensor, synapse: Conv2d) -> torch.Tensor:
-        if x.device.type != "cpu":
-            return unfolded_convolution(x, self.weight, synapse)
-        return F.conv2d(
-            x,
-            self.weight,
-            None,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-        )
+
+def delivered(synapse: Synapse, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Events ``(B, *source shape)`` through a synapse, with `weight` as its weights, of the type
+    and on the device of `x`."""
+    if synapse.pool is not None:
+        x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
+    if isinstance(synapse, Dense):
+        return F.linear(x.flatten(1), weight)
+    if not isinstance(synapse, Conv2d):
+        return x * (weight if x.ndim == 2 else weight.reshape(-1, 1, 1))
+    if x.device.type != "cpu":
+        return unfolded_convolution(x, weight, synapse)
+    return F.conv2d(
+        x, weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups
+    )
 
 
 def unfolded_convolution(x: torch.Tensor, weight: torch.Tensor, synapse: Conv2d) -> torch.Tensor:
