@@ -82,10 +82,10 @@ def _check_parameters(x: Any, *weights: Any) -> None:
 
 
 def _any_convolution(reading: Reading, node: Node, *arguments: Any) -> Value:
-    *first, transposed, _, groups = arguments
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = arguments
     if transposed:
         raise CannotCompose(_NO_TRANSPOSE)
-    return _convolution(reading, node, *first, groups=groups)
+    return _convolution(reading, node, x, weight, bias, stride, padding, dilation, groups)
 
 
 def _linear(
