@@ -21,10 +21,7 @@ def course(
     spikes already: there is no quantised ANN to train, nor an exact code of it."""
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}")
-    try:
-        wanted = None if code is None else Code(code)
-    except ValueError:
-        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
+    wanted = None if code is None else named_code(code)
     auto = strategy == "auto"
     chosen = (wanted or Code.EXACT) if auto else Code.EXACT if strategy == "exact" else Code.RATE
     if wanted not in (None, chosen):
@@ -44,6 +41,14 @@ def course(
         if_epochs=whole(if_epochs, "if_epochs", 0) if through_time else 0,
         auto=auto,
     )
+
+
+def named_code(code: str | Code) -> Code:
+    """The code of this name."""
+    try:
+        return Code(code)
+    except ValueError:
+        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
 
 
 def timesteps(given: int | None, graph: Graph) -> int:

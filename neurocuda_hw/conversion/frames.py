@@ -15,7 +15,7 @@ from torch.fx import Node
 from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.temporal import Frames, Reduce
 from neurocuda_hw.conversion.value import CannotCompose, Value
-from neurocuda_hw.linear import Shape
+from neurocuda_hw.linear.steps import Shape
 
 _WAY_OUT = (
     "take the sum or the mean of the frames first, x.sum(1) or x.mean(1), or fold them into the "

@@ -12,13 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.fire import Dynamics
 from neurocuda_hw.conversion.temporal import Frames
-from neurocuda_hw.linear import Kind, Map, Shape, per_channel
+from neurocuda_hw.linear.maps import Kind, Map
+from neurocuda_hw.linear.steps import Shape, per_channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,6 +150,19 @@ class Layer:
         """Whether it has clip values of its own; a maximum has those of its source."""
         return self.spiking and not self.maximum
 
+    def parts(
+        self, values: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """What each term delivers of the `values` of all sources, with `weights` as its weights."""
+        for term, weight in zip(self.terms, weights, strict=True):
+            yield term.deliver(values[term.source], weight).reshape(-1, *self.shape)
+
+    def add_up(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Sum of the terms (with their own weights) and the bias, ``(B, *shape)``."""
+        kind = values[0].dtype
+        total = reduce(add, self.parts(values, [term.weight.to(kind) for term in self.terms]))
+        return total + per_channel(self.bias.to(kind), len(self.shape))
+
     def largest(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
         """Of a maximum: the largest value of each window, ``(B, *shape)``."""
         term = self.terms[0]
@@ -207,16 +223,6 @@ class Graph:
     def shapes(self) -> tuple[Shape, ...]:
         """Shapes by source number: the input's, then each layer's."""
         return (self.input_shape, *(layer.shape for layer in self.layers))
-
-
-def add_up(layer: Layer, values: Sequence[torch.Tensor], bias: torch.Tensor | None) -> torch.Tensor:
-    """Sum of the layer's terms (with their own weights) and `bias`, ``(B, *shape)``."""
-    total = torch.zeros(())
-    for term in layer.terms:
-        x = values[term.source]
-        part = term.deliver(x, term.weight.to(x.dtype)).reshape(-1, *layer.shape)
-        total = total + part
-    return total if bias is None else total + per_channel(bias.to(total.dtype), len(layer.shape))
 
 
 class Membrane:
@@ -282,4 +288,4 @@ def _propagate(
         if layer.maximum:
             values.append(layer.largest(values))
         else:
-            values.append(activate(add_up(layer, values, layer.bias)))
+            values.append(activate(layer.add_up(values)))

@@ -17,7 +17,8 @@ from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.spatial import adaptive_window, whole_window
 from neurocuda_hw.conversion.value import CannotCompose, Value, pair
-from neurocuda_hw.linear import Kind, Pool, Step, per_channel, uniform, windows
+from neurocuda_hw.linear.maps import Kind, uniform
+from neurocuda_hw.linear.steps import Pool, Step, per_channel, windows
 
 _CLIPS = {f"aten.{name}" for name in ["relu", "relu_", "clamp_min", "clamp_min_"]}
 

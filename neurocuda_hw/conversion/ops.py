@@ -14,7 +14,7 @@ from neurocuda_hw.conversion.fire import Dynamics
 from neurocuda_hw.conversion.graph import Original, Rule, Staircase
 from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.value import CannotCompose, Value, pair
-from neurocuda_hw.linear import Convolution, Product
+from neurocuda_hw.linear.steps import Convolution, Product
 
 SUPPORTED = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "

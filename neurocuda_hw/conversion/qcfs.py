@@ -15,19 +15,23 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from neurocuda_hw.conversion.graph import Graph, Layer, Term
-from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
+from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn
 from neurocuda_hw.conversion.rounding import Levels, round_through
 from neurocuda_hw.conversion.temporal import Reduce, payload_range
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE
-from neurocuda_hw.linear import Kind, per_channel, scale_inputs
-from neurocuda_hw.network.neurons import Reset
+from neurocuda_hw.linear.maps import Kind, scale_inputs
+from neurocuda_hw.linear.steps import per_channel
+from neurocuda_hw.network.neurons import IF, LIF, Reset
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
 _SKIP_BITS = 8
@@ -188,13 +192,9 @@ class QcfsModel(nn.Module):
         self, layer: Layer, tensors: LayerTensors, values: list[torch.Tensor], *, steps: int
     ) -> torch.Tensor:
         """Sum of what the sources deliver and of the bias; a held input counts `steps` times."""
-        total: torch.Tensor | None = None
-        for term, weight in zip(layer.terms, tensors.weights, strict=True):
-            part = term.deliver(values[term.source], weight).reshape(-1, *layer.shape)
-            held = term.source == 0 and self.graph.frames is None
-            part = part * steps if held and steps != 1 else part
-            total = part if total is None else total + part
-        assert total is not None
+        held = [t.source == 0 and self.graph.frames is None and steps != 1 for t in layer.terms]
+        parts = zip(layer.parts(values, tensors.weights), held, strict=True)
+        total = reduce(add, (part * steps if times else part for part, times in parts))
         return total + per_channel(tensors.bias, len(layer.shape)) * steps
 
     def payload(self, x: torch.Tensor) -> torch.Tensor:
@@ -283,7 +283,7 @@ class QcfsModel(nn.Module):
                     bias=_integers(tensors.bias),
                     scale=worth.double().cpu().numpy() if layer.spiking else np.array(float(worth)),
                     maximum=layer.maximum,
-                    rule=_rule(layer, tensors),
+                    neuron=_neuron(layer, tensors),
                 )
             )
         return QuantizedAnn(
@@ -315,16 +315,20 @@ def _check_frames(graph: Graph, settings: Settings) -> None:
         )
 
 
-def _rule(layer: Layer, tensors: LayerTensors) -> IntegerRule | None:
+def _neuron(layer: Layer, tensors: LayerTensors) -> IF | LIF | None:
+    """The neuron that the trained model held already, in integers."""
     if layer.rule is None or tensors.threshold is None:
         return None
     dynamics = replace(layer.rule.dynamics, whole=True)
-    decay = layer.rule.decay
-    return IntegerRule(
-        v_init=_integers(dynamics.initial(tensors.threshold)),
-        decay=None if decay is None else _integers((decay * DECAY_ONE).round()),
-        reset=Reset.ZERO if dynamics.zero else Reset.SUBTRACT,
-    )
+    integers: dict[str, Any] = {
+        "threshold": _integers(tensors.threshold),
+        "bias": _integers(tensors.bias),
+        "v_init": _integers(dynamics.initial(tensors.threshold)),
+        "reset": Reset.ZERO if dynamics.zero else Reset.SUBTRACT,
+    }
+    if layer.rule.decay is None:
+        return IF(**integers)
+    return LIF(decay=_integers((layer.rule.decay * DECAY_ONE).round()), **integers)
 
 
 def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor) -> torch.Tensor:

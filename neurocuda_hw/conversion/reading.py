@@ -14,7 +14,8 @@ from neurocuda_hw.conversion.graph import Layer, Term
 from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.conversion.value import CannotCompose, Value
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.linear import Kind, Shape, identity, image_shape, per_channel, uniform
+from neurocuda_hw.linear.maps import Kind, identity, uniform
+from neurocuda_hw.linear.steps import Shape, image_shape, per_channel
 
 
 class Reading:

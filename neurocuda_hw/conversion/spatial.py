@@ -12,7 +12,8 @@ from torch.fx import Node
 from neurocuda_hw.conversion.frames import FrameValues, unfolded
 from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.value import CannotCompose, Value, pair
-from neurocuda_hw.linear import Kind, Pair, Pool, Product, Shape, channels, image_shape, windows
+from neurocuda_hw.linear.maps import Kind
+from neurocuda_hw.linear.steps import Pair, Pool, Product, Shape, channels, image_shape, windows
 
 
 def average(

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import torch
 
 from neurocuda_hw.conversion.fire import fire
 from neurocuda_hw.conversion.graph import Layer
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
-from neurocuda_hw.linear import per_channel
+from neurocuda_hw.linear.steps import per_channel
 
 # bytes of one layer's currents in all steps: beyond 32 MiB the C library's allocator asks the
 # system for fresh pages each time, which takes longer than to compute with them
@@ -50,12 +52,8 @@ def delivered(
     values : list of tensor (T * batch, ...)
         Spikes of each source, step after step; a held input once.
     """
-    total: torch.Tensor | None = None
-    for term, weight in zip(layer.terms, tensors.weights, strict=True):
-        part = term.deliver(values[term.source], weight).reshape(-1, batch, *layer.shape)
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+    parts = layer.parts(values, tensors.weights)
+    return reduce(add, (part.reshape(-1, batch, *layer.shape) for part in parts))
 
 
 def _run(

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 
 from neurocuda_hw.conversion.graph import Term
-from neurocuda_hw.linear import (
+from neurocuda_hw.linear.maps import Kind
+from neurocuda_hw.linear.steps import (
     Convolution,
-    Kind,
     Pair,
     Product,
     Reshape,

@@ -19,7 +19,8 @@ from neurocuda_hw.conversion.reading import Reading, operation
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.conversion.value import CannotCompose, Value
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.linear import Kind, image_shape
+from neurocuda_hw.linear.maps import Kind
+from neurocuda_hw.linear.steps import image_shape
 
 _BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
 

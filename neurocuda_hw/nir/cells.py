@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.linear import Convolution, Kind, Map, Pool, Shape, Step, identity, image_shape
+from neurocuda_hw.linear.maps import Kind, Map, identity
+from neurocuda_hw.linear.steps import Convolution, Pool, Shape, Step, image_shape
 from neurocuda_hw.nir.dynamics import Equations, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps
 from neurocuda_hw.nir.ops import step_of

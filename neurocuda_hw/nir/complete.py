@@ -8,7 +8,7 @@ from dataclasses import fields
 import nir
 import numpy as np
 
-from neurocuda_hw.linear import Shape
+from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.nir.flat import STATEFUL, input_shapes
 
 

@@ -19,7 +19,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.linear import Shape
+from neurocuda_hw.linear.steps import Shape
 
 
 class Method(Enum):

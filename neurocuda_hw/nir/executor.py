@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import DataError
-from neurocuda_hw.linear import Step
+from neurocuda_hw.linear.steps import Step
 from neurocuda_hw.nir.dynamics import Equations, Method, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps, flatten
 from neurocuda_hw.nir.ops import step_of

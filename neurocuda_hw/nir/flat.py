@@ -17,7 +17,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.linear import Shape
+from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.nir.order import components, natural, targets_of
 from neurocuda_hw.nir.shapes import integers, output_shape
 

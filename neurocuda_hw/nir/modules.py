@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import UnsupportedLayerError
-from neurocuda_hw.linear import Shape, Step
+from neurocuda_hw.linear.steps import Shape, Step
 from neurocuda_hw.nir.dynamics import Method, Timing, dynamics
 from neurocuda_hw.nir.executor import Tensors
 from neurocuda_hw.nir.flat import STATEFUL, Flat, flatten

@@ -6,7 +6,7 @@ import nir
 import numpy as np
 import torch
 
-from neurocuda_hw.linear import Convolution, Pair, Pool, Product, Reshape, Scale, Shape, Step
+from neurocuda_hw.linear.steps import Convolution, Pair, Pool, Product, Reshape, Scale, Shape, Step
 from neurocuda_hw.nir.shapes import conv_arguments, pool_arguments
 
 

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.linear import Kind, Map, Shape, identity
+from neurocuda_hw.linear.maps import Kind, Map, identity
+from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.network.neurons import (
     IF,
     LARGEST,

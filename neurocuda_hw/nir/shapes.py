@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.linear import Shape, slid
+from neurocuda_hw.linear.steps import Shape, slid
 
 
 def shown(value: object) -> str:

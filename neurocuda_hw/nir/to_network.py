@@ -9,7 +9,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.linear import image_shape
+from neurocuda_hw.linear.steps import image_shape
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
 from neurocuda_hw.network.synapses import Dense, Diagonal, Synapse

@@ -7,10 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neurocuda_hw.linear import (
+from neurocuda_hw.linear.maps import Kind, Map, identity
+from neurocuda_hw.linear.steps import (
     Convolution,
-    Kind,
-    Map,
     Pair,
     Pool,
     Product,
@@ -19,7 +18,6 @@ from neurocuda_hw.linear import (
     Shape,
     Step,
     channels,
-    identity,
     windows,
 )
 
