@@ -141,6 +141,11 @@ def among_channels(x: Value, before: int, after: int) -> Value:
     """`x` with silent channels before and after its own."""
     if not (before or after):
         return x
+    plain = _plain(x)
+    cells = math.prod(plain[1:])
+    if len(x.shape) == 1 < cells and not (before % cells or after % cells):  # flattened maps
+        maps = among_channels(x.reshaped(plain), before // cells, after // cells)
+        return maps.reshaped((before + x.shape[0] + after,))
     own = torch.eye(x.shape[0], dtype=torch.float64)
     rows = [own.new_zeros(count, x.shape[0]) for count in (before, after)]
     return _mixed(x, torch.cat([rows[0], own, rows[1]]))
@@ -151,7 +156,7 @@ def _mixed(x: Value, rows: torch.Tensor) -> Value:
     if len(x.shape) > 1:
         return x.images().through(channels(rows))
     plain = _plain(x)
-    if len(plain) == 1:
+    if len(plain) == 1 or math.prod(plain[1:]) > 1:
         return x.through(Product(weight=rows))
     return x.reshaped(plain).through(channels(rows)).reshaped((len(rows),))
 

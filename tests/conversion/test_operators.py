@@ -256,6 +256,27 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         IMAGES,
     ),
+    "cat of flattened maps": (
+        lambda: Written(
+            lambda m, x: m.c(torch.cat([F.relu(m.a(x)).flatten(1), x.flatten(1)], 1)),
+            a=conv(2, 3),
+            c=nn.Linear(180, 3),
+        ),
+        IMAGES,
+    ),
+    "cat of maps and means": (
+        lambda: Written(
+            lambda m, x: m.c(
+                torch.cat(
+                    [F.relu(m.a(x)).flatten(1), m.b(x).relu().mean((2, 3)), x.flatten(1)[:, 36:]], 1
+                )
+            ),
+            a=conv(2, 3),
+            b=conv(),
+            c=nn.Linear(148, 3),
+        ),
+        IMAGES,
+    ),
     "channel shuffle": (
         lambda: Written(
             lambda m, x: m.head(
