@@ -1,9 +1,11 @@
 // Bulk harness: replays packets through the Verilated design at full rate and compares every spike
 // of every population, and every output, with the golden ones.
 //
-//   bulk STIMULUS EXPECTED [--samples N] [--stop] [--observed FILE] [--json FILE]
+//   bulk STIMULUS EXPECTED [--first N] [--samples N] [--stop] [--observed FILE] [--json FILE]
 //        [--stall-percent P] [--stall-seed N] [--watchdog CYCLES]
 //
+// Every kBlock samples the design starts anew, as after power-up. So what is counted does not depend
+// on how many processes share the samples, as long as each takes whole blocks.
 // Runs in the folder to which the .mem paths of the Verilog are relative. Exit codes: 0 equal,
 // 1 a divergence, a broken protocol or a deadlock, 2 unusable files or arguments.
 // The file formats are described at the head of neurocuda_hw/data/stimulus.py.
@@ -28,7 +30,7 @@ namespace {
 
 struct Options {
     std::string stimulus, expected, observed, json;
-    uint64_t samples = UINT64_MAX;
+    uint64_t first = 0, samples = UINT64_MAX;
     uint64_t watchdog = kWatchdog;
     uint64_t stall_seed = 1;
     unsigned stall_percent = 0;
@@ -58,29 +60,20 @@ class Bench {
         : options_(options),
           stimulus_(options.stimulus),
           expected_(options.expected, record_),
-          samples_(std::min(options.samples, stimulus_.samples)),
-          check_(expected_, record_, samples_),
-          in_stalls_(options.stall_seed, options.stall_percent),
-          out_stalls_(options.stall_seed + 7919, options.stall_percent),
-          top_(std::make_unique<Vnchw_top>(randomised(context_))) {
-        if (!samples_) throw BadInput(options.stimulus + " must hold at least one sample");
-        if (samples_ > expected_.samples)
+          first_(std::min(options.first, stimulus_.samples)),
+          end_(first_ + std::min(options.samples, stimulus_.samples - first_)),
+          check_(expected_, record_, first_, end_) {
+        if (first_ == end_) throw BadInput(options.stimulus + " must hold at least one sample");
+        if (end_ > expected_.samples)
             throw BadInput(options.expected + " must hold the expected spikes of every sample");
+        if (first_ % kBlock)
+            throw BadInput("--first must be a multiple of " + std::to_string(kBlock));
     }
 
     bool run() {
         const auto begin = std::chrono::steady_clock::now();
-        reset();
-        while (check_.done() < samples_ && check_.fault().empty() && !(options_.stop && !check_.first().empty())) {
-            cycle();
-            check_.finish_samples();
-            if (check_.cycle - check_.last_transfer > options_.watchdog) report_deadlock();
-        }
-        // Nothing may follow the last inference.
-        const uint64_t quiet = std::min<uint64_t>(options_.watchdog, 1000);
-        if (check_.done() == samples_)
-            for (uint64_t i = 0; i < quiet && check_.fault().empty(); ++i) cycle();
-        top_->final();
+        for (uint64_t from = first_; from < end_ && going(); from += kBlock)
+            run_block(from, std::min(from + kBlock, end_));
         seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
         return check_.good();
     }
@@ -90,13 +83,13 @@ class Bench {
         if (!check_.fault().empty()) std::printf("broken protocol: %s\n", check_.fault().c_str());
         for (unsigned p = 0; p < kPopulations; ++p)
             std::printf("%-24s %12llu spikes   %llu of %llu samples unequal\n", kNeurons[p].name,
-                        number(check_.spikes(p)), number(check_.unequal(p)), number(check_.done()));
+                        number(check_.spikes(p)), number(check_.unequal(p)), number(check_.compared()));
         std::printf("%-24s %12u values   %llu of %llu samples unequal\n", "outputs", kOutputs,
-                    number(check_.unequal(kPopulations)), number(check_.done()));
+                    number(check_.unequal(kPopulations)), number(check_.compared()));
         std::printf("%llu cycles, %.1f per inference, first after %llu; %.2f s, %.0f kcycle/s\n",
-                    number(check_.total(began_)), check_.interval(began_), number(check_.latency(began_)),
-                    seconds_, static_cast<double>(check_.cycle) / 1000 / std::max(seconds_, 1e-9));
-        std::printf("%s: %llu inferences\n", check_.good() ? "EQUAL" : "NOT EQUAL", number(check_.done()));
+                    number(check_.pace.cycles), check_.pace.per_inference(), number(check_.pace.latency),
+                    seconds_, static_cast<double>(check_.pace.cycles) / 1000 / std::max(seconds_, 1e-9));
+        std::printf("%s: %llu inferences\n", check_.good() ? "EQUAL" : "NOT EQUAL", number(check_.compared()));
     }
 
     void write() const {
@@ -108,11 +101,35 @@ class Bench {
     }
 
   private:
-    // Registers and memories without an initial value start random: nothing may depend on them.
-    static VerilatedContext* randomised(VerilatedContext& context) {
-        context.randReset(2);
-        context.randSeed(1);
-        return &context;
+    bool going() const { return check_.fault().empty() && !(options_.stop && !check_.first().empty()); }
+
+    void run_block(uint64_t from, uint64_t to) {
+        top_.reset();
+        context_ = std::make_unique<VerilatedContext>();
+        // Registers and memories without an initial value start random: nothing may depend on them.
+        context_->randReset(2);
+        context_->randSeed(1);
+        top_ = std::make_unique<Vnchw_top>(context_.get());
+        const uint64_t seed = options_.stall_seed + from / kBlock;
+        in_stalls_ = Stalls(seed, options_.stall_percent);
+        out_stalls_ = Stalls(seed + 7919, options_.stall_percent);
+        sent_ = from ? stimulus_.ends[from - 1] : 0;
+        sent_sample_ = from;
+        block_end_ = to;
+        started_ = offering_ = false;
+        check_.begin_block(to);
+        reset();
+        while (check_.done() < to && going()) {
+            cycle();
+            check_.finish_samples();
+            if (check_.cycle - check_.last_transfer > options_.watchdog) report_deadlock();
+        }
+        // Nothing may follow the last inference.
+        const uint64_t quiet = std::min<uint64_t>(options_.watchdog, 1000);
+        if (check_.done() == to)
+            for (uint64_t i = 0; i < quiet && check_.fault().empty(); ++i) cycle();
+        top_->final();
+        check_.end_block(began_);
     }
 
     static unsigned long long number(uint64_t value) { return value; }
@@ -147,14 +164,14 @@ class Bench {
         const bool under_way = check_.under_way();
         if (top_->m_axis_tvalid && top_->m_axis_tready) check_.on_output(top_->m_axis_tdata, top_->m_axis_tlast);
         look_at_taps();
-        if (sent_ && under_way) look_at_activity();
+        if (started_ && under_way) look_at_activity();
         edge();
         ++check_.cycle;
     }
 
     // Puts the next word on the input stream, where it stays until it is taken; or nothing.
     void offer() {
-        offering_ = sent_sample_ < samples_ && !in_stalls_();
+        offering_ = sent_sample_ < block_end_ && !in_stalls_();
         top_->s_axis_tvalid = offering_;
         if (!offering_) return;
         top_->s_axis_tdata = stimulus_.words[sent_];
@@ -162,7 +179,8 @@ class Bench {
     }
 
     void accept() {
-        if (!sent_) began_ = check_.cycle;
+        if (!started_) began_ = check_.cycle;
+        started_ = true;
         if (++sent_ == stimulus_.ends[sent_sample_]) ++sent_sample_;
         check_.last_transfer = check_.cycle;
         offering_ = false;
@@ -194,9 +212,11 @@ class Bench {
     std::string json() const {
         std::string text = "{\"equal\": ";
         text += check_.good() ? "true" : "false";
-        text += ", \"samples\": " + std::to_string(check_.done()) + ", \"cycles\": " + std::to_string(check_.total(began_)) +
-                ", \"latency_cycles\": " + std::to_string(check_.latency(began_)) +
-                ", \"cycles_per_inference\": " + std::to_string(check_.interval(began_)) +
+        text += ", \"samples\": " + std::to_string(check_.compared()) + ", \"cycles\": " + std::to_string(check_.pace.cycles) +
+                ", \"latency_cycles\": " + std::to_string(check_.pace.latency) +
+                ", \"gap_cycles\": " + std::to_string(check_.pace.gap_cycles) +
+                ", \"gaps\": " + std::to_string(check_.pace.gaps) +
+                ", \"cycles_per_inference\": " + std::to_string(check_.pace.per_inference()) +
                 ", \"seconds\": " + std::to_string(seconds_) + ", \"fault\": " + quoted(check_.fault()) +
                 ", \"divergence\": " + quoted(check_.first()) + ", \"populations\": {";
         for (unsigned p = 0; p < kPopulations; ++p)
@@ -221,14 +241,14 @@ class Bench {
     const Record record_;
     const Stimulus stimulus_;
     const Expected expected_;
-    const uint64_t samples_;
+    const uint64_t first_, end_;
     Checker check_;
-    Stalls in_stalls_, out_stalls_;
-    VerilatedContext context_;
+    Stalls in_stalls_{1, 0}, out_stalls_{1, 0};
+    std::unique_ptr<VerilatedContext> context_;
     std::unique_ptr<Vnchw_top> top_;
 
-    uint64_t began_ = 0, sent_ = 0, sent_sample_ = 0;
-    bool offering_ = false;
+    uint64_t began_ = 0, sent_ = 0, sent_sample_ = 0, block_end_ = 0;
+    bool started_ = false, offering_ = false;
     double seconds_ = 0;
     Activity activity_[kLayers];
 };
@@ -255,7 +275,8 @@ Options parse_options(int count, char** given) {
         }
         if (i + 1 >= count) throw BadInput(name + " needs a value");
         const char* value = given[++i];
-        if (name == "--samples") options.samples = parse(name, value);
+        if (name == "--first") options.first = parse(name, value);
+        else if (name == "--samples") options.samples = parse(name, value);
         else if (name == "--observed") options.observed = value;
         else if (name == "--json") options.json = value;
         else if (name == "--stall-percent") options.stall_percent = static_cast<unsigned>(parse(name, value));

@@ -14,55 +14,74 @@
 
 namespace {
 
+// How long inferences take: of all blocks together, but the latency of the very first inference.
+struct Pace {
+    uint64_t cycles = 0;                // from the first word in to the last word out
+    uint64_t latency = 0;               // from the first word in to the first inference's last word out
+    uint64_t gap_cycles = 0, gaps = 0;  // between one inference's last word out and the next one's
+
+    double per_inference() const {
+        return gaps ? static_cast<double>(gap_cycles) / static_cast<double>(gaps) : static_cast<double>(cycles);
+    }
+};
+
 class Checker {
   public:
-    uint64_t cycle = 0, last_transfer = 0;  // now, and when a stream last moved
+    uint64_t cycle = 0, last_transfer = 0;  // now, since the block began, and when a stream last moved
+    Pace pace;
 
-    Checker(const Expected& expected, const Record& record, uint64_t samples)
-        : expected_(expected), record_(record), samples_(samples) {
-        observed_.assign(samples_ * record_.size, 0);
-        ended_.assign(samples_, 0);
+    Checker(const Expected& expected, const Record& record, uint64_t first, uint64_t end)
+        : expected_(expected), record_(record), start_(first), out_sample_(first), done_(first) {
+        for (uint64_t& sample : tap_sample_) sample = first;
+        observed_.assign((end - first) * record_.size, 0);
         unequal_.assign(kPopulations + 1, 0);
         spikes_.assign(kPopulations, 0);
-        stream_.assign(kOutputSpikes ? samples_ * kTimesteps * ((kOutputs + 7) / 8) : 0, 0);
+        stream_.assign(kOutputSpikes ? (end - first) * kTimesteps * ((kOutputs + 7) / 8) : 0, 0);
+    }
+
+    void begin_block(uint64_t end) {
+        cycle = last_transfer = 0;
+        block_ = out_sample_;
+        block_end_ = end;
+    }
+
+    // `began` is the cycle of the first word in.
+    void end_block(uint64_t began) {
+        if (out_sample_ == block_) return;
+        if (block_ == start_) pace.latency = first_out_ + 1 - began;
+        pace.cycles += last_out_ + 1 - began;
+        pace.gap_cycles += last_out_ - first_out_;
+        pace.gaps += out_sample_ - block_ - 1;
     }
 
     bool good() const { return first_.empty() && fault_.empty(); }
     const std::string& first() const { return first_; }
     const std::string& fault() const { return fault_; }
     uint64_t done() const { return done_; }
-    bool under_way() const { return out_sample_ < samples_; }
+    uint64_t compared() const { return done_ - start_; }
+    bool under_way() const { return out_sample_ < block_end_; }
     uint64_t spikes(unsigned p) const { return spikes_[p]; }
     uint64_t unequal(unsigned p) const { return unequal_[p]; }
-
-    // Cycles from `began` to the last output and to the first inference's; mean distance of outputs.
-    uint64_t total(uint64_t began) const { return out_sample_ ? ended_[out_sample_ - 1] + 1 - began : 0; }
-    uint64_t latency(uint64_t began) const { return out_sample_ ? ended_[0] + 1 - began : 0; }
-    double interval(uint64_t began) const {
-        if (out_sample_ < 2) return static_cast<double>(total(began));
-        return static_cast<double>(ended_[out_sample_ - 1] - ended_[0]) / static_cast<double>(out_sample_ - 1);
-    }
 
     void on_tap(unsigned p, uint64_t data) {
         const Neurons& neurons = kNeurons[p];
         last_transfer = cycle;
-        if (tap_sample_[p] >= samples_) {
+        if (tap_sample_[p] >= block_end_) {
             fail(std::string("population '") + neurons.name + "' sent more than " +
-                 std::to_string(samples_) + " inferences of " + std::to_string(kTimesteps) + " steps");
+                 std::to_string(block_end_) + " inferences of " + std::to_string(kTimesteps) + " steps");
             return;
         }
         if (data >> neurons.address_bits()) {
             advance(tap_sample_[p], tap_step_[p]);
             return;
         }
-        uint8_t* row = &observed_[tap_sample_[p] * record_.size + record_.start[p] +
-                                  tap_step_[p] * record_.row[p]];
+        uint8_t* row = observed(tap_sample_[p]) + record_.start[p] + tap_step_[p] * record_.row[p];
         if (mark(row, neurons, data, tap_sample_[p], tap_step_[p], "fired")) ++spikes_[p];
     }
 
     void on_output(uint64_t data, bool last) {
         last_transfer = cycle;
-        if (out_sample_ >= samples_) {
+        if (out_sample_ >= block_end_) {
             fail("the output stream went on after the last inference");
             return;
         }
@@ -97,15 +116,21 @@ class Checker {
     // The file of what was observed: the expected one's head, with as many samples as were done.
     void write(const std::string& path) const {
         Bytes head(expected_.raw.begin(), expected_.raw.begin() + static_cast<long>(expected_.head));
-        const auto count = static_cast<uint32_t>(done_);
+        const auto count = static_cast<uint32_t>(compared());
         std::memcpy(head.data() + 8, &count, 4);
-        write_file(path, head.data(), head.size(), observed_.data(), done_ * record_.size);
+        write_file(path, head.data(), head.size(), observed_.data(), compared() * record_.size);
     }
 
   private:
+    uint8_t* observed(uint64_t sample) { return observed_.data() + (sample - start_) * record_.size; }
+
+    uint8_t* stream(uint64_t sample, uint64_t step) {
+        return stream_.data() + ((sample - start_) * kTimesteps + step) * ((kOutputs + 7) / 8);
+    }
+
     void on_output_value(uint64_t data, bool last) {
         const int64_t value = static_cast<SignedWord>(data);
-        std::memcpy(&observed_[out_sample_ * record_.size + record_.outputs + 8 * out_place_], &value, 8);
+        std::memcpy(observed(out_sample_) + record_.outputs + 8 * out_place_, &value, 8);
         if (last != (++out_place_ == kOutputs)) {
             fail("TLAST must come with output word " + std::to_string(kOutputs) + " of inference " +
                  std::to_string(out_sample_) + (last ? ", not with word " : ", which lacks it, word ") +
@@ -117,14 +142,12 @@ class Checker {
 
     void on_output_event(uint64_t data, bool last) {
         const Neurons& neurons = kNeurons[kPopulations];
-        const size_t row_size = (kOutputs + 7) / 8;
         if (!(data >> (8 * sizeof(Word) - 1))) {
             if (last) fail("TLAST must come with the last end-of-step marker, not with an event");
             const uint64_t sample = out_sample_;
-            uint8_t* row = &stream_[(sample * kTimesteps + out_place_) * row_size];
-            if (!mark(row, neurons, data, sample, out_place_, "was sent")) return;
+            if (!mark(stream(sample, out_place_), neurons, data, sample, out_place_, "was sent")) return;
             int64_t count;
-            uint8_t* at = &observed_[sample * record_.size + record_.outputs + 8 * neurons.index(data)];
+            uint8_t* at = observed(sample) + record_.outputs + 8 * neurons.index(data);
             std::memcpy(&count, at, 8);
             ++count;
             std::memcpy(at, &count, 8);
@@ -140,7 +163,8 @@ class Checker {
     }
 
     void end_inference() {
-        ended_[out_sample_++] = cycle;
+        if (out_sample_++ == block_) first_out_ = cycle;
+        last_out_ = cycle;
         out_place_ = 0;
     }
 
@@ -170,7 +194,7 @@ class Checker {
 
     void compare(uint64_t sample) {
         const uint8_t* want = expected_.raw.data() + expected_.head + sample * record_.size;
-        const uint8_t* got = observed_.data() + sample * record_.size;
+        const uint8_t* got = observed(sample);
         for (unsigned p = 0; p < kPopulations; ++p) {
             const size_t bytes = record_.row[p] * kTimesteps;
             unequal_[p] += std::memcmp(want + record_.start[p], got + record_.start[p], bytes) != 0;
@@ -180,7 +204,7 @@ class Checker {
         if (first_.empty() && std::memcmp(want, got, record_.size) != 0) locate(sample, want, got);
         if (kOutputSpikes && first_.empty() && fault_.empty()) {
             const size_t bytes = kTimesteps * ((kOutputs + 7) / 8);
-            if (std::memcmp(got + record_.start[kOutputSpikes ? kPopulations - 1 : 0], &stream_[sample * bytes], bytes) != 0)
+            if (std::memcmp(got + record_.start[kOutputSpikes ? kPopulations - 1 : 0], stream(sample, 0), bytes) != 0)
                 fail("sample " + std::to_string(sample) +
                      ": the output stream is not what the last population fired");
         }
@@ -221,11 +245,12 @@ class Checker {
 
     const Expected& expected_;
     const Record& record_;
-    const uint64_t samples_;
+    const uint64_t start_;  // the first sample of all
     uint64_t tap_sample_[kPopulations + 1] = {}, tap_step_[kPopulations + 1] = {};
-    uint64_t out_sample_ = 0, out_place_ = 0, done_ = 0;
+    uint64_t out_sample_, out_place_ = 0, done_;
+    uint64_t block_ = 0, block_end_ = 0, first_out_ = 0, last_out_ = 0;
     Bytes observed_, stream_;
-    std::vector<uint64_t> ended_, unequal_, spikes_;
+    std::vector<uint64_t> unequal_, spikes_;
     std::string first_, fault_;
 };
 

@@ -26,6 +26,7 @@ from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.reference.reference import Progress, Reference
 from neurocuda_hw.rtl.emit import Design, emit
 from neurocuda_hw.rtl.ip import ip_files
@@ -234,12 +235,22 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
         "target": "verilog",
         "network": _head(network),
         "tools": tools,
-        "stream": {"word_bits": design.tdata_bits, "payload_bits": payload_bits(network)},
+        "stream": _stream(network, design),
         "populations": populations,
         "sizes": {
             "verilog_bytes": sum(map(len, verilog)),
             "memory_file_bytes": sum(map(len, memories)),
         },
+    }
+
+
+def _stream(network: Network, design: Design) -> dict[str, Any]:
+    arrivals = network.arrivals
+    return {
+        "word_bits": design.tdata_bits,
+        "payload_bits": payload_bits(network),
+        "arrivals": [arrivals.start, arrivals.stop],
+        "most_events": network.input.size if limits_input(network) else None,
     }
 
 

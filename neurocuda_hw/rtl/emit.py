@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.back import rtlil
-
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.folding import uniform_lanes
@@ -60,9 +58,8 @@ def emit(network: Network, lanes: dict[str, int] | None = None) -> Design:
     plans = plan_network(network, lanes)
     top = Top(network, plans)
     memories = MemoryFiles()
-    text = rtlil.convert(top, name=TOP, platform=memories, emit_src=False)
     files = {
-        f"rtl/{TOP}.v": to_verilog(text),
+        f"rtl/{TOP}.v": to_verilog(top, TOP, memories),
         "rtl/nchw_rom.v": ROM_VERILOG.encode(),
         "rtl/nchw_ram.v": RAM_VERILOG.encode(),
     }

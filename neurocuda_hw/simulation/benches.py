@@ -11,10 +11,11 @@ from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 _HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h")
-_COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "run_cocotb.py")
+_COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "odd_packets.py", "run_cocotb.py")
 _BENCH = (*_HARNESS, *_COCOTB, "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
+BLOCK = 50  # samples after which the bulk harness starts anew: fewer would not pay a process
 
 
 def bench_folder() -> Path:
@@ -74,6 +75,7 @@ def config_header(network: Network, word_bits: int) -> str:
         f"constexpr unsigned kOutputs = {network.output.size};",
         f"constexpr bool kOutputSpikes = {'true' if network.output.spiking else 'false'};",
         f"constexpr uint64_t kWatchdog = {watchdog};",
+        f"constexpr uint64_t kBlock = {BLOCK};",
         f"constexpr unsigned kPopulations = {len(spiking)};",
         "// The spiking populations in topological order, then the output.",
         "constexpr Neurons kNeurons[] = {",

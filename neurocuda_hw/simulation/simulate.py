@@ -15,9 +15,10 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +28,9 @@ from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
-from neurocuda_hw.simulation.benches import RUN_FOLDER, bench_files
+from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files
 
-_SMALLEST_PART = 50  # samples: below, another process would not pay
+_SUMS = ("samples", "cycles", "gap_cycles", "gaps", "unequal_outputs")
 _KEPT = 24  # compiled harnesses; each is about a megabyte
 _NO_BUILD_INPUT = (
     *("sim/config.mk", "sim/ports.vlt"),
@@ -39,7 +40,8 @@ _NO_BUILD_INPUT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stalls:
-    """Random pauses on both streams: `percent` of all cycles (0 to 95), drawn from `seed`."""
+    """Random pauses on both streams: `percent` of all cycles (0 to 95); each block of samples draws
+    from `seed` plus its number."""
 
     percent: int = 0
     seed: int = 1
@@ -56,9 +58,11 @@ class SimulationResult:
     samples : int
         Inferences that ended.
     cycles, latency_cycles : int
-        From the first input word to the last output word of all inferences, and of the first.
+        From the first input word to the last output word, of each block of `benches.BLOCK` samples,
+        in all; and of the first inference.
     cycles_per_inference : float
-        Mean distance of two outputs.
+        Mean distance of the last output words of two inferences that follow one another in a block;
+        `cycles` where there is one inference only.
     spikes, unequal_samples : dict of str to int
         Per spiking population.
     unequal_outputs : int
@@ -97,8 +101,8 @@ class Simulator:
     network : Network
         Whose Verilog `files` are.
     files : mapping of str to bytes
-        ``rtl/*.v`` and ``rtl/mem/*.mem``; ``sim/*`` and ``Makefile`` too if they come from a build
-        folder, else the package's own are used.
+        ``rtl/*.v`` and ``rtl/mem/*.mem``. The harness is the package's own, for a build folder
+        too: what is counted means the same for all.
     word_bits : int
         Width of TDATA.
 
@@ -111,7 +115,7 @@ class Simulator:
     def __init__(self, network: Network, files: Mapping[str, bytes], word_bits: int) -> None:
         self.network = network
         self.word_bits = word_bits
-        self.files = {**bench_files(network, word_bits), **files}
+        self.files = {**files, **bench_files(network, word_bits)}
         self.memories = {
             path.removeprefix(f"{RUN_FOLDER}/"): content
             for path, content in files.items()
@@ -137,14 +141,12 @@ class Simulator:
         stop : bool
             Whether to stop at the first sample that differs.
         jobs : int, optional
-            Processes among which the samples are divided, consecutive ones together; as many as
-            there are cores where None.
+            Processes among which blocks of `BLOCK` samples are divided; as many as there are cores
+            where None. Nothing that is counted depends on it, nor any fault.
         """
-        parts = (
-            1 if stop else min(jobs or os.cpu_count() or 1, -(-expected.samples // _SMALLEST_PART))
-        )
-        edges = np.linspace(0, expected.samples, parts + 1).astype(int)
-        slices = [slice(int(a), int(b)) for a, b in pairwise(edges)]
+        blocks = -(-expected.samples // BLOCK)
+        parts = 1 if stop else min(jobs or os.cpu_count() or 1, blocks)
+        edges = [i * blocks // parts * BLOCK for i in range(parts)] + [expected.samples]
         with (
             tempfile.TemporaryDirectory(prefix="nchw_") as name,
             ThreadPoolExecutor(max_workers=parts) as pool,
@@ -154,85 +156,66 @@ class Simulator:
             mem.mkdir()
             for path, content in {**self.memories, **(memories or {})}.items():
                 (mem / path).write_bytes(content)
+            stimulus = stimulus_bytes(self.network, expected.inputs, self.word_bits)
+            (folder / "stimulus").write_bytes(stimulus)
+            (folder / "expected").write_bytes(expected_bytes(expected))
             runs = [
-                pool.submit(
-                    self._replay, expected.select(part), mem, folder, i, stalls or Stalls(), stop
-                )
-                for i, part in enumerate(slices)
+                pool.submit(self._replay, expected, slice(*edge), mem, stalls or Stalls(), stop)
+                for edge in pairwise(edges)
             ]
             results = [one.result() for one in runs]
         return _joined(results, expected)
 
     def _replay(
-        self, expected: Trace, mem: Path, folder: Path, part: int, stalls: Stalls, stop: bool
-    ) -> SimulationResult:
-        """One run of the harness, in one process."""
-        files = {
-            what: folder / f"{what}_{part}"
-            for what in ("stimulus", "expected", "observed", "result")
-        }
-        files["stimulus"].write_bytes(stimulus_bytes(self.network, expected.inputs, self.word_bits))
-        files["expected"].write_bytes(expected_bytes(expected))
+        self, expected: Trace, part: slice, mem: Path, stalls: Stalls, stop: bool
+    ) -> tuple[dict[str, Any], Trace]:
+        """One run of the harness, in one process: what it told, and what it observed."""
+        observed, result = (mem.parent / f"{what}_{part.start}" for what in ("observed", "result"))
         arguments = [
-            *(str(files["stimulus"]), str(files["expected"])),
-            *("--observed", str(files["observed"]), "--json", str(files["result"])),
-            *("--stall-percent", str(stalls.percent), "--stall-seed", str(stalls.seed + part)),
+            *("../stimulus", "../expected", "--observed", str(observed), "--json", str(result)),
+            *("--first", str(part.start), "--samples", str(part.stop - part.start)),
+            *("--stall-percent", str(stalls.percent), "--stall-seed", str(stalls.seed)),
             *(("--stop",) if stop else ()),
         ]
         harness = Tool(name="bulk harness", command=(str(self.binary),))
         run(harness, arguments, cwd=mem, accept=(0, 1), what="simulation")
-        told = json.loads(files["result"].read_text())
-        observed = observed_trace(files["observed"].read_bytes(), expected)
-        populations = told["populations"]
-        return SimulationResult(
-            equal=told["equal"],
-            samples=told["samples"],
-            cycles=told["cycles"],
-            latency_cycles=told["latency_cycles"],
-            cycles_per_inference=told["cycles_per_inference"],
-            spikes={n: row["spikes"] for n, row in populations.items()},
-            unequal_samples={n: row["unequal_samples"] for n, row in populations.items()},
-            unequal_outputs=told["unequal_outputs"],
-            activity=told["activity"],
-            fault=told["fault"],
-            observed=observed,
-            seconds=told["seconds"],
-        )
+        told = json.loads(result.read_text())
+        return told, observed_trace(observed.read_bytes(), expected.select(part))
 
 
-def _joined(results: list[SimulationResult], expected: Trace) -> SimulationResult:
+def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> SimulationResult:
     """Consecutive parts as one result, up to the first part with a broken protocol."""
-    ends = [i for i, result in enumerate(results) if result.fault] or [len(results) - 1]
-    results = results[: ends[0] + 1]
-    if len(results) == 1:
-        return results[0]
-    samples = sum(r.samples for r in results)
-    weighted = sum(r.cycles_per_inference * r.samples for r in results)
+    ends = [i for i, (part, _) in enumerate(results) if part["fault"]] or [len(results) - 1]
+    told, seen = zip(*results[: ends[0] + 1], strict=True)
+    total = {what: sum(part[what] for part in told) for what in _SUMS}
+    populations = [part["populations"] for part in told]
     return SimulationResult(
-        equal=all(r.equal for r in results),
-        samples=samples,
-        cycles=sum(r.cycles for r in results),
-        latency_cycles=results[0].latency_cycles,
-        cycles_per_inference=weighted / max(samples, 1),
-        spikes=_added([r.spikes for r in results]),
-        unequal_samples=_added([r.unequal_samples for r in results]),
-        unequal_outputs=sum(r.unequal_outputs for r in results),
+        equal=all(part["equal"] for part in told),
+        samples=total["samples"],
+        cycles=total["cycles"],
+        latency_cycles=told[0]["latency_cycles"],
+        cycles_per_inference=(
+            total["gap_cycles"] / total["gaps"] if total["gaps"] else float(total["cycles"])
+        ),
+        spikes=_added([{n: row["spikes"] for n, row in rows.items()} for rows in populations]),
+        unequal_samples=_added(
+            [{n: row["unequal_samples"] for n, row in rows.items()} for rows in populations]
+        ),
+        unequal_outputs=total["unequal_outputs"],
         activity={
-            name: _added([r.activity[name] for r in results]) for name in results[0].activity
+            name: _added([part["activity"][name] for part in told]) for name in told[0]["activity"]
         },
-        fault=results[-1].fault,
-        observed=Trace(
-            network_hash=expected.network_hash,
-            timesteps=expected.timesteps,
-            sizes=expected.sizes,
-            inputs=expected.inputs[:samples],
+        fault=told[-1]["fault"],
+        observed=replace(
+            expected.select(slice(0, total["samples"])),
             spikes={
-                name: np.concatenate([r.observed.spikes[name] for r in results])
+                name: np.concatenate([part.spikes[name] for part in seen])
                 for name in expected.sizes
             },
-            outputs=np.concatenate([r.observed.outputs for r in results]),
+            outputs=np.concatenate([part.outputs for part in seen]),
+            membranes={},
         ),
-        seconds=max(r.seconds for r in results),
+        seconds=max(part["seconds"] for part in told),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilat
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace, first_divergence
 from neurocuda_hw.reference.reference import Reference
-from neurocuda_hw.simulation.simulate import Simulator, Stalls
+from neurocuda_hw.simulation.benches import BLOCK
+from neurocuda_hw.simulation.simulate import SimulationResult, Simulator, Stalls
 
 SAMPLES = 12
 
@@ -60,13 +62,51 @@ def test_stalls_cost_cycles_and_change_nothing(case: Case) -> None:
         assert slow.cycles > 1.2 * quick.cycles
 
 
-def test_parts_are_joined_in_order(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neurocuda_hw.simulation.simulate._SMALLEST_PART", 1)
-    one = case.simulator.run(case.golden, jobs=1)
-    many = case.simulator.run(case.golden, jobs=5)
-    assert many.equal
-    assert (many.samples, many.spikes) == (one.samples, one.spikes)
-    assert many.observed.to_bytes() == one.observed.to_bytes()
+@pytest.fixture(scope="module")
+def long(case: Case) -> Trace:
+    """Enough for four blocks, the last of them short."""
+    inputs = default_inputs(case.network, 3 * BLOCK + 3)
+    return Reference(case.network).trace(inputs)
+
+
+def counted(result: SimulationResult) -> dict[str, object]:
+    """All that a run tells, but how long it took."""
+    found = {f.name: getattr(result, f.name) for f in fields(result) if f.name != "seconds"}
+    return found | {"observed": result.observed.to_bytes()}
+
+
+@pytest.mark.parametrize("percent", [0, 30])
+def test_nothing_depends_on_the_number_of_processes(case: Case, long: Trace, percent: int) -> None:
+    one, *others = (
+        counted(case.simulator.run(long, jobs=jobs, stalls=Stalls(percent=percent)))
+        for jobs in (1, 2, 3, 7)
+    )
+    assert one["equal"]
+    assert one["samples"] == 3 * BLOCK + 3
+    assert others == [one] * 3
+
+
+def test_cycles_per_inference_are_those_within_blocks(
+    case: Case, long: Trace, tmp_path: Path
+) -> None:
+    found = case.simulator.run(long, jobs=2)
+    blocks = [case.simulator.run(long.select(slice(i, i + BLOCK))) for i in range(0, 153, BLOCK)]
+    assert [block.samples for block in blocks] == [BLOCK, BLOCK, BLOCK, 3]
+    assert found.cycles == sum(block.cycles for block in blocks)
+    gaps = [block.samples - 1 for block in blocks]
+    within = sum(b.cycles_per_inference * gap for b, gap in zip(blocks, gaps, strict=True))
+    assert found.cycles_per_inference == pytest.approx(within / sum(gaps), rel=1e-12)
+    assert found.latency_cycles == blocks[0].latency_cycles
+    # 'make sim' calls the harness once, for all samples
+    (tmp_path / "stimulus.bin").write_bytes(stimulus_bytes(case.network, long.inputs, 32))
+    (tmp_path / "expected.bin").write_bytes(expected_bytes(long))
+    said = harness(case, tmp_path).stdout
+    assert f"{found.cycles} cycles, {found.cycles_per_inference:.1f} per inference, " in said
+
+
+def test_one_inference_takes_all_cycles(case: Case) -> None:
+    found = case.simulator.run(case.golden.select(slice(1, 2)))
+    assert found.cycles_per_inference == found.cycles == found.latency_cycles > 0
 
 
 def test_wrong_spike_is_found_where_it_is(case: Case) -> None:
@@ -126,13 +166,19 @@ def test_deadlock_tells_where_everything_stands(case: Case) -> None:
     assert result.samples == 1
 
 
-def test_fault_in_one_part_ends_the_result_there(
-    case: Case, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("neurocuda_hw.simulation.simulate._SMALLEST_PART", 1)
-    result = case.simulator.run(case.golden, memories=case.broken("hang"), jobs=3)
-    assert (result.equal, result.samples) == (False, 1)
-    assert result.fault.startswith("cycle ")
+def test_fault_in_one_part_ends_the_result_there(case: Case, long: Trace) -> None:
+    one, many = (
+        counted(case.simulator.run(long, memories=case.broken("hang"), jobs=jobs))
+        for jobs in (1, 3)
+    )
+    assert one == many
+    assert (one["equal"], one["samples"]) == (False, 1)
+    assert str(one["fault"]).startswith("cycle ")
+    spikes = {name: bits.copy() for name, bits in long.spikes.items()}
+    spikes["a__b"][BLOCK + 7, 2, 0] ^= 1
+    wrong = changed(long, spikes=spikes)
+    stopped = case.simulator.run(wrong, stop=True)
+    assert (stopped.equal, stopped.samples, stopped.fault) == (False, BLOCK + 8, "")
 
 
 def harness(case: Case, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -211,6 +257,8 @@ def test_files_of_other_networks(case: Case, tmp_path: Path) -> None:
         (("--samples",), "bulk: --samples needs a value\n"),
         (("--samples", "x"), "bulk: --samples must be a number, not x\n"),
         (("--samples", "0"), "bulk: stimulus.bin must hold at least one sample\n"),
+        (("--first", "12"), "bulk: stimulus.bin must hold at least one sample\n"),
+        (("--first", "7"), "bulk: --first must be a multiple of 50\n"),
         (("--stall-percent", "96"), "bulk: --stall-percent must be 0 to 95\n"),
         (("--fast", "1"), "bulk: there is no option --fast\n"),
         (("third",), "bulk: give the stimulus file and the file of expected spikes\n"),

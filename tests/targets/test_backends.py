@@ -138,3 +138,8 @@ def test_benchmark_times_and_compares(snn: nc.SpikingNetwork) -> None:
         assert row["unequal"] == 0
         assert row["seconds"] > 0
         assert row["samples_per_second"] == pytest.approx(6 / row["seconds"])
+
+
+def test_benchmark_does_not_say_equal_of_too_little(snn: nc.SpikingNetwork) -> None:
+    figures = nc.benchmark(snn, np.zeros_like(X), ("cpu",), repeats=1)
+    assert np.isnan(figures["cpu"]["unequal"])
