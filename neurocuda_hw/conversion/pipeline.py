@@ -160,9 +160,6 @@ def convert(
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
-        started = time.monotonic()
-        calibration = samples.head(_CALIBRATION_SAMPLES).cpu()
-        module, silent = _module(_read(ann, calibration, aims), calibration, aims)
         training = Training(
             rate=rate,
             seed=seed,
@@ -170,6 +167,9 @@ def convert(
             checkpoint=None if checkpoint is None else Path(checkpoint),
             progress=progress,
         )
+        started = time.monotonic()
+        calibration = samples.head(_CALIBRATION_SAMPLES).cpu()
+        module, silent = _module(_read(ann, calibration, aims), calibration, aims)
         trainer = Trainer(module.to(where), samples, values, training, teacher)
         done = trainer.carry_out(course, tests)
         snn = in_integers(module, name, where)
