@@ -1,7 +1,7 @@
 """The command ``nchw``: one function per command in `commands`; torch and amaranth load when used.
 
-Exit codes: 0 done and equal, 1 a divergence, 2 bad input or usage, 3 a tool is missing or failed,
-130 interrupted.
+Exit codes: 0 done and equal, 1 a divergence, 2 bad input or usage, 3 a tool is missing or failed, 4
+too little was compared to say equal, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def cli() -> None:
 
     \b
     Exit codes: 0 done and equal   1 a divergence   2 bad input or usage
-                3 a tool is missing or failed       130 interrupted
+                3 a tool is missing or failed       4 too little was compared to say equal
+                130 interrupted
     """
 
 

@@ -25,14 +25,21 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
 @click.option(
     "--golden",
     is_flag=False,
-    flag_value=GOLDEN,
+    flag_value="",
     metavar="[TRACE|DIR]",
-    help="A trace, or a folder of them with a manifest; without a value: the folder 'golden'.",
+    help="A trace, or a folder of them with a manifest; without a value: the build folder's own, "
+    "or for a model the folder 'golden'.",
 )
 @click.option("--data", metavar="DATA", help="Record the golden trace of these test images.")
 @click.option("--inputs", metavar="FILE", help="Record it of this .npy or .npz array.")
 @click.option(
     "--samples", type=click.IntRange(min=1), metavar="N", help="The first N samples only."
+)
+@click.option(
+    "--allow-little",
+    is_flag=True,
+    help="Exit 0, not 4, where nothing differs but too little was compared to say equal: nothing "
+    "fired, every output was 0, or no mutant was caught.",
 )
 @click.option(
     "--mutate",
@@ -80,6 +87,7 @@ def verify(
     data: str | None,
     inputs: str | None,
     samples: int | None,
+    allow_little: bool,
     mutate: int,
     targets: str | None,
     cocotb: bool,
@@ -105,10 +113,12 @@ def verify(
 
     \b
     Exit codes: 0 equal   1 a divergence, printed first   2 bad input   3 a tool is missing
+                4 too little was compared to say equal
     """
     from neurocuda_hw.ground.files import check_writable, write_file
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.project.checks import Request
+    from neurocuda_hw.project.verify import exit_code
     from neurocuda_hw.project.verify import verify as run_verify
     from neurocuda_hw.simulation.simulate import Stalls
 
@@ -118,6 +128,7 @@ def verify(
         raise click.UsageError("--golden excludes --data and --inputs")
     if subject is None and golden is None:
         raise click.UsageError("name a model or a build folder, or a golden folder with --golden")
+    subject, golden = _named(subject, golden)
     names = [name.strip() for name in (targets or _built_for(subject)).split(",")]
     wrong = [name for name in names if name not in ("verilog", "hls", "loihi")]
     if wrong:
@@ -142,6 +153,7 @@ def verify(
             request=Request(
                 targets=chosen,
                 samples=samples,
+                allow_little=allow_little,
                 mutate=mutate,
                 seed=seed,
                 lanes=uniform_lanes(network, lanes) if network and lanes else None,
@@ -157,7 +169,27 @@ def verify(
             click.echo(content)
         else:
             write_file(json_file, f"{content}\n".encode())
-    raise SystemExit(max(r.exit_code for r in results))
+    raise SystemExit(exit_code(results))
+
+
+def _named(subject: str | None, golden: str | None) -> tuple[str | None, str | None]:
+    """Subject and golden trace, where a folder that is named is what is verified: ``--golden``
+    without a value is the trace of a build folder, if one is named, else the folder `GOLDEN`."""
+    from neurocuda_hw.ground.errors import DataError
+    from neurocuda_hw.project.build import read_report
+
+    if subject is None and golden and read_report(Path(golden)) is not None:
+        return golden, None
+    if golden != "":
+        return subject, golden
+    if subject is not None and Path(subject).is_dir():
+        return subject, None
+    if not Path(GOLDEN).is_dir():
+        raise DataError(
+            f"--golden without a value needs a folder {GOLDEN!r} here, which is missing; name a "
+            "build folder, or --golden TRACE"
+        )
+    return subject, GOLDEN
 
 
 def _built_for(subject: str | None) -> str:
@@ -188,7 +220,7 @@ def show(results: list[Verification], *, err: bool = False) -> None:
     """Divergences first, then a table, then the verdict."""
     for result in results:
         for check in result.checks:
-            if not check.equal:
+            if not check.same:
                 say(f"{result.name}, {check.target}: {check.message}", err=err)
         for mutant in result.mutants:
             if mutant.outcome == "missed":
@@ -199,8 +231,9 @@ def show(results: list[Verification], *, err: bool = False) -> None:
             check.target,
             check.samples,
             sum(check.spikes.values()),
+            check.outputs,
             _cycles(check),
-            "equal" if check.equal else "DIFFERENT",
+            check.verdict.upper() if check.verdict == "different" else check.verdict,
         )
         for result in results
         for check in result.checks
@@ -210,6 +243,7 @@ def show(results: list[Verification], *, err: bool = False) -> None:
         "target",
         ">samples",
         ">golden spikes",
+        ">outputs not 0",
         ">cycles per inference",
         "verdict",
     )
@@ -223,8 +257,37 @@ def show(results: list[Verification], *, err: bool = False) -> None:
                 "spike for these inputs.",
                 err=err,
             )
-    good = all(result.equal for result in results)
-    say("Equal, every spike of every layer." if good else "NOT equal.", err=err)
+        for names, targets in _silent(result).items():
+            say(
+                f"{result.name}: {', '.join(map(repr, names))} never fired ({', '.join(targets)}); "
+                "a fault in what leads there may not show.",
+                err=err,
+            )
+    say(_conclusion(results), err=err)
+
+
+def _silent(result: Verification) -> dict[tuple[str, ...], list[str]]:
+    """The layers that never fired in a comparison that is evidence otherwise; and in which."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for check in result.checks:
+        if check.equal and check.silent:
+            found.setdefault(tuple(check.silent), []).append(check.target)
+    return found
+
+
+def _conclusion(results: list[Verification]) -> str:
+    """The verdict on all."""
+    from neurocuda_hw.project.evidence import WAY_OUT
+
+    if any(result.different for result in results):
+        return "NOT equal."
+    little = [f"{result.name}, {result.little}" for result in results if result.little]
+    if not little:
+        return "Equal, every spike of every layer."
+    accepted = all(result.allow_little for result in results)
+    then = "accepted" if accepted else f"{WAY_OUT}, or accept it with --allow-little"
+    why = ". ".join(little)
+    return f"Nothing differs, but too little was compared to say equal: {why}; {then}."
 
 
 def _cycles(check: Check) -> str:

@@ -11,8 +11,9 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from neurocuda_hw.ground.errors import DataError, ModelError, ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
@@ -22,6 +23,7 @@ from neurocuda_hw.loihi import spikes as loihi_spikes
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
 from neurocuda_hw.project.build import build_files, ip_of, read_report, write_folder
+from neurocuda_hw.project.evidence import Evidence, counted
 from neurocuda_hw.reference.reference import Reference, explain
 from neurocuda_hw.rtl.emit import Design, emit
 from neurocuda_hw.rtl.register_map import Registers
@@ -36,20 +38,17 @@ _COCOTB_LIMIT = 3600.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """One target against the golden trace.
+class Check(Evidence):
+    """One target against the golden trace, and what was compared.
 
     Parameters
     ----------
     target : str
-        ``reference``, ``verilog`` or ``cocotb``.
-    equal : bool
-    samples : int
-        Inferences that were compared.
+        Of `TARGETS`.
+    same : bool
+        Whether nothing differs; see `equal`.
     unequal : dict of str to int
         Samples that differ, by spiking population, and ``outputs``.
-    spikes : dict of str to int
-        Golden spikes by population.
     divergence : Divergence, optional
         The first one, with the membrane and the events that led to it.
     fault : str
@@ -64,10 +63,8 @@ class Check:
     """
 
     target: str
-    equal: bool
-    samples: int
+    same: bool
     unequal: dict[str, int] = field(default_factory=dict)
-    spikes: dict[str, int] = field(default_factory=dict)
     divergence: Divergence | None = None
     fault: str = ""
     cycles: int = 0
@@ -77,10 +74,25 @@ class Check:
     seconds: float = 0.0
 
     @property
+    def verdict(self) -> str:
+        """``equal``, ``different``, or ``too little`` (see `evidence`)."""
+        return "different" if not self.same else "too little" if self.little else "equal"
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs, and enough was compared to say so."""
+        return self.verdict == "equal"
+
+    @property
     def message(self) -> str:
         """What is wrong, for people; empty where nothing is."""
         told = "" if self.divergence is None else str(self.divergence)
         return "\n".join(text for text in (told, self.fault) if text)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for ``--json`` and the record."""
+        names = ("equal", "verdict", "silent", "little", "message")
+        return asdict(self) | {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +105,8 @@ class Request:
         Of `TARGETS`.
     samples : int, optional
         How many of the golden samples; all where None. The cocotb bench runs 20 at most.
+    allow_little : bool
+        Whether too little to say "equal" is no failure; see `evidence`.
     mutate : int
         Random bits to flip; 0 for no mutants at all.
     seed : int
@@ -107,6 +121,7 @@ class Request:
 
     targets: Sequence[str] = ("reference", "verilog")
     samples: int | None = None
+    allow_little: bool = False
     mutate: int = 0
     seed: int = 0
     lanes: dict[str, int] | None = None
@@ -171,10 +186,9 @@ def check_reference(network: Network, trace: Trace, asked: Request | None = None
     place = first_divergence(network, found, trace)
     return Check(
         target="reference",
-        equal=place is None,
-        samples=trace.samples,
+        same=place is None,
+        **counted(trace),
         unequal=_unequal(found, trace),
-        spikes=_spikes(trace),
         divergence=explain(network, found, place) if place else None,
     )
 
@@ -194,10 +208,9 @@ def check_verilog(
         raise ToolError("the bulk harness and the comparison of its traces disagree; report this")
     return Check(
         target="verilog",
-        equal=result.equal,
-        samples=result.samples,
+        same=result.equal,
+        **counted(done),
         unequal={**result.unequal_samples, "outputs": result.unequal_outputs},
-        spikes=result.spikes,
         divergence=explain(network, done, place) if place else None,
         fault=result.fault,
         cycles=result.cycles,
@@ -243,9 +256,8 @@ def check_cocotb(
         )
     return Check(
         target="cocotb",
-        equal=done.returncode == 0,
-        samples=short.samples,
-        spikes=_spikes(short),
+        same=done.returncode == 0,
+        **counted(short),
         fault="" if done.returncode == 0 else _cocotb_failures(done.stdout),
     )
 
@@ -265,10 +277,9 @@ def check_hls(
     place = result.divergence
     return Check(
         target="hls",
-        equal=result.equal,
-        samples=result.samples,
+        same=result.equal,
+        **counted(trace.select(slice(0, result.samples))),
         unequal={**result.unequal_samples, "outputs": result.unequal_outputs},
-        spikes=_spikes(trace),
         divergence=explain(network, trace, place) if place else None,
         fault=result.fault,
         seconds=result.seconds,
@@ -297,10 +308,9 @@ def check_loihi(network: Network, trace: Trace, asked: Request | None = None) ->
     place = first_divergence(network, trace, found)
     return Check(
         target="loihi",
-        equal=place is None,
-        samples=trace.samples,
+        same=place is None,
+        **counted(trace),
         unequal=_unequal(trace, found),
-        spikes=_spikes(trace),
         divergence=explain(network, trace, place) if place else None,
     )
 
@@ -325,7 +335,3 @@ def _unequal(expected: Trace, got: Trace) -> dict[str, int]:
         for name in expected.sizes
     }
     return found | {"outputs": int((expected.outputs != got.outputs).any(axis=1).sum())}
-
-
-def _spikes(trace: Trace) -> dict[str, int]:
-    return {name: int(trace.counts(name).sum()) for name in trace.sizes}

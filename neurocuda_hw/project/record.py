@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -46,7 +45,7 @@ def write_record(folder: Path, result: Verification, *, golden: str) -> None:
         "golden": golden,
     }
     for check in result.checks:
-        record["checks"][check.target] = stamp | asdict(check) | {"message": check.message}
+        record["checks"][check.target] = stamp | check.to_json()
     if result.mutants:
         outcomes = ("caught", "missed", "not exercised")
         record["mutants"] = stamp | {outcome: result.count(outcome) for outcome in outcomes}

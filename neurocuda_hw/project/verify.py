@@ -1,11 +1,13 @@
 """Verification: every spike of every population, and every output, equal to the golden trace.
 
 The golden trace is checked against the reference first, then each target against the golden trace
-(see `checks`). Exit codes: 0 equal, 1 a divergence, 2 bad input, 3 a tool is missing or failed.
+(see `checks`). Exit codes: 0 equal, 1 a divergence, 2 bad input, 3 a tool is missing or failed, 4
+too little was compared to say equal (see `evidence`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from neurocuda_hw.project.checks import (
     design_of,
     same_design,
 )
+from neurocuda_hw.project.evidence import EXIT_CODE, none_caught
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.simulation.mutate import MutantResult, run_mutants
 from neurocuda_hw.simulation.simulate import Simulator
@@ -47,22 +50,39 @@ class Verification:
     checks : tuple of Check
     mutants : tuple of MutantResult
         What became of each mutant; see `mutate`.
+    allow_little : bool
+        Whether too little to say "equal" is no failure.
     """
 
     name: str
     network: str
     checks: tuple[Check, ...]
     mutants: tuple[MutantResult, ...] = ()
+    allow_little: bool = False
+
+    @property
+    def different(self) -> bool:
+        """Whether something differed, or a mutant slipped through."""
+        return not all(c.same for c in self.checks) or self.count("missed") > 0
+
+    @property
+    def little(self) -> str:
+        """Why too little was compared to say "equal"; empty where it was enough."""
+        reasons = [f"{c.target}: {c.little}" for c in self.checks if c.little]
+        mutants = none_caught(*(self.count(o) for o in ("caught", "missed", "not exercised")))
+        return "; ".join([*reasons, mutants] if mutants else reasons)
 
     @property
     def equal(self) -> bool:
-        """Whether everything was equal and no mutant slipped through."""
-        return all(c.equal for c in self.checks) and not self.count("missed")
+        """Whether nothing differed, no mutant slipped through, and enough was compared."""
+        return not self.different and not self.little
 
     @property
     def exit_code(self) -> int:
-        """0 or 1; errors carry their own."""
-        return 0 if self.equal else 1
+        """0, 1 or 4; errors carry their own."""
+        if self.different:
+            return 1
+        return EXIT_CODE if self.little and not self.allow_little else 0
 
     def count(self, outcome: str) -> int:
         """Mutants of one outcome."""
@@ -74,7 +94,9 @@ class Verification:
             "name": self.name,
             "network": self.network,
             "equal": self.equal,
-            "checks": [asdict(c) for c in self.checks],
+            "little": self.little,
+            "exit_code": self.exit_code,
+            "checks": [c.to_json() for c in self.checks],
             "mutants": {
                 "caught": self.count("caught"),
                 "missed": self.count("missed"),
@@ -179,7 +201,7 @@ def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Reque
         simulator = Simulator(network, files, word_bits)
         if "verilog" in asked.targets:
             checks.append(check_verilog(network, simulator, trace, asked))
-        if design is not None and asked.mutate and all(c.equal for c in checks):
+        if design is not None and asked.mutate and all(c.same for c in checks):
             mutants = run_mutants(
                 network,
                 simulator,
@@ -196,5 +218,14 @@ def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Reque
     if "loihi" in asked.targets:
         checks.append(check_loihi(network, trace, asked))
     return Verification(
-        name=name, network=network.hash, checks=tuple(checks), mutants=tuple(mutants)
+        name=name,
+        network=network.hash,
+        checks=tuple(checks),
+        mutants=tuple(mutants),
+        allow_little=asked.allow_little,
     )
+
+
+def exit_code(results: Sequence[Verification]) -> int:
+    """Of several: a divergence anywhere, else too little anywhere, else 0."""
+    return min((r.exit_code for r in results if r.exit_code), default=0)

@@ -1,7 +1,7 @@
 """The verdict: what compared this build with the golden trace, and whether that still holds.
 
-A build is verified only if a check of its own target was equal, was made on this very build, saw
-at least one spike, and no file has changed since.
+A build is verified only if a check of its own target was equal, was made on this very build,
+compared enough (see `project.evidence`), and no file has changed since.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from neurocuda_hw.project.evidence import Evidence, none_caught
 from neurocuda_hw.report.elements import inferences
 from neurocuda_hw.report.facts import Facts
 
@@ -34,7 +35,8 @@ PRODUCT = {"verilog": "this Verilog", "hls": "this C++", "loihi": "this mapping"
 class CheckRow:
     """One check, as a row of the table.
 
-    `activity` holds what each layer of simulated hardware did, in cycles per inference.
+    `little` says why it is too little to say "equal", `silent` which layers never fired; `activity`
+    holds what each layer of simulated hardware did, in cycles per inference.
     """
 
     target: str
@@ -47,6 +49,8 @@ class CheckRow:
     golden: str
     when: str
     message: str
+    little: str
+    silent: list[str]
     activity: dict[str, dict[str, float]]
 
 
@@ -113,10 +117,13 @@ def _judge(
         told += f" and {len(facts.changed) - 3} more" if len(facts.changed) > 3 else ""
         some = "1 file is" if len(facts.changed) == 1 else f"{len(facts.changed)} files are"
         return "outdated", f"Not verified: {some} not as built.", f"Not as built: {told}."
-    if equal and not any(row.spikes for row in equal):
+    open_checks = [check for part in left for check in CHECKS[part]]
+    little = [r.little for r in rows if r.target in open_checks and r.verdict == "too little"]
+    little += [_none_caught(mutants)] if equal else []
+    if any(little):
         return (
             "unverified",
-            "Not verified: nothing fired in the comparison, so it shows nothing.",
+            f"Not verified: {little[0]}, which shows nothing.",
             f"Compare with inputs that make it fire: {how} --data DATA",
         )
     if equal and left:
@@ -134,6 +141,7 @@ def _judge(
         best = min(most, key=lambda row: row.samples)  # what every part was compared on
         some = inferences(best.samples)
         told = f" {mutants['caught']} designs broken on purpose were caught." if mutants else ""
+        told += "".join(f" Layer {name!r} never fired." for name in best.silent)
         return (
             "verified",
             f"Verified: every spike of every layer is equal on {some}.",
@@ -155,24 +163,39 @@ def _judge(
 
 
 def _row(target: str, check: dict[str, Any], facts: Facts) -> CheckRow:
-    fresh = _fresh(check, facts)
-    verdict = ("equal" if check["equal"] else "different") if fresh else "of an earlier build"
+    evidence = Evidence(
+        samples=int(check["samples"]),
+        spikes={name: int(count) for name, count in check.get("spikes", {}).items()},
+        outputs=check.get("outputs"),
+    )
+    verdict = "of an earlier build"
+    if _fresh(check, facts):
+        verdict = "too little" if evidence.little else "equal"
+        # an earlier version's record holds under this name only whether something differed
+        verdict = verdict if check.get("same", check["equal"]) else "different"
     return CheckRow(
         target=target,
         what=COMPARED.get(target, target),
         verdict=verdict,
-        samples=int(check["samples"]),
-        spikes=sum(int(n) for n in check.get("spikes", {}).values()),
+        samples=evidence.samples,
+        spikes=sum(evidence.spikes.values()),
         cycles=float(check.get("cycles_per_inference", 0.0)),
         latency=int(check.get("latency_cycles", 0)),
         golden=str(check.get("golden", "")),
         when=str(check["when"]).replace("T", " ").replace("+00:00", " UTC"),
         message=str(check.get("message", "")),
+        little=evidence.little,
+        silent=evidence.silent,
         activity={
             layer: {state: count / max(1, int(check["samples"])) for state, count in told.items()}
             for layer, told in check.get("activity", {}).items()
         },
     )
+
+
+def _none_caught(mutants: dict[str, Any] | None) -> str:
+    made = mutants or {}
+    return none_caught(*(int(made.get(o, 0)) for o in ("caught", "missed", "not exercised")))
 
 
 def _fresh(entry: dict[str, Any] | None, facts: Facts) -> bool:

@@ -19,7 +19,7 @@ from neurocuda_hw.simulation.mutate import MutantResult
 
 def result(**fields: Any) -> Verification:
     """One check, equal unless said otherwise."""
-    check = Check(**{"target": "verilog", "equal": True, "samples": 3, **fields})
+    check = Check(**{"target": "verilog", "same": True, "samples": 3, "outputs": 3, **fields})
     return Verification(name="n", network="ab" * 32, checks=(check,))
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_latest_check_of_each_target_is_kept(folder: Path) -> None:
-    write_record(folder, result(equal=False, fault="it hangs"), golden="a")
+    write_record(folder, result(same=False, fault="it hangs"), golden="a")
     write_record(folder, result(target="loihi", samples=4), golden="b")
     first = read_record(folder)["checks"]
     assert first["verilog"]["message"] == "it hangs"

@@ -34,7 +34,13 @@ def folder_of(target: str, place: Path, network: Network = NETWORK) -> Path:
 
 def noted(folder: Path, *mutants: Any, **fields: Any) -> None:
     """Notes one check, equal unless said otherwise, with spikes unless said otherwise."""
-    told: dict[str, Any] = {"equal": True, "samples": 3, "spikes": {"conv": 40}, **fields}
+    told: dict[str, Any] = {
+        "same": True,
+        "samples": 3,
+        "outputs": 3,
+        "spikes": {"conv": 40},
+        **fields,
+    }
     found = Verification(
         name="n", network=NETWORK.hash, checks=(Check(**told),), mutants=tuple(mutants)
     )

@@ -114,13 +114,13 @@ def test_verilog_and_its_measured_cycles(tmp_path: Path) -> None:
     assert "Measured in simulation: 1,234.5 cycles per inference, " in after
     assert "cycles per inference, measured" in after
     assert "Verified: every spike of every layer is equal on 3 inferences." in after
-    noted(folder, target="verilog", equal=False, cycles_per_inference=1234.5)
+    noted(folder, target="verilog", same=False, cycles_per_inference=1234.5)
     wrong = " ".join(Page(render(read_facts(folder))).words)
     assert "measured" not in wrong.replace("Nothing has been measured", "")
 
 
 def test_words_of_a_model_are_not_markup(loihi: Path) -> None:
-    noted(loihi, target="loihi", equal=False, fault="<script>alert(1)</script>")
+    noted(loihi, target="loihi", same=False, fault="<script>alert(1)</script>")
     text = render(read_facts(loihi))
     (loihi / "verification.json").unlink()
     assert "<script>" not in text

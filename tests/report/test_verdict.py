@@ -51,7 +51,7 @@ def test_an_equal_check_of_its_own_verifies(folder: Path) -> None:
 
 def test_a_difference_anywhere_is_told_first(folder: Path) -> None:
     noted(folder, target="loihi")
-    noted(folder, target="hls", equal=False, fault="it never ends")
+    noted(folder, target="hls", same=False, fault="it never ends")
     assert verdict(folder) == (
         "different",
         "Not equal: hls differs from the golden trace.",
@@ -63,7 +63,7 @@ def test_silence_shows_nothing(folder: Path) -> None:
     noted(folder, target="loihi", spikes={"conv": 0, "hidden": 0})
     state, sentence, _ = verdict(folder)
     assert state == "unverified"
-    assert sentence == "Not verified: nothing fired in the comparison, so it shows nothing."
+    assert sentence == "Not verified: nothing fired in the 3 samples compared, which shows nothing."
 
 
 def test_a_check_of_an_earlier_build_does_not_count(folder: Path) -> None:
