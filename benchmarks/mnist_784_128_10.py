@@ -42,12 +42,12 @@ from neurocuda_hw.passes.cycles import layer_work  # noqa: E402
 from neurocuda_hw.passes.devices import Family  # noqa: E402
 from neurocuda_hw.passes.folding import lane_choices  # noqa: E402
 from neurocuda_hw.passes.plan import plan_layer  # noqa: E402
-from neurocuda_hw.project.checks import Check, Request  # noqa: E402
 from neurocuda_hw.project.verify import verify  # noqa: E402
 from neurocuda_hw.reference.snn import SpikingNetwork  # noqa: E402
 from neurocuda_hw.rtl.emit import emit  # noqa: E402
 from neurocuda_hw.rtl.ip import ip_files  # noqa: E402
 from neurocuda_hw.synth import Area, synthesise  # noqa: E402
+from neurocuda_hw.targets.checks import Check, Request  # noqa: E402
 
 Figures = dict[str, float | int | str]
 EARLIER = (

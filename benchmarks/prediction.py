@@ -45,10 +45,10 @@ from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.project.checks import Request
 from neurocuda_hw.project.verify import verify
 from neurocuda_hw.rtl.emit import emit, plan_network
 from neurocuda_hw.synth import synthesise
+from neurocuda_hw.targets.checks import Request
 
 FAMILY = Family.SERIES7
 SAMPLES = 20

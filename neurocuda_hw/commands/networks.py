@@ -228,13 +228,17 @@ def is_nir(path: Path) -> bool:
         return False
 
 
-def load_network(model: str, reading: Reading, *, exports: bool = False) -> Loaded:
+def load_network(
+    model: str, reading: Reading, *, exports: bool = False, known: Network | None = None
+) -> Loaded:
     """The network of a file or of a build folder.
 
     Parameters
     ----------
     exports : bool
         Whether --dt, --fires and --integrate-dt also say how a graph shall be written.
+    known : Network, optional
+        The network, where the file was read already.
 
     Raises
     ------
@@ -250,7 +254,7 @@ def load_network(model: str, reading: Reading, *, exports: bool = False) -> Load
     given = reading.given(*(("dt", "fires", "integrate_dt") if exports else ()))
     if given:
         raise click.UsageError(f"{given[0]} is for .nir files, which {str(path)!r} is not")
-    return Loaded(network=load(path), graph=None, reading=reading)
+    return Loaded(network=known or load(path), graph=None, reading=reading)
 
 
 def _from_graph(path: Path, reading: Reading, exports: bool) -> Loaded:

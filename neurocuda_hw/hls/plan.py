@@ -15,9 +15,9 @@ from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Readout
 from neurocuda_hw.network.synapses import Conv2d, Diagonal, Synapse
-from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.layout import Fanout
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.study import Study
 
 MOST_LANES = 64  # a row's spikes travel as one word, which the fast C simulation keeps in 64 bits
 MOST_BITS = 50  # a leak multiplies by 13 bits, within the same 64
@@ -116,20 +116,18 @@ class Plan:
         return any(edge.inside for name in process for edge in self.layers[name].edges)
 
 
-def plan_network(network: Network, lanes: Mapping[str, int] | None = None) -> Plan:
-    """Plans every population; `lanes` by population, the widest up to 16 where None.
+def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> Plan:
+    """Plans every population; `lanes` as in `passes.study.Study`.
 
     Raises
     ------
     ModelError
         If a number of lanes does not suit its population, or a state is too wide.
     """
-    chosen = uniform_lanes(network) if lanes is None else lanes
-    missing = [p.name for p in network.targets if p.name not in chosen]
-    if missing:
-        raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
+    study = Study.of(subject, lanes=lanes)
+    network = study.network
     processes = _processes(network)
-    layers = {p.name: _layer(network, p, chosen[p.name], processes) for p in network.targets}
+    layers = {p.name: _layer(study, p, processes) for p in network.targets}
     return Plan(network=network, layers=layers, processes=processes)
 
 
@@ -154,17 +152,16 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
     return tuple(order)
 
 
-def _layer(
-    network: Network, population: Population, lanes: int, processes: tuple[tuple[str, ...], ...]
-) -> Layer:
-    lanes = min(lanes, population.chw[0])  # blocks of positions are the Verilog's alone
-    plan = plan_layer(network, population, lanes)
+def _layer(study: Study, population: Population, processes: tuple[tuple[str, ...], ...]) -> Layer:
+    # blocks of positions are the Verilog's alone
+    lanes = min(study.lanes[population.name], population.chw[0])
+    plan = study.plan(population.name, lanes)
     if lanes > MOST_LANES:
         raise ModelError(
             f"population {population.name!r}: lanes must be at most {MOST_LANES} in the HLS "
             f"target, not {lanes}"
         )
-    layer = Layer(plan=plan, edges=_edges(network, plan, processes))
+    layer = Layer(plan=plan, edges=_edges(study.network, plan, processes))
     widest = max(layer.v_bits, layer.u_bits)
     if widest > MOST_BITS:
         raise ModelError(

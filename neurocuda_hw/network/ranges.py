@@ -10,6 +10,7 @@ complement that holds every bound is the membrane's width. Since partial sums ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -120,8 +121,19 @@ def _after_fire(population: Population, low: np.ndarray, high: np.ndarray) -> Bo
     return after_low, after_high
 
 
+# what was proved of each network, as long as the network is there
+_PROVED: WeakKeyDictionary[Network, dict[str, PopulationRanges]] = WeakKeyDictionary()
+
+
 def population_ranges(network: Network, population: Population) -> PopulationRanges:
-    """Proves the widths of one population; an input has no membrane and gets [0, 0]."""
+    """The proved widths of one population; an input has no membrane and gets [0, 0]."""
+    proved = _PROVED.setdefault(network, {})
+    if population.name not in proved:
+        proved[population.name] = _prove(network, population)
+    return proved[population.name]
+
+
+def _prove(network: Network, population: Population) -> PopulationRanges:
     c, h, w = population.chw
     address = (unsigned_bits(c - 1), unsigned_bits(h - 1), unsigned_bits(w - 1))
     neuron = population.neuron
@@ -173,7 +185,7 @@ def population_ranges(network: Network, population: Population) -> PopulationRan
 
 
 def network_ranges(network: Network) -> dict[str, PopulationRanges]:
-    """Proves the widths of every population, by name."""
+    """The proved widths of every population, by name."""
     return {p.name: population_ranges(network, p) for p in network.populations}
 
 

@@ -67,7 +67,7 @@ class Trace:
         spikes: np.ndarray = np.bitwise_count(self.spikes[name]).sum(axis=(1, 2), dtype=np.int64)
         return spikes
 
-    def select(self, samples: slice) -> Trace:
+    def select(self, samples: slice | np.ndarray) -> Trace:
         """The same trace with some samples only."""
         return Trace(
             network_hash=self.network_hash,

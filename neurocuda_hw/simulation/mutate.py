@@ -234,7 +234,7 @@ def _judge(
     predicted = replace(predicted, network_hash=golden.network_hash)
     want = first_divergence(network, golden, predicted)
     samples = _telling(golden, predicted)
-    golden, predicted = _picked(golden, samples), _picked(predicted, samples)
+    golden, predicted = golden.select(samples), predicted.select(samples)
     result = simulator.run(golden, memories=changed, jobs=1)
     outcome, detail = "caught", ""
     if result.fault or result.samples != golden.samples:
@@ -258,17 +258,6 @@ def _telling(golden: Trace, predicted: Trace) -> np.ndarray:
     changed = np.flatnonzero(differ)[: _SIMULATED // 2]
     others = np.setdiff1d(np.arange(golden.samples), changed)[: _SIMULATED - len(changed)]
     return np.sort(np.concatenate([changed, others]))
-
-
-def _picked(trace: Trace, samples: np.ndarray) -> Trace:
-    """Some samples of a trace, in the order given."""
-    return replace(
-        trace,
-        inputs=trace.inputs[samples],
-        spikes={name: bits[samples] for name, bits in trace.spikes.items()},
-        outputs=trace.outputs[samples],
-        membranes={},
-    )
 
 
 def _where(design: Design, changed: dict[str, bytes]) -> str:

@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from shell import Shell
@@ -109,7 +110,8 @@ def test_verify_what_the_folder_was_built_for(nchw: Shell, target: str) -> None:
     assert [c["target"] for c in facts["checks"]] == ["reference", "verilog"]
 
 
-def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
+def golden_of_the_model(built: Path) -> None:
+    """Writes ./golden, with the model and the trace of a build."""
     from neurocuda_hw.network.golden import MANIFEST, Entry, manifest_bytes
 
     golden = Path("golden")
@@ -118,6 +120,11 @@ def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
     shutil.copy(built / "golden" / "trace.npz", golden)
     entry = Entry(name="small", model="network.pt", trace="trace.npz")
     (golden / MANIFEST).write_bytes(manifest_bytes(golden, [entry]))
+
+
+def test_verify_a_golden_folder(nchw: Shell, built: Path) -> None:
+    golden_of_the_model(built)
+    golden = Path("golden")
     assert nchw("verify", "--golden").code == 0
     assert nchw("verify", built, "--golden", golden / "trace.npz").code == 0
 
@@ -142,6 +149,54 @@ def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> 
         result.out,
     )
     assert result.out.endswith("NOT equal.\n")
+
+
+def test_too_little_is_not_called_equal(nchw: Shell, built: Path) -> None:
+    flip(next((built / "rtl" / "mem").glob("*first*weight*.mem")), 0, 8 + 6)
+    np.save("silent.npy", np.zeros((2, 1, 6), int))
+    result = nchw("verify", built, "--inputs", "silent.npy")
+    assert result.code == 4
+    why = "every input was 0 in the 2 samples compared"
+    assert "Equal" not in result.out
+    assert " ".join(result.out.split()).endswith(
+        "Nothing differs, but too little was compared to say equal: built, "
+        f"reference: {why}; verilog: {why}; compare more samples, or samples that make it fire "
+        "(--data DATA), or accept it with --allow-little."
+    )
+    page = nchw("report", built, "-o", "page.html")
+    assert page.code == 0
+    assert f"Not verified: {why}, which shows nothing." in Path("page.html").read_text()
+    result = nchw("verify", built, "--inputs", "silent.npy", "--allow-little")
+    assert result.code == 0
+    assert "Equal" not in result.out
+    assert result.out.endswith("; accepted.\n")
+    result = nchw("verify", built, "--inputs", "silent.npy", "--json", "-")
+    assert result.code == 4
+    (facts,) = json.loads(result.out)
+    assert (facts["equal"], facts["exit_code"]) == (False, 4)
+    assert [(c["equal"], c["verdict"]) for c in facts["checks"]] == [(False, "too little")] * 2
+
+
+def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) -> None:
+    golden_of_the_model(built)
+    assert nchw("verify", "network.pt", "--golden").code == 0
+    for arguments in ((built, "--golden"), ("--golden", built)):
+        assert nchw("verify", *arguments).code == 0
+    flip(next((built / "rtl" / "mem").glob("*first*weight*.mem")), 0, 8 + 6)
+    for arguments in ((built, "--golden"), ("--golden", built)):
+        assert nchw("verify", *arguments).code == 1
+    nchw.refuses(
+        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote",
+        *("verify", nchw.folder, "--golden"),
+    )
+    assert nchw("verify", "--golden").code == 0  # no folder is named: the one of committed traces
+    shutil.rmtree("golden")
+    for arguments in (("network.pt",), ()):
+        nchw.refuses(
+            "--golden without a value needs a folder 'golden' here, which is missing; name a build "
+            "folder, or --golden TRACE",
+            *("verify", *arguments, "--golden"),
+        )
 
 
 def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -> None:

@@ -21,13 +21,14 @@ from neurocuda_hw.network.golden import Entry, manifest_bytes
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.project.build import build
-from neurocuda_hw.project.checks import Request, check_verilog
 from neurocuda_hw.project.verify import verify
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design, emit
 from neurocuda_hw.simulation import simulate
 from neurocuda_hw.simulation.mutate import run_mutants
 from neurocuda_hw.simulation.simulate import SimulationResult, Simulator, Stalls
+from neurocuda_hw.targets.checks import Request
+from neurocuda_hw.targets.verilog import check_of
 
 NETWORK = small_network()
 LANES = {"conv": 4, "hidden": 2, "out": 1}
@@ -234,7 +235,7 @@ def test_harness_and_comparison_must_agree(golden: Trace, design: Design) -> Non
 
     simulator = Lying(NETWORK, design.files, design.tdata_bits)
     with pytest.raises(ToolError, match=r"^the bulk harness and the comparison of its traces disa"):
-        check_verilog(NETWORK, simulator, golden)
+        check_of(NETWORK, golden, simulator.run(golden))
 
 
 def test_compiled_harness_is_kept(

@@ -1,9 +1,10 @@
 """What is evidence: how much was compared, and when that is too little to say "equal".
 
 Silent layers are equal whatever their weights are. So a comparison without a difference is "equal"
-only if a spike of some layer was compared, and an output other than 0; and of designs that were
-broken on purpose, if any were made, one must have been caught. A single layer that never fires is
-told by name and no more: trained networks have dead layers, and what fires around one is evidence.
+only if some input was other than 0 (biases alone may fire, with no weight of the first layer), a
+spike of some layer was compared, and an output other than 0; and of designs that were broken on
+purpose, if any were made, one must have been caught. A single layer that never fires is told by
+name and no more: trained networks have dead layers, and what fires around one is evidence.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from neurocuda_hw.network.trace import Trace
 
@@ -26,13 +29,16 @@ class Evidence:
     ----------
     samples : int
         Inferences.
+    events : int, optional
+        Input values other than 0; None where nobody counted them (records of old).
     spikes : mapping of str to int
         Golden spikes by spiking population.
     outputs : int, optional
-        Golden output values other than 0; None where nobody counted them (records of old).
+        Golden output values other than 0; None likewise.
     """
 
     samples: int
+    events: int | None = None
     spikes: Mapping[str, int] = field(default_factory=dict)
     outputs: int | None = None
 
@@ -47,6 +53,8 @@ class Evidence:
         if self.samples < 1:
             return "no sample was compared"
         some = "sample" if self.samples == 1 else f"{self.samples} samples"
+        if self.events == 0:
+            return f"every input was 0 in the {some} compared"
         if self.spikes and len(self.silent) == len(self.spikes):
             return f"nothing fired in the {some} compared"
         if self.outputs == 0 or not (self.spikes or self.outputs):
@@ -57,8 +65,8 @@ class Evidence:
 def counted(trace: Trace) -> dict[str, Any]:
     """The fields of `Evidence`, where all of a golden trace was compared."""
     spikes = {name: int(trace.counts(name).sum()) for name in trace.sizes}
-    outputs = int((trace.outputs != 0).sum())
-    return {"samples": trace.samples, "spikes": spikes, "outputs": outputs}
+    events, outputs = int(np.count_nonzero(trace.inputs)), int(np.count_nonzero(trace.outputs))
+    return {"samples": trace.samples, "events": events, "spikes": spikes, "outputs": outputs}
 
 
 def none_caught(caught: int, missed: int, idle: int) -> str:
