@@ -249,7 +249,7 @@ def load_network(
 
     path = Path(model)
     path = path / "model.pt" if path.is_dir() else path
-    if is_nir(path):
+    if known is None and is_nir(path):
         return _from_graph(path, reading, exports)
     given = reading.given(*(("dt", "fires", "integrate_dt") if exports else ()))
     if given:

@@ -137,97 +137,119 @@ class LayerPlan:
 def plan_layer(
     network: Network, population: Population, lanes: int, *, touched: bool | None = None
 ) -> LayerPlan:
-    """Plans one population for `lanes` lanes.
-
-    Parameters
-    ----------
-    touched : bool, optional
-        Whether sweeps visit only touched rows, wherever that is exact; None: where it pays.
-
-    Raises
-    ------
-    ModelError
-        If `lanes` does not suit the population.
-    """
-    neuron = population.neuron
-    assert isinstance(neuron, Readout | Spiking)
-    layout = state_layout(population, lanes)
-    projections = network.incoming(population.name)
-    fanouts = tuple(fanout(network, p, lanes) for p in projections)
-    held = tuple(_is_held(network[p.source].neuron) for p in projections)
-    ranges = population_ranges(network, population)
-    numbers = _Numbers(population, neuron, layout)
-    bias, initial, leak = numbers.of("bias"), numbers.of("v_init"), leak_of(neuron)
-    first, last = 0, network.timesteps - 1
-    stop, skips = network.timesteps, False
-    window = network.window(population.name)
-    if isinstance(neuron, Spiking):
-        stop = window.stop
-        leaky = leak is not None
-        if not (leaky or bias.any() or any(held) or neuron.v_floor is not None):
-            first = window.start
-        last = _last_sweep(network, population, projections, held)
-        # a threshold out of the membrane's reach may as well be just out of reach
-        reachable = (ranges.membrane.lowest, ranges.membrane.highest + 1)
-        threshold, reset_value = np.clip(numbers.of("threshold"), *reachable), numbers.of("v_reset")
-        if not (leaky or bias.any() or any(held)) and len({*range(first, stop), last}) > 1:
-            skips = touched if touched is not None else layout.rows >= FEWEST_TOUCHED
-            skips = skips and _stays_below(neuron, threshold, reset_value)
-    else:
-        threshold = reset_value = np.zeros_like(bias)
-        if not any(held) and leak is None:
-            first, initial, bias = last, initial + network.timesteps * bias, np.zeros_like(bias)
-    if leak is not None:  # a state is kept as the leak leaves it for the next step
-        initial = decay(initial, numbers.spread(leak))
-    chained = any(held) or isinstance(neuron, CURRENT_BASED)
-    state_bits = ranges.membrane.bits if chained else _state_bits(ranges, bias)
-    return LayerPlan(
-        population=population,
-        timesteps=network.timesteps,
-        layout=layout,
-        projections=projections,
-        sources=tuple(network[p.source] for p in projections),
-        fanouts=fanouts,
-        weight_bits=tuple(_weight_bits(part) for part in fanouts),
-        held=held,
-        membrane_bits=ranges.membrane.bits,
-        state_bits=state_bits,
-        synaptic_bits=ranges.current.bits if isinstance(neuron, CURRENT_BASED) else 0,
-        held_bits=_held_bits(network, projections, held),
-        keep=numbers.keep("keep", "decay", "dv"),
-        keep_synaptic=numbers.keep("keep_synaptic", "du"),
-        threshold=numbers.parameter("threshold", threshold, "threshold"),
-        bias=numbers.parameter("bias", bias, "bias"),
-        initial=numbers.parameter(
-            "initial", wrap(initial, state_bits), "v_init", "bias", "decay", "dv"
-        ),
-        reset_value=numbers.parameter("reset_value", reset_value, "v_reset"),
-        reset=neuron.reset if isinstance(neuron, Spiking) else Reset.SUBTRACT,
-        v_floor=neuron.v_floor if isinstance(neuron, Spiking) else None,
-        first_sweep=first,
-        stop_sweep=stop,
-        last_sweep=last,
-        touched=skips,
-        awake=numbers.awake(_awake(neuron, initial, threshold)),
-        fire_start=window.start if isinstance(neuron, Spiking) else 0,
-        fire_stop=window.stop if isinstance(neuron, Spiking) else 0,
-    )
+    """Plans one population for `lanes` lanes; see `Planner`, for several numbers of them."""
+    return Planner(network, population).plan(lanes, touched=touched)
 
 
-class _Numbers:
-    """The parameters of a population's neurons, spread over neurons and laid out in rows."""
+class Planner:
+    """One population: what does not depend on its lanes is worked out once."""
 
-    def __init__(self, population: Population, neuron: Neuron, layout: StateLayout) -> None:
-        self.population, self.neuron, self.layout = population, neuron, layout
+    def __init__(self, network: Network, population: Population) -> None:
+        neuron = population.neuron
+        assert isinstance(neuron, Readout | Spiking)
+        self.network, self.population, self.neuron = network, population, neuron
+        self.projections = network.incoming(population.name)
+        self.held = tuple(_is_held(network[p.source].neuron) for p in self.projections)
+        self.ranges = population_ranges(network, population)
+        self.window = network.window(population.name)
+        self.bias, self.initial, leak = self.of("bias"), self.of("v_init"), leak_of(neuron)
+        self.first, self.stop, self.last = 0, network.timesteps, network.timesteps - 1
+        self.may_skip = False
+        driven = leak is not None or bool(self.bias.any()) or any(self.held)
+        if isinstance(neuron, Spiking):
+            self.stop = self.window.stop
+            if not driven and neuron.v_floor is None:
+                self.first = self.window.start
+            self.last = _last_sweep(network, population, self.projections, self.held)
+            # a threshold out of the membrane's reach may as well be just out of reach
+            reachable = (self.ranges.membrane.lowest, self.ranges.membrane.highest + 1)
+            self.threshold = np.clip(self.of("threshold"), *reachable)
+            self.reset_value = self.of("v_reset")
+            if not driven and len({*range(self.first, self.stop), self.last}) > 1:
+                self.may_skip = _stays_below(neuron, self.threshold, self.reset_value)
+        else:
+            self.threshold = self.reset_value = np.zeros_like(self.bias)
+            if not any(self.held) and leak is None:
+                self.first, self.initial = self.last, self.initial + network.timesteps * self.bias
+                self.bias = np.zeros_like(self.bias)
+        if leak is not None:  # a state is kept as the leak leaves it for the next step
+            self.initial = decay(self.initial, self._spread(leak))
+        chained = any(self.held) or isinstance(neuron, CURRENT_BASED)
+        membrane = self.ranges.membrane.bits
+        self.state_bits = membrane if chained else _state_bits(self.ranges, self.bias)
+        self.held_bits = _held_bits(network, self.projections, self.held)
+
+    def plan(self, lanes: int, *, touched: bool | None = None) -> LayerPlan:
+        """The population for `lanes` lanes.
+
+        Parameters
+        ----------
+        touched : bool, optional
+            Whether sweeps visit only touched rows, wherever that is exact; None: where it pays.
+
+        Raises
+        ------
+        ModelError
+            If `lanes` does not suit the population.
+        """
+        network, neuron = self.network, self.neuron
+        layout = state_layout(self.population, lanes)
+        fanouts = tuple(fanout(network, p, lanes) for p in self.projections)
+        spiking = isinstance(neuron, Spiking)
+        numbers = _Numbers(self.population, neuron, layout)
+        initial = wrap(self.initial, self.state_bits)
+        return LayerPlan(
+            population=self.population,
+            timesteps=network.timesteps,
+            layout=layout,
+            projections=self.projections,
+            sources=tuple(network[p.source] for p in self.projections),
+            fanouts=fanouts,
+            weight_bits=tuple(_weight_bits(part) for part in fanouts),
+            held=self.held,
+            membrane_bits=self.ranges.membrane.bits,
+            state_bits=self.state_bits,
+            synaptic_bits=self.ranges.current.bits if isinstance(neuron, CURRENT_BASED) else 0,
+            held_bits=self.held_bits,
+            keep=self._keep(numbers, "keep", "decay", "dv"),
+            keep_synaptic=self._keep(numbers, "keep_synaptic", "du"),
+            threshold=numbers.parameter("threshold", self.threshold, "threshold"),
+            bias=numbers.parameter("bias", self.bias, "bias"),
+            initial=numbers.parameter("initial", initial, "v_init", "bias", "decay", "dv"),
+            reset_value=numbers.parameter("reset_value", self.reset_value, "v_reset"),
+            reset=neuron.reset if isinstance(neuron, Spiking) else Reset.SUBTRACT,
+            v_floor=neuron.v_floor if isinstance(neuron, Spiking) else None,
+            first_sweep=self.first,
+            stop_sweep=self.stop,
+            last_sweep=self.last,
+            touched=self.may_skip
+            and (layout.rows >= FEWEST_TOUCHED if touched is None else touched),
+            awake=numbers.awake(_awake(neuron, self.initial, self.threshold)),
+            fire_start=self.window.start if spiking else 0,
+            fire_stop=self.window.stop if spiking else 0,
+        )
 
     def of(self, field: str) -> np.ndarray:
         """A parameter of every neuron, ``(N,)``."""
-        return self.spread(getattr(self.neuron, field))
+        return self._spread(getattr(self.neuron, field))
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
-        """Values of every neuron, ``(N,)``."""
+    def _spread(self, values: np.ndarray) -> np.ndarray:
         array = self.population.spread(np.asarray(values))
         return np.broadcast_to(array, self.population.shape).flatten()
+
+    def _keep(self, numbers: _Numbers, name: str, *fields: str) -> Parameter | None:
+        """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
+        found = [field for field in fields if field in self.neuron.array_fields()]
+        if not found:
+            return None
+        return numbers.parameter(name, DECAY_ONE - self.of(found[0]), found[0])
+
+
+class _Numbers:
+    """Parameters of a population's neurons, laid out in rows."""
+
+    def __init__(self, population: Population, neuron: Neuron, layout: StateLayout) -> None:
+        self.population, self.neuron, self.layout = population, neuron, layout
 
     def parameter(self, name: str, values: np.ndarray, *fields: str) -> Parameter:
         """Values that were made of `fields`, one row per channel group if those allow it."""
@@ -252,13 +274,6 @@ class _Numbers:
             rows=rows if per_row else rows[: self.layout.groups],
             per_row=per_row,
         )
-
-    def keep(self, name: str, *fields: str) -> Parameter | None:
-        """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
-        found = [field for field in fields if field in self.neuron.array_fields()]
-        if not found:
-            return None
-        return self.parameter(name, DECAY_ONE - self.of(found[0]), found[0])
 
 
 def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray) -> bool:

@@ -16,7 +16,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan, Planner
 
 Made = TypeVar("Made")
 Lanes = Mapping[str, int] | Callable[["Study"], Mapping[str, int]] | None
@@ -92,7 +92,8 @@ class Study:
     def plan(self, name: str, lanes: int) -> LayerPlan:
         """One population as hardware with so many lanes."""
         if (name, lanes) not in self._plans:
-            self._plans[name, lanes] = plan_layer(self.network, self.network[name], lanes)
+            planner = self.once(_planner, name)
+            self._plans[name, lanes] = planner.plan(lanes)
         return self._plans[name, lanes]
 
     @cached_property
@@ -113,6 +114,10 @@ class Study:
             self._made[key] = make(self, *given)
         found: Made = self._made[key]
         return found
+
+
+def _planner(study: Study, name: str) -> Planner:
+    return Planner(study.network, study.network[name])
 
 
 def balanced(study: Study) -> dict[str, int]:
