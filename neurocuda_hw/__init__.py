@@ -134,7 +134,12 @@ __all__ = sorted(_HOMES)
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        try:
+            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        except ModuleNotFoundError as error:
+            from neurocuda_hw.ground.errors import missing_package
+
+            raise missing_package(error) from error
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

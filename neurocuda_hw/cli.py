@@ -21,7 +21,7 @@ from neurocuda_hw.commands.inspect import inspect
 from neurocuda_hw.commands.report import report
 from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
-from neurocuda_hw.ground.errors import NeurocudaError
+from neurocuda_hw.ground.errors import NeurocudaError, missing_package
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -70,6 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _complain("interrupted", _INTERRUPTED)
     except NeurocudaError as error:
         code = _complain(str(error), error.exit_code)
+    except ModuleNotFoundError as error:  # of an extra: what stands in the way is told, not raised
+        told = missing_package(error)
+        code = _complain(str(told), told.exit_code)
     except BrokenPipeError:  # the reader of our output went away; so do we
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

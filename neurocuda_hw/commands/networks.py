@@ -176,12 +176,12 @@ class Loaded:
 
     def executor(self) -> Executor | None:
         """The graph itself in floating point."""
+        if self.graph is None:
+            return None
         import torch
 
         from neurocuda_hw.nir import Executor, Method
 
-        if self.graph is None:
-            return None
         settings = self.reading.settings()
         return Executor(
             self.graph,
@@ -195,17 +195,19 @@ class Loaded:
 
     def compared(self, inputs: np.ndarray, labels: np.ndarray | None) -> Comparison | None:
         """The integers against the graph in floating point; None where there is no graph."""
+        executor = self.executor()
+        if executor is None:
+            return None
         from neurocuda_hw.nir import compare
 
-        executor = self.executor()
-        return None if executor is None else compare(executor, self.network, inputs, labels)
+        return compare(executor, self.network, inputs, labels)
 
     def adjusted(self, inputs: np.ndarray) -> Loaded:
         """The network with as many weight bits as the agreement asked for needs on `inputs`."""
-        from neurocuda_hw.nir import choose_bits
-
         if self.graph is None or self.reading.agreement is None:
             return self
+        from neurocuda_hw.nir import choose_bits
+
         network = choose_bits(
             self.graph,
             self.network.timesteps,

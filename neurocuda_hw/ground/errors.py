@@ -57,3 +57,10 @@ class DivergenceError(NeurocudaError):
     """A target computed something else than the reference."""
 
     exit_code = 1
+
+
+def missing_package(error: ModuleNotFoundError) -> ToolError:
+    """What to say of a package that is not installed: how to get it."""
+    package = (error.name or "?").split(".")[0]
+    extra = "[nir]" if package in ("nir", "nirtorch", "h5py") else ""
+    return ToolError(f"the package {package!r} is missing; pip install 'neurocuda_hw{extra}'")

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from neurocuda_hw.network import network as _network
-from neurocuda_hw.network import neurons as _neurons
-from neurocuda_hw.network import synapses as _synapses
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.files import read_file, write_file
 from neurocuda_hw.ground.fixed import narrow
+from neurocuda_hw.network import network as _network
+from neurocuda_hw.network import neurons as _neurons
+from neurocuda_hw.network import synapses as _synapses
 from neurocuda_hw.network.network import SCHEMA_VERSION, Network, as_network
 
 FORMAT = "neurocuda_hw.network"
