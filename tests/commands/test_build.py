@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -137,6 +138,14 @@ def flip(path: Path, line: int, bit: int) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
+def flip_golden_spike(path: Path) -> None:
+    """Flips a spike of sample 2 of a trace."""
+    trace = load_trace(path)
+    spikes = trace.spikes["first"].copy()
+    spikes[2, 1, 0] ^= 4
+    path.write_bytes(replace(trace, spikes={"first": spikes}).to_bytes())
+
+
 def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> None:
     memory = next((built / "rtl" / "mem").glob("*first*weight*.mem"))
     flip(memory, 0, 8 + 6)  # input 0, lane 1: a high bit of neuron 1's weight
@@ -182,6 +191,14 @@ def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) ->
     assert nchw("verify", "network.pt", "--golden").code == 0
     for arguments in ((built, "--golden"), ("--golden", built)):
         assert nchw("verify", *arguments).code == 0
+    own = built / "golden" / "trace.npz"
+    good = own.read_bytes()
+    flip_golden_spike(own)
+    for arguments in ((built, "--golden"), ("--golden", built)):
+        result = nchw("verify", *arguments)
+        assert result.code == 1
+        assert result.out.startswith("built, reference: first divergence: sample 2, ")
+    own.write_bytes(good)
     flip(next((built / "rtl" / "mem").glob("*first*weight*.mem")), 0, 8 + 6)
     for arguments in ((built, "--golden"), ("--golden", built)):
         assert nchw("verify", *arguments).code == 1
@@ -200,14 +217,7 @@ def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) ->
 
 
 def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -> None:
-    from dataclasses import replace
-
-    trace = load_trace(built / "golden" / "trace.npz")
-    spikes = trace.spikes["first"].copy()
-    spikes[2, 1, 0] ^= 4
-    (built / "golden" / "trace.npz").write_bytes(
-        replace(trace, spikes={"first": spikes}).to_bytes()
-    )
+    flip_golden_spike(built / "golden" / "trace.npz")
     result = nchw("verify", built)
     assert result.code == 1
     assert result.out.startswith(
