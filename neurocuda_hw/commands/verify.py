@@ -10,7 +10,7 @@ import click
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, to_json
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
-from neurocuda_hw.commands.stimuli import stimulus
+from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.targets.base import REPORT
 from neurocuda_hw.targets.table import VERIFIED, verified_by
@@ -33,11 +33,7 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     help="A trace, or a folder of them with a manifest; without a value: the build folder's own, "
     "or for a model the folder 'golden'.",
 )
-@click.option("--data", metavar="DATA", help="Record the golden trace of these test images.")
-@click.option("--inputs", metavar="FILE", help="Record it of this .npy or .npz array.")
-@click.option(
-    "--samples", type=click.IntRange(min=1), metavar="N", help="The first N samples only."
-)
+@stimulus_options
 @click.option(
     "--allow-little",
     is_flag=True,
@@ -66,14 +62,6 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     default=0,
     metavar="PERCENT",
     help="Random pauses on both streams of the bulk harness.",
-)
-@click.option(
-    "--step-us",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    metavar="N",
-    help="Microseconds of a recording that make one step.",
 )
 @network_options
 @lanes_option("Lanes of the Verilog, where a MODEL is verified.")
@@ -104,7 +92,8 @@ def verify(
     """Compare every spike of every layer, and every output, with the golden trace.
 
     Verifies a build folder, a network (whose Verilog is made on the fly), or every entry of a
-    golden folder. The Verilog is compiled with Verilator.
+    golden folder. The Verilog is compiled with Verilator. A golden trace is recorded of what --data
+    or --inputs names.
 
     \b
     nchw verify build                        the folder's own golden spikes
