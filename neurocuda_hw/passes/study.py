@@ -8,6 +8,7 @@ for: a target that needs no plan makes none. (Proved ranges are kept with the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
+from copy import copy
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -48,6 +49,7 @@ class Study:
             )
         self.network = network
         self._trace, self._lanes = trace, lanes
+        self._planners: dict[str, Planner] = {}
         self._plans: dict[tuple[str, int], LayerPlan] = {}
         self._made: dict[Hashable, Any] = {}
 
@@ -86,14 +88,19 @@ class Study:
         return dict(given)
 
     def laid_out(self, lanes: Lanes) -> Study:
-        """The same with other lanes."""
-        return Study(self.network, trace=self._trace, lanes=lanes)
+        """The same with other lanes; what does not depend on them is shared."""
+        other = copy(self)
+        other._lanes, other._made = lanes, {}
+        for name in ("lanes", "plans"):
+            other.__dict__.pop(name, None)
+        return other
 
     def plan(self, name: str, lanes: int) -> LayerPlan:
         """One population as hardware with so many lanes."""
         if (name, lanes) not in self._plans:
-            planner = self.once(_planner, name)
-            self._plans[name, lanes] = planner.plan(lanes)
+            if name not in self._planners:
+                self._planners[name] = Planner(self.network, self.network[name])
+            self._plans[name, lanes] = self._planners[name].plan(lanes)
         return self._plans[name, lanes]
 
     @cached_property
@@ -114,10 +121,6 @@ class Study:
             self._made[key] = make(self, *given)
         found: Made = self._made[key]
         return found
-
-
-def _planner(study: Study, name: str) -> Planner:
-    return Planner(study.network, study.network[name])
 
 
 def balanced(study: Study) -> dict[str, int]:

@@ -108,6 +108,7 @@ def test_lanes_are_those_given_or_chosen_when_asked_for() -> None:
     assert study.plan("first", 1) is study.plans["first"]
     assert Study.of(study) is study
     assert study.laid_out(None).lanes == Study(network).lanes != given
+    assert study.laid_out(None).plan("first", 1) is study.plans["first"]
     chosen = study.laid_out(balanced)
     assert chosen.lanes == balanced(chosen)
     with pytest.raises(ModelError, match=r"^lanes must name every population, not leave out 'out'"):

@@ -19,8 +19,8 @@ from neurocuda_hw.targets.table import BENCHES, BUILT, COMPILED, VERIFIED, parts
 
 PACKAGE = Path(neurocuda_hw.__file__).parent
 NAMES = {*COMPILED, *BUILT, *BENCHES, ALL} - {"cpu"}  # which is also PyTorch's name of a device
-# Names that mean something else: a kind of reset, folders of the package.
-OTHERS = {"nir/to_network.py", "__init__.py"}
+# Names that mean something else: a kind of reset, folders of the package, a package of Python.
+OTHERS = {"nir/to_network.py", "__init__.py", "ground/errors.py"}
 
 
 def compared(tree: ast.AST) -> Iterator[tuple[int, str]]:
