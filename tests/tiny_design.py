@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurocuda_hw.data.stimulus import payload_bits
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
 from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.network.wire import address_bits, payload_bits
 
 FAULTS = ("hang", "twice", "extra_marker", "no_tlast", "early_tlast", "bad_address", "dirty_start")
 
@@ -101,8 +101,8 @@ def _fault(name: str) -> str:
 
 def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
     steps, source, targets = network.timesteps, network.input, network.targets
-    payload = payload_bits(network)
-    in_bits = ranges[source.name].address_bits
+    payload = payload_bits(network.input)
+    in_bits = address_bits(source)
     a = sum(in_bits)
     signed = payload and network.input.neuron.signed
     value = "1"
@@ -140,7 +140,7 @@ def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
             continue
         assert isinstance(neuron, IF)
         window = neuron.window or Window(start=0, stop=steps)
-        bits = ranges[name].address_bits
+        bits = address_bits(network[name])
         width = sum(bits)
         fires = f"({name}_v[n] + {name}_bias[n] >= {name}_theta[n]) && t >= {window.start}"
         fires += f" && t < {window.stop}"
@@ -174,7 +174,7 @@ def _top(network: Network, ranges: dict[str, PopulationRanges]) -> str:
         sweeps.append(f"        {i}: if (!mark) begin {fire} end\n        else begin {end} end")
     first, last = targets[0], targets[-1]
     readout = isinstance(last.neuron, Readout)
-    out_bits = ranges[last.name].address_bits
+    out_bits = address_bits(last)
     early = f"({_fault('early_tlast')} ? 1 : 0)"
     tlast = f"n == {last.size - 1} - {early}"
     if not readout:

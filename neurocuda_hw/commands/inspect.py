@@ -105,6 +105,7 @@ def inspect(
 def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, Any]:
     """All that the command prints, as plain values."""
     from neurocuda_hw.network.ranges import network_ranges
+    from neurocuda_hw.network.wire import address_bits
     from neurocuda_hw.passes.cycles import network_work, slowest
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
@@ -131,7 +132,7 @@ def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, 
                 "weight_bits": max((s.weight_bits for s in incoming), default=0),
                 "membrane": [ranges[name].membrane.lowest, ranges[name].membrane.highest],
                 "membrane_bits": ranges[name].membrane.bits if incoming else 0,
-                "address_bits": sum(ranges[name].address_bits),
+                "address_bits": sum(address_bits(population)),
                 "window": [window.start, window.stop],
                 "events": float(events[name].sum()) if name in events else 0.0,
                 "lanes": chosen.get(name, 0),

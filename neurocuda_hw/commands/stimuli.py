@@ -142,7 +142,6 @@ def images(
 def quantised(network: Network, real: np.ndarray) -> np.ndarray:
     """Real inputs as integer payloads, by the scale that the converter found."""
     from neurocuda_hw.ground.errors import DataError
-    from neurocuda_hw.ground.fixed import quantise
 
     population = network.input
     if population.scale is None:
@@ -156,8 +155,7 @@ def quantised(network: Network, real: np.ndarray) -> np.ndarray:
             f"inputs must have the shape (samples, {', '.join(map(str, population.shape))}), "
             f"not {real.shape}"
         )
-    neuron: Any = population.neuron
-    return quantise(real, population.spread(population.scale), neuron.payload)
+    return population.quantise(real)
 
 
 def read_array(path: str) -> np.ndarray:

@@ -21,8 +21,8 @@ from neurocuda_hw.ground.fixed import fits_float64, quantise
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.network.ranges import network_ranges
-from neurocuda_hw.network.synapses import Conv2d, Dense, Synapse
-from neurocuda_hw.reference.delivery import exact_arithmetic, exact_type, unfolded_convolution
+from neurocuda_hw.network.synapses import Conv2d, Synapse
+from neurocuda_hw.reference.delivery import exact_arithmetic, exact_type
 
 
 class Code(Enum):
@@ -347,22 +347,4 @@ def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
     most = np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
     kind = exact_type(int(most) * int(x.abs().max()), x.device)
     weight = torch.from_numpy(np.array(synapse.weight)).to(device=x.device, dtype=kind)
-    return _product(synapse, x.to(kind), weight).double()
-
-
-def _product(synapse: Synapse, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    if isinstance(synapse, Dense):
-        return F.linear(x.flatten(1), weight)
-    if isinstance(synapse, Conv2d):
-        if x.device.type != "cpu":
-            return unfolded_convolution(x, weight, synapse)
-        return F.conv2d(
-            x,
-            weight,
-            None,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-        )
-    return x * weight.reshape(-1, *[1] * (x.ndim - 2))
+    return synapse.apply(x.to(kind), weight).double()

@@ -23,9 +23,8 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Encoding, Input
-from neurocuda_hw.network.ranges import population_ranges
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.network.wire import address_bits, event_bits, payload_bits
 
 STIMULUS_MAGIC = b"NCHWSTM1"
 EXPECTED_MAGIC = b"NCHWEXP1"
@@ -36,13 +35,6 @@ def addresses(shape: tuple[int, int, int], bits: tuple[int, int, int]) -> np.nda
     c, y, x = np.indices(shape, dtype=np.uint64).reshape(3, -1)
     _, y_bits, x_bits = (np.uint64(b) for b in bits)
     return (c << (y_bits + x_bits)) | (y << x_bits) | x
-
-
-def payload_bits(network: Network) -> int:
-    """Bits of the payload field of an input word: none where every event is worth 1."""
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
-    return 0 if neuron.encoding is Encoding.SPIKES else neuron.payload_bits
 
 
 def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -66,23 +58,25 @@ def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.nd
         If address and payload do not fit under the top bit.
     """
     population = network.input
-    bits = population_ranges(network, population).address_bits
-    address_bits, extra_bits = sum(bits), payload_bits(network)
+    bits, extra_bits = address_bits(population), payload_bits(population)
     if word_bits not in (32, 64):
         raise ValueError(f"word_bits must be 32 or 64, not {word_bits!r}")
-    if address_bits + extra_bits >= word_bits:
+    if event_bits(population) > word_bits:
         raise ModelError(
-            f"population {population.name!r}: address ({address_bits} bits) and payload "
+            f"population {population.name!r}: address ({sum(bits)} bits) and payload "
             f"({extra_bits} bits) must fit into {word_bits - 1} bits of a stream word"
         )
     samples = len(inputs)
     frames = np.ascontiguousarray(inputs).reshape(samples, -1, population.size)
-    sample, step, neuron = np.nonzero(frames)
+    sends = frames != 0
+    if extra_bits:  # an inference without an event says so by one of payload 0, which adds nothing
+        sends[:, 0, 0] |= ~sends.any(axis=(1, 2))
+    sample, step, neuron = np.nonzero(sends)
     payload = frames[sample, step, neuron].astype(np.int64)
     words = addresses(population.chw, bits)[neuron]
     if extra_bits:
         mask = np.int64((1 << extra_bits) - 1)
-        words = words | ((payload & mask).astype(np.uint64) << np.uint64(address_bits))
+        words = words | ((payload & mask).astype(np.uint64) << np.uint64(sum(bits)))
     step = step + network.window(population.name).start
     events = np.bincount(sample, minlength=samples)
     last = np.full(samples, -1, dtype=np.int64)
@@ -164,11 +158,10 @@ def default_inputs(network: Network, samples: int = 16, seed: int = 0) -> np.nda
 
     A fault that only shows in the first neuron, the last, or at the range's end must not hide.
     """
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
+    neuron = network.input_neuron
     low, high = neuron.payload
     shape = network.input.shape
-    if neuron.encoding is not Encoding.CURRENT:
+    if not neuron.held:
         shape = (network.window(network.input.name).steps, *shape)
     silent = np.zeros(shape, dtype=np.int64)
     corners = silent.copy()

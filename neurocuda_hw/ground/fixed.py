@@ -7,12 +7,14 @@ Decay is Loihi's: ``sign(v) * ((|v| * (4096 - d)) >> 12)``, truncation toward ze
 from __future__ import annotations
 
 import math
+from typing import Any, TypeVar
 
 import numpy as np
 
 from neurocuda_hw.ground.errors import DataError
 
 DECAY_ONE = 4096
+Number = TypeVar("Number")
 
 
 def unsigned_bits(highest: int) -> int:
@@ -40,10 +42,14 @@ def wrap(values: np.ndarray, bits: int) -> np.ndarray:
     return ((values + half) & ((np.int64(1) << np.int64(bits)) - 1)) - half
 
 
-def decay(values: np.ndarray, constant: np.ndarray | int) -> np.ndarray:
-    """One step of leak: ``sign(v) * ((|v| * (4096 - constant)) >> 12)``, elementwise, int64."""
-    kept: np.ndarray = np.sign(values) * ((np.abs(values) * (DECAY_ONE - constant)) >> 12)
-    return kept
+def decay(values: Number, constant: Any) -> Number:
+    """One step of leak: ``sign(v) * ((|v| * (4096 - constant)) >> 12)``, elementwise.
+
+    Of plain integers, arrays and tensors (int64) alike: ``>> 63`` is -1 where a product is
+    negative, and adding 4095 there turns a shift, which rounds down, into one toward zero.
+    """
+    product: Any = values * (DECAY_ONE - constant)
+    return (product + (product >> 63 & 4095)) >> 12  # type: ignore[no-any-return]
 
 
 def quantise(real: np.ndarray, scale: np.ndarray, payload: tuple[int, int]) -> np.ndarray:

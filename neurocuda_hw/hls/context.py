@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.hls.plan import Edge, Layer, Plan, synapse_name
+from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
     Values,
@@ -16,8 +16,8 @@ from neurocuda_hw.hls.tables import (
     terms,
     weights_of,
 )
-from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import CURRENT_BASED, Input, Readout, Reset
+from neurocuda_hw.network import Network, Population, wire
+from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
@@ -26,30 +26,10 @@ MASK_DEPTH = 8  # rows of spikes that wait while single events leave
 
 def word_bits(network: Network) -> int:
     """Width of TDATA: 32, or 64 where an event or a value needs more."""
-    out = network.output
-    need = _word(out) if out.spiking else population_ranges(network, out).membrane.bits
-    return 32 if max(_word(network.input), need) <= 32 else 64
+    return wire.word_bits(network, population_ranges(network, network.output).membrane.bits)
 
 
-def payload_bits(population: Population) -> tuple[int, bool]:
-    """Bits of an event's payload and whether it is signed; 0 bits where every event is worth 1."""
-    neuron = population.neuron
-    if not isinstance(neuron, Input) or (neuron.payload_bits == 1 and not neuron.signed):
-        return 0, False
-    return neuron.payload_bits, neuron.signed
-
-
-def address_bits(population: Population) -> tuple[int, int, int]:
-    """Bits of (c, y, x) in an event."""
-    c, y, x = (unsigned_bits(n - 1) for n in population.chw)
-    return c, y, x
-
-
-def _word(population: Population) -> int:
-    return sum(address_bits(population)) + payload_bits(population)[0] + 1
-
-
-def context(plan: Plan) -> Values:
+def context(plan: HlsPlan) -> Values:
     """All values of ``nchw_top.cpp`` and its companions."""
     network = plan.network
     numbers = {p.name: i for i, p in enumerate(p for p in network.populations if p.spiking)}
@@ -67,7 +47,7 @@ def context(plan: Plan) -> Values:
         "word_bits": word_bits(network),
         "input": _events(network.input),
         "end_word": f"uint{word_bits(network)}_t(1) << {_events(network.input)['end']}",
-        "sources": [_events(p) for p in network.populations if not isinstance(p.neuron, Readout)],
+        "sources": [_events(p) for p in network.populations if not p.readout],
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
         "streams": [s for s in streams if not s["local"]],
@@ -94,8 +74,8 @@ def _tapped(population: Population) -> Values:
 
 def _events(population: Population) -> Values:
     """An event's fields and their place in a word; above them its end."""
-    c, y, x = address_bits(population)
-    bits, signed = payload_bits(population)
+    c, y, x = wire.address_bits(population)
+    bits, signed = wire.payload_bits(population), wire.payload_signed(population)
     fields: list[Values] = []
     low = 0
     for name, width in (("x", x), ("y", y), ("c", c)):
@@ -121,7 +101,7 @@ def _events(population: Population) -> Values:
     }
 
 
-def _output(network: Network, layer: Layer) -> Values:
+def _output(network: Network, layer: HlsLayer) -> Values:
     population = network.output
     c, h, w = population.chw
     return {
@@ -133,16 +113,16 @@ def _output(network: Network, layer: Layer) -> Values:
         "most": network.timesteps * (population.size + 1),
         "flat": "true" if len(population.shape) == 1 else "false",
         "chw": f"{c}, {h}, {w}",
-        "bits": ", ".join(map(str, address_bits(population))),
+        "bits": ", ".join(map(str, wire.address_bits(population))),
     }
 
 
-def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
+def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
     population, plan, layout = layer.population, layer.plan, layer.plan.layout
     neuron = population.neuron
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
-    cuba = isinstance(neuron, CURRENT_BASED)
+    cuba = neuron.current_leak is not None
     states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
@@ -155,7 +135,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "number": number,
         "outs": outs,
         "index": _index(population),
-        "readout": isinstance(neuron, Readout),
+        "readout": neuron.readout,
         "cuba": cuba,
         "channels": layout.channels,
         "height": layout.height,
@@ -191,7 +171,7 @@ def _layer(layer: Layer, number: int, outs: list[Values]) -> Values:
         "fire_start": plan.fire_start,
         "fire_stop": plan.fire_stop,
         **_mask(layer),
-        "edges": [_edge(layer, edge, cuba) for edge in layer.edges],
+        "edges": [_edge(layer, edge) for edge in layer.edges],
     }
 
 
@@ -205,10 +185,10 @@ def _index(population: Population) -> str:
     return c if height * width == 1 else f"({c} * {height} + {y}) * {width} + {x}"
 
 
-def _mask(layer: Layer) -> Values:
+def _mask(layer: HlsLayer) -> Values:
     """Where a row's neurons stand, as one word, and the event of a lane made of it."""
     population, layout = layer.population, layer.plan.layout
-    c_bits, y_bits, x_bits = address_bits(population)
+    c_bits, y_bits, x_bits = wire.address_bits(population)
     g_bits, within = unsigned_bits(layout.groups - 1), x_bits + y_bits
     places = [(n, bits) for n, bits in (("x", x_bits), ("y", y_bits), ("g", g_bits)) if bits]
     terms_of = []
@@ -231,21 +211,20 @@ def _mask(layer: Layer) -> Values:
     }
 
 
-def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
+def _edge(layer: HlsLayer, edge: Edge) -> Values:
     part = edge.fanout
     tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
     weights = weights_of(layer.population.name, edge)
-    value_bits, signed = payload_bits(edge.source)
+    value_bits, signed = wire.payload_bits(edge.source), wire.payload_signed(edge.source)
     delay = edge.projection.delay
-    state = "held" if edge.held else ("u" if cuba else "v")
+    state = _state(layer, edge)
     distance = _distance(layer, edge)
-    kind = synapse_name(edge.projection.synapse)
     return {
         "name": f"add_{edge.source.name}_{edge.number}",
         "stream": _stream_name(edge),
         "source": edge.source.name,
         "namespace": _namespace(edge.source.name),
-        "kind": kind,
+        "kind": str(edge.projection.synapse),
         "state": state,
         "state_type": f"{state}_t",
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
@@ -272,7 +251,12 @@ def _edge(layer: Layer, edge: Edge, cuba: bool) -> Values:
     }
 
 
-def _distance(layer: Layer, edge: Edge) -> int | None:
+def _state(layer: HlsLayer, edge: Edge) -> str:
+    """The state that events of `edge` add to."""
+    return "held" if edge.held else "u" if layer.u_bits else "v"
+
+
+def _distance(layer: HlsLayer, edge: Edge) -> int | None:
     """Rows between two visits of one row, where every event visits all rows in order."""
     rows = layer.plan.layout.rows
     all_rows = bool((edge.fanout.visits() == rows).all())
@@ -283,7 +267,7 @@ def _stream_name(edge: Edge) -> str:
     return f"{edge.source.name}_to_{edge.projection.target}_{edge.number}"
 
 
-def _streams(plan: Plan) -> list[Values]:
+def _streams(plan: HlsPlan) -> list[Values]:
     """The FIFOs of events; those inside a loop are local to its process."""
     found: list[Values] = []
     for layer in plan.layers.values():
@@ -327,13 +311,13 @@ def _outs(streams: list[Values], source: str) -> list[Values]:
 
 
 def _process(
-    plan: Plan,
+    plan: HlsPlan,
     process: tuple[str, ...],
     streams: list[Values],
     layers: dict[str, Values],
 ) -> Values:
     """One box of the data flow: a layer, or the members of a recurrent loop."""
-    readout = isinstance(plan.network[process[0]].neuron, Readout)
+    readout = plan.network[process[0]].readout
     ins = [s for s in streams if s["target"] in process and not s["local"]]
     outs = [s for s in streams if s["source"] in process and not s["local"]]
     local = [s for s in streams if s["source"] in process and s["local"]]
@@ -346,9 +330,7 @@ def _process(
                     "name": _stream_name(e),
                     "add": f"add_{e.source.name}_{e.number}",
                     "delay": e.projection.delay,
-                    "state": "held"
-                    if e.held
-                    else ("u" if isinstance(plan.network[name].neuron, CURRENT_BASED) else "v"),
+                    "state": _state(plan.layers[name], e),
                 }
                 for e in plan.layers[name].edges
             ],

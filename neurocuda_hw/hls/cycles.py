@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.hls.plan import Layer, Plan, plan_network
+from neurocuda_hw.hls.plan import HlsLayer, HlsPlan, plan_network
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Readout
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.study import Study
 
@@ -57,7 +56,7 @@ def predicted_cycles(
     return {name: _cycles(layer, study.activity) for name, layer in layers.items()}
 
 
-def bound(plan: Plan, cycles: Mapping[str, LayerCycles]) -> float:
+def bound(plan: HlsPlan, cycles: Mapping[str, LayerCycles]) -> float:
     """Cycles per inference of the slowest process; the members of a loop take turns."""
     paces = [0.0]
     for process in plan.processes:
@@ -69,14 +68,14 @@ def bound(plan: Plan, cycles: Mapping[str, LayerCycles]) -> float:
     return max(paces)
 
 
-def _cycles(layer: Layer, events: Mapping[str, np.ndarray]) -> LayerCycles:
+def _cycles(layer: HlsLayer, events: Mapping[str, np.ndarray]) -> LayerCycles:
     rows = arriving = 0.0
     for edge in layer.edges:
         sent = events[edge.source.name].reshape(edge.source.chw)
         rows += float((sent * np.maximum(edge.fanout.visits(), 1)).sum())
         arriving += float(sent.sum())
     population, steps = layer.population, layer.plan.timesteps
-    readout = isinstance(population.neuron, Readout)
+    readout = population.readout
     sweeps = layer.sweeps * layer.plan.layout.rows
     if readout:
         sweeps += layer.plan.layout.rows * (layer.plan.layout.lanes + 1)

@@ -10,7 +10,7 @@ import jinja2
 
 from neurocuda_hw.data.stimulus import expected_bytes, stimulus_bytes
 from neurocuda_hw.hls.context import context, word_bits
-from neurocuda_hw.hls.plan import Plan, plan_network
+from neurocuda_hw.hls.plan import HlsPlan, plan_network
 from neurocuda_hw.hls.tables import roms
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
@@ -66,7 +66,7 @@ def to_hls_cpp(snn: Network | SpikingNetwork, lanes: Mapping[str, int] | None = 
     return _environment().get_template("nchw_top.cpp.j2").render(context(plan))
 
 
-def _files(plan: Plan) -> dict[str, bytes]:
+def _files(plan: HlsPlan) -> dict[str, bytes]:
     environment = _environment()
     values = {**context(plan), "part": PART, "clock_ns": CLOCK_NS}
     files = {

@@ -13,8 +13,6 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import Readout
-from neurocuda_hw.network.synapses import Conv2d, Diagonal, Synapse
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
@@ -51,7 +49,7 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Layer:
+class HlsLayer:
     """One population as C++.
 
     Parameters
@@ -89,7 +87,7 @@ class Layer:
     @property
     def first_sweep(self) -> int:
         """The first step whose sweep can matter; T if there is none."""
-        integrates = isinstance(self.population.neuron, Readout) and not self.held_bits
+        integrates = self.population.readout and not self.held_bits
         integrates = integrates and not self.plan.leaks
         return self.plan.timesteps if integrates else self.plan.first_sweep
 
@@ -100,11 +98,11 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Plan:
+class HlsPlan:
     """A network as processes: each inner tuple runs as one, in an order in which data flows on."""
 
     network: Network
-    layers: dict[str, Layer]
+    layers: dict[str, HlsLayer]
     processes: tuple[tuple[str, ...], ...]
 
     def process_of(self, name: str) -> tuple[str, ...]:
@@ -116,7 +114,7 @@ class Plan:
         return any(edge.inside for name in process for edge in self.layers[name].edges)
 
 
-def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> Plan:
+def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> HlsPlan:
     """Plans every population; `lanes` as in `passes.study.Study`.
 
     Raises
@@ -128,7 +126,7 @@ def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = Non
     network = study.network
     processes = _processes(network)
     layers = {p.name: _layer(study, p, processes) for p in network.targets}
-    return Plan(network=network, layers=layers, processes=processes)
+    return HlsPlan(network=network, layers=layers, processes=processes)
 
 
 def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
@@ -152,7 +150,9 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
     return tuple(order)
 
 
-def _layer(study: Study, population: Population, processes: tuple[tuple[str, ...], ...]) -> Layer:
+def _layer(
+    study: Study, population: Population, processes: tuple[tuple[str, ...], ...]
+) -> HlsLayer:
     # blocks of positions are the Verilog's alone
     lanes = min(study.lanes[population.name], population.chw[0])
     plan = study.plan(population.name, lanes)
@@ -161,7 +161,7 @@ def _layer(study: Study, population: Population, processes: tuple[tuple[str, ...
             f"population {population.name!r}: lanes must be at most {MOST_LANES} in the HLS "
             f"target, not {lanes}"
         )
-    layer = Layer(plan=plan, edges=_edges(study.network, plan, processes))
+    layer = HlsLayer(plan=plan, edges=_edges(study.network, plan, processes))
     widest = max(layer.v_bits, layer.u_bits)
     if widest > MOST_BITS:
         raise ModelError(
@@ -190,16 +190,3 @@ def _edges(
         for number, projection, source, part, held in parts
     ]
     return tuple(sorted(found, key=lambda e: (1 - e.projection.delay, rank[e.source.name])))
-
-
-def synapse_name(synapse: Synapse) -> str:
-    """The kind of synapse in words, for comments in the code."""
-    pool = (
-        f" behind a {synapse.pool.kernel[0]} x {synapse.pool.kernel[1]} sum pool"
-        if (synapse.pool)
-        else ""
-    )
-    if isinstance(synapse, Conv2d):
-        height, width = synapse.weight.shape[2:]
-        return f"{height} x {width} convolution{pool}"
-    return f"{'diagonal' if isinstance(synapse, Diagonal) else 'dense'}{pool}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.ground.fixed import signed_bits, unsigned_bits
-from neurocuda_hw.hls.plan import Edge, Layer, Plan
+from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.passes.taps import AxisTaps
@@ -49,7 +49,7 @@ class Rom:
         return ",".join(map(str, self.values.tolist())) + "\n"
 
 
-def roms(plan: Plan) -> list[Rom]:
+def roms(plan: HlsPlan) -> list[Rom]:
     """Every table of the network; each is a file that the C++ includes."""
     found = []
     for name, layer in plan.layers.items():
@@ -60,7 +60,7 @@ def roms(plan: Plan) -> list[Rom]:
     return found
 
 
-def parameters(layer: Layer) -> list[tuple[Parameter, Rom | None]]:
+def parameters(layer: HlsLayer) -> list[tuple[Parameter, Rom | None]]:
     """The neurons' parameters that the C++ needs, each with its table unless all share a value."""
     plan = layer.plan
     found = [plan.initial]
@@ -74,7 +74,7 @@ def parameters(layer: Layer) -> list[tuple[Parameter, Rom | None]]:
     return [(p, _parameter(layer, p)) for p in found]
 
 
-def _parameter(layer: Layer, parameter: Parameter) -> Rom | None:
+def _parameter(layer: HlsLayer, parameter: Parameter) -> Rom | None:
     if parameter.uniform:
         return None
     name = parameter.name
@@ -207,7 +207,7 @@ def _signed(step: int) -> str:
     return f"+ {step}" if step >= 0 else f"- {-step}"
 
 
-def constants(layer: Layer) -> list[Values]:
+def constants(layer: HlsLayer) -> list[Values]:
     """Parameters that all neurons share."""
     found: list[Values] = []
     for parameter, rom in parameters(layer):

@@ -9,7 +9,6 @@ import numpy as np
 from neurocuda_hw.loihi.lower import Route
 from neurocuda_hw.loihi.operators import Operator, counting
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.synapses import Conv2d, Dense
 
 
 class Cut:
@@ -48,11 +47,5 @@ def weight_bytes(route: Route, population: Population, neurons: np.ndarray) -> i
     """Bytes of the weights that `neurons` need, stored once per core."""
     synapse = route.projection.synapse
     weight_bits = min(8, route.weight_bits) if route.planes == 1 else 8 * route.planes
-    if isinstance(synapse, Dense):
-        count = len(neurons) * synapse.weight.shape[1]
-    else:
-        per_channel = population.size // population.chw[0]
-        channels = len(np.unique(neurons // per_channel))
-        kernel = int(np.prod(synapse.weight.shape[1:])) if isinstance(synapse, Conv2d) else 1
-        count = channels * kernel
-    return -(-int(count) * weight_bits // 8)
+    channels = len(np.unique(neurons // (population.size // population.chw[0])))
+    return -(-synapse.stored(channels, len(neurons)) * weight_bits // 8)

@@ -18,7 +18,6 @@ from neurocuda_hw.loihi.mapping import Mapping
 from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
 from neurocuda_hw.loihi.simulator import Chunk
 from neurocuda_hw.network import Population
-from neurocuda_hw.network.neurons import Input
 from neurocuda_hw.network.synapses import Conv2d, Dense
 
 WORD_BITS = 64
@@ -106,7 +105,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class EventCounter:
-    """Counts events chunk by chunk: give `observe` to `Simulator.run`, then ask for `events`."""
+    """Counts events: give `observe` to `ChipSimulator.run`, then ask for `events`."""
 
     mapping: Mapping
     parts: list[dict[str, np.ndarray]] = field(default_factory=list)
@@ -193,9 +192,7 @@ class EventCounter:
     def _active(self, population: Population, chunk: Chunk) -> torch.Tensor:
         """Neurons with state, bias or synaptic input, ``(K, B, N)``."""
         active = chunk.result.awake[population.name].clone()
-        bias = population.spread(np.asarray(population.neuron.bias))  # type: ignore[attr-defined]
-        biased = np.broadcast_to(bias != 0, population.shape).reshape(-1)
-        active |= torch.from_numpy(np.array(biased))
+        active |= torch.from_numpy(population.each(population.neuron.bias).reshape(-1) != 0)
         network = self.mapping.lowered.network
         for route in self.mapping.lowered.routes:
             if route.projection.target == population.name and route.hop < len(active):
@@ -226,7 +223,7 @@ class EventCounter:
         """Everything that was observed."""
         neurons = np.zeros(self.mapping.cores, dtype=np.int64)
         for part in self.mapping.parts:
-            if not isinstance(self.mapping.lowered.network[part.population].neuron, Input):
+            if not self.mapping.lowered.network[part.population].fed:
                 neurons[part.core] += len(part.neurons)
         joined = {
             name: np.concatenate([part[name] for part in self.parts]) for name in self.parts[0]

@@ -23,7 +23,7 @@ from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
 from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron
 from neurocuda_hw.loihi.weights import MANTISSA_BITS
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import IF, LEAKY, Encoding, Input, Readout, Reset, Spiking
+from neurocuda_hw.network.neurons import Encoding, Ints, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
 
 BUILT_IN_LIMIT = 2**17 - 1
@@ -120,8 +120,7 @@ def lower(network: Network, limits: ChipLimits) -> Lowered:
         and the way out.
     """
     ranges, depth = network_ranges(network), depths(network)
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
+    neuron = network.input_neuron
     if neuron.encoding is not Encoding.SPIKES and limits.payload_bits.value == 1:
         raise ModelError(
             f"population {network.input.name!r}: the input must be SPIKES on {limits.name}, whose "
@@ -173,7 +172,7 @@ def _model(
     depth: int,
     limits: ChipLimits,
 ) -> tuple[CubaNeuron | Program | None, str]:
-    if isinstance(population.neuron, Input):
+    if population.fed:
         return None, ""
     why = _not_built_in(network, population, depth)
     if limits.microcode and not why:
@@ -192,9 +191,9 @@ def _not_built_in(network: Network, population: Population, depth: int) -> str:
     """Why the built-in current-based LIF could not give the same spikes; empty if it does, as long
     as no register overflows."""
     neuron = population.neuron
-    if not isinstance(neuron, IF | Readout) or isinstance(neuron, LEAKY):
+    if neuron.leak is not None:
         return f"a {type(neuron).__name__} leaks in other units"
-    if isinstance(neuron, IF):
+    if isinstance(neuron, Spiking):
         if neuron.reset is not Reset.ZERO:
             return f"its reset must be ZERO, not {neuron.reset.name}"
         if neuron.v_floor is not None:
@@ -209,23 +208,15 @@ def _not_built_in(network: Network, population: Population, depth: int) -> str:
     waiting = _waiting(population, depth)
     if np.abs(waiting).max() > BUILT_IN_LIMIT:
         return f"its membrane must start within +-{BUILT_IN_LIMIT}"
-    if isinstance(neuron, IF):
-        threshold = np.broadcast_to(
-            population.spread(np.asarray(neuron.threshold)), population.shape
-        )
-        if np.any(waiting[:depth] >= threshold):
-            return f"it would fire in the {depth} steps before its first"
+    if isinstance(neuron, Spiking) and np.any(waiting[:depth] >= population.each(neuron.threshold)):
+        return f"it would fire in the {depth} steps before its first"
     return ""
 
 
 def _waiting(population: Population, depth: int) -> np.ndarray:
     """Membranes in the steps before the first, last step first: the bias is taken back."""
     neuron = population.neuron
-    assert isinstance(neuron, Spiking | Readout)
-    bias, start = (
-        np.broadcast_to(population.spread(np.asarray(x)), population.shape)
-        for x in (neuron.bias, neuron.v_init)
-    )
+    bias, start = population.each(neuron.bias), population.each(neuron.v_init)
     return np.stack([start - k * bias for k in range(depth + 1)])
 
 
@@ -247,16 +238,12 @@ def _built_in(population: Population, depth: int) -> CubaNeuron:
     The bias is added in the `depth` steps before the first too, so v starts that much lower.
     """
     neuron = population.neuron
-    assert isinstance(neuron, IF | Readout)
-
-    def flat(values: object) -> np.ndarray:
-        spread = population.spread(np.asarray(values))
-        return np.broadcast_to(spread, population.shape).reshape(-1)
-
-    bias, start = flat(neuron.bias), flat(neuron.v_init)
-    threshold = flat(neuron.threshold) - 1 if isinstance(neuron, IF) else BUILT_IN_LIMIT
+    bias, start = (population.each(x).reshape(-1) for x in (neuron.bias, neuron.v_init))
+    vth: Ints = BUILT_IN_LIMIT
+    if isinstance(neuron, Spiking):
+        vth = population.each(neuron.threshold).reshape(-1) - 1
     return CubaNeuron(
-        vth=threshold,
+        vth=vth,
         du=4095,
         dv=0,
         bias_mant=bias,

@@ -18,7 +18,6 @@ from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.lower import Lowered, Route
 from neurocuda_hw.loihi.operators import fan_out_of
 from neurocuda_hw.network import Population
-from neurocuda_hw.network.neurons import Input
 
 CORES_PER_TILE = 4
 
@@ -228,9 +227,7 @@ class _Mapper:
 
     def run(self, pack: bool) -> Mapping:
         network = self.lowered.network
-        populations = [
-            p for p in network.populations if self.input_on_chip or not isinstance(p.neuron, Input)
-        ]
+        populations = [p for p in network.populations if self.input_on_chip or not p.fed]
         for _ in range(2):  # loops need the cut of every target, which the first round provides
             for population in reversed(populations):
                 self.cuts[population.name] = self._cut(population)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ import torch
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, wrap_register
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import CURRENT_BASED, LEAKY, Readout, Reset, Spiking
+from neurocuda_hw.network.neurons import Ints, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges
 
 
@@ -74,7 +73,7 @@ def state_budget(population: Population, longest_delay: int) -> StateBudget:
     neuron = population.neuron
     per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.array_fields())
     return StateBudget(
-        variables=2 if isinstance(neuron, CURRENT_BASED) else 1,
+        variables=1 if neuron.current_leak is None else 2,
         parameters=per_neuron,
         accumulators=longest_delay + 1,
     )
@@ -111,44 +110,44 @@ class Program:
                     f"population {population.name!r}: {name} must fit {STATE_BITS} bits, "
                     f"not {int(values.min())} to {int(values.max())}"
                 )
-        leaky = isinstance(neuron, LEAKY)
-        bias = int(np.abs(neuron.bias).max())  # type: ignore[attr-defined]
-        small = self.proved and not leaky and ranges.magnitude + bias <= STATE_LIMIT
+        bias = int(np.abs(neuron.bias).max())
+        small = self.proved and neuron.leak is None and ranges.magnitude + bias <= STATE_LIMIT
         self.dtype = torch.float32 if small else torch.float64
 
     def start(self, batch: int, offset: int, report: Report) -> ProgramState:
         """State of `batch` samples, the first of which is sample `offset`."""
         return ProgramState(self, batch, offset, report)
 
-    def spread(self, values: object) -> torch.Tensor:
+    def spread(self, values: Ints) -> torch.Tensor:
         """A parameter as one row of flat neurons, or a single number."""
-        array = np.asarray(values)
-        if array.ndim == 0:
-            return torch.tensor([[float(array)]], dtype=self.dtype)
-        shape = self.population.shape
-        full = np.broadcast_to(self.population.spread(array), shape).reshape(1, -1)
-        return torch.from_numpy(np.array(full)).to(self.dtype)
+        row = np.asarray(values) if np.ndim(values) == 0 else self.population.each(values)
+        return torch.from_numpy(np.array(row.reshape(1, -1))).to(self.dtype)
 
 
 class ProgramState:
-    """A population's program in flight."""
+    """A population's program in flight.
+
+    The step of `neurons` in floating point, in place, with a look at every register: the chip's own
+    arithmetic, and an oracle of the reference that the tests compare it with.
+    """
 
     graded = False
 
     def __init__(self, program: Program, batch: int, offset: int, report: Report) -> None:
         self.program, self.offset, self.report = program, offset, report
-        neuron: Any = program.population.neuron
+        neuron = program.population.neuron
         self.neuron, spread, size = neuron, program.spread, program.population.size
         self.v = spread(neuron.v_init).expand(batch, size).clone()
-        self.u = torch.zeros_like(self.v) if isinstance(neuron, CURRENT_BASED) else None
+        self.u = None if neuron.current_leak is None else torch.zeros_like(self.v)
         self.bias = spread(neuron.bias) if np.any(neuron.bias) else None
         self.fired = torch.empty_like(self.v)
         if isinstance(neuron, Spiking):
             self.threshold = spread(neuron.threshold)
             self.reset_to = spread(neuron.v_reset)
-        leak = neuron.dv if self.u is not None else getattr(neuron, "decay", None)
-        self.keep_v = None if leak is None else spread(ONE - leak).div_(ONE)
-        self.keep_u = None if self.u is None else spread(ONE - neuron.du).div_(ONE)
+        self.keep_v, self.keep_u = (
+            None if leak is None else spread(ONE - leak).div_(ONE)
+            for leak in (neuron.leak, neuron.current_leak)
+        )
 
     def step(self, drive: torch.Tensor | None, step: int) -> torch.Tensor | None:
         """One step of the chip; see `network` for the equations."""
@@ -171,9 +170,7 @@ class ProgramState:
             v.add_(self.bias)
         self._check(v, "the membrane", local)
         neuron, fired = self.neuron, None
-        if isinstance(neuron, Readout):
-            return None
-        if local in self.program.window:
+        if neuron.spiking and local in self.program.window:
             fired = torch.ge(v, self.threshold, out=self.fired)
             if neuron.reset is Reset.SUBTRACT:
                 v.addcmul_(fired, self.threshold, value=-1)

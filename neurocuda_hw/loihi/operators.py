@@ -11,11 +11,10 @@ from functools import cache
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import fits_float32, fits_float64
-from neurocuda_hw.network.synapses import Conv2d, Dense, Synapse
+from neurocuda_hw.network.synapses import Dense, Synapse
 
 Shape = tuple[int, ...]
 MASK_ELEMENTS = 2**25
@@ -41,9 +40,8 @@ class Operator:
 
     def __init__(self, synapse: Synapse, source: Shape, target: Shape, payload: int = 1) -> None:
         self.synapse, self.source, self.target = synapse, source, target
-        axes = tuple(range(1, synapse.weight.ndim))
         cells = synapse.pool.cells if synapse.pool else 1
-        self.bound = int(np.abs(synapse.weight).sum(axis=axes).max()) * cells * payload
+        self.bound = int(synapse.summed(np.abs(synapse.weight)).max()) * cells * payload
         if not fits_float64(self.bound):
             raise ModelError(f"sums of weights must stay below 2^53, not {self.bound}")
         self.dtype = torch.float32 if fits_float32(self.bound) else torch.float64
@@ -68,26 +66,8 @@ class Operator:
         if self.bytes is not None:
             sums = torch._int_mm(events.to(torch.int8), self.bytes)
             return sums if self.unit == 1 else sums.mul_(self.unit)
-        x = events.to(self.dtype)
-        synapse = self.synapse
-        if synapse.pool is not None or isinstance(synapse, Conv2d):
-            x = x.reshape(-1, *self.source)
-        if synapse.pool is not None:
-            x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
-        if isinstance(synapse, Dense):
-            return F.linear(x.flatten(1), self.weight)
-        if isinstance(synapse, Conv2d):
-            y = F.conv2d(
-                x,
-                self.weight,
-                None,
-                synapse.stride,
-                synapse.padding,
-                synapse.dilation,
-                synapse.groups,
-            )
-            return y.flatten(1)
-        return x.reshape(len(x), self.target[0], -1).mul(self.weight[:, None]).flatten(1)
+        x = events.to(self.dtype).reshape(-1, *self.source)
+        return self.synapse.deliver(x, self.weight).flatten(1)
 
 
 @cache
@@ -113,19 +93,7 @@ def counting(synapse: Synapse, source: Shape, target: Shape) -> Operator:
 
     A weight of zero counts: it is stored, and the chip adds it.
     """
-    ones = np.ones(synapse.weight.shape, dtype=np.int64)
-    if isinstance(synapse, Conv2d):
-        unit: Synapse = Conv2d(
-            weight=ones,
-            pool=synapse.pool,
-            stride=synapse.stride,
-            padding=synapse.padding,
-            dilation=synapse.dilation,
-            groups=synapse.groups,
-        )
-    else:
-        unit = type(synapse)(weight=ones, pool=synapse.pool)
-    operator = Operator(unit, source, target)
+    operator = Operator(synapse.counting(), source, target)
     operator.bytes = None  # its transpose is taken by differentiation, which needs floating point
     return operator
 

@@ -16,7 +16,7 @@ from neurocuda_hw.loihi.lower import Lowered, lower
 from neurocuda_hw.loihi.mapping import Mapping, map_network
 from neurocuda_hw.loihi.microcode import Overflow
 from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES, Profile
-from neurocuda_hw.loihi.simulator import Progress, Simulator
+from neurocuda_hw.loihi.simulator import ChipSimulator, Progress
 from neurocuda_hw.loihi.timing import Timing, step_times
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
@@ -202,7 +202,7 @@ class LoihiProgram:
             If a register of 24 bits overflows; it names neuron and step.
         """
         counter = EventCounter(self.mapping) if cost else None
-        run = Simulator(self.lowered, overflow=overflow).run(
+        run = ChipSimulator(self.lowered, overflow=overflow).run(
             inputs,
             membranes=membranes,
             batch=batch,
@@ -332,7 +332,7 @@ def spikes(
     DataError
         If `inputs` has the wrong type, shape or range.
     """
-    return Simulator(lower(network, _limits(chip))).run(inputs, progress=progress).trace
+    return ChipSimulator(lower(network, _limits(chip))).run(inputs, progress=progress).trace
 
 
 def _limits(chip: str) -> ChipLimits:

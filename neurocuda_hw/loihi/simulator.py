@@ -21,9 +21,8 @@ from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
 from neurocuda_hw.loihi.neuron import ALIGN, STATE_BITS, STATE_LIMIT, CubaNeuron, Running
 from neurocuda_hw.loihi.operators import Operator
 from neurocuda_hw.network import Population
-from neurocuda_hw.network.neurons import Encoding, Input, Readout
-from neurocuda_hw.network.ranges import event_bounds
 from neurocuda_hw.network.trace import Trace, pack
+from neurocuda_hw.network.wire import payload as payload_of
 from neurocuda_hw.reference.reference import check_inputs
 
 BATCH_ELEMENTS = 2**25
@@ -61,7 +60,7 @@ class ChipRun:
     overflows: list[Overflow] = field(default_factory=list)
 
 
-class Simulator:
+class ChipSimulator:
     """Executes a `Lowered` network.
 
     Parameters
@@ -82,7 +81,7 @@ class Simulator:
         route = self.lowered.routes[index]
         projection = route.projection
         source, target = self.network[projection.source], self.network[projection.target]
-        payload = max(abs(bound) for bound in event_bounds(source))
+        payload = max(abs(bound) for bound in payload_of(source))
         operator = Operator(projection.synapse, source.shape, target.shape, payload)
         return Edge(
             source=source.name,
@@ -180,9 +179,7 @@ class Simulator:
         data = check_inputs(self.network, inputs)
         widest = sum(p.size for p in self.network.populations)
         batch = batch or max(1, BATCH_ELEMENTS // (widest * self.lowered.steps))
-        record = [
-            p.name for p in self.network.targets if membranes or isinstance(p.neuron, Readout)
-        ]
+        record = [p.name for p in self.network.targets if membranes or p.readout]
         for start in range(0, len(data), batch):
             part = data[start : start + batch]
             engine = Engine(list(self._nodes(start)), self.edges)
@@ -199,13 +196,12 @@ class Simulator:
     def _sent(self, data: torch.Tensor) -> torch.Tensor:
         """Input events ``(steps from 0, B, N)``: spikes and payloads up to 255 as bytes."""
         population = self.network.input
-        neuron = population.neuron
-        assert isinstance(neuron, Input)
+        neuron = self.network.input_neuron
         low, high = neuron.payload
         kind = torch.uint8 if low >= 0 and high <= 255 else torch.float64
         flat = data.to(kind)
         window = self.network.window(population.name)
-        if neuron.encoding is Encoding.CURRENT:
+        if neuron.held:
             frames = flat.flatten(1)[None].expand(window.steps, -1, -1)
         else:
             frames = flat.flatten(2).transpose(0, 1)
@@ -280,7 +276,7 @@ class Simulator:
 
     def _outputs(self, result: Result) -> np.ndarray:
         last = self.network.output
-        if isinstance(last.neuron, Readout):
+        if last.readout:
             return self._membranes(result, last.name)[:, -1]
         counts = self._in_time(result.spikes[last.name], last.name).sum(dim=1, dtype=torch.int64)
         found: np.ndarray = counts.numpy()

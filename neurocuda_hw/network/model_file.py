@@ -25,21 +25,8 @@ FORMAT = "neurocuda_hw.network"
 _CLASSES: dict[str, type] = {
     kind.__name__: kind
     for kind in (
-        _network.Network,
-        _network.Population,
-        _network.Projection,
-        _neurons.Input,
-        _neurons.IF,
-        _neurons.LIF,
-        _neurons.CubaLIF,
-        _neurons.Readout,
-        _neurons.LeakyReadout,
-        _neurons.CubaReadout,
-        _neurons.Window,
-        _synapses.Dense,
-        _synapses.Conv2d,
-        _synapses.Diagonal,
-        _synapses.SumPool,
+        *(_network.Network, _network.Population, _network.Projection),
+        *(*_neurons.KINDS, _neurons.Window, *_synapses.KINDS, _synapses.SumPool),
     )
 }
 _ENUMS: dict[str, type[Enum]] = {"Reset": _neurons.Reset, "Encoding": _neurons.Encoding}

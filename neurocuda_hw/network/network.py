@@ -24,14 +24,15 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.fixed import quantise
 from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
     Input,
+    Ints,
     Neuron,
     Readout,
-    Spiking,
     Window,
     freeze,
     whole,
@@ -109,13 +110,40 @@ class Population:
     @property
     def spiking(self) -> bool:
         """Whether its neurons fire (neither input nor readout)."""
-        return isinstance(self.neuron, Spiking)
+        return self.neuron.spiking
 
-    def spread(self, values: np.ndarray) -> np.ndarray:
+    @property
+    def readout(self) -> bool:
+        """Whether its membranes are what the network says."""
+        return self.neuron.readout
+
+    @property
+    def fed(self) -> bool:
+        """Whether it is the input: it computes nothing."""
+        return isinstance(self.neuron, Input)
+
+    def spread(self, values: Ints) -> np.ndarray:
         """A parameter (one, one per channel, or one each) shaped to broadcast against `shape`."""
-        if values.shape == self.shape[:1] and len(self.shape) == 3:
-            return values.reshape(-1, 1, 1)
-        return values
+        array = np.asarray(values)
+        if array.shape == self.shape[:1] and len(self.shape) == 3:
+            return array.reshape(-1, 1, 1)
+        return array.reshape(self.shape) if array.size == self.size else array
+
+    def each(self, values: Ints) -> np.ndarray:
+        """A parameter of every neuron, ``shape``; read-only."""
+        return np.broadcast_to(self.spread(values), self.shape)
+
+    def quantise(self, real: np.ndarray) -> np.ndarray:
+        """Real values ``(..., *shape)`` as payloads of this input, by its `scale`.
+
+        Raises
+        ------
+        DataError
+            If `real` holds NaN or infinity.
+        """
+        assert isinstance(self.neuron, Input)
+        scale = np.array(1.0) if self.scale is None else self.scale
+        return quantise(real, self.spread(scale), self.neuron.payload)
 
     def coordinates(self, neuron: int) -> tuple[int, ...]:
         """``(c, y, x)`` of a flat neuron index, or ``(n,)``."""
@@ -187,11 +215,7 @@ class Network:
         self._check_projections({name: i for i, name in enumerate(names)})
         self._check_ends()
         for population in self.populations:
-            window = (
-                population.neuron.window
-                if isinstance(population.neuron, (Input, Spiking))
-                else None
-            )
+            window = population.neuron.window
             if window is not None and window.stop > self.timesteps:
                 raise ModelError(
                     f"population {population.name!r}: window must stop by step {self.timesteps}, "
@@ -211,14 +235,14 @@ class Network:
                     "later population; list them in topological order or give it delay=1"
                 )
             source, target = self[projection.source], self[projection.target]
-            if isinstance(target.neuron, Input):
+            if target.fed:
                 raise ModelError(f"projection {projection.label}: nothing may end in an input")
-            if isinstance(source.neuron, Readout):
+            if source.readout:
                 raise ModelError(f"projection {projection.label}: a readout sends no spikes")
             projection.synapse.check(source.shape, target.shape, projection.label)
 
     def _check_ends(self) -> None:
-        inputs = [p.name for p in self.populations if isinstance(p.neuron, Input)]
+        inputs = [p.name for p in self.populations if p.fed]
         if len(inputs) != 1:
             raise ModelError(f"a network must have exactly one input, not {len(inputs)}")
         fed = {p.target for p in self.projections}
@@ -250,7 +274,14 @@ class Network:
     @property
     def input(self) -> Population:
         """The input population."""
-        return next(p for p in self.populations if isinstance(p.neuron, Input))
+        return next(p for p in self.populations if p.fed)
+
+    @property
+    def input_neuron(self) -> Input:
+        """What the input delivers."""
+        neuron = self.input.neuron
+        assert isinstance(neuron, Input)
+        return neuron
 
     @property
     def output(self) -> Population:
@@ -260,7 +291,7 @@ class Network:
     @property
     def targets(self) -> tuple[Population, ...]:
         """All populations that compute: every one but the input."""
-        return tuple(p for p in self.populations if not isinstance(p.neuron, Input))
+        return tuple(p for p in self.populations if not p.fed)
 
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections that end in population `name`."""
@@ -272,9 +303,7 @@ class Network:
 
     def window(self, name: str) -> Window:
         """The steps in which population `name` may send events; all T if it sets no window."""
-        neuron = self[name].neuron
-        window = neuron.window if isinstance(neuron, (Input, Spiking)) else None
-        return window or Window(start=0, stop=self.timesteps)
+        return self[name].neuron.window or Window(start=0, stop=self.timesteps)
 
     @cached_property
     def hash(self) -> str:

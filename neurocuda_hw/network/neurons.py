@@ -1,4 +1,10 @@
-"""The kinds of neuron and their integer parameters; `network` says what they compute.
+"""The kinds of neuron: their integer parameters, their states, and what they compute in a step.
+
+Whoever needs to know what a neuron does asks it: which states it has and how they leak (`leak`,
+`current_leak`), whether it fires, and `integrate` and `fire` for one step of plain integers, NumPy
+arrays or tensors. Spelt a second time are only what is tuned to its machine (`layerwise`, the
+chip's `microcode`, the hardware behind `passes.plan`) and the tests' oracle, which must share
+nothing with any of them.
 
 A bias is added in every step. One that shall be added once belongs in `v_init`: without a leak that
 is the same sum, and one rule less for every target.
@@ -6,17 +12,20 @@ is the same sum, and one rule less for every target.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from operator import index
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.fixed import DECAY_ONE
+from neurocuda_hw.ground.fixed import DECAY_ONE, decay
 
 Ints: TypeAlias = "int | np.ndarray"
+Spread: TypeAlias = Callable[[Ints], Any]
+"""Shapes a parameter so that it broadcasts against a state."""
 LARGEST = 2**47
 
 
@@ -101,9 +110,62 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Neuron:
-    """Base of all neuron kinds."""
+    """Base of all neuron kinds: what a kind does not say of itself is as here."""
 
     arrays: ClassVar[tuple[str, ...]] = ()
+    decays: ClassVar[tuple[str, ...]] = ()  # which of them is the leak of v, and of u
+    spiking: ClassVar[bool] = False  # fires; see `Spiking`
+    readout: ClassVar[bool] = False  # its membranes are the network's output
+
+    @property
+    def bias(self) -> Ints:
+        """Added in every step."""
+        return 0
+
+    @property
+    def v_init(self) -> Ints:
+        """The membrane before step 0."""
+        return 0
+
+    @property
+    def reset(self) -> Reset:
+        """What a spike does to the membrane."""
+        return Reset.SUBTRACT
+
+    @property
+    def v_floor(self) -> int | None:
+        """Lower clip of the membrane at the end of a step."""
+        return None
+
+    @property
+    def window(self) -> Window | None:
+        """Steps in which it may send; None: all."""
+        return None
+
+    @property
+    def leak(self) -> np.ndarray | None:
+        """What a step takes of the membrane v, in 4096ths; None where nothing leaks."""
+        return np.asarray(getattr(self, self.decays[0])) if self.decays else None
+
+    @property
+    def current_leak(self) -> np.ndarray | None:
+        """What a step takes of the synaptic current u, in 4096ths; None where there is no u."""
+        return np.asarray(getattr(self, self.decays[1])) if len(self.decays) > 1 else None
+
+    @property
+    def held(self) -> bool:
+        """Whether what it sends is held for all steps: an input of CURRENT."""
+        return False
+
+    def integrate(self, v: Any, u: Any, drive: Any, spread: Spread) -> tuple[Any, Any]:
+        """One step up to the threshold: v- and u, where the synapses deliver `drive` (or None)."""
+        if self.current_leak is not None:
+            kept = decay(u, spread(self.current_leak))
+            u = drive = kept if drive is None else kept + drive
+        if self.leak is not None:
+            v = decay(v, spread(self.leak))
+        v = v if drive is None else v + drive
+        return v + spread(self.bias) if np.any(self.bias) else v, u
 
     def array_fields(self) -> tuple[str, ...]:
         """Names of the parameters that may differ per channel or per neuron."""
@@ -113,6 +175,10 @@ class Neuron:
         for name in self.arrays:
             what = f"{type(self).__name__} {name}"
             object.__setattr__(self, name, freeze(getattr(self, name), what))
+        for name in self.decays:
+            values = getattr(self, name)
+            if values.size and not (values.min() >= 0 and values.max() <= DECAY_ONE):
+                raise ModelError(f"{name} must be 0 to 4096 (12 fractional bits), not {values!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -141,6 +207,11 @@ class Input(Neuron):
             raise ModelError(f"payload_bits must be 1 to 16, not {self.payload_bits!r}")
 
     @property
+    def held(self) -> bool:
+        """Whether what it sends is held for all steps: an input of CURRENT."""
+        return self.encoding is Encoding.CURRENT
+
+    @property
     def payload(self) -> tuple[int, int]:
         """Lowest and highest payload."""
         if self.signed:
@@ -167,6 +238,7 @@ class Spiking(Neuron):
     """
 
     arrays: ClassVar[tuple[str, ...]] = ("threshold", "bias", "v_init", "v_reset")
+    spiking: ClassVar[bool] = True
 
     threshold: Ints
     bias: Ints = 0
@@ -194,6 +266,14 @@ class Spiking(Neuron):
         if self.reset is not Reset.TO_VALUE and np.any(self.v_reset):
             raise ModelError("v_reset must be 0 unless reset is TO_VALUE")
 
+    def fire(self, v: Any, spread: Spread) -> tuple[Any, Any]:
+        """Spikes (0 or 1) of a step in the window, and the membranes v after the reset."""
+        threshold = spread(self.threshold)
+        fired = (v >= threshold) * 1
+        if self.reset is Reset.SUBTRACT:
+            return fired, v - fired * threshold
+        return fired, v + fired * (spread(self.v_reset) - v)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IF(Spiking):
@@ -205,12 +285,9 @@ class LIF(Spiking):
     """Leaky integrate and fire: each step the membrane keeps (4096 - decay) / 4096 of itself."""
 
     arrays: ClassVar[tuple[str, ...]] = (*Spiking.arrays, "decay")
+    decays: ClassVar[tuple[str, ...]] = ("decay",)
 
     decay: Ints
-
-    def __post_init__(self) -> None:
-        Spiking.__post_init__(self)
-        _check_decay("decay", self.decay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -218,14 +295,10 @@ class CubaLIF(Spiking):
     """Current-based LIF: a current u that decays by `du`, a membrane v that decays by `dv`."""
 
     arrays: ClassVar[tuple[str, ...]] = (*Spiking.arrays, "du", "dv")
+    decays: ClassVar[tuple[str, ...]] = ("dv", "du")
 
     du: Ints
     dv: Ints
-
-    def __post_init__(self) -> None:
-        Spiking.__post_init__(self)
-        _check_decay("du", self.du)
-        _check_decay("dv", self.dv)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -233,6 +306,7 @@ class Readout(Neuron):
     """Integrates and never fires: its membrane after the last step is the network's output."""
 
     arrays: ClassVar[tuple[str, ...]] = ("bias", "v_init")
+    readout: ClassVar[bool] = True
 
     bias: Ints = 0
     v_init: Ints = 0
@@ -243,12 +317,9 @@ class LeakyReadout(Readout):
     """A readout that leaks as a LIF does."""
 
     arrays: ClassVar[tuple[str, ...]] = (*Readout.arrays, "decay")
+    decays: ClassVar[tuple[str, ...]] = ("decay",)
 
     decay: Ints
-
-    def __post_init__(self) -> None:
-        Neuron.__post_init__(self)
-        _check_decay("decay", self.decay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -256,31 +327,10 @@ class CubaReadout(Readout):
     """A readout behind a current that decays: as a CubaLIF, but it never fires."""
 
     arrays: ClassVar[tuple[str, ...]] = (*Readout.arrays, "du", "dv")
+    decays: ClassVar[tuple[str, ...]] = ("dv", "du")
 
     du: Ints
     dv: Ints
 
-    def __post_init__(self) -> None:
-        Neuron.__post_init__(self)
-        _check_decay("du", self.du)
-        _check_decay("dv", self.dv)
 
-
-LEAKY = (LIF, CubaLIF, LeakyReadout, CubaReadout)
-CURRENT_BASED = (CubaLIF, CubaReadout)
-
-
-def leak_of(neuron: Neuron) -> np.ndarray | None:
-    """The decay of the membrane in 4096ths; None where nothing leaks."""
-    found: object = None
-    if isinstance(neuron, LIF | LeakyReadout):
-        found = neuron.decay
-    elif isinstance(neuron, CubaLIF | CubaReadout):
-        found = neuron.dv
-    return None if found is None else np.asarray(found)
-
-
-def _check_decay(name: str, values: object) -> None:
-    assert isinstance(values, np.ndarray)
-    if values.size and not (values.min() >= 0 and values.max() <= DECAY_ONE):
-        raise ModelError(f"{name} must be 0 to 4096 (12 fractional bits), not {values!r}")
+KINDS: tuple[type[Neuron], ...] = (Input, IF, LIF, CubaLIF, Readout, LeakyReadout, CubaReadout)

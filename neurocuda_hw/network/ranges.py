@@ -15,10 +15,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.fixed import decay, fits_float64, signed_bits, unsigned_bits
+from neurocuda_hw.ground.fixed import fits_float64, signed_bits
 from neurocuda_hw.network.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import CURRENT_BASED, Input, Readout, Reset, Spiking, leak_of
-from neurocuda_hw.network.synapses import Conv2d, Diagonal
+from neurocuda_hw.network.neurons import Reset, Spiking, Spread
+from neurocuda_hw.network.wire import payload
 
 Bounds = tuple[np.ndarray, np.ndarray]
 
@@ -50,22 +50,12 @@ class PopulationRanges:
         The state u of a CubaLIF or CubaReadout; elsewhere the same as `drive`.
     magnitude : int
         Bound of the sum of magnitudes that one step adds up: up to 2^24, float32 sums are exact.
-    address_bits : tuple of int
-        Bits of (c, y, x) in an event that this population sends.
     """
 
     membrane: Interval
     drive: Interval
     current: Interval
     magnitude: int
-    address_bits: tuple[int, int, int]
-
-
-def event_bounds(population: Population) -> tuple[int, int]:
-    """Lowest and highest value of one event from `population` (0 is no event)."""
-    if isinstance(population.neuron, Input):
-        return population.neuron.payload
-    return (0, 1)
 
 
 def drive_bounds(projection: Projection, source: Population) -> tuple[np.ndarray, np.ndarray, int]:
@@ -77,11 +67,10 @@ def drive_bounds(projection: Projection, source: Population) -> tuple[np.ndarray
         Arrays of shape ``(C,)`` for a convolution or diagonal, ``(N,)`` for a dense synapse.
     """
     synapse = projection.synapse
-    low, high = event_bounds(source)
+    low, high = payload(source)
     cells = synapse.pool.cells if synapse.pool else 1
-    axes = () if isinstance(synapse, Diagonal) else tuple(range(1, synapse.weight.ndim))
-    positive = np.maximum(synapse.weight, 0).sum(axis=axes) * cells
-    negative = np.minimum(synapse.weight, 0).sum(axis=axes) * cells
+    positive = synapse.summed(np.maximum(synapse.weight, 0)) * cells
+    negative = synapse.summed(np.minimum(synapse.weight, 0)) * cells
     magnitude = int((positive - negative).max()) * max(high, -low)
     return negative * high + positive * low, positive * high + negative * low, magnitude
 
@@ -97,22 +86,18 @@ def _deliveries(network: Network, population: Population) -> list[tuple[Projecti
         low, high, total = drive_bounds(projection, network[projection.source])
         if not fits_float64(total):
             raise ModelError(f"projection {projection.label}: weights are too large to be summed")
-        if not isinstance(projection.synapse, Conv2d | Diagonal):  # dense: one bound per neuron
-            low, high = low.reshape(population.shape), high.reshape(population.shape)
         found.append((projection, (population.spread(low), population.spread(high)), total))
     return found
 
 
-def _after_fire(population: Population, low: np.ndarray, high: np.ndarray) -> Bounds:
-    """Bounds of the membrane after the reset of a step in which the population may fire."""
-    neuron = population.neuron
-    assert isinstance(neuron, Spiking)
-    threshold = population.spread(np.asarray(neuron.threshold))
+def _after_fire(neuron: Spiking, spread: Spread, low: np.ndarray, high: np.ndarray) -> Bounds:
+    """Bounds of the membrane after the reset of a step in which the neurons may fire."""
+    threshold = spread(neuron.threshold)
     fires, stays = high >= threshold, low < threshold
     if neuron.reset is Reset.SUBTRACT:
         fired_low, fired_high = np.maximum(low, threshold) - threshold, high - threshold
     else:
-        fired_low = fired_high = population.spread(np.asarray(neuron.v_reset))
+        fired_low = fired_high = spread(neuron.v_reset)
     quiet_high = np.minimum(high, threshold - 1)
     after_low = np.where(stays, np.where(fires, np.minimum(low, fired_low), low), fired_low)
     after_high = np.where(
@@ -134,53 +119,38 @@ def population_ranges(network: Network, population: Population) -> PopulationRan
 
 
 def _prove(network: Network, population: Population) -> PopulationRanges:
-    c, h, w = population.chw
-    address = (unsigned_bits(c - 1), unsigned_bits(h - 1), unsigned_bits(w - 1))
     neuron = population.neuron
-    if isinstance(neuron, Input):
+    if population.fed:
         none = Interval(lowest=0, highest=0)
-        return PopulationRanges(
-            membrane=none, drive=none, current=none, magnitude=0, address_bits=address
-        )
-    assert isinstance(neuron, Readout | Spiking)
+        return PopulationRanges(membrane=none, drive=none, current=none, magnitude=0)
     deliveries = _deliveries(network, population)
-    bias = population.spread(np.asarray(neuron.bias))
-    v_low = v_high = population.spread(np.asarray(neuron.v_init))
+    spread = population.spread
+    v_low = v_high = spread(neuron.v_init)
     u_low = u_high = np.zeros((1,), dtype=np.int64)
     membrane, drive, current = [v_low, v_high], [np.zeros(1, np.int64)], [u_low]
     window = network.window(population.name)
-    leak = leak_of(neuron)
-    leak = None if leak is None else population.spread(leak)
     for step in range(network.timesteps):
         a_low = a_high = np.zeros((1,), dtype=np.int64)
         for projection, (low, high), _ in deliveries:
             if step - projection.delay in network.window(projection.source):
                 a_low, a_high = a_low + np.minimum(low, 0), a_high + np.maximum(high, 0)
         drive += [a_low, a_high]
-        if isinstance(neuron, CURRENT_BASED):
-            du = population.spread(np.asarray(neuron.du))
-            u_low, u_high = decay(u_low, du) + a_low, decay(u_high, du) + a_high
-            a_low, a_high = u_low, u_high
-        current += [a_low, a_high]
-        if leak is not None:
-            v_low, v_high = decay(v_low, leak), decay(v_high, leak)
-        v_low, v_high = v_low + bias + a_low, v_high + bias + a_high
+        # a step is monotonous in v, u and the drive: bounds go through it as values do
+        v_low, u_low = neuron.integrate(v_low, u_low, a_low, spread)
+        v_high, u_high = neuron.integrate(v_high, u_high, a_high, spread)
+        current += [a_low, a_high] if neuron.current_leak is None else [u_low, u_high]
         membrane += [v_low, v_high]
         if isinstance(neuron, Spiking):
             if step in window:
-                v_low, v_high = _after_fire(population, v_low, v_high)
+                v_low, v_high = _after_fire(neuron, spread, v_low, v_high)
             if neuron.v_floor is not None:
-                v_low, v_high = (
-                    np.maximum(v_low, neuron.v_floor),
-                    np.maximum(v_high, neuron.v_floor),
-                )
+                v_low, v_high = (np.maximum(v, neuron.v_floor) for v in (v_low, v_high))
             membrane += [v_low, v_high]
     return PopulationRanges(
         membrane=_hull(membrane),
         drive=_hull(drive),
         current=_hull(current),
         magnitude=sum(total for _, _, total in deliveries),
-        address_bits=address,
     )
 
 

@@ -1,5 +1,8 @@
 """The kinds of synapse: dense, convolutional, one to one; each optionally behind a sum pool.
 
+A synapse says what it does to a frame (`apply`), what ends in one neuron (`summed`), what a target
+has to store (`stored`), and how hardware does it (`plain`); everything else asks it.
+
 A one-dimensional convolution is a Conv2d of height 1. Average pooling is a sum pool whose divisor
 went into the threshold of the target.
 """
@@ -7,13 +10,17 @@ went into the threshold of the target.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import signed_bits
 from neurocuda_hw.network.neurons import freeze, whole
+
+if TYPE_CHECKING:
+    import torch
 
 Pair = tuple[int, int]
 
@@ -24,6 +31,11 @@ def _pair(value: int | Iterable[int], what: str, lowest: int) -> Pair:
     if len(pair) != 2 or min(pair) < lowest:
         raise ModelError(f"{what} must be one or two integers of at least {lowest}, not {value!r}")
     return pair[0], pair[1]
+
+
+def weight_bits(weight: np.ndarray) -> int:
+    """Bits of every weight and of 0, which stands in lanes without a neuron."""
+    return signed_bits(min(0, int(weight.min())), max(0, int(weight.max())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +83,7 @@ class Synapse:
     @property
     def weight_bits(self) -> int:
         """Bits of the narrowest two's complement that holds every weight."""
-        return signed_bits(min(0, int(self.weight.min())), max(0, int(self.weight.max())))
+        return weight_bits(self.weight)
 
     def pooled(self, source: tuple[int, ...], label: str) -> tuple[int, ...]:
         """Shape of the source population as the weights see it, behind the pool."""
@@ -87,6 +99,50 @@ class Synapse:
         """Raises ModelError unless the weights join these two shapes."""
         raise TypeError(f"projection {label}: {type(self).__name__} is no kind of synapse")
 
+    def deliver(self, events: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """Events ``(B, *source shape)`` to sums ``(B, ...)`` in the order of the target's neurons.
+
+        Both in one floating-point type, in which the caller has proved that no sum rounds; `weight`
+        may differ from that of the synapse in its values.
+        """
+        if self.pool is not None:
+            from torch.nn.functional import avg_pool2d
+
+            events = avg_pool2d(events, self.pool.kernel, self.pool.stride, divisor_override=1)
+        return self.apply(events, weight)
+
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """`deliver` behind the pool."""
+        raise NotImplementedError
+
+    def summed(self, weight: np.ndarray) -> np.ndarray:
+        """Sums of the weights that end in one neuron, ``(C,)`` or ``(N,)`` of the target."""
+        sums: np.ndarray = weight.sum(axis=tuple(range(1, weight.ndim)))
+        return sums
+
+    def stored(self, channels: int, neurons: int) -> int:
+        """Weights that so many neurons of a target, in so many of its channels, need."""
+        return channels * int(np.prod(self.weight.shape[1:]))
+
+    def plain(self, source: tuple[int, ...]) -> Conv2d | Dense:
+        """The same weights between a pooled source and its target as hardware takes them."""
+        raise NotImplementedError
+
+    @property
+    def words(self) -> str:
+        """What kind it is, in words."""
+        return type(self).__name__.lower()
+
+    def __str__(self) -> str:
+        if self.pool is None:
+            return self.words
+        height, width = self.pool.kernel
+        return f"{self.words} behind a {height} x {width} sum pool"
+
+    def counting(self) -> Synapse:
+        """The same connections with every weight 1, those of 0 too: they are stored and added."""
+        return replace(self, weight=np.ones_like(self.weight))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Dense(Synapse):
@@ -100,6 +156,20 @@ class Dense(Synapse):
                 f"projection {label}: dense weight must have the shape {want}, "
                 f"not {self.weight.shape}"
             )
+
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """`deliver` behind the pool."""
+        from torch.nn.functional import linear
+
+        return linear(x.flatten(1), weight)
+
+    def stored(self, channels: int, neurons: int) -> int:
+        """Weights that so many neurons of a target need: a row for each."""
+        return neurons * int(self.weight.shape[1])
+
+    def plain(self, source: tuple[int, ...]) -> Dense:
+        """Itself."""
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,6 +224,34 @@ class Conv2d(Synapse):
                 f"projection {label}: convolution gives {self.output(pooled)}, not {target}"
             )
 
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """`deliver` behind the pool."""
+        from torch.nn.functional import conv2d
+
+        if x.device.type != "cpu":
+            return self.unfolded(x, weight)
+        return conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
+
+    def unfolded(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """The convolution as one product of patches, ``(B, groups, C_out / groups, H * W)``: no
+        FFT, no Winograd, so that integers stay exact on a GPU."""
+        from torch import einsum
+        from torch.nn.functional import unfold
+
+        patches = unfold(x, self.weight.shape[2:], self.dilation, self.padding, self.stride)
+        patches = patches.reshape(x.shape[0], self.groups, -1, patches.shape[-1])
+        weight = weight.reshape(self.groups, weight.shape[0] // self.groups, -1)
+        return einsum("bgkp,gok->bgop", patches, weight)
+
+    def plain(self, source: tuple[int, ...]) -> Conv2d:
+        """Itself."""
+        return self
+
+    @property
+    def words(self) -> str:
+        """What kind it is, in words."""
+        return f"{self.weight.shape[2]} x {self.weight.shape[3]} convolution"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Diagonal(Synapse):
@@ -166,3 +264,15 @@ class Diagonal(Synapse):
                 f"projection {label}: a diagonal needs equal shapes and one weight per channel, "
                 f"not {self.pooled(source, label)} -> {target} with {self.weight.shape}"
             )
+
+    def apply(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        """`deliver` behind the pool."""
+        return x * weight.reshape(-1, *(1,) * (x.ndim - 2))
+
+    def plain(self, source: tuple[int, ...]) -> Conv2d:
+        """A convolution of 1 x 1, channel by channel."""
+        weight = self.weight.reshape(-1, 1, 1, 1)
+        return Conv2d(weight=weight, groups=len(weight), pool=self.pool)
+
+
+KINDS: tuple[type[Synapse], ...] = (Dense, Conv2d, Diagonal)

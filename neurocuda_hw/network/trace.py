@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,10 +69,8 @@ class Trace:
 
     def select(self, samples: slice | np.ndarray) -> Trace:
         """The same trace with some samples only."""
-        return Trace(
-            network_hash=self.network_hash,
-            timesteps=self.timesteps,
-            sizes=self.sizes,
+        return replace(
+            self,
             inputs=self.inputs[samples],
             spikes={name: s[samples] for name, s in self.spikes.items()},
             outputs=self.outputs[samples],

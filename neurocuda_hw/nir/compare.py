@@ -11,7 +11,6 @@ import torch
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.nir.dynamics import Method
 from neurocuda_hw.nir.executor import Executor
 from neurocuda_hw.nir.to_network import from_nir, population_names
@@ -92,8 +91,7 @@ def compare(
     """
     data = torch.as_tensor(inputs)  # of its own type: checked ones take eight bytes each
     check_inputs(network, data[:1])
-    assert isinstance(network.input.neuron, Input)
-    held = network.input.neuron.encoding is Encoding.CURRENT
+    held = network.input_neuron.held
     scale = 1.0 if network.input.scale is None else torch.from_numpy(network.input.scale.copy())
     reference = Reference(network)
     names = population_names(executor.flat)

@@ -20,18 +20,7 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import narrow
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
-    IF,
-    LIF,
-    CubaLIF,
-    CubaReadout,
-    Input,
-    LeakyReadout,
-    Readout,
-    Reset,
-    Spiking,
-)
+from neurocuda_hw.network.neurons import Neuron, Reset, Spiking
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.nir.complete import complete
 from neurocuda_hw.nir.dynamics import Timing
@@ -175,15 +164,14 @@ class _Writer:
 
     def _full(self, population: Population, values: Any) -> np.ndarray:
         """A parameter for each neuron, as NIR has it."""
-        spread = population.spread(np.asarray(values))
-        return np.array(np.broadcast_to(spread, population.shape))
+        return np.array(population.each(values))
 
     def _population(self, population: Population) -> None:
         neuron, name = population.neuron, population.name
         self.entry[name] = name
-        if isinstance(neuron, Input):
+        if population.fed:
             node: nir.NIRNode = nir.Input(input_type={"input": np.array(population.shape)})
-        elif isinstance(neuron, Readout):
+        elif neuron.readout:
             node = self._readout(population, neuron)
         else:
             assert isinstance(neuron, Spiking)
@@ -192,18 +180,18 @@ class _Writer:
         node.metadata = node_notes(population)
         self.nodes[name] = node
 
-    def _readout(self, population: Population, neuron: Readout) -> nir.NIRNode:
+    def _readout(self, population: Population, neuron: Neuron) -> nir.NIRNode:
         """An integrator at the end."""
-        if isinstance(neuron, LeakyReadout):
-            tau = self._tau(population, neuron.decay)
-            return nir.LI(tau=tau, r=tau / self.dt, v_leak=np.zeros(population.shape))
-        if isinstance(neuron, CubaReadout):
+        if neuron.current_leak is not None:
             return nir.CubaLI(**self._currents(population, neuron))
+        if neuron.leak is not None:
+            tau = self._tau(population, neuron.leak)
+            return nir.LI(tau=tau, r=tau / self.dt, v_leak=np.zeros(population.shape))
         return nir.I(r=self._unit(population))
 
-    def _currents(self, population: Population, neuron: CubaLIF | CubaReadout) -> dict[str, Any]:
+    def _currents(self, population: Population, neuron: Neuron) -> dict[str, Any]:
         """What a synaptic current and the membrane behind it have in common."""
-        syn, mem = self._tau(population, neuron.du), self._tau(population, neuron.dv)
+        syn, mem = self._tau(population, neuron.current_leak), self._tau(population, neuron.leak)
         return {
             "tau_syn": syn,
             "tau_mem": mem,
@@ -219,8 +207,8 @@ class _Writer:
         # from the first name on then enter this one at its integrator
         membrane, reset = self._name(f"V_{name}"), self._name(f"{name}_reset")
         taken = self._full(population, neuron.threshold)
-        if isinstance(neuron, LIF):
-            tau = self._tau(population, neuron.decay)
+        if neuron.leak is not None:
+            tau = self._tau(population, neuron.leak)
             zero = np.zeros(population.shape)
             self.nodes[membrane] = nir.LI(tau=tau, r=tau / self.dt, v_leak=zero)
             taken = taken * (1 - self.dt / tau)
@@ -244,16 +232,15 @@ class _Writer:
         threshold = self._full(population, neuron.threshold) - shift - self.margin
         v_reset = self._full(population, neuron.v_reset) - shift
         zero = np.zeros(population.shape)
-        if isinstance(neuron, IF):
+        if neuron.current_leak is not None:
+            currents = self._currents(population, neuron)
+            return nir.CubaLIF(v_threshold=threshold, v_reset=v_reset, **currents)
+        if neuron.leak is None:
             return nir.IF(r=self._unit(population), v_threshold=threshold, v_reset=v_reset)
-        if isinstance(neuron, LIF):
-            tau = self._tau(population, neuron.decay)
-            return nir.LIF(
-                tau=tau, r=tau / self.dt, v_leak=zero, v_threshold=threshold, v_reset=v_reset
-            )
-        assert isinstance(neuron, CubaLIF)
-        currents = self._currents(population, neuron)
-        return nir.CubaLIF(v_threshold=threshold, v_reset=v_reset, **currents)
+        tau = self._tau(population, neuron.leak)
+        return nir.LIF(
+            tau=tau, r=tau / self.dt, v_leak=zero, v_threshold=threshold, v_reset=v_reset
+        )
 
     def _unit(self, population: Population) -> np.ndarray:
         """A resistance by which one unit of input adds one to the membrane."""
@@ -268,9 +255,8 @@ class _Writer:
     def _projections(self, population: Population) -> None:
         neuron = population.neuron
         bias = None
-        if not isinstance(neuron, (Input, *CURRENT_BASED)):
-            found = np.asarray(neuron.bias)  # type: ignore[attr-defined]
-            bias = found if np.any(found) else None
+        if neuron.current_leak is None and np.any(neuron.bias):
+            bias = np.asarray(neuron.bias)
         for projection in self.network.incoming(population.name):
             self._projection(projection, bias)
             bias = None
@@ -358,7 +344,7 @@ class _Writer:
         """The Output node; a readout's initial membrane and units stand in front of it."""
         last = self.network.output
         place = last.name
-        if isinstance(last.neuron, Readout):
+        if last.readout:
             units = np.ones(last.shape) if last.scale is None else self._full(last, last.scale)
             name = self._name(f"{last.name}_scale")
             if self.export == "explicit" and np.any(last.neuron.v_init):

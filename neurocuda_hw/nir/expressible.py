@@ -7,13 +7,7 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
-    LEAKY,
-    CubaLIF,
-    Input,
-    Readout,
     Reset,
-    Spiking,
 )
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 
@@ -24,16 +18,15 @@ def needs(network: Network) -> dict[str, str]:
     for population in network.populations:
         neuron = population.neuron
         said = found.setdefault(population.name, [])
-        if isinstance(neuron, Spiking):
-            if neuron.reset is Reset.SUBTRACT:
-                said.append("reset by subtraction")
-            if neuron.v_floor is not None:
-                said.append("a floor of the membrane")
-        if isinstance(neuron, LEAKY):
+        if neuron.spiking and neuron.reset is Reset.SUBTRACT:
+            said.append("reset by subtraction")
+        if neuron.v_floor is not None:
+            said.append("a floor of the membrane")
+        if neuron.leak is not None:
             said.append("a step's length for its leak")
-        if isinstance(neuron, Input | Spiking) and neuron.window is not None:
+        if neuron.window is not None:
             said.append("a window of steps")
-        if isinstance(neuron, Spiking | Readout) and np.any(neuron.v_init):
+        if np.any(neuron.v_init):
             said.append("an initial membrane")
     return {name: " and ".join(said) for name, said in found.items() if said}
 
@@ -74,24 +67,23 @@ def _inexpressible(network: Network, population: Population, export: str | None)
     for p in incoming:
         if isinstance(p.synapse, Dense) and len(population.shape) == 3:
             return f"of shape {population.shape} gets a dense projection: NIR has no reshape"
-    affine = not isinstance(neuron, (Input, *CURRENT_BASED))
-    if affine and getattr(neuron, "bias", np.zeros(())).ndim == 3:
+    if neuron.current_leak is None and np.ndim(neuron.bias) == 3:
         return "has a bias for each neuron, which a NIR convolution cannot add"
     if export != "explicit":
         return None
     other = "; choose the export 'annotated'"
-    if isinstance(neuron, Input | Spiking) and neuron.window is not None:
+    if neuron.window is not None:
         return f"has a window of steps, which NIR nodes cannot say{other}"
-    if isinstance(neuron, Readout) and np.any(neuron.v_init) and len(population.shape) == 3:
+    if neuron.readout and np.any(neuron.v_init) and len(population.shape) == 3:
         return f"has an initial membrane and three axes, which NIR nodes cannot say{other}"
-    if isinstance(neuron, LEAKY) and np.any(neuron.v_init):
+    if neuron.leak is not None and np.any(neuron.v_init):
         return f"leaks and has an initial membrane, which NIR nodes cannot say{other}"
-    if not isinstance(neuron, Spiking):
+    if not neuron.spiking:
         return None
     if neuron.v_floor is not None:
         return f"has a floor of the membrane, which NIR nodes cannot say{other}"
     if neuron.reset is Reset.SUBTRACT:
-        if isinstance(neuron, CubaLIF):
+        if neuron.current_leak is not None:
             return f"subtracts behind a synaptic current, which NIR nodes cannot say{other}"
         if any(p.source == p.target and isinstance(p.synapse, Diagonal) for p in incoming):
             return f"feeds back one to one, as its reset would{other}"

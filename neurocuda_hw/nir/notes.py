@@ -21,26 +21,13 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError, NeurocudaError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import (
-    IF,
-    LIF,
-    CubaLIF,
-    CubaReadout,
-    Encoding,
-    Input,
-    LeakyReadout,
-    Neuron,
-    Readout,
-    Reset,
-    Window,
-)
+from neurocuda_hw.network.neurons import KINDS, Encoding, Neuron, Reset, Window
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.nir.dynamics import Timing
 
 KEY = "neurocuda_hw"
 VERSION = 1
-_NOTED = (Input, IF, LIF, CubaLIF, Readout, LeakyReadout, CubaReadout)
-_KINDS: dict[str, type[Neuron]] = {k.__name__: k for k in _NOTED}
+_KINDS: dict[str, type[Neuron]] = {k.__name__: k for k in KINDS}
 _ALTERED = "the notes of neurocuda_hw in this NIR graph do not fit its nodes"
 WAY_OUT = "export it again, or remove its metadata to read it as any other graph"
 

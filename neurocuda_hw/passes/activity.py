@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan
@@ -76,9 +75,7 @@ class Activity(Mapping[str, np.ndarray]):
             return self.trace.bits(name, sample).astype(bool)
         found = np.zeros((self.network.timesteps, self.network.input.size), dtype=bool)
         frames = self.trace.inputs[sample] != 0
-        neuron = self.network.input.neuron
-        assert isinstance(neuron, Input)
-        if neuron.encoding is Encoding.CURRENT:
+        if self.network.input_neuron.held:
             found[0] = frames.ravel()
             return found
         start = self.network.window(name).start

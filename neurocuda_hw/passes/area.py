@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import Input
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.wire import event_bits, payload_bits
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Memory, map_memory
-from neurocuda_hw.passes.plan import LayerPlan, Parameter
+from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 
 Parts = dict[Part, float]
@@ -61,7 +61,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
     for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
         label = f"{name} weights of {plan.projection_name(index)}"
         yield _rom(label, part.weights, bits)
-    for parameter in _parameters(plan):
+    for parameter in plan.parameters():
         if not parameter.uniform:
             yield _rom(f"{name} {parameter.name}", parameter.rows, parameter.bits)
     if plan.touched:
@@ -69,7 +69,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
         yield Memory(name=f"{name} list", depth=1 << row_bits, width=row_bits, rom=False)
         if not plan.awake.uniform:
             yield _rom(f"{name} {plan.awake.name}", plan.awake.rows, 1)
-        y_bits, x_bits = unsigned_bits(layout.lines - 1), unsigned_bits(layout.columns - 1)
+        _, y_bits, x_bits = layout.place_bits
         if not _power(layout.groups) or layout.columns != 1 << x_bits:
             rows = np.divmod(np.arange(layout.rows) // layout.groups, layout.columns)
             places = (rows[0] << x_bits | rows[1])[:, None]
@@ -79,7 +79,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
         queue = Memory(
             name=f"{name} queue",
             depth=depth,
-            width=_mask_bits(plan),
+            width=layout.lanes + sum(layout.place_bits) + 1,
             rom=False,
             registered=depth > REGISTERS,
         )
@@ -154,7 +154,7 @@ def shared_area(network: Network, family: Family) -> LayerArea:
         if projection.delay:
             source = network[projection.source]
             depth = source.size + 1
-            memory = Memory(name="delay", depth=depth, width=_event_bits(source), rom=False)
+            memory = Memory(name="delay", depth=depth, width=event_bits(source), rom=False)
             mapped = map_memory(memory, family)
             blocks += mapped.blocks
             luts += mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
@@ -180,11 +180,6 @@ def branches_of(network: Network, name: str) -> int:
 def total(areas: Mapping[str, LayerArea]) -> LayerArea:
     """The whole design."""
     return sum(areas.values(), LayerArea(luts=0.0, blocks=0.0, dsps=0))
-
-
-def _parameters(plan: LayerPlan) -> list[Parameter]:
-    leaks = [q for q in (plan.keep, plan.keep_synaptic) if q is not None]
-    return [plan.threshold, plan.bias, plan.initial, plan.reset_value, *leaks]
 
 
 def _rom(name: str, rows: np.ndarray, bits: int) -> Memory:
@@ -229,26 +224,6 @@ def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
         else:
             luts += lanes * one * (other - 1)
     return count, luts
-
-
-def payload_bits(source: Population) -> int:
-    """Bits of the number that an event of `source` carries; 0 for a spike."""
-    neuron = source.neuron
-    if not isinstance(neuron, Input) or (neuron.payload_bits == 1 and not neuron.signed):
-        return 0
-    return neuron.payload_bits
-
-
-def _event_bits(population: Population) -> int:
-    place = sum(unsigned_bits(n - 1) for n in population.chw)
-    return place + payload_bits(population) + 1
-
-
-def _mask_bits(plan: LayerPlan) -> int:
-    """A row's spikes, its place, and the end-of-step mark."""
-    layout = plan.layout
-    place = sum(unsigned_bits(n - 1) for n in (layout.groups, layout.lines, layout.columns))
-    return layout.lanes + place + 1
 
 
 def _power(number: int) -> bool:

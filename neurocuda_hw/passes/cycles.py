@@ -16,11 +16,10 @@ import numpy as np
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 
 TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
 VALUES_WAIT = 2  # cycles from a row of a readout until its first value may leave
-LEAK_WAIT = 4  # cycles from a leaking sweep's last row until the step ends: `rtl.lanes.SETTLE`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +78,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         if plan.touched:
             waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
         if plan.leaks:
-            waits += LEAK_WAIT * float((rows.swept > 0).sum(axis=1).mean())
+            waits += SETTLE * float((rows.swept > 0).sum(axis=1).mean())
         waits += values_wait(plan)
         return LayerWork(
             events=arriving,
@@ -99,7 +98,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         event_rows=event_rows,
         sweep_rows=swept,
         walked_rows=swept,
-        waits=idle_steps + (LEAK_WAIT * plan.sweeps if plan.leaks else 0) + values_wait(plan),
+        waits=idle_steps + (SETTLE * plan.sweeps if plan.leaks else 0) + values_wait(plan),
     )
 
 

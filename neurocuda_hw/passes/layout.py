@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.fixed import narrow
+from neurocuda_hw.ground.fixed import narrow, unsigned_bits
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool, Synapse
 from neurocuda_hw.passes.taps import AxisTaps, axis_taps
 
 
@@ -60,6 +60,12 @@ class StateLayout:
     def rows(self) -> int:
         """Rows in all."""
         return self.lines * self.columns * self.groups
+
+    @property
+    def place_bits(self) -> tuple[int, int, int]:
+        """Bits that tell a row: of its channel group, its line and its column of blocks."""
+        group, y, x = (unsigned_bits(n - 1) for n in (self.groups, self.lines, self.columns))
+        return group, y, x
 
     def neurons(self) -> np.ndarray:
         """Flat neuron index (C order) at each ``(row, lane)``; -1 where there is none."""
@@ -176,7 +182,7 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
     """Lays `projection` out for the lanes of its target."""
     source, target = network[projection.source], network[projection.target]
     layout = state_layout(target, lanes)
-    synapse = _without_overlap(projection, source, target)
+    synapse = _without_overlap(projection, source)
     pool = synapse.pool or SumPool(kernel=(1, 1))
     assert pool.stride is not None
     if isinstance(synapse, Dense):
@@ -188,18 +194,17 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
         channel_first = np.zeros_like(channel_rows)
         geometry = ((1, 1), (0, 0), (1, 1))
     else:
-        convolution = _as_convolution(synapse)
         outputs = (layout.lines, layout.columns)
         if layout.block == (1, 1):
-            rows, channel_rows, channel_first = _convolution_rows(convolution, layout)
-            kernel = convolution.weight.shape[2:]
-            geometry = (convolution.stride, convolution.padding, convolution.dilation)
+            rows, channel_rows, channel_first = _convolution_rows(synapse, layout)
+            kernel = synapse.weight.shape[2:]
+            geometry = (synapse.stride, synapse.padding, synapse.dilation)
         else:
-            rows, kernel = _block_rows(convolution, layout)
+            rows, kernel = _block_rows(synapse, layout)
             channel_rows = np.ones(pool.output(source.chw)[0], dtype=np.int64)
             channel_first = np.zeros_like(channel_rows)
-            stride = _each(np.multiply, convolution.stride, layout.block)
-            geometry = (stride, convolution.padding, (1, 1))
+            stride = _each(np.multiply, synapse.stride, layout.block)
+            geometry = (stride, synapse.padding, (1, 1))
     present = np.asarray(rows.reshape(*kernel, -1).any(axis=-1))
     y, x = (
         axis_taps(
@@ -226,13 +231,6 @@ def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
         kernel_width=kernel[1],
         weights=rows,
     )
-
-
-def _as_convolution(synapse: Conv2d | Diagonal) -> Conv2d:
-    if isinstance(synapse, Conv2d):
-        return synapse
-    weight = synapse.weight.reshape(-1, 1, 1, 1)
-    return Conv2d(weight=weight, groups=len(weight), pool=synapse.pool)
 
 
 def _convolution_rows(
@@ -285,32 +283,19 @@ def _each(rule: np.ufunc, a: tuple[int, int], b: tuple[int, int]) -> tuple[int, 
     return int(rule(a[0], b[0])), int(rule(a[1], b[1]))
 
 
-def _without_overlap(
-    projection: Projection, source: Population, target: Population
-) -> Conv2d | Dense | Diagonal:
+def _without_overlap(projection: Projection, source: Population) -> Conv2d | Dense:
     """The synapse; a pool with overlapping windows is multiplied out into the weights."""
-    synapse = projection.synapse
-    assert isinstance(synapse, Conv2d | Dense | Diagonal)
+    synapse = projection.synapse.plain(projection.synapse.pooled(source.shape, projection.label))
     pool = synapse.pool
     if pool is None:
         return synapse
     assert pool.stride is not None
     if all(k <= s for k, s in zip(pool.kernel, pool.stride, strict=True)):
         return synapse
-    if isinstance(synapse, Dense):
-        c, h, w = pool.output(source.chw)
-        spread = np.zeros((len(synapse.weight), *source.chw), dtype=np.int64)
-        weight = synapse.weight.reshape(-1, c, h, w)
-        for ky in range(pool.kernel[0]):
-            for kx in range(pool.kernel[1]):
-                rows = slice(ky, ky + h * pool.stride[0], pool.stride[0])
-                columns = slice(kx, kx + w * pool.stride[1], pool.stride[1])
-                spread[:, :, rows, columns] += weight
-        return Dense(weight=spread.reshape(len(spread), -1))
-    convolution = _as_convolution(synapse)
-    if any(convolution.padding):  # no kernel does it: windows at the edges are cut short
-        return Dense(weight=_matrix(convolution, pool, source.chw, target.chw))
-    return _multiplied_out(convolution, pool)
+    # with padding no kernel does it: windows at the edges are cut short
+    if isinstance(synapse, Dense) or any(synapse.padding):
+        return _matrix(synapse, source)
+    return _multiplied_out(synapse, pool)
 
 
 def _multiplied_out(convolution: Conv2d, pool: SumPool) -> Conv2d:
@@ -332,24 +317,10 @@ def _multiplied_out(convolution: Conv2d, pool: SumPool) -> Conv2d:
     return Conv2d(weight=merged, stride=(stride[0], stride[1]), groups=convolution.groups)
 
 
-def _matrix(
-    convolution: Conv2d, pool: SumPool, source: tuple[int, int, int], target: tuple[int, int, int]
-) -> np.ndarray:
-    """A pooled convolution as the matrix ``(target neurons, source neurons)`` that it is."""
-    assert pool.stride is not None
-    _, pooled_height, pooled_width = pool.output(source)
-    matrix = np.zeros((*target, *source), dtype=np.int64)
-    outputs, inner, kernel_height, kernel_width = convolution.weight.shape
-    channels = np.arange(outputs)
-    first = channels // (outputs // convolution.groups) * inner
-    for oy, ox, ky, kx in np.ndindex(*target[1:], kernel_height, kernel_width):
-        y = oy * convolution.stride[0] + ky * convolution.dilation[0] - convolution.padding[0]
-        x = ox * convolution.stride[1] + kx * convolution.dilation[1] - convolution.padding[1]
-        if not (0 <= y < pooled_height and 0 <= x < pooled_width):
-            continue
-        top, left = y * pool.stride[0], x * pool.stride[1]
-        lines, columns = slice(top, top + pool.kernel[0]), slice(left, left + pool.kernel[1])
-        for channel in range(inner):
-            weights = convolution.weight[:, channel, ky, kx, None, None]
-            matrix[channels, oy, ox, first + channel, lines, columns] += weights
-    return matrix.reshape(int(np.prod(target)), -1)
+def _matrix(synapse: Synapse, source: Population) -> Dense:
+    """A synapse and its pool as the matrix that they are: what each source neuron delivers."""
+    import torch
+
+    weight = torch.from_numpy(synapse.weight.astype(np.float64))
+    singles = torch.eye(source.size, dtype=torch.float64).reshape(-1, *source.shape)
+    return Dense(weight=synapse.deliver(singles, weight).flatten(1).T.to(torch.int64).numpy())

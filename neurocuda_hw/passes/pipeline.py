@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import LEAK_WAIT, TOUCHED_WAIT, values_wait
-from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.cycles import TOUCHED_WAIT, values_wait
+from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import queue_depth
 
 HOP = 6  # cycles from a row that is swept to the first row that its spikes visit
@@ -120,7 +120,7 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _St
             waits[:, plan.last_sweep] = False
             swept = swept + TOUCHED_WAIT * waits
         if plan.leaks:
-            swept = swept + LEAK_WAIT * (rows.swept > 0)
+            swept = swept + SETTLE * (rows.swept > 0)
         swept[:, plan.last_sweep] += values_wait(plan)
         depth = queue_depth(plan) if plan.fires else 1
         masks = _masks(plan, activity) if plan.fires else np.zeros_like(swept)

@@ -14,19 +14,12 @@ import numpy as np
 
 from neurocuda_hw.ground.fixed import DECAY_ONE, decay, signed_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
-    Encoding,
-    Input,
-    Neuron,
-    Readout,
-    Reset,
-    Spiking,
-    leak_of,
-)
+from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
+from neurocuda_hw.network.synapses import weight_bits
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 
+SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 FEWEST_TOUCHED = 16  # rows; for fewer, a list of them costs more cycles than it saves
 
 
@@ -128,6 +121,11 @@ class LayerPlan:
         """The steps in which states are swept, in order."""
         return sorted({*range(self.first_sweep, self.stop_sweep), self.last_sweep})
 
+    def parameters(self) -> list[Parameter]:
+        """What each neuron needs in a sweep."""
+        leaks = [q for q in (self.keep, self.keep_synaptic) if q is not None]
+        return [self.threshold, self.bias, self.initial, self.reset_value, *leaks]
+
     @property
     def leaks(self) -> bool:
         """Whether v or u decays."""
@@ -145,36 +143,38 @@ class Planner:
     """One population: what does not depend on its lanes is worked out once."""
 
     def __init__(self, network: Network, population: Population) -> None:
-        neuron = population.neuron
-        assert isinstance(neuron, Readout | Spiking)
-        self.network, self.population, self.neuron = network, population, neuron
+        self.network, self.population, self.neuron = network, population, population.neuron
+        neuron, each = population.neuron, population.each
         self.projections = network.incoming(population.name)
-        self.held = tuple(_is_held(network[p.source].neuron) for p in self.projections)
+        self.held = tuple(network[p.source].neuron.held for p in self.projections)
         self.ranges = population_ranges(network, population)
         self.window = network.window(population.name)
-        self.bias, self.initial, leak = self.of("bias"), self.of("v_init"), leak_of(neuron)
+        self.bias, self.initial = each(neuron.bias).flatten(), each(neuron.v_init).flatten()
         self.first, self.stop, self.last = 0, network.timesteps, network.timesteps - 1
         self.may_skip = False
-        driven = leak is not None or bool(self.bias.any()) or any(self.held)
+        self.fire: tuple[Ints, ...] = ()
         if isinstance(neuron, Spiking):
+            self.fire = (neuron.threshold, neuron.v_reset)
             self.stop = self.window.stop
-            if not driven and neuron.v_floor is None:
+            # events are all that changes it
+            alone = neuron.leak is None and not self.bias.any() and not any(self.held)
+            if alone and neuron.v_floor is None:
                 self.first = self.window.start
             self.last = _last_sweep(network, population, self.projections, self.held)
             # a threshold out of the membrane's reach may as well be just out of reach
             reachable = (self.ranges.membrane.lowest, self.ranges.membrane.highest + 1)
-            self.threshold = np.clip(self.of("threshold"), *reachable)
-            self.reset_value = self.of("v_reset")
-            if not driven and len({*range(self.first, self.stop), self.last}) > 1:
+            self.threshold = np.clip(each(neuron.threshold).flatten(), *reachable)
+            self.reset_value = each(neuron.v_reset).flatten()
+            if alone and len({*range(self.first, self.stop), self.last}) > 1:
                 self.may_skip = _stays_below(neuron, self.threshold, self.reset_value)
         else:
             self.threshold = self.reset_value = np.zeros_like(self.bias)
-            if not any(self.held) and leak is None:
+            if not any(self.held) and neuron.leak is None:
                 self.first, self.initial = self.last, self.initial + network.timesteps * self.bias
                 self.bias = np.zeros_like(self.bias)
-        if leak is not None:  # a state is kept as the leak leaves it for the next step
-            self.initial = decay(self.initial, self._spread(leak))
-        chained = any(self.held) or isinstance(neuron, CURRENT_BASED)
+        if neuron.leak is not None:  # a state is kept as the leak leaves it for the next step
+            self.initial = decay(self.initial, each(neuron.leak).flatten())
+        chained = any(self.held) or neuron.current_leak is not None
         membrane = self.ranges.membrane.bits
         self.state_bits = membrane if chained else _state_bits(self.ranges, self.bias)
         self.held_bits = _held_bits(network, self.projections, self.held)
@@ -195,9 +195,7 @@ class Planner:
         network, neuron = self.network, self.neuron
         layout = state_layout(self.population, lanes)
         fanouts = tuple(fanout(network, p, lanes) for p in self.projections)
-        spiking = isinstance(neuron, Spiking)
-        numbers = _Numbers(self.population, neuron, layout)
-        initial = wrap(self.initial, self.state_bits)
+        numbers, initial = _Numbers(self.population, layout), wrap(self.initial, self.state_bits)
         return LayerPlan(
             population=self.population,
             timesteps=network.timesteps,
@@ -205,74 +203,60 @@ class Planner:
             projections=self.projections,
             sources=tuple(network[p.source] for p in self.projections),
             fanouts=fanouts,
-            weight_bits=tuple(_weight_bits(part) for part in fanouts),
+            weight_bits=tuple(weight_bits(part.weights) for part in fanouts),
             held=self.held,
             membrane_bits=self.ranges.membrane.bits,
             state_bits=self.state_bits,
-            synaptic_bits=self.ranges.current.bits if isinstance(neuron, CURRENT_BASED) else 0,
+            synaptic_bits=0 if neuron.current_leak is None else self.ranges.current.bits,
             held_bits=self.held_bits,
-            keep=self._keep(numbers, "keep", "decay", "dv"),
-            keep_synaptic=self._keep(numbers, "keep_synaptic", "du"),
-            threshold=numbers.parameter("threshold", self.threshold, "threshold"),
-            bias=numbers.parameter("bias", self.bias, "bias"),
-            initial=numbers.parameter("initial", initial, "v_init", "bias", "decay", "dv"),
-            reset_value=numbers.parameter("reset_value", self.reset_value, "v_reset"),
-            reset=neuron.reset if isinstance(neuron, Spiking) else Reset.SUBTRACT,
-            v_floor=neuron.v_floor if isinstance(neuron, Spiking) else None,
+            keep=numbers.keep("keep", neuron.leak),
+            keep_synaptic=numbers.keep("keep_synaptic", neuron.current_leak),
+            threshold=numbers.parameter("threshold", self.threshold, *self.fire[:1]),
+            bias=numbers.parameter("bias", self.bias, neuron.bias),
+            initial=numbers.parameter("initial", initial, neuron.v_init, neuron.bias, neuron.leak),
+            reset_value=numbers.parameter("reset_value", self.reset_value, *self.fire[1:]),
+            reset=neuron.reset,
+            v_floor=neuron.v_floor,
             first_sweep=self.first,
             stop_sweep=self.stop,
             last_sweep=self.last,
             touched=self.may_skip
             and (layout.rows >= FEWEST_TOUCHED if touched is None else touched),
             awake=numbers.awake(_awake(neuron, self.initial, self.threshold)),
-            fire_start=self.window.start if spiking else 0,
-            fire_stop=self.window.stop if spiking else 0,
+            fire_start=self.window.start if neuron.spiking else 0,
+            fire_stop=self.window.stop if neuron.spiking else 0,
         )
-
-    def of(self, field: str) -> np.ndarray:
-        """A parameter of every neuron, ``(N,)``."""
-        return self._spread(getattr(self.neuron, field))
-
-    def _spread(self, values: np.ndarray) -> np.ndarray:
-        array = self.population.spread(np.asarray(values))
-        return np.broadcast_to(array, self.population.shape).flatten()
-
-    def _keep(self, numbers: _Numbers, name: str, *fields: str) -> Parameter | None:
-        """What a step leaves of a state, in 1/4096; None if this neuron has no such leak."""
-        found = [field for field in fields if field in self.neuron.array_fields()]
-        if not found:
-            return None
-        return numbers.parameter(name, DECAY_ONE - self.of(found[0]), found[0])
 
 
 class _Numbers:
-    """Parameters of a population's neurons, laid out in rows."""
+    """The parameters of a population's neurons, laid out in rows."""
 
-    def __init__(self, population: Population, neuron: Neuron, layout: StateLayout) -> None:
-        self.population, self.neuron, self.layout = population, neuron, layout
+    def __init__(self, population: Population, layout: StateLayout) -> None:
+        self.population, self.layout = population, layout
 
-    def parameter(self, name: str, values: np.ndarray, *fields: str) -> Parameter:
-        """Values that were made of `fields`, one row per channel group if those allow it."""
-        shapes = [getattr(self.neuron, f).shape for f in fields if f in self.neuron.array_fields()]
+    def parameter(self, name: str, values: np.ndarray, *made_of: Ints | None) -> Parameter:
+        """Values that were made of parameters, one row per channel group if those allow it."""
+        shapes = [np.shape(part) for part in made_of if part is not None]
         per_row = len(self.population.shape) == 3 and self.population.shape in shapes
         rows = self.layout.arrange(values, fill=int(values[0]))
-        return Parameter(
-            name=name,
-            bits=signed_bits(int(values.min()), int(values.max())),
-            rows=rows if per_row else rows[: self.layout.groups],
-            per_row=per_row,
-        )
+        return self._rows(name, signed_bits(int(values.min()), int(values.max())), rows, per_row)
+
+    def _rows(self, name: str, bits: int, rows: np.ndarray, per_row: bool) -> Parameter:
+        kept = rows if per_row else rows[: self.layout.groups]
+        return Parameter(name=name, bits=bits, rows=kept, per_row=per_row)
 
     def awake(self, neurons: np.ndarray) -> Parameter:
         """Rows with one of the given `neurons`, ``(N,)``, as -1."""
         rows = self.layout.arrange(-neurons.astype(np.int64)).min(axis=1, keepdims=True)
         by_place = rows.reshape(-1, self.layout.groups)
-        per_row = bool((by_place != by_place[0]).any())
-        return Parameter(
-            name="awake",
-            bits=1,
-            rows=rows if per_row else rows[: self.layout.groups],
-            per_row=per_row,
+        return self._rows("awake", 1, rows, bool((by_place != by_place[0]).any()))
+
+    def keep(self, name: str, leak: np.ndarray | None) -> Parameter | None:
+        """What a step leaves of a state, in 1/4096; None without that leak."""
+        return (
+            None
+            if leak is None
+            else self.parameter(name, DECAY_ONE - self.population.each(leak).flatten(), leak)
         )
 
 
@@ -284,23 +268,14 @@ def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray
     return not any((value >= threshold).any() for value in after)
 
 
-def _awake(neuron: Readout | Spiking, initial: np.ndarray, threshold: np.ndarray) -> np.ndarray:
+def _awake(neuron: Neuron, initial: np.ndarray, threshold: np.ndarray) -> np.ndarray:
     """Neurons whose initial state changes in a sweep though nothing touched them, ``(N,)``."""
-    if isinstance(neuron, Readout):
+    if neuron.readout:
         return np.zeros(len(initial), dtype=bool)
     awake: np.ndarray = initial >= threshold
     if neuron.v_floor is not None:
         awake = awake | (initial < neuron.v_floor)
     return awake
-
-
-def _is_held(neuron: Neuron) -> bool:
-    return isinstance(neuron, Input) and neuron.encoding is Encoding.CURRENT
-
-
-def _weight_bits(part: Fanout) -> int:
-    """Bits of every weight in memory, 0 included: lanes without a neuron hold it."""
-    return signed_bits(min(0, int(part.weights.min())), max(0, int(part.weights.max())))
 
 
 def _held_bits(

@@ -12,12 +12,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from neurocuda_hw.ground.fixed import fits_float32, fits_float64
 from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.network.ranges import magnitude
-from neurocuda_hw.network.synapses import Conv2d, Dense
 
 
 def exact_type(bound: int, device: torch.device) -> torch.dtype:
@@ -68,38 +66,5 @@ class Delivery:
 
     def deliver(self, events: torch.Tensor) -> torch.Tensor:
         """Events ``(B, *source shape)`` of any type to sums ``(B, *target shape)`` of `dtype`."""
-        synapse = self.projection.synapse
-        x = events.to(self.dtype)
-        if synapse.pool is not None:
-            x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
-        if isinstance(synapse, Dense):
-            y = F.linear(x.flatten(1), self.weight)
-        elif isinstance(synapse, Conv2d):
-            y = self._convolve(x, synapse)
-        else:
-            y = x * (self.weight if x.ndim == 2 else self.weight.reshape(-1, 1, 1))
+        y = self.projection.synapse.deliver(events.to(self.dtype), self.weight)
         return y.reshape(-1, *self.target)
-
-    def _convolve(self, x: torch.Tensor, synapse: Conv2d) -> torch.Tensor:
-        if x.device.type != "cpu":
-            return unfolded_convolution(x, self.weight, synapse)
-        return F.conv2d(
-            x,
-            self.weight,
-            None,
-            synapse.stride,
-            synapse.padding,
-            synapse.dilation,
-            synapse.groups,
-        )
-
-
-def unfolded_convolution(x: torch.Tensor, weight: torch.Tensor, synapse: Conv2d) -> torch.Tensor:
-    """The convolution as one product of patches, ``(B, groups, C_out / groups, H * W)``: no FFT,
-    no Winograd, so that integers stay exact on a GPU."""
-    patches = F.unfold(
-        x, synapse.weight.shape[2:], synapse.dilation, synapse.padding, synapse.stride
-    )
-    patches = patches.reshape(x.shape[0], synapse.groups, -1, patches.shape[-1])
-    weight = weight.reshape(synapse.groups, weight.shape[0] // synapse.groups, -1)
-    return torch.einsum("bgkp,gok->bgop", patches, weight)

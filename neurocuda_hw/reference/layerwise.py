@@ -8,6 +8,10 @@ in which it first may fire, the order in which they sent does not matter: up to 
 
 which is how a layer of the exact code comes to all its spikes with one convolution. Each quantity
 is held in the cheapest type in which the ranges prove it to be exact.
+
+The step of `neurons` stands here a second time, in place and without what is not there: with new
+tensors for every operation it took twice as long. `stepping` runs the one of `neurons`; the tests
+hold the two against each other.
 """
 
 from __future__ import annotations
@@ -18,21 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neurocuda_hw.ground.fixed import fits_float64
+from neurocuda_hw.ground.fixed import decay, fits_float64
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
-    IF,
-    LEAKY,
-    Encoding,
-    Input,
-    Readout,
-    Reset,
-    Spiking,
-)
+from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, magnitude
 from neurocuda_hw.reference.delivery import Delivery, exact_type
-from neurocuda_hw.reference.stepping import Run, decay
+from neurocuda_hw.reference.stepping import Run
 
 
 def is_layered(network: Network) -> bool:
@@ -65,7 +60,7 @@ class _Sent:
         return self.total
 
 
-class _Layer:
+class _Stage:
     """One population with what ends in it, ready to run; `settles`: events come added up."""
 
     def __init__(
@@ -78,15 +73,14 @@ class _Layer:
         membranes: bool,
     ) -> None:
         neuron = population.neuron
-        assert isinstance(neuron, Readout | Spiking)
         self.population, self.neuron = population, neuron
         self.window = network.window(population.name)
         self.steps = self.window.stop
-        if membranes or isinstance(neuron, Readout):
+        if membranes or neuron.readout:
             self.steps = network.timesteps
         incoming = network.incoming(population.name)
         # the step that the sources must be done by
-        self.first = self.steps - 1 if isinstance(neuron, Readout) else self.window.start
+        self.first = self.steps - 1 if neuron.readout else self.window.start
         arrivals = [network.window(q.source).steps for q in incoming]
         sums = sum(magnitude(q, network) * n for q, n in zip(incoming, arrivals, strict=True))
         extremes = [neuron.v_init, *_fire_values(neuron)]
@@ -101,8 +95,7 @@ class _Layer:
         self.deliveries = [
             Delivery(network, q, device, n) for q, n in zip(incoming, arrivals, strict=True)
         ]
-        whole = isinstance(neuron, LEAKY)
-        self.dtype = torch.int64 if whole else exact_type(bound, device)
+        self.dtype = torch.int64 if neuron.leak is not None else exact_type(bound, device)
         self.v_init, self.bias, *fire = (
             _parameter(population, values, device, self.dtype)
             for values in (neuron.v_init, neuron.bias, *_fire_values(neuron))
@@ -110,15 +103,14 @@ class _Layer:
         self.biased = bias > 0
         if fire:
             self.threshold, self.v_reset = fire
-        leaks = [name for name in ("decay", "dv", "du") if name in neuron.array_fields()]
         self.leaks = [
-            _parameter(population, getattr(neuron, name), device, self.dtype) for name in leaks
+            _parameter(population, leak, device, self.dtype)
+            for leak in (neuron.leak, neuron.current_leak)
+            if leak is not None
         ]
 
     def _may_settle(self, network: Network, incoming: tuple[Projection, ...]) -> bool:
-        if not isinstance(self.neuron, IF | Readout) or isinstance(self.neuron, LEAKY):
-            return False
-        if isinstance(self.neuron, IF) and self.neuron.v_floor is not None:
+        if self.neuron.leak is not None or self.neuron.v_floor is not None:
             return False
         return all(network.window(q.source).stop - 1 + q.delay <= self.first for q in incoming)
 
@@ -138,7 +130,7 @@ class _Layer:
             drives = [
                 _Drive(delivery, sent[delivery.projection.source]) for delivery in self.deliveries
             ]
-        u = torch.zeros_like(v) if isinstance(self.neuron, CURRENT_BASED) else None
+        u = None if self.neuron.current_leak is None else torch.zeros_like(v)
         for step in range(begin, self.steps):
             if self.leaks:
                 v = decay(v, self.leaks[0])
@@ -156,11 +148,8 @@ class _Layer:
     def _fire(self, v: torch.Tensor, step: int) -> torch.Tensor | None:
         """Spikes of membranes `v`, which are reset in place; None where none may fire."""
         neuron = self.neuron
-        if isinstance(neuron, Readout):
-            return None
-        assert isinstance(neuron, Spiking)
         fired = None
-        if step in self.window:
+        if neuron.spiking and step in self.window:
             reached = v >= self.threshold
             fired = reached.to(v.dtype)
             if neuron.reset is Reset.SUBTRACT:
@@ -217,7 +206,7 @@ class Layerwise:
     ) -> None:
         self.network, self.membranes = network, membranes
         self.layers = {
-            p.name: _Layer(network, p, ranges[p.name], device, membranes=membranes)
+            p.name: _Stage(network, p, ranges[p.name], device, membranes=membranes)
             for p in network.targets
         }
         order = [p.name for p in network.populations]
@@ -246,7 +235,7 @@ class Layerwise:
         self.result = Run(outputs=data[:0], events={}, counts={})
         sent: dict[str, _Sent] = {}
         for population in self.network.populations:
-            if isinstance(population.neuron, Input):
+            if population.fed:
                 sent[population.name] = self._feed(population, data)
             else:
                 sent[population.name] = self._layer(population, sent, len(data), spikes)
@@ -256,8 +245,7 @@ class Layerwise:
 
     def _feed(self, population: Population, data: torch.Tensor) -> _Sent:
         neuron, window = population.neuron, self.network.window(population.name)
-        assert isinstance(neuron, Input)
-        if neuron.encoding is Encoding.CURRENT:
+        if neuron.held:
             steps = [data] * window.steps
             active = (data != 0).flatten(1).sum(1, keepdim=True).expand(-1, window.steps)
         else:
@@ -311,7 +299,7 @@ class Layerwise:
         return _Sent(start=window.start, steps=steps, total=counts)
 
 
-def _fire_values(neuron: Readout | Spiking) -> tuple[np.ndarray, ...]:
+def _fire_values(neuron: Neuron) -> tuple[np.ndarray, ...]:
     """Threshold and reset value, where there are any."""
     if not isinstance(neuron, Spiking):
         return ()
@@ -319,8 +307,8 @@ def _fire_values(neuron: Readout | Spiking) -> tuple[np.ndarray, ...]:
 
 
 def _parameter(
-    population: Population, values: np.ndarray | int, device: torch.device, dtype: torch.dtype
+    population: Population, values: Ints, device: torch.device, dtype: torch.dtype
 ) -> torch.Tensor:
     """A parameter of a population, shaped to broadcast against ``(B, *shape)``."""
-    array = np.array(population.spread(np.asarray(values)), dtype=np.int64)
+    array = np.array(population.spread(values), dtype=np.int64)
     return torch.from_numpy(array).to(device=device, dtype=dtype)

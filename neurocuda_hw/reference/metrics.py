@@ -16,7 +16,7 @@ import torch
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network, Projection
-from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.reference.delivery import Delivery
 from neurocuda_hw.reference.snn import SpikingNetwork
 from neurocuda_hw.reference.stepping import Run
@@ -224,8 +224,7 @@ def _count(
 ) -> _Counts:
     batches = Batches(loader, "data", _BATCH)
     network = snn.network
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
+    neuron = network.input_neuron
     counts = _Counts(
         samples=0,
         right=0,
@@ -269,10 +268,8 @@ def _events(
     source = network[projection.source]
     late = network.window(source.name).stop + projection.delay > network.timesteps
     if source.name == network.input.name:
-        neuron = source.neuron
-        assert isinstance(neuron, Input)
         sent = torch.from_numpy(payload != 0).to(torch.int64)
-        if neuron.encoding is Encoding.CURRENT:
+        if source.neuron.held:
             return sent * int(network.timesteps > projection.delay)
         frames = sent.reshape(len(sent), -1, *source.shape)
         return (frames[:, :-1] if late else frames).sum(1)
@@ -308,13 +305,12 @@ def _synapses(network: Network, projection: Projection, *, pooled: bool = False)
 
 
 def _dense(network: Network) -> int:
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
+    neuron = network.input_neuron
     total = 0
     for projection in network.projections:
         window = network.window(projection.source)
         steps = min(window.stop, network.timesteps - projection.delay) - window.start
-        if projection.source == network.input.name and neuron.encoding is Encoding.CURRENT:
+        if projection.source == network.input.name and neuron.held:
             steps = min(steps, 1)
         total += steps * _synapses(network, projection)
     return total

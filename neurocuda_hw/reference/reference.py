@@ -15,7 +15,6 @@ import torch
 
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network, Projection
-from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.network.trace import Divergence, Trace, pack
 from neurocuda_hw.reference.delivery import Delivery, exact_arithmetic
@@ -42,15 +41,14 @@ def check_inputs(network: Network, inputs: object) -> torch.Tensor:
     DataError
         If the type, the shape or the range is wrong.
     """
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
+    neuron = network.input_neuron
     data = torch.as_tensor(inputs)
     if data.is_floating_point() or data.is_complex():
         raise DataError(f"inputs must be integers, not {data.dtype}; quantise real data first")
     steps = network.window(network.input.name).steps
     shape = network.input.shape
-    want = shape if neuron.encoding is Encoding.CURRENT else (steps, *shape)
-    if neuron.encoding is not Encoding.CURRENT and steps == 1 and tuple(data.shape[1:]) == shape:
+    want = shape if neuron.held else (steps, *shape)
+    if not neuron.held and steps == 1 and tuple(data.shape[1:]) == shape:
         data = data.unsqueeze(1)
     if data.ndim != len(want) + 1 or tuple(data.shape[1:]) != want:
         raise DataError(
@@ -182,8 +180,7 @@ def explain(network: Network, expected: Trace, divergence: Divergence) -> Diverg
     result = Reference(network).run(sample, spikes=True, membranes=True)
     population = network[divergence.population]
     if divergence.step == 0:
-        start = population.spread(np.asarray(population.neuron.v_init))  # type: ignore[attr-defined]
-        before = int(np.broadcast_to(start, population.shape).flat[divergence.neuron])
+        before = int(population.each(population.neuron.v_init).flat[divergence.neuron])
     else:
         before = int(
             result.membranes[population.name][0, divergence.step - 1].flatten()[divergence.neuron]
@@ -204,9 +201,9 @@ def _events_at(
     step = place.step - projection.delay
     if step not in window:
         return []
-    if isinstance(source.neuron, Input):
-        current = source.neuron.encoding is Encoding.CURRENT
-        frame = torch.as_tensor(sample[0] if current else sample[0, step - window.start])
+    if source.fed:
+        held = source.neuron.held
+        frame = torch.as_tensor(sample[0] if held else sample[0, step - window.start])
     else:
         frame = result.spikes[source.name][0, step]
     delivery = Delivery(network, projection, torch.device("cpu"))

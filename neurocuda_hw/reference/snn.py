@@ -13,9 +13,7 @@ import torch
 from torch import nn
 
 from neurocuda_hw.ground.errors import DataError
-from neurocuda_hw.ground.fixed import quantise
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.reference.reference import Progress, Reference, Run
 
@@ -73,19 +71,17 @@ class SpikingNetwork(nn.Module):
             If the shape does not fit, or values are NaN or infinite.
         """
         population = self.network.input
-        neuron = population.neuron
-        assert isinstance(neuron, Input)
+        neuron = self.network.input_neuron
         array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
         steps = self.network.window(population.name).steps
-        held = neuron.encoding is Encoding.CURRENT or steps == 1
+        held = neuron.held or steps == 1
         wanted = population.shape if held else (steps, *population.shape)
         if array.ndim < 2 or array[0].size != int(np.prod(wanted)):
             raise DataError(
                 f"inputs must have the shape (samples, {', '.join(map(str, wanted))}), "
                 f"not {array.shape}"
             )
-        scale = np.array(1.0 if population.scale is None else population.scale)
-        return quantise(array.reshape(-1, *wanted), scale, neuron.payload)
+        return population.quantise(array.reshape(-1, *wanted))
 
     def run(self, x: np.ndarray | torch.Tensor, *, spikes: bool = False) -> Run:
         """Runs one batch of real inputs; see `reference.Run` for what it tells."""
@@ -111,7 +107,7 @@ class SpikingNetwork(nn.Module):
         integers = torch.as_tensor(outputs)
         output = self.network.output
         scale = np.array(1.0 if output.scale is None else output.scale)
-        worth = np.broadcast_to(output.spread(scale), output.shape).reshape(-1)
+        worth = output.each(scale).reshape(-1)
         return integers.double() * torch.from_numpy(worth.copy()).to(integers.device)
 
     def reference(self) -> Reference:

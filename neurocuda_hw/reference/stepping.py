@@ -8,16 +8,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
-    LIF,
-    Encoding,
-    Input,
-    LeakyReadout,
-    Readout,
-    Reset,
-    Spiking,
-)
+from neurocuda_hw.network.neurons import Ints, Spiking
 from neurocuda_hw.reference.delivery import Delivery
 
 
@@ -62,16 +53,9 @@ def join(runs: list[Run]) -> Run:
     return Run(outputs=torch.cat([run.outputs for run in runs]), **tables)
 
 
-def spread(population: Population, values: object, data: torch.Tensor) -> torch.Tensor:
-    """A parameter of each neuron for each sample of `data`: int64 ``(B, *shape)``."""
-    array = population.spread(np.asarray(values))
-    full = np.broadcast_to(array, (len(data), *population.shape))
-    return torch.from_numpy(np.array(full)).to(data.device)
-
-
-def decay(values: torch.Tensor, constant: torch.Tensor) -> torch.Tensor:
-    """`fixed.decay` on tensors."""
-    return torch.sign(values) * ((values.abs() * (4096 - constant)) >> 12)
+def parameter(population: Population, values: Ints, data: torch.Tensor) -> torch.Tensor:
+    """A parameter, shaped to broadcast against ``(B, *shape)``, where `data` is."""
+    return torch.from_numpy(np.array(population.spread(values))).to(data.device)
 
 
 class Stepper:
@@ -94,7 +78,10 @@ class Stepper:
         self.data = data
         self.sent: dict[str, torch.Tensor | None] = {}
         self.previous: dict[str, torch.Tensor | None] = {}
-        self.v = {p.name: spread(p, p.neuron.v_init, data) for p in network.targets}  # type: ignore[attr-defined]
+        self.v = {
+            p.name: parameter(p, p.neuron.v_init, data).expand(len(data), *p.shape)
+            for p in network.targets
+        }
         self.u = {p.name: torch.zeros_like(self.v[p.name]) for p in network.targets}
         self.held: dict[int, torch.Tensor] = {}
 
@@ -113,7 +100,7 @@ class Stepper:
                 fired = self._step(population, step)
                 self.sent[name] = fired
                 sent = nothing if fired is None else (fired != 0).flatten(1).sum(1)
-                if not isinstance(population.neuron, Readout):
+                if not population.readout:
                     events[name].append(sent)
                 if population.spiking:
                     if fired is not None:
@@ -124,7 +111,7 @@ class Stepper:
                     if membranes:
                         potentials[name].append(self.v[name].clone())
         last = self.network.output
-        outputs = self.v[last.name] if isinstance(last.neuron, Readout) else counts[last.name]
+        outputs = self.v[last.name] if last.readout else counts[last.name]
         return Run(
             outputs=outputs.flatten(1),
             events={name: torch.stack(e, dim=1) for name, e in events.items() if e},
@@ -137,42 +124,23 @@ class Stepper:
         """Events of `population` in this step, or None where it sends nothing at all."""
         neuron, name = population.neuron, population.name
         window = self.network.window(name)
-        if isinstance(neuron, Input):
+        if population.fed:
             if step not in window:
                 return None
-            current = neuron.encoding is Encoding.CURRENT
-            return self.data if current else self.data[:, step - window.start]
-        assert isinstance(neuron, Readout | Spiking)
+            return self.data if neuron.held else self.data[:, step - window.start]
         drive = self._drive(population)
-        v = self.v[name]
-        if isinstance(neuron, CURRENT_BASED):
-            u = decay(self.u[name], self._spread(population, neuron.du))
-            self.u[name] = u if drive is None else u + drive
-            v = decay(v, self._spread(population, neuron.dv)) + self.u[name]
-        else:
-            if isinstance(neuron, LIF | LeakyReadout):
-                v = decay(v, self._spread(population, neuron.decay))
-            v = v if drive is None else v + drive
-        if np.any(neuron.bias):
-            v = v + self._spread(population, neuron.bias)
-        if isinstance(neuron, Readout):
-            self.v[name] = v
-            return None
+
+        def own(values: Ints) -> torch.Tensor:
+            return parameter(population, values, self.data)
+
+        v, self.u[name] = neuron.integrate(self.v[name], self.u[name], drive, own)
         fired = None
-        if step in window:
-            threshold = self._spread(population, neuron.threshold)
-            fired = (v >= threshold).to(torch.int64)
-            if neuron.reset is Reset.SUBTRACT:
-                v = v - threshold * fired
-            else:
-                v = torch.where(fired.bool(), self._spread(population, neuron.v_reset), v)
+        if isinstance(neuron, Spiking) and step in window:
+            fired, v = neuron.fire(v, own)
         if neuron.v_floor is not None:
             v = v.clamp(min=neuron.v_floor)
         self.v[name] = v
         return fired
-
-    def _spread(self, population: Population, values: object) -> torch.Tensor:
-        return spread(population, values, self.data)
 
     def _drive(self, population: Population) -> torch.Tensor | None:
         total = None

@@ -14,7 +14,7 @@ from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.model_file import load
-from neurocuda_hw.network.neurons import Encoding, Input
+from neurocuda_hw.network.neurons import Input
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.network.trace import Trace, load_trace
 from neurocuda_hw.passes.study import Study
@@ -239,9 +239,9 @@ def sent(network: Network, trace: Trace, population: Population) -> np.ndarray:
     steps = np.zeros((trace.samples, trace.timesteps), dtype=np.int64)
     if population.spiking:
         steps[:] = np.bitwise_count(trace.spikes[population.name]).sum(axis=2)
-    elif isinstance(population.neuron, Input):
+    elif population.fed:
         events = np.count_nonzero(trace.inputs.reshape(*_lead(population, trace), -1), axis=-1)
-        if population.neuron.encoding is Encoding.CURRENT:
+        if population.neuron.held:
             steps[:] = events[:, None]
         else:
             window = network.window(population.name)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.report.facts import sent
 from neurocuda_hw.report.style import (
@@ -49,7 +48,7 @@ STATES = {
 
 def senders(network: Network) -> list[Population]:
     """The input and every population that fires, in order."""
-    return [p for p in network.populations if p.spiking or isinstance(p.neuron, Input)]
+    return [p for p in network.populations if p.spiking or p.fed]
 
 
 def activity_figure(network: Network, trace: Trace) -> Figure:
@@ -162,8 +161,7 @@ def _events(network: Network, trace: Trace, population: Population, sample: int)
     if population.spiking:
         return trace.bits(population.name, sample).T
     found = np.zeros((population.size, trace.timesteps), dtype=np.uint8)
-    assert isinstance(population.neuron, Input)
-    if population.neuron.encoding is Encoding.CURRENT:
+    if population.neuron.held:
         found[:] = (trace.inputs[sample].reshape(-1, 1)) != 0
         return found
     start = network.window(population.name).start

@@ -19,8 +19,9 @@ from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
+from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.rtl.serializer import values_of
-from neurocuda_hw.rtl.signatures import address_bits, events_of, value_shape
+from neurocuda_hw.rtl.signatures import events_of
 
 
 class Fault(enum.IntEnum):
@@ -40,11 +41,6 @@ def words_of(bits: int) -> stream.Signature:
     """An AXI4-Stream: words of `bits` bits, TKEEP and TLAST."""
     layout = {"word": unsigned(bits), "keep": unsigned(bits // 8), "last": unsigned(1)}
     return stream.Signature(data.StructLayout(layout))
-
-
-def word_bits(population: Population) -> int:
-    """Bits that an event of `population` needs in a word, marker included."""
-    return sum(address_bits(population)) + value_shape(population).width + 1
 
 
 class PacketInput(Component):
@@ -74,7 +70,7 @@ class PacketInput(Component):
         step = Signal(unsigned_bits(self.timesteps - 1))
         word, last, event = self.words.payload.word, self.words.payload.last, self.events.payload
         c, y, x = address_bits(self.population)
-        value = value_shape(self.population).width
+        value = payload_bits(self.population)
         m.d.comb += [
             event.x.eq(word[:x]),
             event.y.eq(word[x : x + y]),

@@ -24,16 +24,9 @@ IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one inclu
 
 def mask_layout(plan: LayerPlan) -> data.StructLayout:
     """A row's spikes, where its neurons (its block) stand, and whether the step ends with it."""
-    layout = plan.layout
-    return data.StructLayout(
-        {
-            "spikes": unsigned(layout.lanes),
-            "group": unsigned(unsigned_bits(layout.groups - 1)),
-            "y": unsigned(unsigned_bits(layout.lines - 1)),
-            "x": unsigned(unsigned_bits(layout.columns - 1)),
-            "end": unsigned(1),
-        }
-    )
+    group, y, x = plan.layout.place_bits
+    fields = {"spikes": plan.layout.lanes, "group": group, "y": y, "x": x, "end": 1}
+    return data.StructLayout({name: unsigned(bits) for name, bits in fields.items()})
 
 
 class Compactor(Component):

@@ -8,7 +8,8 @@
 
 Two rows in the pipeline may be the same one: the state is then taken from cycle 2, or from what was
 written one cycle earlier, so that no cycle is ever lost to a hazard. The sweep of a leaking
-population is written back in cycle 4; whoever sweeps leaves `SETTLE` cycles before the next row.
+population is written back in cycle 4; whoever sweeps leaves `passes.plan.SETTLE` cycles before the
+next row.
 """
 
 from __future__ import annotations
@@ -17,13 +18,11 @@ from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
 
+from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
-from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
-from neurocuda_hw.rtl.signatures import value_shape
-
-SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 
 
 class Lanes(Component):
@@ -31,7 +30,7 @@ class Lanes(Component):
 
     Timing: one row per cycle, in any order; what a row lets come out is there 2 cycles after it was
     asked for. The next row of any kind sees all that those before it wrote, but for rows of a
-    leaking sweep: after the last of them `SETTLE` cycles must pass.
+    leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
 
     Parameters
     ----------
@@ -66,10 +65,10 @@ class Lanes(Component):
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         count, p = len(plan.projections), plan.layout.lanes
-        self.value_bits = 1 + max(_payload_bits(plan, i) for i in range(count))
+        self.value_bits = 1 + max(map(payload_bits, plan.sources))
         row_bits = max(1, (plan.layout.rows - 1).bit_length())
         members = {
-            "kind": In(Kind),
+            "kind": In(Action),
             "row": In(row_bits),
             "group": In(max(1, (plan.layout.groups - 1).bit_length())),
             "bottom": In(1),
@@ -95,11 +94,11 @@ class Lanes(Component):
         m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows)
         m.d.comb += state.read_address.eq(self.row)
 
-        kind1, row1, port1 = Signal(Kind), Signal.like(self.row), Signal.like(self.port)
+        kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
         fire1, restore1, group1 = Signal(), Signal(), Signal.like(self.group)
         m.d.sync += [kind1.eq(self.kind), row1.eq(self.row), port1.eq(self.port)]
         m.d.sync += [fire1.eq(self.fire), restore1.eq(self.restore), group1.eq(self.group)]
-        kind2, row2 = Signal(Kind), Signal.like(self.row)
+        kind2, row2 = Signal(Action), Signal.like(self.row)
         fire2, restore2, group2 = Signal(), Signal(), Signal.like(self.group)
         held1, held2, bottom2, right2 = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [bottom2.eq(self.bottom), right2.eq(self.right)]
@@ -113,20 +112,20 @@ class Lanes(Component):
                     m.d.comb += held1.eq(is_held)
 
         swept, late = Signal(), Signal()
-        accumulates1, accumulates2 = kind1 == Kind.ACCUMULATE, kind2 == Kind.ACCUMULATE
+        accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
         m.d.comb += [
-            swept.eq(kind2 == Kind.SWEEP),
-            self.done.eq(swept | (kind2 == Kind.PASS)),
+            swept.eq(kind2 == Action.SWEEP),
+            self.done.eq(swept | (kind2 == Action.PASS)),
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
         word2 = Signal(p * word_bits)
         products = self._products(m, port1)
-        own = {q.name: self._parameter(m, q) for q in self._parameters()}
+        own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
             lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
-            lane.second_stage(accumulates2, held2, fire2, (kind2 == Kind.CLEAR) | restore2)
+            lane.second_stage(accumulates2, held2, fire2, (kind2 == Action.CLEAR) | restore2)
             words.append(lane.word)
             late_words.append(lane.late_word)
             exists = self._exists(i, group2, bottom2, right2)
@@ -139,7 +138,7 @@ class Lanes(Component):
         result, write2 = Signal(p * word_bits), Signal()
         m.d.comb += [
             result.eq(Cat(words)),
-            write2.eq((kind2 != Kind.PASS) & ~late & ~(swept & peek2)),
+            write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
         ]
         row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
         m.d.sync += [row3.eq(row2), written3.eq(write2), result3.eq(result)]
@@ -159,11 +158,6 @@ class Lanes(Component):
                 m.d.comb += state.write_data.eq(Cat(late_words))
         return m
 
-    def _parameters(self) -> list[Parameter]:
-        plan = self.plan
-        leaks = [q for q in (plan.keep, plan.keep_synaptic) if q is not None]
-        return [plan.threshold, plan.bias, plan.initial, plan.reset_value, *leaks]
-
     def _products(self, m: Module, port1: Signal) -> list[Value]:
         """weight x value of each lane in cycle 1, from the projection that was asked."""
         plan, p = self.plan, self.plan.layout.lanes
@@ -174,7 +168,7 @@ class Lanes(Component):
             m.submodules[f"weights_{i}"] = rom
             m.d.comb += rom.address.eq(getattr(self, f"weight_{i}"))
             weights = [rom.data.word_select(lane, bits).as_signed() for lane in range(p)]
-            if _payload_bits(plan, i):
+            if payload_bits(plan.sources[i]):
                 value = Signal(signed(self.value_bits), name=f"value1_{i}")
                 m.d.sync += value.eq(getattr(self, f"value_{i}"))
                 weights = [weight * value for weight in weights]
@@ -219,8 +213,3 @@ class Lanes(Component):
         if (layout.columns - 1) * layout.block[1] + x >= layout.width:
             found = found & ~right
         return found
-
-
-def _payload_bits(plan: LayerPlan, index: int) -> int:
-    """Bits of the payload that projection `index` multiplies by; 0 for spikes."""
-    return int(value_shape(plan.sources[index]).width)

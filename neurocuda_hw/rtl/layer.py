@@ -18,9 +18,9 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
-from neurocuda_hw.rtl.kinds import Kind
 from neurocuda_hw.rtl.lanes import Lanes
 from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
@@ -81,13 +81,13 @@ class LayerCore(Component):
         m.d.comb += lanes.bottom.eq(sweep.y1 == layout.lines - 1)
         m.d.comb += lanes.right.eq(sweep.x1 == layout.columns - 1)
         # the first walker with a row goes first; the sweep only starts when none has any
-        taken = sweep.kind == Kind.CLEAR
+        taken = sweep.kind == Action.CLEAR
         m.d.comb += lanes.kind.eq(sweep.kind)
         for i, walker in enumerate(walkers):
             m.d.comb += walker.take.eq((walker.row & ~taken) | (walker.end & sweep.end))
             with m.If(walker.row & ~taken):
                 m.d.comb += [
-                    lanes.kind.eq(Kind.ACCUMULATE),
+                    lanes.kind.eq(Action.ACCUMULATE),
                     lanes.port.eq(i),
                     lanes.row.eq(walker.state),
                     lanes.restore.eq(0),
@@ -107,7 +107,7 @@ class LayerCore(Component):
     def _observe(self, m: Module, sweep: Sweep, walkers: list[Walker]) -> None:
         """Says what this cycle is spent on."""
         state, events = self.activity.state, [w.events for w in walkers]
-        with m.If((sweep.kind != Kind.PASS) | sweep.end):
+        with m.If((sweep.kind != Action.PASS) | sweep.end):
             m.d.comb += state.eq(State.SWEEPING)
         with m.Elif(Cat(w.row for w in walkers).any()):
             m.d.comb += state.eq(State.INTEGRATING)
@@ -176,7 +176,7 @@ class LayerCore(Component):
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         # values leave in the last step only
         values1, values2 = Signal(), Signal()
-        m.d.sync += [values1.eq((sweep.kind == Kind.SWEEP) & sweep.values), values2.eq(values1)]
+        m.d.sync += [values1.eq((sweep.kind == Action.SWEEP) & sweep.values), values2.eq(values1)]
         serializer: Serializer | Selector
         if self.plan.by_channel:
             serializer = Selector(self.plan)

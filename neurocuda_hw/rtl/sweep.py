@@ -19,9 +19,8 @@ from amaranth import Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.rtl.kinds import Kind
-from neurocuda_hw.rtl.lanes import SETTLE
+from neurocuda_hw.passes.plan import SETTLE, LayerPlan
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.memory import Rom
 from neurocuda_hw.rtl.table import Table
 
@@ -70,12 +69,12 @@ class Sweep(Component):
                 "valid": In(1),
                 "last": In(1),
                 "empty": In(1),
-                "kind": Out(Kind),
+                "kind": Out(Action),
                 "row": Out(row),
                 "group": Out(group),
                 "group1": Out(group),
-                "y1": Out(unsigned_bits(layout.lines - 1)),
-                "x1": Out(unsigned_bits(layout.columns - 1)),
+                "y1": Out(layout.place_bits[1]),
+                "x1": Out(layout.place_bits[2]),
                 "fire": Out(1),
                 "restore": Out(1),
                 "values": Out(1),
@@ -102,7 +101,7 @@ class Sweep(Component):
             self.restore.eq((step == plan.last_sweep) & ~self.peek),
         ]
         with m.If(clearing):
-            m.d.comb += [self.kind.eq(Kind.CLEAR), walks.eq(1)]
+            m.d.comb += [self.kind.eq(Action.CLEAR), walks.eq(1)]
             with m.If(last_row):
                 m.d.sync += clearing.eq(0)
         with m.Elif(self.start & self.room & settled):
@@ -112,9 +111,9 @@ class Sweep(Component):
                 with m.Elif(~self.restore):
                     m.d.comb += [self.take.eq(self.valid), self.end.eq(self.empty)]
                     with m.If(self.valid):
-                        m.d.comb += [self.kind.eq(Kind.SWEEP), self.end.eq(self.last)]
+                        m.d.comb += [self.kind.eq(Action.SWEEP), self.end.eq(self.last)]
             with m.Else():
-                m.d.comb += [self.kind.eq(Kind.SWEEP), walks.eq(1)]
+                m.d.comb += [self.kind.eq(Action.SWEEP), walks.eq(1)]
                 if plan.leaks:
                     with m.If(last_row):
                         m.d.sync += settle.eq(SETTLE)

@@ -7,29 +7,18 @@ dropped, and a packet may follow another at once.
 from __future__ import annotations
 
 from amaranth import Cat, Elaboratable, Module, Signal
-from amaranth.hdl import Shape, unsigned
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect
 
 from neurocuda_hw.network import Network
+from neurocuda_hw.network.wire import event_bits, word_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.activity import activity_layout
-from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput, word_bits
+from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.layer import LayerCore
-from neurocuda_hw.rtl.signatures import event_layout, events_of
-
-
-def tdata_bits(network: Network, plans: dict[str, LayerPlan]) -> int:
-    """Width of TDATA: 32, or 64 where an event or a value needs more."""
-    out = network.output
-    need = word_bits(out) if out.spiking else plans[out.name].state_bits
-    return 32 if max(word_bits(network.input), need) <= 32 else 64
-
-
-def _tap_shape(plan: LayerPlan) -> Shape:
-    return unsigned(event_layout(plan.population).size)
+from neurocuda_hw.rtl.signatures import events_of
 
 
 class Top(Component):
@@ -51,7 +40,7 @@ class Top(Component):
 
     def __init__(self, network: Network, plans: dict[str, LayerPlan]) -> None:
         self.network, self.plans = network, plans
-        self.tdata_bits = tdata_bits(network, plans)
+        self.tdata_bits = word_bits(network, plans[network.output.name].state_bits)
         ends = {}
         for name, this, other in (("s", In, Out), ("m", Out, In)):
             ends[f"{name}_axis_tdata"] = this(self.tdata_bits)
@@ -69,7 +58,7 @@ class Top(Component):
         self.taps = {
             name: (
                 Signal(name=f"tap_{name}_valid", attrs={"keep": 1}),
-                Signal(_tap_shape(plan), name=f"tap_{name}_data", attrs={"keep": 1}),
+                Signal(event_bits(plan.population), name=f"tap_{name}_data", attrs={"keep": 1}),
             )
             for name, plan in plans.items()
             if plan.fires

@@ -19,7 +19,7 @@ from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.memory import Ram, Rom
 
 
@@ -49,7 +49,7 @@ class TouchedRows(Component):
         row = max(1, unsigned_bits(plan.layout.rows - 1))
         super().__init__(
             {
-                "kind": In(Kind),
+                "kind": In(Action),
                 "row": In(row),
                 "group": In(max(1, unsigned_bits(plan.layout.groups - 1))),
                 "restore": In(1),
@@ -65,7 +65,7 @@ class TouchedRows(Component):
 
     def elaborate(self, platform: Value) -> Elaboratable:
         m = Module()
-        kind1, kind2 = Signal(Kind), Signal(Kind)
+        kind1, kind2 = Signal(Action), Signal(Action)
         row1, row2 = Signal.like(self.row), Signal.like(self.row)
         restore1, restore2 = Signal(), Signal()
         # the step in which a row was swept, as a parity: it may be listed after that step's end
@@ -74,26 +74,26 @@ class TouchedRows(Component):
         m.d.sync += [restore1.eq(self.restore), restore2.eq(restore1)]
         m.d.sync += [parity1.eq(parity), parity2.eq(parity1), parity.eq(parity ^ self.end)]
 
-        initial2 = (kind2 == Kind.CLEAR) | ((kind2 == Kind.SWEEP) & restore2)
+        initial2 = (kind2 == Action.CLEAR) | ((kind2 == Action.SWEEP) & restore2)
         awake2 = self._awake(m)
         on_list = Signal()  # what is to be true of row2
-        with m.If(kind2 == Kind.ACCUMULATE):
+        with m.If(kind2 == Action.ACCUMULATE):
             m.d.comb += on_list.eq(1)
         with m.Elif(initial2):
             m.d.comb += on_list.eq(awake2)
         with m.Else():
             m.d.comb += on_list.eq(self.again)
-        listed2 = self._listed(m, on_list, kind2 != Kind.PASS, row1, row2)
-        put = (kind2 != Kind.PASS) & on_list & ~((kind2 == Kind.ACCUMULATE) & listed2)
+        listed2 = self._listed(m, on_list, kind2 != Action.PASS, row1, row2)
+        put = (kind2 != Action.PASS) & on_list & ~((kind2 == Action.ACCUMULATE) & listed2)
 
         def due(kind: Signal, of_step: Signal) -> Value:
             """Whether what a row puts on the list belongs to the present step."""
-            swept_before = (kind == Kind.SWEEP) & (of_step != parity)
-            return (kind == Kind.ACCUMULATE) | (kind == Kind.CLEAR) | swept_before
+            swept_before = (kind == Action.SWEEP) & (of_step != parity)
+            return (kind == Action.ACCUMULATE) | (kind == Action.CLEAR) | swept_before
 
         # the initial state is restored row by row from row 0: the list starts anew with it
-        flush1 = (kind1 == Kind.SWEEP) & restore1 & (row1 == 0)
-        flush2 = (kind2 == Kind.SWEEP) & restore2 & (row2 == 0)
+        flush1 = (kind1 == Action.SWEEP) & restore1 & (row1 == 0)
+        flush2 = (kind2 == Action.SWEEP) & restore2 & (row2 == 0)
         self._list(
             m,
             put=put,

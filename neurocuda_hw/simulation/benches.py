@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
+from neurocuda_hw.network.wire import address_bits
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 _HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h")
@@ -52,9 +52,8 @@ def _verilated(name: str) -> str:
 
 def config_header(network: Network, word_bits: int) -> str:
     """What the bulk harness has to know of the network, as C++."""
-    ranges = network_ranges(network)
     spiking = [p for p in network.populations if p.spiking]
-    rows = [_neurons(p, ranges[p.name]) for p in (*spiking, network.output)]
+    rows = [_neurons(p) for p in (*spiking, network.output)]
     taps = [
         f"    X({i}, nchw_top__DOT__{_verilated(f'tap_{p.name}_valid')}, "
         f"nchw_top__DOT__{_verilated(f'tap_{p.name}_data')})"
@@ -97,7 +96,7 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _neurons(population: Population, ranges: PopulationRanges) -> str:
+def _neurons(population: Population) -> str:
     flat = "true" if len(population.shape) == 1 else "false"
-    numbers = ", ".join(map(str, (*population.chw, *ranges.address_bits)))
+    numbers = ", ".join(map(str, (*population.chw, *address_bits(population))))
     return f'    {{"{population.name}", {flat}, {numbers}}},'

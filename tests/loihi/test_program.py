@@ -22,7 +22,7 @@ from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.lower import lower
 from neurocuda_hw.loihi.mapping import map_network
 from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES
-from neurocuda_hw.loihi.simulator import Simulator
+from neurocuda_hw.loihi.simulator import ChipSimulator
 from neurocuda_hw.loihi.timing import barrier_ns, step_times
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
@@ -54,7 +54,7 @@ def test_every_event_of_every_core_and_step_is_counted(data: st.DataObject) -> N
         assume(False)
     inputs = data.draw(inputs_for(network, samples=2))
     counter = EventCounter(mapping)
-    Simulator(lowered).run(inputs, observe=counter.observe)
+    ChipSimulator(lowered).run(inputs, observe=counter.observe)
     events = counter.events()
     naive = NaiveNetworkChip(network, mapping)
     for sample, single in enumerate(inputs):

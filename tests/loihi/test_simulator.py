@@ -18,7 +18,7 @@ from neurocuda_hw import loihi
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.limits import LOIHI1, LOIHI2
 from neurocuda_hw.loihi.lower import depths, lower
-from neurocuda_hw.loihi.simulator import Simulator
+from neurocuda_hw.loihi.simulator import ChipSimulator
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
@@ -65,7 +65,7 @@ def test_equals_the_golden_trace(data: st.DataObject) -> None:
     assume(can_keep_time(network))
     inputs = data.draw(inputs_for(network, samples=3))
     golden = Reference(network).trace(inputs, membranes=True)
-    run = Simulator(lower(network, LOIHI2)).run(inputs, membranes=True)
+    run = ChipSimulator(lower(network, LOIHI2)).run(inputs, membranes=True)
     assert first_divergence(network, golden, run.trace) is None
     for name, expected in golden.membranes.items():
         model = lower(network, LOIHI2).placements[name].model
@@ -80,7 +80,7 @@ def test_every_step_of_the_chip_equals_the_naive_chip(data: st.DataObject) -> No
     network = data.draw(networks(resets=(Reset.SUBTRACT, Reset.TO_VALUE), channels=3, extent=4))
     assume(can_keep_time(network))
     inputs = data.draw(inputs_for(network, samples=1))
-    simulator = Simulator(lower(network, LOIHI2))
+    simulator = ChipSimulator(lower(network, LOIHI2))
     (chunk,) = simulator.chunks(inputs, membranes=True)
     naive = NaiveNetworkChip(network)
     naive.run(inputs[0])
@@ -117,13 +117,13 @@ def test_built_in_neurons_equal_the_golden_trace(data: st.DataObject) -> None:
     assert all(p.model is None or not p.why for p in lowered.placements.values())
     inputs = data.draw(inputs_for(network, samples=2))
     golden = Reference(network).trace(inputs)
-    assert first_divergence(network, golden, Simulator(lowered).run(inputs).trace) is None
+    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs).trace) is None
 
 
 def test_batches_of_any_size_give_the_same_run() -> None:
     network, rng = small(), np.random.default_rng(1)
     inputs = rng.integers(0, 2, (7, 4, 3))
-    simulator = Simulator(lower(network, LOIHI2))
+    simulator = ChipSimulator(lower(network, LOIHI2))
     whole = simulator.run(inputs).trace.to_bytes()
     for batch in (1, 2, 7):
         assert simulator.run(inputs, batch=batch).trace.to_bytes() == whole
@@ -132,7 +132,7 @@ def test_batches_of_any_size_give_the_same_run() -> None:
 def test_spikes_come_later_by_the_depth() -> None:
     inputs = np.zeros((1, 4, 3), dtype=np.int64)
     inputs[0, 0] = 1
-    (chunk,) = Simulator(lower(small(threshold=1), LOIHI2)).chunks(inputs)
+    (chunk,) = ChipSimulator(lower(small(threshold=1), LOIHI2)).chunks(inputs)
     hidden = chunk.result.spikes["hidden"][:, 0]
     assert hidden.nonzero()[:, 0].unique().tolist() == [1, 2, 3, 4]
     assert len(hidden) == 4 + 2
@@ -166,11 +166,11 @@ def test_an_overflow_names_neuron_and_step() -> None:
         "(step 2 of sample 1, 1 neurons in that step); scale the network's weights and "
         "thresholds down"
     )
-    simulator = Simulator(lower(overflowing(), LOIHI2))
+    simulator = ChipSimulator(lower(overflowing(), LOIHI2))
     for batch in (1, 2):
         with pytest.raises(loihi.LoihiOverflowError, match=f"^{re.escape(message)}$"):
             simulator.run(inputs, batch=batch)
-    wrapping = Simulator(lower(overflowing(), LOIHI2), overflow="wrap")
+    wrapping = ChipSimulator(lower(overflowing(), LOIHI2), overflow="wrap")
     (found,) = wrapping.run(inputs).overflows
     assert (found.population, found.neuron, found.step, found.sample) == ("hidden", 1, 2, 1)
 
@@ -207,7 +207,7 @@ def test_loihi1_is_watched_for_overflow(ins: int, value: int, register: str, bit
     inputs = np.ones((2, 1, ins), dtype=np.int64)
     inputs[0] = 0
     with pytest.raises(loihi.LoihiOverflowError) as caught:
-        Simulator(lower(network, LOIHI1)).run(inputs)
+        ChipSimulator(lower(network, LOIHI1)).run(inputs)
     found = caught.value.overflow
     assert (found.register, found.bits, found.neuron, found.sample) == (register, bits, 1, 1)
     assert (found.step, found.value, found.count) == (0, value, 1)
@@ -253,7 +253,7 @@ def test_skip_connections_wait_in_a_synaptic_delay() -> None:
     inputs = np.random.default_rng(2).integers(0, 2, (5, 5, 2, 3, 3))
     golden = Reference(network).trace(inputs)
     assert golden.counts("sum").sum() > 50
-    assert first_divergence(network, golden, Simulator(lowered).run(inputs).trace) is None
+    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs).trace) is None
 
 
 def test_a_loop_over_two_hops_is_refused() -> None:
@@ -309,7 +309,7 @@ def test_a_bias_before_the_first_step_is_taken_back() -> None:
     lowered = lower(network, LOIHI1)
     assert lowered.placements["hidden"].model.v_init.tolist() == [-128, -128]  # type: ignore[union-attr]
     golden = Reference(network).trace(inputs)
-    assert first_divergence(network, golden, Simulator(lowered).run(inputs).trace) is None
+    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs).trace) is None
 
 
 def test_weights_beyond_two_planes_are_refused() -> None:

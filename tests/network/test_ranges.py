@@ -14,7 +14,6 @@ from strategies import inputs_for, networks
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import (
-    CURRENT_BASED,
     IF,
     LIF,
     CubaLIF,
@@ -25,8 +24,9 @@ from neurocuda_hw.network.neurons import (
     Reset,
     Window,
 )
-from neurocuda_hw.network.ranges import Interval, event_bounds, network_ranges, population_ranges
+from neurocuda_hw.network.ranges import Interval, network_ranges
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.network.wire import payload
 
 
 def within(values: object, interval: Interval) -> bool:
@@ -54,7 +54,7 @@ def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
             assert within(start, proved.membrane), name
             assert within(result.before_fire[name], proved.membrane), name
             assert within(result.membranes[name], proved.membrane), name
-            if isinstance(population.neuron, CURRENT_BASED):
+            if population.neuron.current_leak is not None:
                 assert within(result.currents[name], proved.current), name
             else:
                 assert proved.current == proved.drive
@@ -145,7 +145,7 @@ def test_both_bounds_of_a_readout_are_attained(
     network = single(
         Readout(v_init=start), weight, timesteps, payload_bits=payload_bits, signed=signed
     )
-    low, high = event_bounds(network.input)
+    low, high = payload(network.input)
     membrane = network_ranges(network)["out"].membrane
     differs = False
     for sign, bound in ((1, membrane.highest), (-1, membrane.lowest)):
@@ -238,20 +238,6 @@ def test_drive_of_one_step(
     ranges = network_ranges(network)["out"]
     assert (ranges.drive.lowest, ranges.drive.highest) == drive
     assert ranges.magnitude == magnitude
-
-
-@pytest.mark.parametrize(
-    ("shape", "bits"), [((1,), (0, 0, 0)), ((10,), (4, 0, 0)), ((16, 8, 9), (4, 3, 4))]
-)
-def test_address_bits(shape: tuple[int, ...], bits: tuple[int, int, int]) -> None:
-    source = Population(name="input", shape=shape, neuron=Input(encoding=Encoding.SPIKES))
-    weight = np.ones((1, source.size), int)
-    network = Network(
-        populations=(source, Population(name="out", shape=(1,), neuron=Readout())),
-        projections=(Projection(source="input", target="out", synapse=Dense(weight=weight)),),
-        timesteps=1,
-    )
-    assert population_ranges(network, source).address_bits == bits
 
 
 def test_refuses_sums_that_no_float_could_prove() -> None:

@@ -19,7 +19,7 @@ from neurocuda_hw.network.neurons import IF, LIF, CubaLIF, Encoding, Input, Read
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 from neurocuda_hw.network.trace import first_divergence, pack
 from neurocuda_hw.reference import reference
-from neurocuda_hw.reference.delivery import exact_arithmetic, unfolded_convolution
+from neurocuda_hw.reference.delivery import exact_arithmetic
 from neurocuda_hw.reference.reference import Reference, check_inputs, explain, run
 
 
@@ -121,7 +121,7 @@ def test_unfolded_convolution_is_the_convolution(groups: int) -> None:
     inputs = rng.integers(0, 16, (3, 4, 7, 6))
     expected = run(network, inputs).outputs
     x, weight = torch.as_tensor(inputs).double(), torch.as_tensor(synapse.weight.copy()).double()
-    got = unfolded_convolution(x, weight, synapse)
+    got = synapse.unfolded(x, weight)
     assert got.to(torch.int64).flatten(1).tolist() == expected.tolist()
 
 

@@ -10,9 +10,9 @@ from amaranth.sim import Simulator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace, pack
+from neurocuda_hw.network.wire import address_bits
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.emit import plan_network
-from neurocuda_hw.rtl.signatures import address_bits
 from neurocuda_hw.rtl.top import Top
 
 PATIENCE = 4000  # cycles without any transfer after which the hardware is taken to be stuck

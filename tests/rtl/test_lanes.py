@@ -22,8 +22,9 @@ from neurocuda_hw.network.neurons import (
     Reset,
 )
 from neurocuda_hw.network.ranges import population_ranges
-from neurocuda_hw.rtl.kinds import Kind
-from neurocuda_hw.rtl.lanes import SETTLE, Lanes
+from neurocuda_hw.passes.plan import SETTLE
+from neurocuda_hw.rtl.actions import Action
+from neurocuda_hw.rtl.lanes import Lanes
 
 CYCLES = 700
 
@@ -118,13 +119,13 @@ def draw(name, plan, seed):
     rows = plan.layout.rows
     operations = []
 
-    def put(kind=Kind.PASS, row=0, came=None, **more):
+    def put(kind=Action.PASS, row=0, came=None, **more):
         fire = plan.fires and chance.getrandbits(1)  # without a sweep, it means nothing
         operations.append(({"kind": kind, "row": row, "fire": fire, **more}, came))
 
     for row in range(rows):
         model.clear(row)
-        put(Kind.CLEAR, row)
+        put(Action.CLEAR, row)
     # few rows, so that their neurons fire; the last has no neighbours below and to the right
     rows = [rows - 1, *chance.sample(range(rows), min(rows, 3))]
     row = rows[0]
@@ -139,12 +140,12 @@ def draw(name, plan, seed):
                 value = chance.randint(*neuron.payload)
             if model.accumulate(row, port, weight, value):
                 at = {f"weight_{port}": weight, f"value_{port}": value}
-                put(Kind.ACCUMULATE, row, port=port, **at)
+                put(Action.ACCUMULATE, row, port=port, **at)
         elif what < 0.7:
             put()
         elif what < 0.73:
             model.clear(row)
-            put(Kind.CLEAR, row)
+            put(Action.CLEAR, row)
         else:
             swept = [row]
             if plan.leaks:  # rows follow one another, each once
@@ -154,14 +155,14 @@ def draw(name, plan, seed):
                 fire = plan.fires and chance.random() < 0.8
                 how = {"fire": fire, "restore": restore, "peek": peek}
                 came = model.sweep(r, **how)
-                put(Kind.SWEEP, r, came, **how)
+                put(Action.SWEEP, r, came, **how)
                 if not model.safe(r):
                     model.clear(r)
                     restart.append(r)
             for _ in range(SETTLE if plan.leaks else 0):
                 put()
             for r in restart:
-                put(Kind.CLEAR, r)
+                put(Action.CLEAR, r)
     return operations
 
 
@@ -175,7 +176,7 @@ def run(plan, operations):
 
     async def drive(context):
         place = (0, 0)
-        for operation, _ in [*operations, *[({"kind": Kind.PASS, "row": 0}, None)] * 2]:
+        for operation, _ in [*operations, *[({"kind": Action.PASS, "row": 0}, None)] * 2]:
             position, group = divmod(operation["row"], layout.groups)
             context.set(lanes.kind, operation["kind"])
             context.set(lanes.row, operation["row"])
@@ -229,10 +230,10 @@ def test_any_order_of_rows(name, lanes, touched):
     assert plan.touched is touched
     operations = draw(name, plan, seed=lanes)
     kinds = [operation["kind"] for operation, _ in operations]
-    assert min(kinds.count(kind) for kind in Kind) > 5
+    assert min(kinds.count(kind) for kind in Action) > 5
     fired = 0
     for (operation, came), got in zip(operations, run(plan, operations), strict=True):
-        assert got["done"] == (operation["kind"] in (Kind.SWEEP, Kind.PASS))
+        assert got["done"] == (operation["kind"] in (Action.SWEEP, Action.PASS))
         if came is None:
             assert got["spikes"] == 0
             continue

@@ -8,8 +8,8 @@ import pytest
 from amaranth.sim import Simulator
 from rtl.layers import plan_of
 
-from neurocuda_hw.rtl.kinds import Kind
-from neurocuda_hw.rtl.lanes import SETTLE
+from neurocuda_hw.passes.plan import SETTLE
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.sweep import Sweep
 
 INFERENCES = 3
@@ -27,11 +27,11 @@ def step_of(plan, step, listed):
     The last of them ends the step, but after a leak: there the end comes by itself.
     """
     if step not in plan.sweep_steps():
-        return [active(Kind.PASS, None, end=1)]
+        return [active(Action.PASS, None, end=1)]
     layout, final = plan.layout, step == plan.last_sweep
     flags = {"fire": int(plan.fire_start <= step < plan.fire_stop), "values": int(final)}
     if plan.touched and not final:
-        found = [active(Kind.SWEEP, row, **flags) for row in listed]
+        found = [active(Action.SWEEP, row, **flags) for row in listed]
     elif plan.by_channel and final:
         found = []
         for group in range(layout.groups):
@@ -40,11 +40,13 @@ def step_of(plan, step, listed):
                 for place in range(layout.height * layout.width):
                     more = {"peek": int(lane < used - 1), "restore": int(lane == used - 1)}
                     row = place * layout.groups + group
-                    found.append(active(Kind.SWEEP, row, lane=lane, **flags, **more))
+                    found.append(active(Action.SWEEP, row, lane=lane, **flags, **more))
     else:
-        found = [active(Kind.SWEEP, row, **flags, restore=int(final)) for row in range(layout.rows)]
+        found = [
+            active(Action.SWEEP, row, **flags, restore=int(final)) for row in range(layout.rows)
+        ]
     if plan.leaks or not found:
-        found.append(active(Kind.PASS, None))
+        found.append(active(Action.PASS, None))
     found[-1]["end"] = 1
     return found
 
@@ -79,7 +81,11 @@ def run(plan, stalls, seed):
     Also asserts that places follow their rows by one cycle.
     """
     sweep, chance = Sweep(plan), random.Random(seed)
-    steps, wanted, began = [[]], [[active(Kind.CLEAR, row) for row in range(plan.layout.rows)]], []
+    steps, wanted, began = (
+        [[]],
+        [[active(Action.CLEAR, row) for row in range(plan.layout.rows)]],
+        [],
+    )
     layout = plan.layout
 
     async def drive(context):
@@ -105,11 +111,11 @@ def run(plan, stalls, seed):
                 if not plan.by_channel:  # values need no places
                     found = context.get(sweep.y1), context.get(sweep.x1)
                     assert found == divmod(place, layout.columns)
-            kind, end = Kind(context.get(sweep.kind)), context.get(sweep.end)
-            before = None if kind is Kind.PASS else context.get(sweep.row)
-            if kind is not Kind.PASS or end:
-                assert running or kind is Kind.CLEAR
-                assert context.get(sweep.room) or kind is Kind.CLEAR
+            kind, end = Action(context.get(sweep.kind)), context.get(sweep.end)
+            before = None if kind is Action.PASS else context.get(sweep.row)
+            if kind is not Action.PASS or end:
+                assert running or kind is Action.CLEAR
+                assert context.get(sweep.room) or kind is Action.CLEAR
                 if before is not None:
                     assert context.get(sweep.group) == before % layout.groups
                 found = {flag: context.get(getattr(sweep, flag)) for flag in FLAGS}
@@ -132,7 +138,7 @@ def run(plan, stalls, seed):
 
 def compared(found):
     """What of a cycle matters: flags only of a row that is swept."""
-    if found["kind"] is Kind.SWEEP:
+    if found["kind"] is Action.SWEEP:
         return found
     return {name: found[name] for name in ("kind", "row", "end")}
 
@@ -159,9 +165,9 @@ def test_each_step_does_what_it_should(name, lanes, touched, stalls):
     assert len(steps) == INFERENCES * plan.timesteps
     for number, (step, want) in enumerate(zip(steps, wanted, strict=True)):
         found = [compared(what) for _, what in step]
-        if stalls and plan.touched and want[-1]["kind"] is Kind.SWEEP and len(found) > len(want):
+        if stalls and plan.touched and want[-1]["kind"] is Action.SWEEP and len(found) > len(want):
             # the list ended after the row that turned out to be the last
-            assert found.pop() == {"kind": Kind.PASS, "row": None, "end": 1}
+            assert found.pop() == {"kind": Action.PASS, "row": None, "end": 1}
             found[-1] = {**found[-1], "end": 1}
         assert found == [compared(what) for what in want], f"step {number - 1}"
 

@@ -10,7 +10,7 @@ from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input
 from neurocuda_hw.network.synapses import Conv2d
 from neurocuda_hw.passes.plan import plan_layer
-from neurocuda_hw.rtl.kinds import Kind
+from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.touched import TouchedRows
 
 
@@ -56,7 +56,7 @@ def test_a_step_takes_each_due_row_once(v_init, activity):
     async def drive(context):
         again = [0]  # a swept row says two cycles later whether it stays
 
-        async def cycle(kind=Kind.PASS, row=0, stays=0, restore=0, end=0, take=0):
+        async def cycle(kind=Action.PASS, row=0, stays=0, restore=0, end=0, take=0):
             context.set(dut.kind, kind)
             context.set(dut.row, row)
             context.set(dut.group, row % layout.groups)
@@ -68,19 +68,23 @@ def test_a_step_takes_each_due_row_once(v_init, activity):
             context.set(dut.again, again.pop(0))
 
         for row in range(rows):
-            await cycle(Kind.CLEAR, row)
+            await cycle(Action.CLEAR, row)
         due = set(awake)
         for step in range(40):
             for _ in range(chance.randrange(activity + 1)):
                 row = chance.randrange(rows)
                 due.add(row)
-                await cycle(Kind.ACCUMULATE, row)
+                await cycle(Action.ACCUMULATE, row)
                 if chance.random() < 0.3:
                     await cycle()
             if step % 4 == 3:
                 for row in range(rows):
                     await cycle(
-                        Kind.SWEEP, row, stays=chance.getrandbits(1), restore=1, end=row == rows - 1
+                        Action.SWEEP,
+                        row,
+                        stays=chance.getrandbits(1),
+                        restore=1,
+                        end=row == rows - 1,
                     )
                 due = set(awake)
                 continue
@@ -96,7 +100,7 @@ def test_a_step_takes_each_due_row_once(v_init, activity):
                     if stays:
                         later.add(row)
                     last = context.get(dut.last)
-                    await cycle(Kind.SWEEP, row, stays=stays, take=1, end=last)
+                    await cycle(Action.SWEEP, row, stays=stays, take=1, end=last)
                     if last:
                         break
                 elif context.get(dut.empty):

@@ -1,11 +1,11 @@
-"""What a layer may do to a state row."""
+"""What a layer may do to a row of states."""
 
 from __future__ import annotations
 
 from amaranth.lib import enum
 
 
-class Kind(enum.Enum, shape=2):
+class Action(enum.Enum, shape=2):
     """What is done to a row: nothing at all, or one of three ways to a new state."""
 
     PASS = 0
