@@ -28,6 +28,7 @@ from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
+    Encoding,
     Input,
     Neuron,
     Readout,
@@ -275,6 +276,15 @@ class Network:
         neuron = self[name].neuron
         window = neuron.window if isinstance(neuron, (Input, Spiking)) else None
         return window or Window(start=0, stop=self.timesteps)
+
+    @property
+    def arrivals(self) -> Window:
+        """The steps in which events of the input come; of a CURRENT, which is held, step 0."""
+        neuron = self.input.neuron
+        assert isinstance(neuron, Input)
+        if neuron.encoding is Encoding.CURRENT:
+            return Window(start=0, stop=1)
+        return self.window(self.input.name)
 
     @cached_property
     def hash(self) -> str:
