@@ -14,8 +14,6 @@ import re
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
-
 from neurocuda_hw.ground.programs import require, run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import Network
@@ -31,10 +29,9 @@ LUTS_OF_RAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2}  # of a s
 def cost(network: Network, *, counters: bool) -> dict[str, float]:
     """Cells of one register block."""
     block = RegisterBlock(network, tdata_bits=32, counters=counters)
-    text = rtlil.convert(block, name="nchw_registers", platform=MemoryFiles(), emit_src=False)
     with tempfile.TemporaryDirectory(prefix="nchw_") as name:
         folder = Path(name)
-        (folder / "registers.v").write_bytes(to_verilog(text))
+        (folder / "registers.v").write_bytes(to_verilog(block, "nchw_registers", MemoryFiles()))
         (folder / "ram.v").write_text(RAM_VERILOG)
         script = "read_verilog registers.v ram.v; synth_xilinx -flatten -top nchw_registers; stat"
         told = run(require(find_yosys()), ["-p", script], cwd=folder).stdout

@@ -29,6 +29,7 @@ from ip_block import (
     packed,
     started,
 )
+from odd_packets import Reader, Transfer
 from test_top import GOLDEN, SAMPLES
 
 
@@ -200,13 +201,17 @@ async def interrupt(dut: Any) -> None:
     assert await block.read(MAP["INFERENCES"]) == 2
 
 
+def frame_of(transfers: list[Transfer]) -> AxiStreamFrame:
+    tkeep = [keep >> i & 1 for _, keep in transfers for i in range(BYTES)]
+    return AxiStreamFrame(packed([word for word, _ in transfers]), tkeep=tkeep)
+
+
 async def faulty(block: Block, words: list[int], keep: list[int], mask: str, sample: int) -> None:
     """Sends a packet that means golden `sample` but for one dropped word; ERRORS must say so."""
-    tkeep = [bit for word_keep in keep for bit in [word_keep >> i & 1 for i in range(BYTES)]]
     await block.write(MAP["ERRORS"], 0xFF)
     await block.write(MAP["IRQ_PENDING"], 0xFF)
     await block.write(MAP["IRQ_ENABLE"], MAP["IRQ_ENABLE_ERROR_MASK"])
-    block.source.send_nowait(AxiStreamFrame(packed(words), tkeep=tkeep))
+    block.source.send_nowait(frame_of(list(zip(words, keep, strict=True))))
     await block.expect(sample)
     # words after the last marker may still be on their way in
     await block.until("the end of the packet", block.all_sent)
@@ -236,6 +241,24 @@ async def odd_packets(dut: Any) -> None:
     if beyond:  # all addresses are of neurons where the shape has powers of two only
         await faulty(block, [*beyond, *words], [full, *keep], "ERRORS_ADDRESS_MASK", sample)
     await block.infer(sample)
+
+
+@cocotb.test()
+async def any_packets(dut: Any) -> None:
+    """Whatever a packet holds, the next one's outputs are golden, and ERRORS tells what is lost."""
+    block, chance = await started(dut), random.Random(cocotb.RANDOM_SEED)
+    reader = Reader.of(REPORT)
+    for sample in itertools.islice(itertools.cycle(last(min(3, SAMPLES))), 4 * SAMPLES):
+        await block.write(MAP["ERRORS"], 0xFF)
+        sent = [reader.rubbish(chance), reader.spoiled(GOLDEN.packets[sample], chance)]
+        for transfers in sent:
+            block.source.send_nowait(frame_of(transfers))
+        await with_timeout(block.sink.recv(), LIMIT, "ns")
+        await block.expect(sample)
+        await block.until("the end of the packet", block.all_sent)
+        reasons = {reason for transfers in sent for reason in reader.read(transfers)[1]}
+        wanted = sum(MAP[f"ERRORS_{reason}_MASK"] for reason in reasons)
+        assert await block.read(MAP["ERRORS"]) == wanted, f"ERRORS must tell {sorted(reasons)}"
 
 
 @cocotb.test()

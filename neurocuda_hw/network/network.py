@@ -29,6 +29,7 @@ from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
+    Encoding,
     Input,
     Ints,
     Neuron,
@@ -304,6 +305,15 @@ class Network:
     def window(self, name: str) -> Window:
         """The steps in which population `name` may send events; all T if it sets no window."""
         return self[name].neuron.window or Window(start=0, stop=self.timesteps)
+
+    @property
+    def arrivals(self) -> Window:
+        """The steps in which events of the input come; of a CURRENT, which is held, step 0."""
+        neuron = self.input.neuron
+        assert isinstance(neuron, Input)
+        if neuron.encoding is Encoding.CURRENT:
+            return Window(start=0, stop=1)
+        return self.window(self.input.name)
 
     @cached_property
     def hash(self) -> str:

@@ -160,6 +160,5 @@ def network_ranges(network: Network) -> dict[str, PopulationRanges]:
 
 
 def _hull(bounds: list[np.ndarray]) -> Interval:
-    return Interval(
-        lowest=min(int(b.min()) for b in bounds), highest=max(int(b.max()) for b in bounds)
-    )
+    every = np.concatenate([b.ravel() for b in bounds])
+    return Interval(lowest=int(every.min()), highest=int(every.max()))

@@ -32,20 +32,25 @@ class StepRows:
         were touched or fired; in the last sweep of an inference, those that ever did.
     swept : array
         State rows that the hardware sweeps: in the last sweep it takes all.
+    fired : array
+        State rows with a spike.
     """
 
     events: np.ndarray
     needed: np.ndarray
     swept: np.ndarray
+    fired: np.ndarray
 
 
 class Activity(Mapping[str, np.ndarray]):
-    """Events of all populations in all inferences of a trace."""
+    """Events of all populations in all inferences of a trace, or in the `first` of another."""
 
-    def __init__(self, network: Network, trace: Trace) -> None:
-        self.network, self.trace = network, trace
-        self.means = {name: self._mean(name) for name in (network.input.name, *trace.sizes)}
+    def __init__(self, network: Network, trace: Trace, whole: Activity | None = None) -> None:
+        self.network, self.trace, self._whole = network, trace, whole
+        self._times: dict[str, np.ndarray] = {}
+        self._counts: dict[tuple[str, bytes], np.ndarray] = {}
         self._rows: dict[tuple[str, int, bool], StepRows] = {}
+        self.means = {name: self._mean(name) for name in (network.input.name, *trace.sizes)}
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.means[name]
@@ -60,19 +65,17 @@ class Activity(Mapping[str, np.ndarray]):
         """That of the first inferences."""
         if self.trace.samples <= samples:
             return self
-        return Activity(self.network, self.trace.select(slice(0, samples)))
+        return Activity(self.network, self.trace.select(slice(0, samples)), self)
 
     def _mean(self, name: str) -> np.ndarray:
-        total = np.zeros(self.network[name].size)
-        for sample in range(self.trace.samples):
-            total += self.sent(name, sample).sum(axis=0)
+        total = np.bitwise_count(self.times(name)[:-1]).sum(axis=(1, 2), dtype=np.int64)
         mean: np.ndarray = (total / self.trace.samples).reshape(self.network[name].shape)
         return mean
 
     def sent(self, name: str, sample: int) -> np.ndarray:
         """Which neurons of a source send an event in each step of an inference, ``(T, N)`` bool."""
         if name != self.network.input.name:
-            return self.trace.bits(name, sample).astype(bool)
+            return self.trace.bits(name, sample).view(bool)
         found = np.zeros((self.network.timesteps, self.network.input.size), dtype=bool)
         frames = self.trace.inputs[sample] != 0
         if self.network.input_neuron.held:
@@ -82,68 +85,128 @@ class Activity(Mapping[str, np.ndarray]):
         found[start : start + len(frames)] = frames.reshape(len(frames), -1)
         return found
 
+    def times(self, name: str) -> np.ndarray:
+        """When each neuron of a source sends: ``(N + 1, S, ceil(T / 8))``, steps packed in bits.
+
+        The last one never sends: -1 in a layout's index finds it.
+        """
+        if self._whole is not None:
+            return self._whole.times(name)[:, : self.trace.samples]
+        if name not in self._times:
+            steps, size = self.network.timesteps, self.network[name].size
+            octets = -(-steps // 8)
+            found = np.zeros((size + 1, self.trace.samples, octets), dtype=np.uint8)
+            padded = np.zeros((octets * 8, size), dtype=np.uint8)
+            for sample in range(self.trace.samples):
+                padded[:steps] = self.sent(name, sample)
+                bits = padded.reshape(octets, 8, size) << np.arange(8, dtype=np.uint8)[:, None]
+                found[:-1, sample] = np.bitwise_or.reduce(bits, axis=1).T
+            self._times[name] = found
+        return self._times[name]
+
     def rows(self, plan: LayerPlan) -> StepRows:
         """The rows of one layer, step by step."""
+        if self._whole is not None:
+            rows, first = self._whole.rows(plan), slice(0, self.trace.samples)
+            return StepRows(
+                events=rows.events[first],
+                needed=rows.needed[first],
+                swept=rows.swept[first],
+                fired=rows.fired[first],
+            )
         key = (plan.population.name, plan.layout.lanes, plan.touched)
         if key not in self._rows:
-            each = [self._rows_of(plan, sample) for sample in range(self.trace.samples)]
-            events, needed, swept = (np.stack(part) for part in zip(*each, strict=True))
-            self._rows[key] = StepRows(events=events, needed=needed, swept=swept)
+            self._rows[key] = self._rows_of(plan)
         return self._rows[key]
 
-    def _rows_of(self, plan: LayerPlan, sample: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        steps, rows = plan.timesteps, plan.layout.rows
-        events = np.zeros(steps, dtype=np.int64)
-        touched = np.zeros((steps, rows), dtype=bool)
-        for projection, source, part in zip(
-            plan.projections, plan.sources, plan.fanouts, strict=True
-        ):
-            sent = self.sent(projection.source, sample)
-            if projection.delay:
-                sent = np.concatenate([np.zeros_like(sent[:1]), sent[:-1]])
-            events += sent @ part.visits().reshape(-1)
-            if plan.touched:
-                _touch(touched, sent.reshape(steps, *source.chw), part)
-        needed = np.zeros(steps, dtype=np.int64)
+    def _rows_of(self, plan: LayerPlan) -> StepRows:
+        samples, steps, rows = self.trace.samples, plan.timesteps, plan.layout.rows
+        links = list(zip(plan.projections, plan.sources, plan.fanouts, strict=True))
+        events = np.zeros((samples, steps), dtype=np.int64)
+        needed, spikes = np.zeros_like(events), np.zeros_like(events)
+        for projection, _, part in links:
+            visits = self._visits(projection.source, part)
+            events[:, projection.delay :] += visits[:, : steps - projection.delay]
+        fired = np.zeros((rows, samples, -(-steps // 8)), dtype=np.uint8)
+        if plan.fires:
+            own = np.take(self.times(plan.population.name), plan.layout.neurons(), axis=0)
+            fired = np.bitwise_or.reduce(own, axis=1)
+            spikes = _in_steps(fired, steps)
         if not plan.touched:
-            needed[plan.sweep_steps()] = rows
-            return events, needed, needed
-        fired = np.asarray(
-            plan.layout.arrange(self.sent(plan.population.name, sample)).any(axis=-1)
-        )
-        awake = plan.awake.rows[:, 0] != 0
-        due: np.ndarray = np.resize(awake, rows)  # per row, or per group: groups alternate
-        ever = np.zeros(rows, dtype=bool)
-        before = 0
-        for step in plan.sweep_steps():
-            due = due | touched[before : step + 1].any(axis=0) | fired[step]
-            ever, before = ever | due, step + 1
-            needed[step], due = due.sum(), np.zeros_like(due)
-        needed[plan.last_sweep] = ever.sum()
+            needed[:, plan.sweep_steps()] = rows
+            return StepRows(events=events, needed=needed, swept=needed, fired=spikes)
+        for projection, source, part in links:
+            times = self.times(projection.source)[:-1]
+            if projection.delay:
+                times = _later(times)
+            _touch(fired, times.reshape(*source.chw, *times.shape[1:]), part)
+        # per row, or per group: groups alternate
+        awake = np.resize(plan.awake.rows[:, 0] != 0, rows)[:, None]
+        due = _in_steps(fired, steps)
+        inner = plan.sweep_steps()[1:-1]
+        needed[:, inner] = due[:, inner]
+        for sweep in (plan.first_sweep, plan.last_sweep):
+            until = np.packbits(np.arange(steps) <= sweep, bitorder="little")
+            needed[:, sweep] = ((fired & until).any(axis=-1) | awake).sum(axis=0)
         swept = needed.copy()
-        swept[plan.last_sweep] = rows
-        return events, needed, swept
+        swept[:, plan.last_sweep] = rows
+        return StepRows(events=events, needed=needed, swept=swept, fired=spikes)
+
+    def _visits(self, name: str, part: Fanout) -> np.ndarray:
+        """Rows of weights that the events of one source visit, ``(S, T)``."""
+        places = (part.y.count[:, None] * part.x.count).ravel().astype(np.float64)
+        total = np.zeros((self.trace.samples, self.network.timesteps))
+        for rows in np.unique(part.channel_rows):
+            total += rows * (self._at_places(name, part.channel_rows == rows) @ places)
+        return total.astype(np.int64)
+
+    def _at_places(self, name: str, channels: np.ndarray) -> np.ndarray:
+        """How many of some `channels` send at each place, ``(S, T, H * W)``."""
+        key = (name, channels.tobytes())
+        if key not in self._counts:
+            each = [
+                self.sent(name, sample)
+                .reshape(self.network.timesteps, len(channels), -1)[:, channels]
+                .sum(axis=1, dtype=np.min_scalar_type(len(channels)))
+                for sample in range(self.trace.samples)
+            ]
+            self._counts[key] = np.stack(each)
+        return self._counts[key]
 
 
-def _touch(touched: np.ndarray, sent: np.ndarray, part: Fanout) -> None:
-    """Marks the rows ``(T, rows)`` that events ``(T, C, H, W)`` visit."""
-    down, across = _reached(part.y, sent.shape[2]), _reached(part.x, sent.shape[3])
-    origin = (
-        np.arange(down.shape[1])[:, None] * part.row_y + np.arange(across.shape[1]) * part.row_x
-    )
+def _in_steps(rows: np.ndarray, steps: int) -> np.ndarray:
+    """How many `rows` ``(R, S, ceil(T / 8))`` have each step's bit, ``(S, T)``."""
+    total = np.zeros((rows.shape[1], steps), dtype=np.int64)
+    few = min(2**16 - 1, max(1, 2**20 // max(1, total.size)))  # no more bytes than a cache holds
+    for start in range(0, len(rows), few):
+        bits = np.unpackbits(rows[start : start + few], axis=-1, count=steps, bitorder="little")
+        total += bits.sum(axis=0, dtype=np.uint16)
+    return total
+
+
+def _later(times: np.ndarray) -> np.ndarray:
+    """Every event of `times` one step later."""
+    carried = np.zeros_like(times)
+    carried[..., 1:] = times[..., :-1] >> 7
+    carried |= times << 1
+    return carried
+
+
+def _touch(touched: np.ndarray, times: np.ndarray, part: Fanout) -> None:
+    """Marks in `touched` ``(rows, ...)`` when events ``(C, H, W, ...)`` visit each row."""
     for first, count in sorted(set(zip(part.channel_first, part.channel_rows, strict=True))):
         alike = (part.channel_first == first) & (part.channel_rows == count)
-        anywhere = sent[:, alike].any(axis=1).astype(np.float32)
-        places = (down.T @ anywhere @ across) > 0
-        hit = np.broadcast_to(origin, places.shape[1:])
-        for row in range(int(first), int(first + count)):
-            touched[:, hit.ravel() + row] |= places.reshape(len(places), -1)
+        anywhere = np.bitwise_or.reduce(times[alike], axis=0)
+        places = _reached(_reached(anywhere, part.y).swapaxes(0, 1), part.x).swapaxes(0, 1)
+        down, across = (np.arange(size)[:, None] for size in places.shape[:2])
+        rows = (down * part.row_y)[:, None] + across * part.row_x + np.arange(first, first + count)
+        touched[rows] |= places[:, :, None]
 
 
-def _reached(taps: AxisTaps, size: int) -> np.ndarray:
-    """Which outputs each source coordinate reaches along one axis, ``(size, outputs)`` of 0, 1."""
+def _reached(values: np.ndarray, taps: AxisTaps) -> np.ndarray:
+    """The bits of all sources ``(size, ...)`` that reach each output along one axis."""
     last = taps.out + np.maximum(taps.count - 1, 0) * taps.out_step
-    reached = np.zeros((size, int(last.max()) + 1), dtype=np.float32)
-    for i, (count, out) in enumerate(zip(taps.count, taps.out, strict=True)):
-        reached[i, out : out + count * taps.out_step : taps.out_step] = 1
+    reached = np.zeros((int(last.max()) + 1, *values.shape[1:]), dtype=values.dtype)
+    for value, count, out in zip(values, taps.count, taps.out, strict=True):
+        reached[out : out + count * taps.out_step : taps.out_step] |= value
     return reached

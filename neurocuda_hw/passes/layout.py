@@ -69,21 +69,24 @@ class StateLayout:
 
     def neurons(self) -> np.ndarray:
         """Flat neuron index (C order) at each ``(row, lane)``; -1 where there is none."""
-        down, across = self.block
-        index = np.full(
-            (self.groups * self.slots, self.lines * down, self.columns * across), -1, dtype=np.int64
-        )
-        index[: self.channels, : self.height, : self.width] = np.arange(
-            self.channels * self.height * self.width
-        ).reshape(self.channels, self.height, self.width)
-        blocks = index.reshape(-1, self.lines, down, self.columns, across)
-        return blocks.transpose(1, 3, 2, 4, 0).reshape(self.rows, self.lanes)
+        return self.arrange(np.arange(self.channels * self.height * self.width), fill=-1)
 
     def arrange(self, values: np.ndarray, fill: int = 0) -> np.ndarray:
         """Values ``(..., N)`` as rows ``(..., rows, lanes)``; `fill` where no neuron is."""
-        index = self.neurons()
-        rows = values[..., np.maximum(index, 0)]
-        rows[..., index < 0] = fill
+        down, across = self.block
+        more = values.shape[:-1]
+        padded = np.full(
+            (*more, self.groups * self.slots, self.lines * down, self.columns * across),
+            fill,
+            dtype=values.dtype,
+        )
+        padded[..., : self.channels, : self.height, : self.width] = values.reshape(
+            *more, self.channels, self.height, self.width
+        )
+        blocks = padded.reshape(
+            -1, self.groups * self.slots, self.lines, down, self.columns, across
+        )
+        rows: np.ndarray = blocks.transpose(0, 2, 4, 3, 5, 1).reshape(*more, self.rows, self.lanes)
         return rows
 
 

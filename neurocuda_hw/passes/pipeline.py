@@ -123,8 +123,7 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _St
             swept = swept + SETTLE * (rows.swept > 0)
         swept[:, plan.last_sweep] += values_wait(plan)
         depth = queue_depth(plan) if plan.fires else 1
-        masks = _masks(plan, activity) if plan.fires else np.zeros_like(swept)
-        stages[name] = _stage(plan, rows.events, swept, masks, depth)
+        stages[name] = _stage(plan, rows.events, swept, rows.fired, depth)
     for name, plan in plans.items():
         for projection in plan.projections:
             source, delay = stages[projection.source], projection.delay
@@ -149,12 +148,3 @@ def _stage(
         sweep=[],
         end=[],
     )
-
-
-def _masks(plan: LayerPlan, activity: Activity) -> np.ndarray:
-    """Rows with a spike, ``(S, T)``."""
-    found = [
-        plan.layout.arrange(activity.sent(plan.population.name, sample)).any(axis=-1).sum(axis=1)
-        for sample in range(activity.trace.samples)
-    ]
-    return np.stack(found)

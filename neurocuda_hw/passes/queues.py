@@ -12,8 +12,9 @@ there. Let (k, l) be the first unfinished one, by steps, then in topological ord
 3. The sweep asks for room in each queue. Take a full one, to target m without delay. Were m at a
    step j < k, then (j, m) would be unfinished and before (k, l). So m is at step k, whose marker l
    has not sent: all in the queue are events of step k, which m takes by (2). There will be room.
-4. A delay has a queue for all events that a step can have and two markers (`rtl.delay`), and what
-   it held of the step before is taken, by (1) and (2) for its target's step k, so it takes all.
+4. A delay has a queue for all events that a step can have (of the input: see `limits_input`) and
+   two markers (`rtl.delay`), and what it held of the step before is taken, by (1) and (2) for its
+   target's step k, so it takes all.
 
 So l finishes step k: a contradiction. The input's fork sends each branch on when it can, as a queue
 of one event would.
@@ -28,11 +29,23 @@ skip connection waits for the layers that it skips.
 
 from __future__ import annotations
 
+from neurocuda_hw.network import Network
 from neurocuda_hw.passes.plan import LayerPlan
 
 SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
+
+
+def limits_input(network: Network) -> bool:
+    """Whether the input may send no more events in a step than it has neurons.
+
+    A delay and the queues of sources that several projections share are sized for a step in which
+    every neuron sends once. Events come from outside, so a neuron may well be sent twice; where a
+    single reader takes them at once, as many as come are harmless.
+    """
+    projections = network.outgoing(network.input.name)
+    return len(projections) > 1 or any(p.delay for p in projections)
 
 
 def queue_depth(plan: LayerPlan) -> int:

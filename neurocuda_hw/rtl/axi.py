@@ -7,34 +7,40 @@ event word like the input's. TLAST ends each packet.
 
 TKEEP says which bytes of a transfer are data. All of them: a word. None: no word, but TLAST counts.
 Output transfers are always whole words. What cannot be meant never stops the stream: it is dropped
-and told as a `Fault`.
+and told as a `Fault`. So whatever comes in, what the layers see is T steps of events that the input
+has, in its window, and each packet begins anew.
 """
 
 from __future__ import annotations
 
-from amaranth import C, Cat, Elaboratable, Module, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.hdl import unsigned
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
+from neurocuda_hw.network.neurons import Window
 from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.rtl.serializer import values_of
 from neurocuda_hw.rtl.signatures import events_of
 
 
 class Fault(enum.IntEnum):
-    """What can be wrong with an input packet: the bits of `PacketInput.faults`.
+    """Why a transfer is dropped: the bits of `PacketInput.faults`.
 
-    KEEP: a transfer with some bytes kept and others not; it is dropped.
-    ADDRESS: an event of a neuron that the input does not have; it is dropped.
-    OVERLONG: a word after the last step's marker; it is dropped, as all are up to TLAST.
+    OVERLONG: a word after the last step's marker, up to TLAST. Before it, the first that holds of
+    KEEP: some of its bytes are kept and others not.
+    ADDRESS: an event of a neuron that the input does not have.
+    WINDOW: an event in a step in which the input sends none.
+    CROWDED: an event after as many in this step as the input has neurons, where `limits_input`.
     """
 
     KEEP = 0
     ADDRESS = 1
     OVERLONG = 2
+    WINDOW = 3
+    CROWDED = 4
 
 
 def words_of(bits: int) -> stream.Signature:
@@ -46,6 +52,13 @@ def words_of(bits: int) -> stream.Signature:
 class PacketInput(Component):
     """Words to events; completes the steps of a packet.
 
+    Parameters
+    ----------
+    arrivals : Window
+        The steps in which events may come.
+    limited : bool
+        Whether no step may have more events than `population` has neurons.
+
     Members
     -------
     words : In, stream
@@ -55,8 +68,17 @@ class PacketInput(Component):
         One bit per `Fault`, high while a transfer is dropped for it.
     """
 
-    def __init__(self, *, population: Population, timesteps: int, tdata_bits: int) -> None:
+    def __init__(
+        self,
+        *,
+        population: Population,
+        arrivals: Window,
+        limited: bool,
+        timesteps: int,
+        tdata_bits: int,
+    ) -> None:
         self.population, self.timesteps = population, timesteps
+        self.arrivals, self.limited = arrivals, limited
         super().__init__(
             {
                 "words": In(words_of(tdata_bits)),
@@ -78,12 +100,17 @@ class PacketInput(Component):
             event.value.eq(word[x + y + c : x + y + c + value]),
         ]
         keep = self.words.payload.keep
-        partial, void, stranger = Signal(), Signal(), Signal()
-        m.d.comb += [
-            partial.eq(keep.any() & ~keep.all()),
-            stranger.eq(keep.all() & ~word[-1] & self._is_stranger(event)),
-            void.eq(~keep.all() | stranger),
-        ]
+        wrong, void, full = Signal(len(Fault)), Signal(), Signal()
+        with m.If(~keep.all()):
+            m.d.comb += wrong[Fault.KEEP].eq(keep.any())
+        with m.Elif(~word[-1]):
+            with m.If(self._is_stranger(event)):
+                m.d.comb += wrong[Fault.ADDRESS].eq(1)
+            with m.Elif(self._is_untimely(step)):
+                m.d.comb += wrong[Fault.WINDOW].eq(1)
+            with m.Else():
+                m.d.comb += wrong[Fault.CROWDED].eq(full)
+        m.d.comb += void.eq(~keep.all() | wrong.any())
         ends = Signal()  # an end-of-step marker leaves in this cycle
         final = Signal()  # and it is the inference's last
         m.d.comb += [
@@ -94,14 +121,21 @@ class PacketInput(Component):
             m.d.sync += step.eq(0)
         with m.Elif(ends):
             m.d.sync += step.eq(step + 1)
+        if self.limited:
+            size = self.population.size
+            count = Signal(range(size + 1))  # events of this step
+            m.d.comb += full.eq(count == size)
+            with m.If(ends):
+                m.d.sync += count.eq(0)
+            with m.Elif(self.events.valid & self.events.ready):
+                m.d.sync += count.eq(count + 1)
         with m.FSM():
             with m.State("PASS"):
                 m.d.comb += [
                     self.events.valid.eq(self.words.valid & ~void),
                     self.words.ready.eq(self.events.ready | void),
                     event.end.eq(word[-1]),
-                    self.faults[Fault.KEEP].eq(self.words.valid & partial),
-                    self.faults[Fault.ADDRESS].eq(self.words.valid & stranger),
+                    self.faults.eq(Mux(self.words.valid, wrong, 0)),
                 ]
                 with m.If(self.words.valid & self.words.ready):
                     with m.If(last & ~final):
@@ -129,6 +163,12 @@ class PacketInput(Component):
             if size & (size - 1)
         ]
         return Cat(beyond).any() if beyond else C(0, 1)
+
+    def _is_untimely(self, step: Signal) -> Value:
+        """Whether the input sends nothing in this step."""
+        early = step < self.arrivals.start if self.arrivals.start else C(0, 1)
+        late = step >= self.arrivals.stop if self.arrivals.stop < self.timesteps else C(0, 1)
+        return early | late
 
 
 class ValueOutput(Component):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from amaranth.back import rtlil
-
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
@@ -50,9 +48,8 @@ def emit(subject: Network | Study, lanes: dict[str, int] | None = None) -> Desig
     plans = study.plans
     top = Top(study.network, plans)
     memories = MemoryFiles()
-    text = rtlil.convert(top, name=TOP, platform=memories, emit_src=False)
     files = {
-        f"rtl/{TOP}.v": to_verilog(text),
+        f"rtl/{TOP}.v": to_verilog(top, TOP, memories),
         "rtl/nchw_rom.v": ROM_VERILOG.encode(),
         "rtl/nchw_ram.v": RAM_VERILOG.encode(),
     }

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from string import Template
 
-from amaranth.back import rtlil
-
 from neurocuda_hw.network import Network
 from neurocuda_hw.rtl.header import HEADER, header
 from neurocuda_hw.rtl.memory import MemoryFiles
@@ -150,10 +148,9 @@ def ip_files(
         Paths of the core's Verilog and memory files.
     """
     block = RegisterBlock(network, tdata_bits=tdata_bits, counters=counters)
-    text = rtlil.convert(block, name="nchw_registers", platform=MemoryFiles(), emit_src=False)
     return {
         WRAPPER: wrapper(block, tdata_bits).encode(),
-        REGISTERS: to_verilog(text),
+        REGISTERS: to_verilog(block, "nchw_registers", MemoryFiles()),
         PACKAGE: _package(network, sources).encode(),
         HEADER_PATH: header(network, tdata_bits=tdata_bits, counters=counters).encode(),
     }

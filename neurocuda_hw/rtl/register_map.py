@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from neurocuda_hw.network import Network
 
 ID = 0x4E434857  # "NCHW"
-VERSION = 1 << 16 | 0  # major (what software must know) and minor (what it may ignore) of this map
+VERSION = 1 << 16 | 1  # major (what software must know) and minor (what it may ignore) of this map
 HASH_WORDS = 8
 COUNTERS_AT, COUNTER_BLOCK = 0x100, 0x20
 SMALLEST_ADDRESS_BITS = 12  # interconnects hand out 4 KiB at least
@@ -184,6 +184,8 @@ REGISTERS = (
             Field(name="KEEP", low=0, text="TKEEP kept some bytes of a word and not others."),
             Field(name="ADDRESS", low=1, text="An event came of a neuron the input lacks."),
             Field(name="OVERLONG", low=2, text="A word came after the last step's marker."),
+            Field(name="WINDOW", low=3, text="An event came in a step in which none may."),
+            Field(name="CROWDED", low=4, text="More events came in a step than there are neurons."),
         ),
     ),
 )

@@ -13,6 +13,7 @@ from amaranth.lib.wiring import Component, In, Out, connect
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import event_bits, word_bits
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.rtl.activity import activity_layout
 from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
@@ -72,7 +73,11 @@ class Top(Component):
         m = Module()
         network = self.network
         packets = PacketInput(
-            population=network.input, timesteps=network.timesteps, tdata_bits=self.tdata_bits
+            population=network.input,
+            arrivals=network.arrivals,
+            limited=limits_input(network),
+            timesteps=network.timesteps,
+            tdata_bits=self.tdata_bits,
         )
         m.submodules.packets = packets
         m.d.comb += [

