@@ -10,14 +10,14 @@ from amaranth.back import rtlil
 from tools import need
 
 from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.ground.programs import require, run
+from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
-from neurocuda_hw.ground.programs import require, run
+from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.rtl.axi import PacketInput
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.rtl.verilog import to_verilog
-from neurocuda_hw.network.synapses import Dense
-from neurocuda_hw.ground.toolchain import find_yosys
 
 STEPS, START, STOP = 4, 1, 3
 PIXELS = Population(

@@ -15,12 +15,11 @@ from strategies import inputs_for, networks
 
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.reference.reference import Reference
-from neurocuda_hw.rtl.signatures import address_bits
-from neurocuda_hw.data.stimulus import payload_bits
-from neurocuda_hw.network.synapses import Dense
 from sim.odd_packets import Reader, Transfer
 
 # more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_packets.py
@@ -32,7 +31,7 @@ def reader_of(network: Network, word_bits: int) -> Reader:
     return Reader(
         shape=network.input.chw,
         bits=address_bits(network.input),
-        payload_bits=payload_bits(network),
+        payload_bits=payload_bits(network.input),
         word_bits=word_bits,
         timesteps=network.timesteps,
         start=arrivals.start,

@@ -11,13 +11,13 @@ from rtl.streams import transfer
 
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
+from neurocuda_hw.network.synapses import Conv2d, Dense
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.serializer import Selector, Serializer
 from neurocuda_hw.rtl.signatures import events_of
-from neurocuda_hw.network.synapses import Conv2d, Dense
 from sim.odd_packets import Reader
 
 SPIKES = Population(name="p", shape=(3, 2, 2), neuron=IF(threshold=1))
