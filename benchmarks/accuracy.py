@@ -1,7 +1,7 @@
 """Accuracy of the converted networks on the full test set, and proof of the exact code.
 
-    python benchmarks/accuracy.py mlp cnn --data FOLDER                 (MNIST; minutes)
-    python benchmarks/accuracy.py resnet20 --data FOLDER --weights FILE --levels 16 8 --epochs 4
+    python -m benchmarks accuracy mlp cnn                               (minutes)
+    python -m benchmarks accuracy resnet20 --cifar FOLDER --levels 16 8 --epochs 4
 
 Converts the trained classifiers, runs every test image through the integer spiking network, and
 compares every spike count and logit of the exact code with the quantised ANN's. Nothing is chosen
@@ -18,65 +18,48 @@ Figures per ``KEY = <network>_<code><L or T>_w<bits>``: ``<network>_ann`` and ``
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
-import sys
 import time
+from argparse import Namespace
 from collections.abc import Iterable
 from itertools import product
-from pathlib import Path
 from typing import Any
 
-from torch import nn
+import cifar
 
+from benchmarks.inputs import MNIST, mnist, resnet20
+from benchmarks.table import say
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.data import datasets
-from neurocuda_hw.ground.errors import DataError, NeurocudaError
+from neurocuda_hw.ground.errors import DataError
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-import cifar  # noqa: E402 - the examples are no package
-from models import CifarResNet20, MnistCNN, MnistMLP  # noqa: E402
-
-MNIST = {"mlp": MnistMLP, "cnn": MnistCNN}
 STRATEGIES = {"exact": "exact", "rate": "qcfs_if_ft", "rate_direct": "qcfs_direct"}
 
 
-def model_of(name: str, arguments: argparse.Namespace) -> nn.Module:
-    """The trained classifier."""
-    model = MNIST[name]() if name in MNIST else CifarResNet20()
-    weights = EXAMPLES / "checkpoints" / f"mnist_{name}.pt" if name in MNIST else arguments.weights
-    if weights is None:
-        raise DataError(f"{name} must have its trained weights: name their file with --weights")
-    cifar.load_weights(model, weights)
-    return model.eval()
-
-
-def data_of(name: str, arguments: argparse.Namespace, seed: int) -> tuple[Any, Any]:
+def data_of(name: str, given: Namespace, seed: int) -> tuple[Any, Any]:
     """What to train on, what to test on."""
     if name in MNIST:
-        images, labels = datasets.load(arguments.data, "train")
-        subset = images[: arguments.train], labels[: arguments.train]
-        return subset, datasets.load(arguments.data, "test")
-    x, y = cifar.load(arguments.data, "train")
-    test = cifar.load(arguments.data, "test")
-    return cifar.Augmented(x[: arguments.train], y[: arguments.train], seed=seed), test
+        images, labels = datasets.load(given.data, "train")
+        subset = images[: given.train], labels[: given.train]
+        return subset, datasets.load(given.data, "test")
+    if given.cifar is None:
+        raise DataError("resnet20 must have its images: name their folder with --cifar")
+    x, y = cifar.load(given.cifar, "train")
+    test = cifar.load(given.cifar, "test")
+    return cifar.Augmented(x[: given.train], y[: given.train], seed=seed), test
 
 
-def one(
-    name: str, code: str, steps: int, seed: int, arguments: argparse.Namespace
-) -> dict[str, Any]:
+def one(name: str, code: str, steps: int, seed: int, given: Namespace) -> dict[str, Any]:
     """Figures of one conversion."""
-    run = f"{name}_{code}{steps}_w{arguments.weight_bits}_seed{seed}"
-    known = None if arguments.out is None else arguments.out / f"{run}.json"
+    run = f"{name}_{code}{steps}_w{given.weight_bits}_seed{seed}"
+    known = None if given.out is None else given.out / f"{run}.json"
     plan = {
-        "qcfs_epochs": arguments.epochs if code != "rate" else arguments.qcfs_epochs,
-        "if_epochs": arguments.epochs if code == "rate" else 0,
-        "rate": arguments.rate,
-        "temperature": arguments.temperature,
-        "train": arguments.train,
+        "qcfs_epochs": given.epochs if code != "rate" else given.qcfs_epochs,
+        "if_epochs": given.epochs if code == "rate" else 0,
+        "rate": given.rate,
+        "temperature": given.temperature,
+        "train": given.train,
     }
     if known is not None and known.exists():
         figures: dict[str, Any] = json.loads(known.read_text())
@@ -84,9 +67,9 @@ def one(
             raise DataError(f"{str(known)!r} is of {figures['plan']}, not {plan}; delete it")
         return figures
     started = time.monotonic()
-    model = model_of(name, arguments)
-    train, test = data_of(name, arguments, seed)
-    checkpoint = arguments.checkpoints and arguments.checkpoints / f"{run}.pt"
+    train, test = data_of(name, given, seed)
+    model = mnist(name) if name in MNIST else resnet20(given.weights)
+    checkpoint = given.checkpoints and given.checkpoints / f"{run}.pt"
     _, stats = convert(
         model,
         train,
@@ -94,15 +77,15 @@ def one(
         strategy=STRATEGIES[code],
         levels=steps,
         timesteps=steps,
-        weight_bits=arguments.weight_bits,
+        weight_bits=given.weight_bits,
         qcfs_epochs=plan["qcfs_epochs"],
         if_epochs=plan["if_epochs"],
-        rate=arguments.rate,
-        temperature=arguments.temperature,
+        rate=given.rate,
+        temperature=given.temperature,
         seed=seed,
-        device=arguments.device,
+        device=given.device,
         checkpoint=checkpoint,
-        verbose=arguments.verbose,
+        verbose=given.verbose,
     )
     figures = {
         "plan": plan,
@@ -113,19 +96,19 @@ def one(
         "unequal": stats.unequal,
         "seconds": stats.conversion_time,
     }
-    print(f"{run}: {figures['snn']:.2f} %, {time.monotonic() - started:.0f} s", file=sys.stderr)
+    say(f"{run}: {figures['snn']:.2f} %, {time.monotonic() - started:.0f} s")
     if known is not None:
         known.parent.mkdir(parents=True, exist_ok=True)
         known.write_text(json.dumps(figures))
     return figures
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
+def measure(given: Namespace) -> dict[str, float | int]:
     """All figures."""
-    figures: dict[str, float | int] = {"seeds": len(arguments.seeds)}
-    for name, code, steps in product(arguments.networks, arguments.codes, arguments.levels):
-        key = f"{name}_{code}{steps}_w{arguments.weight_bits}"
-        runs = [one(name, code, steps, seed, arguments) for seed in arguments.seeds]
+    figures: dict[str, float | int] = {"seeds": len(given.seeds)}
+    for name, code, steps in product(given.networks, given.codes, given.levels):
+        key = f"{name}_{code}{steps}_w{given.weight_bits}"
+        runs = [one(name, code, steps, seed, given) for seed in given.seeds]
         figures["images"] = runs[0]["images"]
         figures[f"{name}_ann"] = runs[0]["ann"]
         figures[key] = _mean(run["snn"] for run in runs)
@@ -141,67 +124,3 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
 
 def _mean(values: Iterable[float]) -> float:
     return round(statistics.fmean(values), 4)
-
-
-def show(figures: dict[str, float | int], arguments: argparse.Namespace) -> None:
-    """A table for people."""
-    print(
-        f"{figures['images']:,} test images, {arguments.weight_bits}-bit weights, "
-        f"{figures['seeds']} seed(s), {arguments.epochs} epoch(s)"
-    )
-    print(
-        f"{'network':9} {'code':11} {'L, T':>4} {'ANN %':>6} {'SNN %':>13} {'spikes':>9}  unequal"
-    )
-    for name, code, steps in product(arguments.networks, arguments.codes, arguments.levels):
-        key = f"{name}_{code}{steps}_w{arguments.weight_bits}"
-        spread = f" ± {figures[f'{key}_std']:.2f}" if f"{key}_std" in figures else ""
-        print(
-            f"{name:9} {code:11} {steps:4} {figures[f'{name}_ann']:6.2f} "
-            f"{f'{figures[key]:.2f}{spread}':>13} {figures[f'{key}_spikes']:9,.0f}  "
-            f"{figures.get(f'{key}_unequal', '-')}"
-        )
-
-
-def main() -> int:
-    """Parses, measures, prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("networks", nargs="+", choices=[*MNIST, "resnet20"])
-    parser.add_argument("--data", required=True, help="folder of the idx or CIFAR binary files")
-    parser.add_argument("--weights", type=Path, help="of resnet20 (a state_dict)")
-    parser.add_argument("--codes", nargs="+", choices=list(STRATEGIES), default=["exact"])
-    parser.add_argument("--levels", nargs="+", type=int, default=[8], help="L and T (%(default)s)")
-    parser.add_argument("--weight-bits", type=int, default=8, help="2 to 8 (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=0, help="of fine-tuning (%(default)s)")
-    parser.add_argument(
-        "--qcfs-epochs", type=int, default=0, help="before training through time (%(default)s)"
-    )
-    parser.add_argument("--rate", type=float, default=0.01, help="of training (%(default)s)")
-    parser.add_argument(
-        "--temperature", type=float, default=1.0, help="of the teacher (%(default)s)"
-    )
-    parser.add_argument("--train", type=int, help="training images to use (default: all)")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--checkpoints", type=Path, help="folder to resume training from")
-    parser.add_argument("--out", type=Path, help="folder of the figures of finished runs")
-    parser.add_argument("--device", help="cpu or cuda (default: cuda if there is one)")
-    parser.add_argument("--verbose", action="store_true", help="progress bars and figures")
-    parser.add_argument(
-        "--json", action="store_true", help="print one flat JSON object of figures only"
-    )
-    arguments = parser.parse_args()
-    try:
-        figures = measure(arguments)
-    except NeurocudaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        show(figures, arguments)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,6 +1,6 @@
 """ResNet-20 on CIFAR-10 under the exact code: accuracy at L = 8 and 16, and proof of the code.
 
-    python benchmarks/accuracy_resnet20.py --data FOLDER --weights FILE --checkpoints FOLDER
+    python -m benchmarks accuracy_resnet20 --data FOLDER --weights FILE --checkpoints FOLDER
 
 The trained network (``akamaster_resnet20-12fca82f.th``, 91.73 %) becomes integers of 8 bits: at
 L = 16 without any training, and at L = 8 trained on shifted and mirrored images, for --epochs with
@@ -21,34 +21,45 @@ seeds), and for each conversion ``..._unequal`` (images with any unequal count o
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
 import time
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
+import cifar
 import numpy as np
 import torch
 from torch import nn
+from train_cifar import accuracy
 
+from benchmarks.inputs import resnet20
+from benchmarks.table import say
 from neurocuda_hw.conversion import average_weights, convert, finetune, quantized_ann, with_qcfs
 from neurocuda_hw.conversion.choices import device
 from neurocuda_hw.conversion.recoding import recode
 from neurocuda_hw.conversion.stats import score
 from neurocuda_hw.data.batches import Batches
-from neurocuda_hw.ground.errors import NeurocudaError
+from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.reference.snn import SpikingNetwork
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
-
-import cifar
-from models import CifarResNet20
-from train_cifar import accuracy
-
 # L of the training
 LEVELS = 8
+
+
+def each_training(given: Namespace) -> None:
+    """One value for each of --rates, of what has several: a single one serves all."""
+    trainings = len(given.rates)
+    for name in ("epochs", "batches", "temperatures"):
+        values = getattr(given, name)
+        if values is not None and len(values) not in (1, trainings):
+            raise DataError(
+                f"--{name} must have one value, or one for each of {trainings} --rates, not "
+                f"{len(values)}"
+            )
+        if values is not None and len(values) == 1:
+            setattr(given, name, values * trainings)
 
 
 def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | int]:
@@ -56,8 +67,7 @@ def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | i
     started = time.monotonic()
     found = score(quantized_ann(snn), snn, test, None)
     spikes = sum(count for source, count in found.spikes.items() if source != "input")
-    told = f"{name}: {found.integer:.2f} %, {time.monotonic() - started:.0f} s"
-    print(told, file=sys.stderr, flush=True)
+    say(f"{name}: {found.integer:.2f} %, {time.monotonic() - started:.0f} s")
     return {
         name: found.integer,
         f"{name}_unequal": found.unequal,
@@ -73,26 +83,24 @@ def with_levels(model: nn.Module, data: cifar.Labelled, path: Path) -> nn.Module
     return quantised.eval()
 
 
-def train(
-    model: nn.Module, data: cifar.Labelled, arguments: argparse.Namespace, seed: int
-) -> SpikingNetwork:
+def train(model: nn.Module, data: cifar.Labelled, given: Namespace, seed: int) -> SpikingNetwork:
     """At L = 8, trained once for each of --rates."""
     snn: SpikingNetwork | None = None
-    for number, rate in enumerate(arguments.rates):
-        batches = arguments.batches[number] if arguments.batches else None
+    for number, rate in enumerate(given.rates):
+        batches = given.batches[number] if given.batches else None
         images = cifar.Augmented(
             *data,
-            batch=arguments.batch,
+            batch=given.batch,
             batches=batches,
             seed=seed + 7 * number,
         )
         how: dict[str, Any] = {
             "rate": rate,
-            "temperature": arguments.temperatures[number],
+            "temperature": given.temperatures[number],
             "seed": seed + 7 * number,
-            "checkpoint": arguments.checkpoints / f"seed{seed}_{number}.pt",
+            "checkpoint": given.checkpoints / f"seed{seed}_{number}.pt",
         }
-        epochs = arguments.epochs[number]
+        epochs = given.epochs[number]
         if snn is None:
             snn, _ = convert(
                 model, images, strategy="exact", levels=LEVELS, qcfs_epochs=epochs, **how
@@ -104,117 +112,56 @@ def train(
 
 
 def at_all_levels(
-    snn: SpikingNetwork, what: str, of: str, test: Batches, arguments: argparse.Namespace
+    snn: SpikingNetwork, what: str, of: str, test: Batches, given: Namespace
 ) -> dict[str, float | int]:
     """Figures ``<what>8`` and ``<what>16`` of one trained network, or those of --levels."""
     figures: dict[str, float | int] = {}
-    for levels in arguments.levels:
+    for levels in given.levels:
         network = recode(snn, code="exact", steps=levels)
-        if arguments.networks is not None:
-            arguments.networks.mkdir(parents=True, exist_ok=True)
-            save(network, arguments.networks / f"{what}{levels}{of}.pt")
+        if given.networks is not None:
+            given.networks.mkdir(parents=True, exist_ok=True)
+            save(network, given.networks / f"{what}{levels}{of}.pt")
         figures |= scored(network, f"{what}{levels}", test)
     return figures
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+def measure(given: Namespace) -> dict[str, Any]:
     """All figures; progress goes to standard error."""
-    model: nn.Module = CifarResNet20()
-    cifar.load_weights(model, arguments.weights)
-    model.eval()
+    each_training(given)
+    model = resnet20(given.weights)
     place = device(None)
-    data = tuple(part.to(place) for part in cifar.load(arguments.data, "train"))
-    x, y = (part[: arguments.images] for part in cifar.load(arguments.data, "test"))
+    data = tuple(part.to(place) for part in cifar.load(given.data, "train"))
+    x, y = (part[: given.images] for part in cifar.load(given.data, "test"))
     test = Batches((x, y), "test data", 250)
-    arguments.checkpoints.mkdir(parents=True, exist_ok=True)
+    given.checkpoints.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {
         "images": len(y),
-        "epochs": arguments.epochs,
-        "batch": arguments.batch,
-        "rates": arguments.rates,
-        "temperatures": arguments.temperatures,
+        "epochs": given.epochs,
+        "batch": given.batch,
+        "rates": given.rates,
+        "temperatures": given.temperatures,
         "ann": accuracy(model, x, y, torch.device("cpu")),
     }
     calibration = cifar.Augmented(*data, seed=0)
-    if 16 in arguments.levels:
+    if 16 in given.levels:
         untrained, _ = convert(model, calibration, strategy="exact", levels=16, qcfs_epochs=0)
         figures |= scored(untrained, "untrained16", test)
-    if arguments.qcfs is not None:
-        model = with_levels(model, data, arguments.qcfs)
+    if given.qcfs is not None:
+        model = with_levels(model, data, given.qcfs)
         figures["qcfs"] = accuracy(model, x, y, torch.device("cpu"))
         untrained, _ = convert(model, calibration, strategy="exact", levels=LEVELS, qcfs_epochs=0)
         figures |= scored(untrained, f"untrained{LEVELS}", test)
     trained, seeds = [], {}
-    for seed in arguments.seeds:
-        trained.append(train(model, data, arguments, seed))
-        seeds[seed] = at_all_levels(trained[-1], "exact", f"_seed{seed}", test, arguments)
-        print(f"seed {seed}: {json.dumps(seeds[seed])}", file=sys.stderr, flush=True)
-    for levels in arguments.levels:
-        found = [seeds[seed][f"exact{levels}"] for seed in arguments.seeds]
+    for seed in given.seeds:
+        trained.append(train(model, data, given, seed))
+        seeds[seed] = at_all_levels(trained[-1], "exact", f"_seed{seed}", test, given)
+        say(f"seed {seed}: {json.dumps(seeds[seed])}")
+    for levels in given.levels:
+        found = [seeds[seed][f"exact{levels}"] for seed in given.seeds]
         figures[f"exact{levels}"] = {
             "mean": round(float(np.mean(found)), 3),
             "std": round(float(np.std(found, ddof=min(1, len(found) - 1))), 3),
         }
     if len(trained) > 1:
-        figures |= at_all_levels(average_weights(trained), "averaged", "", test, arguments)
+        figures |= at_all_levels(average_weights(trained), "averaged", "", test, given)
     return {**figures, "seeds": seeds}
-
-
-def main() -> None:
-    """Parses the command line, prints the figures, writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with the binary version of CIFAR-10")
-    parser.add_argument("--weights", required=True, help="the trained network")
-    parser.add_argument(
-        "--qcfs",
-        type=Path,
-        help="the same trained with QCFS, to go on from",
-    )
-    parser.add_argument("--checkpoints", type=Path, required=True, help="to go on from")
-    parser.add_argument(
-        "--epochs", type=int, nargs="+", default=[4], help="of each training (%(default)s)"
-    )
-    parser.add_argument(
-        "--rates",
-        type=float,
-        nargs="+",
-        default=[0.005, 0.002],
-        help="the step of each training (%(default)s)",
-    )
-    parser.add_argument("--batch", type=int, default=128, help="(%(default)s)")
-    parser.add_argument(
-        "--batches", type=int, nargs="+", help="of an epoch of each training (default: all images)"
-    )
-    parser.add_argument(
-        "--temperatures",
-        type=float,
-        nargs="+",
-        default=[1.0],
-        help="of the teacher in each training (%(default)s)",
-    )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument(
-        "--levels", type=int, nargs="+", default=[8, 16], help="L of the tests (%(default)s)"
-    )
-    parser.add_argument("--networks", type=Path, help="folder to write the networks to")
-    parser.add_argument("--images", type=int, default=10_000, help="of the test set")
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
-    arguments = parser.parse_args()
-    trainings = len(arguments.rates)
-    for name in ("epochs", "batches", "temperatures"):
-        given = getattr(arguments, name)
-        if given is not None and len(given) not in (1, trainings):
-            parser.error(f"--{name} must have one value, or one for each of {trainings} --rates")
-        if given is not None and len(given) == 1:
-            setattr(arguments, name, given * trainings)
-    try:
-        figures = measure(arguments)
-    except NeurocudaError as error:
-        sys.exit(f"accuracy_resnet20: {error}")
-    print(json.dumps(figures, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,7 +1,6 @@
 """Speed of `convert` against the same training in other libraries.
 
-    pip install snntorch spikingjelly        (the extra `peers`)
-    python benchmarks/convert_speed.py --data FOLDER [--images 60000 --epochs 5]
+    python -m benchmarks convert_speed --data FOLDER [--images 60000 --epochs 5]
 
 `convert` of the MNIST CNN trains the quantised ANN for some epochs and then its integrate-and-fire
 neurons through T = 8 steps for as many, all integer rounding inside. A peer does the same work with
@@ -17,46 +16,31 @@ Keys: ``images_per_second_<who>`` (images x epochs of both kinds over all second
 
 from __future__ import annotations
 
-import argparse
 import importlib
-import json
 import statistics
-import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from benchmarks.inputs import mnist
+from benchmarks.table import say
 from neurocuda_hw import conversion
 from neurocuda_hw.data import datasets
-from neurocuda_hw.ground.errors import NeurocudaError
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from models import MnistCNN  # noqa: E402 - the examples are no package
 
 T = 8
 BATCH = 128
 Data = tuple[torch.Tensor, torch.Tensor]
 
 
-def trained() -> MnistCNN:
-    """The trained classifier of the examples, BN folded for the peers."""
-    model = MnistCNN()
-    weights = EXAMPLES / "checkpoints" / "mnist_cnn.pt"
-    model.load_state_dict(torch.load(weights, weights_only=True))
-    return model.eval()
-
-
 def spiking_cnn(activation: Callable[[], nn.Module]) -> nn.Sequential:
     """The layers of the classifier without batch normalisation, with `activation` after each."""
-    folded = dict(conversion.fold_batchnorm(trained()).named_modules())
+    folded = dict(conversion.fold_batchnorm(mnist("cnn")).named_modules())
     layers: list[nn.Module] = []
     for name in ("features.0", "features.3", "features.4", "flatten"):
         if name == "features.3":
@@ -88,7 +72,7 @@ def ours(data: Data, count: int) -> dict[str, float]:
     """Seconds of the stages of `convert`, by its own progress."""
     marks: dict[str, list[float]] = {}
     conversion.convert(
-        trained(),
+        mnist("cnn"),
         data,
         strategy="qcfs_if_ft",
         qcfs_epochs=count,
@@ -168,31 +152,31 @@ def snntorch(data: Data, count: int) -> dict[str, float]:
     return seconds | {"bptt": epochs(model.parameters(), step, data, count)}
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+def measure(given: Namespace) -> dict[str, Any]:
     """All figures; progress goes to standard error."""
-    images, labels = datasets.load(arguments.data, "train")
-    data = torch.as_tensor(images)[: arguments.images], torch.as_tensor(labels)[: arguments.images]
-    torch.set_num_threads(arguments.threads)
+    images, labels = datasets.load(given.data, "train")
+    data = torch.as_tensor(images)[: given.images], torch.as_tensor(labels)[: given.images]
+    torch.set_num_threads(given.threads)
     who: dict[str, Callable[[Data, int], dict[str, float]]] = {
         "ours": ours,
         "spikingjelly": spikingjelly,
         "snntorch": snntorch,
     }
     times: dict[str, list[dict[str, float]]] = {name: [] for name in who}
-    for number in range(arguments.rounds):
+    for number in range(given.rounds):
         for name, run in who.items():
-            times[name].append(run(data, arguments.epochs))
+            times[name].append(run(data, given.epochs))
             shown = {k: round(v, 1) for k, v in times[name][-1].items()}
-            print(f"round {number + 1}, {name}: {shown} s", file=sys.stderr, flush=True)
+            say(f"round {number + 1}, {name}: {shown} s")
     figures: dict[str, Any] = {
         "images": len(data[1]),
-        "epochs": arguments.epochs,
-        "threads": arguments.threads,
-        "rounds": arguments.rounds,
+        "epochs": given.epochs,
+        "threads": given.threads,
+        "rounds": given.rounds,
         "spikingjelly": version("spikingjelly"),
         "snntorch": version("snntorch"),
     }
-    work = len(data[1]) * arguments.epochs
+    work = len(data[1]) * given.epochs
     for stages, suffix in ((("qcfs", "bptt"), ""), (("qcfs",), "_qcfs"), (("bptt",), "_bptt")):
         speed = {
             name: work * len(stages) / statistics.median(sum(r[s] for s in stages) for r in runs)
@@ -202,26 +186,3 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         for peer in ("spikingjelly", "snntorch"):
             figures[f"{peer}{suffix}_ratio"] = round(speed["ours"] / speed[peer], 3)
     return figures
-
-
-def main() -> None:
-    """Parses the command line, prints the figures, writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with the idx files of MNIST")
-    parser.add_argument("--images", type=int, default=2560)
-    parser.add_argument("--epochs", type=int, default=1, help="of each stage")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--out", type=Path, help="write the figures to this JSON file")
-    arguments = parser.parse_args()
-    try:
-        figures = measure(arguments)
-    except (NeurocudaError, ImportError) as error:
-        sys.exit(f"convert_speed: {error}")
-    print(json.dumps(figures, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(figures, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

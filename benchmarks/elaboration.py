@@ -1,8 +1,7 @@
 """How long ResNet-20 and ResNet-18 for CIFAR-10 take to become Verilog, and how large it is.
 
-    python benchmarks/elaboration.py                    both, with random 8-bit weights
-    python benchmarks/elaboration.py --files model.pt   a saved network instead
-    python benchmarks/elaboration.py --json
+    python -m benchmarks elaboration                    both, with random 8-bit weights
+    python -m benchmarks elaboration --files model.pt   a saved network instead
 
 The time is that of `rtl.emit.emit` alone: planning, elaboration, Yosys, memory files. Seconds are
 those of the clock; CPU seconds do not grow when the machine is busy with something else.
@@ -10,13 +9,13 @@ those of the clock; CPU seconds do not grow when the machine is busy with someth
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import time
+from argparse import Namespace
 
 import numpy as np
 
+from benchmarks.inputs import cpu_seconds
+from benchmarks.table import say
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
@@ -89,18 +88,12 @@ def resnet(name: str) -> Network:
     )
 
 
-def _cpu_seconds() -> float:
-    """Of this process and those that it has waited for."""
-    times = os.times()
-    return times.user + times.system + times.children_user + times.children_system
-
-
-def measure(network: Network, limit: int) -> dict[str, float | str]:
+def elaborated(network: Network, limit: int) -> dict[str, float | str]:
     """Seconds, and sizes in bytes."""
     weights = sum(p.synapse.weight.size for p in network.projections)
-    start, cpu = time.perf_counter(), _cpu_seconds()
+    start, cpu = time.perf_counter(), cpu_seconds()
     files = emit(network, uniform_lanes(network, limit)).files
-    seconds, cpu = time.perf_counter() - start, _cpu_seconds() - cpu
+    seconds, cpu = time.perf_counter() - start, cpu_seconds() - cpu
     verilog = {path: content for path, content in files.items() if path.endswith(".v")}
     memories = {path: len(content) for path, content in files.items() if path.endswith(".mem")}
     lines = [line for content in verilog.values() for line in content.splitlines()]
@@ -117,27 +110,12 @@ def measure(network: Network, limit: int) -> dict[str, float | str]:
     }
 
 
-def main() -> None:
-    """Parses the command line, measures, prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--network", choices=sorted(SHAPES), action="append", help="default: both")
-    parser.add_argument("--files", action="append", metavar="MODEL")
-    parser.add_argument("--lanes", type=int, default=16, help="most lanes of a layer (16)")
-    parser.add_argument("--json", action="store_true", help="one flat JSON object, nothing else")
-    arguments = parser.parse_args()
-    networks = [load(path) for path in arguments.files or ()]
-    networks = networks or [resnet(name) for name in arguments.network or sorted(SHAPES)]
+def measure(given: Namespace) -> dict[str, float | str]:
+    """The figures of each network."""
+    networks = [load(path) for path in given.files or ()]
     figures: dict[str, float | str] = {}
-    for network in networks:
-        found = measure(network, arguments.lanes)
+    for network in networks or map(resnet, given.network or sorted(SHAPES)):
+        found = elaborated(network, given.lanes)
+        say(f"{network.name}: {found['seconds']} s")
         figures |= {f"{network.name}_{key}": value for key, value in found.items()}
-        if not arguments.json:
-            print(network.name, ", ".join(f"{k} {v}" for k, v in found.items()), flush=True)
-    if arguments.json:
-        print(json.dumps(figures))
-
-
-if __name__ == "__main__":
-    main()
+    return figures

@@ -1,29 +1,29 @@
 """Event counts, energy and time beside SANA-FE's Loihi, and beside PilotNet's public figures.
 
-    OMP_NUM_THREADS=1 python benchmarks/loihi_sanafe.py --peers peers/bin/python [--json FILE]
+    OMP_NUM_THREADS=1 python -m benchmarks loihi_sanafe --peers peers/bin/python
 
-(`loihi_speed.py` says how to make the peers' environment.) The same network of IF neurons with
+(`loihi_speed` says how to make the peers' environment.) The same network of IF neurons with
 reset to zero, on the same cores, with the same input spikes, in both: every class of event must be
 equal in every step. Energy and time are then ratios of this package's Loihi 1 profiles to SANA-FE,
-which schedules every message; the constants are printed. PilotNet-LIF on Loihi 2 is a sum over
-public totals, spread evenly over its cores, since no more is public; the error is what it is.
+which schedules every message; the constants are said. PilotNet-LIF on Loihi 2 is a sum over public
+totals, spread evenly over its cores, every neuron active, one message per spike, no hops, since no
+more is public; ``pilotnet_time`` and ``pilotnet_energy`` are over the public figures.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
-import sys
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
-from loihi_speed import ask
 
+from benchmarks.loihi_speed import ask
+from benchmarks.table import say
 from neurocuda_hw import loihi
 from neurocuda_hw.loihi.energy import step_energy
 from neurocuda_hw.loihi.events import Events
@@ -60,7 +60,7 @@ def network(rng: np.random.Generator) -> Network:
     return Network(populations=tuple(populations), projections=tuple(projections), timesteps=STEPS)
 
 
-def compare(python: str, folder: Path) -> dict[str, float]:
+def compare(python: str, folder: Path) -> dict[str, Any]:
     """Counts that must be equal, ratios that are told."""
     rng = np.random.default_rng(1)
     net = network(rng)
@@ -101,29 +101,27 @@ def compare(python: str, folder: Path) -> dict[str, float]:
         "messages received, per core": theirs["received"],
         "synaptic operations, per core": theirs["weights"],
     }
-    print(f"SANA-FE {answer['version']}, {SIZES} on {program.mapping.cores} cores, {steps} steps")
-    print(f"{'events of each step':<32}{'this package':>14}{'SANA-FE':>14}{'unequal':>9}")
-    different = 0
-    for name, got in ours.items():
-        unequal = int((got != expected[name]).sum())
-        different += unequal
-        print(f"{name:<32}{int(got.sum()):>14}{int(expected[name].sum()):>14}{unequal:>9}")
-    result: dict[str, float] = {"unequal_counts": different}
-    print(f"\n{'profile':<24}{'energy, uJ':>12}{'ratio':>8}{'time, us':>12}{'ratio':>8}")
+    counts = [
+        {
+            "events of each step": name,
+            "ours": int(got.sum()),
+            "SANA-FE": int(expected[name].sum()),
+            "unequal": int((got != expected[name]).sum()),
+        }
+        for name, got in ours.items()
+    ]
+    result: dict[str, Any] = {
+        "sanafe": answer["version"],
+        "unequal_counts": sum(row["unequal"] for row in counts),
+        "counts": counts,
+    }
     joules, seconds = answer["energy"]["total"], answer["sim_time"]
-    print(f"{'SANA-FE':<24}{joules * 1e6:>12.3f}{'':>8}{seconds * 1e6:>12.2f}")
     for profile in (LOIHI1_SILICON, LOIHI1_DAVIES):
         energy = sum(float(e.sum()) for e in step_energy(events, profile).values()) * 1e-12
         spent = float(step_times(events, profile, program.mapping.tiles).step.sum()) * 1e-9
-        print(
-            f"{profile.name:<24}{energy * 1e6:>12.3f}{energy / joules:>8.3f}"
-            f"{spent * 1e6:>12.2f}{spent / seconds:>8.3f}"
-        )
-        result |= {
-            f"{profile.name}_energy": energy / joules,
-            f"{profile.name}_time": spent / seconds,
-        }
-    print(f"\n{LOIHI1_SILICON.table()}\n")
+        result[f"{profile.name}_energy"] = energy / joules
+        result[f"{profile.name}_time"] = spent / seconds
+    say(LOIHI1_SILICON.table())
     return result
 
 
@@ -153,35 +151,17 @@ def pilotnet() -> dict[str, float]:
     time = float(step_times(events, LOIHI2_SCALED, PILOTNET_TILES).step[0, 0]) / 1e3
     parts = {k: float(e[0, 0]) / 1e6 for k, e in step_energy(events, LOIHI2_SCALED).items()}
     energy = sum(parts.values())
-    print("PilotNet-LIF on Loihi 2, one step: public figures beside the model's answer")
-    print(
-        f"  assumed: events spread evenly over {cores} cores, every neuron active, one message per "
-        "spike, no hops; none of it is public"
-    )
-    for name, got, public, unit in (
-        ("time", time, PILOTNET_US, "us"),
-        ("dynamic energy", energy, PILOTNET_UJ, "uJ"),
-    ):
-        error = got / public - 1
-        print(f"  {name:<16}model {got:>8.1f} {unit}   public {public:>7.1f} {unit}   {error:+.0%}")
-    print("  model's energy by class, uJ: " + ", ".join(f"{k} {v:.2f}" for k, v in parts.items()))
-    print(f"\n{LOIHI2_SCALED.table()}")
-    return {"pilotnet_time": time / PILOTNET_US, "pilotnet_energy": energy / PILOTNET_UJ}
+    say(LOIHI2_SCALED.table())
+    return {
+        "pilotnet_us": time,
+        "pilotnet_uj": energy,
+        "pilotnet_time": time / PILOTNET_US,
+        "pilotnet_energy": energy / PILOTNET_UJ,
+        **{f"pilotnet_{name}_uj": part for name, part in parts.items()},
+    }
 
 
-def main() -> None:
-    """Prints both comparisons; exit code 1 if an event count differs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--peers", default=sys.executable, help="python with sanafe")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+def measure(given: Namespace) -> dict[str, Any]:
+    """Both comparisons."""
     with tempfile.TemporaryDirectory() as name:
-        report = compare(arguments.peers, Path(name))
-    report |= pilotnet()
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=1) + "\n")
-    sys.exit(1 if report["unequal_counts"] else 0)
-
-
-if __name__ == "__main__":
-    main()
+        return compare(given.peers, Path(name)) | pilotnet()

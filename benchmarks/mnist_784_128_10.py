@@ -1,7 +1,7 @@
 """MNIST 784-128-10 in hardware: accuracy, cycles, look-up tables and block memories.
 
-    python benchmarks/mnist_784_128_10.py --data FOLDER --json
-    python benchmarks/mnist_784_128_10.py --data FOLDER --pareto 1 2 4 8 16 32 64 128
+    python -m benchmarks mnist_784_128_10
+    python -m benchmarks mnist_784_128_10 --core --samples 300 --pareto 1 2 4 8 16 64 128
 
 The trained MLP of the examples becomes a network of the exact code with pixels of one bit (black or
 white) and weights of four, fine-tuned for three epochs on the training images. Accuracy is that of
@@ -14,62 +14,49 @@ that serves as memory; ``bram36`` a RAMB18 as one half.
 Figures: ``accuracy`` (per cent), ``cycles``, ``latency``, ``lut6``, ``bram36``, ``dsp``,
 ``flipflops`` of the core with its two AXI4-Streams; ``lut6_axi_lite`` with the AXI4-Lite register
 block and its counters around it; ``weight_bits``, ``pixel_bits``, ``levels``, ``lanes`` of the
-hidden layer, ``lanes_out`` of the output; ``unequal`` images of those simulated.
+hidden layer, ``lanes_out`` of the output; ``unequal`` images of those simulated. With --pareto the
+same for each number of lanes, under ``front``.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
+from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
-import torch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "examples"))
-
-from models import MnistMLP  # noqa: E402 - the examples are no package
-
-from neurocuda_hw import NeurocudaError, Reference, datasets  # noqa: E402
-from neurocuda_hw.conversion import convert  # noqa: E402
-from neurocuda_hw.network import Network  # noqa: E402
-from neurocuda_hw.network.trace import Trace  # noqa: E402
-from neurocuda_hw.passes.activity import Activity  # noqa: E402
-from neurocuda_hw.passes.cycles import layer_work  # noqa: E402
-from neurocuda_hw.passes.devices import Family  # noqa: E402
-from neurocuda_hw.passes.folding import lane_choices  # noqa: E402
-from neurocuda_hw.passes.plan import plan_layer  # noqa: E402
-from neurocuda_hw.project.verify import verify  # noqa: E402
-from neurocuda_hw.reference.snn import SpikingNetwork  # noqa: E402
-from neurocuda_hw.rtl.emit import emit  # noqa: E402
-from neurocuda_hw.rtl.ip import ip_files  # noqa: E402
-from neurocuda_hw.synth import Area, synthesise  # noqa: E402
-from neurocuda_hw.targets.checks import Check, Request  # noqa: E402
+from benchmarks.inputs import mnist, simulated
+from benchmarks.table import say
+from neurocuda_hw import Reference, datasets
+from neurocuda_hw.conversion import convert
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.activity import Activity
+from neurocuda_hw.passes.cycles import layer_work
+from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.reference.snn import SpikingNetwork
+from neurocuda_hw.rtl.emit import emit
+from neurocuda_hw.rtl.ip import ip_files
+from neurocuda_hw.synth import Area, synthesise
 
 Figures = dict[str, float | int | str]
-EARLIER = (
-    0.8  # the output layer is given lanes to need at most this share of the hidden one's cycles
-)
+EARLIER = 0.8  # share of the hidden layer's cycles that the output layer may need
 
 
-def converted(arguments: argparse.Namespace) -> SpikingNetwork:
+def converted(given: Namespace) -> SpikingNetwork:
     """The network, fine-tuned in its integers."""
-    model = MnistMLP()
-    weights = ROOT / "examples" / "checkpoints" / "mnist_mlp.pt"
-    model.load_state_dict(torch.load(weights, weights_only=True))
     snn, _ = convert(
-        model.eval(),
-        datasets.load(arguments.data, "train"),
+        mnist("mlp"),
+        datasets.load(given.data, "train"),
         strategy="exact",
-        levels=arguments.levels,
-        weight_bits=arguments.weight_bits,
-        input_bits=arguments.pixel_bits,
-        qcfs_epochs=arguments.epochs,
+        levels=given.levels,
+        weight_bits=given.weight_bits,
+        input_bits=given.pixel_bits,
+        qcfs_epochs=given.epochs,
         rate=0.01,
-        seed=arguments.seed,
+        seed=given.seed,
         name="mnist_784_128_10",
         verbose=False,
     )
@@ -95,13 +82,6 @@ def lanes_for(network: Network, activity: Activity, hidden: int) -> dict[str, in
     return {first.name: hidden, last.name: min(enough) if enough else choices[-1]}
 
 
-def simulate(network: Network, trace: Trace, lanes: dict[str, int]) -> Check:
-    """The Verilog's run of a trace."""
-    (result,) = verify(network, golden=trace, request=Request(targets=("verilog",), lanes=lanes))
-    (check,) = result.checks
-    return check
-
-
 def areas(network: Network, lanes: dict[str, int], *, registers: bool) -> Figures:
     """What the core takes, and with the AXI4-Lite block around it."""
     design = emit(network, lanes)
@@ -124,14 +104,12 @@ def _with_registers(network: Network, files: Mapping[str, bytes], tdata_bits: in
     return synthesise({**files, **verilog}, Family.SERIES7, top="nchw_ip", flatten=True)
 
 
-def measure(
+def compared(
     network: Network, trace: Trace, activity: Activity, hidden: int, *, registers: bool
 ) -> Figures:
-    """Cycles and area of one number of lanes; ends the program unless all spikes are equal."""
+    """Cycles and area of one number of lanes, if all spikes are equal."""
     lanes = lanes_for(network, activity, hidden)
-    check = simulate(network, trace, lanes)
-    if not check.equal:
-        raise SystemExit(f"{hidden} lanes: {check.message}")
+    check = simulated(network, trace, lanes)
     first, last = (lanes[p.name] for p in network.targets)
     return {
         "lanes": first,
@@ -144,77 +122,24 @@ def measure(
     }
 
 
-def main() -> int:
-    """Parses, measures, prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", default="../shared/data/mnist", help="folder of the idx files (%(default)s)"
-    )
-    parser.add_argument("--lanes", type=int, default=32, help="of the hidden layer (%(default)s)")
-    parser.add_argument("--weight-bits", type=int, default=4, help="2 to 8 (%(default)s)")
-    parser.add_argument("--pixel-bits", type=int, default=1, help="of a pixel (%(default)s)")
-    parser.add_argument("--levels", type=int, default=8, help="L (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=3, help="of fine-tuning (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--samples", type=int, default=1000, help="test images to simulate (%(default)s)"
-    )
-    parser.add_argument(
-        "--core", action="store_true", help="leave the AXI4-Lite block's area out: half the time"
-    )
-    parser.add_argument(
-        "--pareto", type=int, nargs="+", metavar="LANES", help="a row for each number of lanes"
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON value only")
-    arguments = parser.parse_args()
-    if not 2 <= arguments.samples <= 10000:
-        parser.error("samples must be 2 to 10000")
-    wrong = [
-        n for n in arguments.pareto or [arguments.lanes] if n not in {1 << i for i in range(8)}
-    ]
-    if wrong:
-        parser.error(f"lanes must be a power of two up to 128, not {wrong[0]}")
-    try:
-        result = figures(arguments)
-    except NeurocudaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if arguments.json:
-        print(json.dumps(result))
-    return 0
-
-
-def figures(arguments: argparse.Namespace) -> Figures | list[Figures]:
-    """All figures: of one number of lanes, or a list; a line is printed for each unless JSON is."""
-    snn = converted(arguments)
-    images, labels = datasets.load(arguments.data, "test")
-    trace = Reference(snn.network).trace(snn.quantise(images[: arguments.samples]))
+def measure(given: Namespace) -> Mapping[str, object]:
+    """All figures: of --lanes, or of each number of --pareto."""
+    snn = converted(given)
+    images, labels = datasets.load(given.data, "test")
+    trace = Reference(snn.network).trace(snn.quantise(images[: given.samples]))
     activity = Activity(snn.network, trace)
     events = {name: round(float(mean.sum()), 1) for name, mean in activity.items()}
     shared: Figures = {
         "accuracy": round(accuracy(snn, images, labels), 2),
         "images": len(labels),
-        "weight_bits": arguments.weight_bits,
-        "pixel_bits": arguments.pixel_bits,
-        "levels": arguments.levels,
+        "weight_bits": given.weight_bits,
+        "pixel_bits": given.pixel_bits,
+        "levels": given.levels,
         **{f"events_{name}": count for name, count in events.items()},
     }
     rows = []
-    for lanes in arguments.pareto or [arguments.lanes]:
-        found = measure(snn.network, trace, activity, lanes, registers=not arguments.core)
+    for lanes in given.pareto or [given.lanes]:
+        found = compared(snn.network, trace, activity, lanes, registers=not given.core)
         rows.append({**shared, **found})
-        row = rows[-1]
-        print(
-            f"{row['lanes']:>4} + {row['lanes_out']} lanes: {row['accuracy']} %, "
-            f"{row['cycles']} cycles, {row['lut6']} LUT6 ({row.get('lut6_axi_lite', '-')} with "
-            f"AXI4-Lite), {row['bram36']} BRAM36, {row['unequal']} of {row['simulated']} unequal",
-            file=sys.stderr if arguments.json else sys.stdout,
-            flush=True,
-        )
-    return rows if arguments.pareto else rows[0]
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        say(f"{found['lanes']} + {found['lanes_out']} lanes: {found['cycles']} cycles")
+    return {"front": rows} if given.pareto else rows[0]

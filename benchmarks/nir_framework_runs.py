@@ -9,7 +9,8 @@ from typing import Any
 import nir
 import numpy as np
 import torch
-from nir_small_networks import (
+
+from benchmarks.nir_small_networks import (
     BATCH,
     DT,
     FRAMES,
@@ -28,7 +29,6 @@ from nir_small_networks import (
     stateful,
     stepped,
 )
-
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Reset
 from neurocuda_hw.network.synapses import Dense, Diagonal

@@ -1,6 +1,6 @@
 """Which networks go between this package and other frameworks by NIR, and which do not, and why.
 
-    python benchmarks/nir_frameworks.py [--write results/nir_frameworks.json] [--docs docs/nir.md]
+    python -m benchmarks nir_frameworks --json results/nir_frameworks.json
 
 Runs where snnTorch, Norse, sinabs, SpikingJelly and sc-neurocore are installed (the extra
 `frameworks`); what is not installed is left out. Each case is a small network, convolutional or
@@ -9,22 +9,18 @@ residual, whose spikes there are compared with ours in every step: exact means 0
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.metadata
 import io
-import json
 import logging
-import sys
 import warnings
+from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))  # when it is imported and not run
-from nir_framework_runs import (
+from benchmarks.nir_framework_runs import (
     norse_in,
     norse_out,
     norse_soft,
@@ -36,28 +32,14 @@ from nir_framework_runs import (
     spikingjelly_in,
     spikingjelly_out,
 )
-from nir_small_networks import Outcome
-
-START, END = "<!-- frameworks: start -->", "<!-- frameworks: end -->"
+from benchmarks.nir_small_networks import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One network in one direction.
+    """One network in one direction: ``in`` from the framework to us, ``out`` from us to it.
 
-    Parameters
-    ----------
-    package : str
-        What has to be installed.
-    direction : str
-        ``in``: from the framework to us; ``out``: from us to it.
-    what : str
-        The network: convolutional or residual, its neurons and reset.
-    settings : str
-        What has to be said beside the file.
-    why : str
-        The cause, where it is not exact.
-    run : callable
+    `settings` is what has to be said beside the file, `why` the cause where it is not exact.
     """
 
     package: str
@@ -84,189 +66,86 @@ DEPTH_FIRST = (
 )
 
 
+# fmt: off
 def cases() -> tuple[Case, ...]:
     """All of them, in the order of the table."""
-    rows: list[tuple[str, str, str, str, Callable[[], Outcome], str]] = []
+    found: list[Case] = []
+
+    def add(package: str, direction: str, what: str, settings: str, run: Callable[[], Outcome],
+            why: str = "") -> None:
+        found.append(Case(package=package, direction=direction, what=what, settings=settings,
+                          run=run, why=why))
+
+    # the framework's own reader or writer, and for residual networks also ours over its modules
+    ways = ((True, CONV), (True, RES), (False, RES))
     for subtract, rule in ((False, "resets to 0"), (True, "subtracts")):
-        reset = ", --reset subtract" if subtract else ""
-        given = f"dt 1e-4{reset}; reset_delay=False in it"
-        for own, shape in ((True, CONV), (True, RES), (False, RES)):
-            residual = shape == RES
-            rows.append(
-                (
-                    "snntorch",
-                    "in",
-                    f"{shape}, Leaky, {rule}",
-                    given if own else f"{given}; through from_torch",
-                    partial(snntorch_in, residual=residual, subtract=subtract, own=own),
-                    ADDITION if own and residual else LATE if subtract else "",
-                )
-            )
+        given = f"dt 1e-4{', --reset subtract' if subtract else ''}; reset_delay=False in it"
+        for own, shape in ways:
+            run = partial(snntorch_in, residual=shape == RES, subtract=subtract, own=own)
+            add("snntorch", "in", f"{shape}, Leaky, {rule}",
+                given if own else f"{given}; through from_torch", run,
+                ADDITION if own and shape == RES else LATE if subtract else "")
     for shape in (CONV, RES):
-        residual = shape == RES
-        rows += [
-            (
-                "snntorch",
-                "out",
-                f"{shape}, LIF without leak, resets to 0",
-                "annotated, dt 1e-4",
-                partial(snntorch_out, residual=residual, subtract=False),
-                "",
-            ),
-            (
-                "snntorch",
-                "out",
-                f"{shape}, LIF without leak, subtracts, v_init -1",
-                "annotated, dt 1e-4; then set to subtract",
-                partial(snntorch_out, residual=residual, subtract=True, v_init=-1),
-                "",
-            ),
-            (
-                "snntorch",
-                "out",
-                f"{shape}, LIF without leak, subtracts, v_init 0",
-                "annotated, dt 1e-4; then set to subtract",
-                partial(snntorch_out, residual=residual, subtract=True),
-                "it fires above the very number that it subtracts; integers fire at it",
-            ),
-        ]
-    rows.append(
-        (
-            "snntorch",
-            "out",
-            f"{CONV}, IF, resets to 0",
-            "dt 1e-4",
-            partial(snntorch_out, residual=False, subtract=False, leaks=False),
-            "its loader makes an IF a Leaky of beta 0.9 that gives a pair, which the next layer "
-            "cannot take; write a LIF without leak",
-        )
-    )
-    for own, shape in ((True, CONV), (True, RES), (False, RES)):
-        rows.append(
-            (
-                "norse",
-                "in",
-                f"{shape}, IAFCell, resets to 0",
-                "none" if own else "through from_torch",
-                partial(norse_in, residual=shape == RES, own=own),
-                ADDITION if own and shape == RES else "",
-            )
-        )
-    for own, shape in ((True, CONV), (True, RES), (False, RES)):
-        rows.append(
-            (
-                "norse",
-                "out",
-                f"{shape}, IF, resets to 0",
-                "dt 1e-3" if own else "through to_torch",
-                partial(norse_out, residual=shape == RES, own=own),
-                DEPTH_FIRST if own and shape == RES else "",
-            )
-        )
-    rows.append(
-        (
-            "norse",
-            "out",
-            f"{CONV}, IF, subtracts",
-            "annotated, dt 1e-3",
-            norse_soft,
-            "IAFParameters knows no reset but to v_reset",
-        )
-    )
-    for own, shape in ((True, CONV), (True, RES), (False, RES)):
+        run = partial(snntorch_out, residual=shape == RES)
+        lif, soft = f"{shape}, LIF without leak", "annotated, dt 1e-4; then set to subtract"
+        add("snntorch", "out", f"{lif}, resets to 0", "annotated, dt 1e-4",
+            partial(run, subtract=False))
+        add("snntorch", "out", f"{lif}, subtracts, v_init -1", soft,
+            partial(run, subtract=True, v_init=-1))
+        add("snntorch", "out", f"{lif}, subtracts, v_init 0", soft, partial(run, subtract=True),
+            "it fires above the very number that it subtracts; integers fire at it")
+    add("snntorch", "out", f"{CONV}, IF, resets to 0", "dt 1e-4",
+        partial(snntorch_out, residual=False, subtract=False, leaks=False),
+        "its loader makes an IF a Leaky of beta 0.9 that gives a pair, which the next layer cannot "
+        "take; write a LIF without leak")
+    for own, shape in ways:
+        add("norse", "in", f"{shape}, IAFCell, resets to 0",
+            "none" if own else "through from_torch",
+            partial(norse_in, residual=shape == RES, own=own),
+            ADDITION if own and shape == RES else "")
+    for own, shape in ways:
+        add("norse", "out", f"{shape}, IF, resets to 0", "dt 1e-3" if own else "through to_torch",
+            partial(norse_out, residual=shape == RES, own=own),
+            DEPTH_FIRST if own and shape == RES else "")
+    add("norse", "out", f"{CONV}, IF, subtracts", "annotated, dt 1e-3", norse_soft,
+        "IAFParameters knows no reset but to v_reset")
+    for own, shape in ways:
         given = "--reset subtract --fires at"
-        rows.append(
-            (
-                "sinabs",
-                "in",
-                f"{shape}, IAF, subtracts",
-                given if own else f"{given}; through from_torch",
-                partial(sinabs_in, residual=shape == RES, own=own),
-                ADDITION if own and shape == RES else "",
-            )
-        )
+        add("sinabs", "in", f"{shape}, IAF, subtracts",
+            given if own else f"{given}; through from_torch",
+            partial(sinabs_in, residual=shape == RES, own=own),
+            ADDITION if own and shape == RES else "")
     undone = "annotated, fires_at, affine; then spike_fn=SingleSpike, min_v_mem=None"
-    rows += [
-        (
-            "sinabs",
-            "out",
-            f"{CONV}, IF, subtracts",
-            undone,
-            partial(sinabs_out, residual=False),
-            "",
-        ),
-        (
-            "sinabs",
-            "out",
-            f"{CONV}, IF, subtracts",
-            undone.replace(", affine", ""),
-            partial(sinabs_out, residual=False, affine=False),
-            "its loader drops Linear nodes without a word: affine writes Affine with a bias of 0",
-        ),
-        (
-            "sinabs",
-            "out",
-            f"{RES}, IF, subtracts",
-            undone,
-            partial(sinabs_out, residual=True),
-            DEPTH_FIRST,
-        ),
-        (
-            "sinabs",
-            "out",
-            f"{RES}, IF, subtracts",
-            "annotated, fires_at; through to_torch",
-            partial(sinabs_out, residual=True, own=False),
-            "",
-        ),
-    ]
+    add("sinabs", "out", f"{CONV}, IF, subtracts", undone, partial(sinabs_out, residual=False))
+    add("sinabs", "out", f"{CONV}, IF, subtracts", undone.replace(", affine", ""),
+        partial(sinabs_out, residual=False, affine=False),
+        "its loader drops Linear nodes without a word: affine writes Affine with a bias of 0")
+    add("sinabs", "out", f"{RES}, IF, subtracts", undone, partial(sinabs_out, residual=True),
+        DEPTH_FIRST)
+    add("sinabs", "out", f"{RES}, IF, subtracts", "annotated, fires_at; through to_torch",
+        partial(sinabs_out, residual=True, own=False))
     for leaks, kind in ((False, "IFNode"), (True, "LIFNode")):
         for subtract, rule in ((False, "resets to 0"), (True, "subtracts")):
             for shape in (CONV, RES):
-                rows.append(
-                    (
-                        "spikingjelly",
-                        "in",
-                        f"{shape}, {kind}, {rule}",
-                        "dt as exported, --integrate-dt --fires at",
-                        partial(
-                            spikingjelly_in, residual=shape == RES, leaks=leaks, subtract=subtract
-                        ),
-                        REFUSED if subtract else "",
-                    )
-                )
-    rows.append(
-        (
-            "spikingjelly",
-            "in",
-            f"{RES}, IFNode, subtracts",
-            "--reset subtract --integrate-dt --fires at; through from_torch",
-            partial(spikingjelly_in, residual=True, leaks=False, subtract=True, own=False),
-            "",
-        )
-    )
+                add("spikingjelly", "in", f"{shape}, {kind}, {rule}",
+                    "dt as exported, --integrate-dt --fires at",
+                    partial(spikingjelly_in, residual=shape == RES, leaks=leaks, subtract=subtract),
+                    REFUSED if subtract else "")
+    add("spikingjelly", "in", f"{RES}, IFNode, subtracts",
+        "--reset subtract --integrate-dt --fires at; through from_torch",
+        partial(spikingjelly_in, residual=True, leaks=False, subtract=True, own=False))
     for subtract, rule in ((False, "resets to 0"), (True, "subtracts")):
         for shape in (CONV, RES):
             given = "fires_at, integrate_dt, float32"
-            rows.append(
-                (
-                    "spikingjelly",
-                    "out",
-                    f"{shape}, IF, {rule}",
-                    f"annotated, {given}; then v_reset=None" if subtract else given,
-                    partial(spikingjelly_out, residual=shape == RES, subtract=subtract),
-                    "",
-                )
-            )
-    rows += [
-        ("sc-neurocore", "out", "dense and residual, IF, resets to 0", "none",
-         partial(sc_neurocore_out, subtract=False), ""),
-        ("sc-neurocore", "out", "dense and residual, IF, subtracts", "explicit",
-         partial(sc_neurocore_out, subtract=True), ""),
-    ]  # fmt: skip
-    return tuple(
-        Case(package=p, direction=d, what=w, settings=s, run=r, why=y) for p, d, w, s, r, y in rows
-    )
+            add("spikingjelly", "out", f"{shape}, IF, {rule}",
+                f"annotated, {given}; then v_reset=None" if subtract else given,
+                partial(spikingjelly_out, residual=shape == RES, subtract=subtract))
+    add("sc-neurocore", "out", "dense and residual, IF, resets to 0", "none",
+        partial(sc_neurocore_out, subtract=False))
+    add("sc-neurocore", "out", "dense and residual, IF, subtracts", "explicit",
+        partial(sc_neurocore_out, subtract=True))
+    return tuple(found)
+# fmt: on
 
 
 def outcome(case: Case) -> Outcome:
@@ -308,49 +187,7 @@ def record(case: Case, found: Outcome) -> dict[str, Any]:
     }
 
 
-def table(records: list[dict[str, Any]]) -> str:
-    """The results as Markdown."""
-    lines = [
-        "| framework | direction | network | said beside the file | spikes | result | why |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for r in records:
-        differ = f"approximate: {r['differences']:,} differ"
-        result = {"exact": "exact", "approximate": differ}.get(r["verdict"], "cannot")
-        spikes = f"{r['spikes']:,}" if r["spikes"] else ""
-        direction = "to us" if r["direction"] == "in" else "from us"
-        name = f"{r['package']} {r['version']}"
-        cells = (name, direction, r["network"], r["settings"], spikes, result, r["why"])
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def written_into(text: str, records: list[dict[str, Any]]) -> str:
-    """A document with the table between its two marks."""
-    head, rest = text.split(START)
-    return f"{head}{START}\n{table(records)}\n{END}{rest.split(END)[1]}"
-
-
-def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--write", metavar="FILE", help="keep the results as JSON")
-    parser.add_argument("--docs", metavar="FILE", help="put the table into this document")
-    parser.add_argument("--json", action="store_true", help="print flat figures as JSON")
-    arguments = parser.parse_args()
+def measure(given: Namespace) -> list[dict[str, Any]]:
+    """A record for each case of a framework that is here."""
     here = [case for case in cases() if installed(case.package) is not None]
-    records = [record(case, outcome(case)) for case in here]
-    if arguments.write:
-        Path(arguments.write).write_text(json.dumps(records, indent=1) + "\n")
-    if arguments.docs:
-        path = Path(arguments.docs)
-        path.write_text(written_into(path.read_text(), records))
-    if arguments.json:
-        verdicts = [r["verdict"] for r in records]
-        print(json.dumps({f"cases_{v}": verdicts.count(v) for v in sorted(set(verdicts))}))
-        return
-    print(table(records))
-
-
-if __name__ == "__main__":
-    main()
+    return [record(case, outcome(case)) for case in here]

@@ -1,7 +1,6 @@
 """The same trained classifiers through our converter and through those of other libraries.
 
-    pip install spikingjelly sinabs          (the extra `peers`)
-    python benchmarks/peers.py --data FOLDER [--networks mlp cnn] [--out FILE]
+    python -m benchmarks peers --data FOLDER [--networks mlp cnn] --json FILE --add
 
 Accuracy on the full MNIST test set after T = 1, 2, 4, 8, 16, 32 steps:
 
@@ -20,38 +19,31 @@ sinabs
 
 We train on the first --train images, shifted, turned and scaled as when the classifiers were
 trained; SpikingJelly calibrates on as many, as they are. Keys: ``<network>_<method>_<T>`` and
-``<network>_ann`` in per cent; ``<network>_margin_<T>``: points of the better of ours over the best
-of the others.
+``<network>_ann`` in per cent; ``<network>_best_ours_<T>``, ``<network>_best_peer_<T>``, and their
+difference ``<network>_margin_<T>``.
 """
 
 from __future__ import annotations
 
-import argparse
 import copy
 import importlib
-import json
-import sys
 import time
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from train_mnist import augment
 
+from benchmarks.inputs import mnist
+from benchmarks.table import say
 from neurocuda_hw import conversion
 from neurocuda_hw.data import datasets
-from neurocuda_hw.ground.errors import NeurocudaError
-
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-sys.path.insert(0, str(EXAMPLES))
-
-from models import MnistCNN, MnistMLP  # noqa: E402 - the examples are no package
-from train_mnist import augment  # noqa: E402
 
 # with how far images are shifted and turned in training, in pixels and degrees
-NETWORKS = {"mlp": (MnistMLP, 1, 4), "cnn": (MnistCNN, 2, 10)}
+NETWORKS = {"mlp": (1, 4), "cnn": (2, 10)}
 STEPS = (1, 2, 4, 8, 16, 32)
 CALIBRATION = 1024
 BATCH = 500
@@ -164,81 +156,45 @@ def ours(
     return {"accuracy": stats.integer_accuracy, "ann": stats.ann_accuracy}
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+def measure(given: Namespace) -> dict[str, Any]:
     """All figures; progress goes to standard error."""
     train, test = (
-        tuple(torch.as_tensor(part) for part in datasets.load(arguments.data, split))
+        tuple(torch.as_tensor(part) for part in datasets.load(given.data, split))
         for split in ("train", "test")
     )
-    subset = tuple(part[: arguments.train] for part in train)
+    subset = tuple(part[: given.train] for part in train)
     images = train[0][:CALIBRATION]
     figures: dict[str, Any] = {
         "images": len(test[1]),
         "spikingjelly": version("spikingjelly"),
         "sinabs": version("sinabs"),
     }
-    for name in arguments.networks:
-        figures |= {f"{name}_epochs": arguments.epochs, f"{name}_train": arguments.train}
-        kind, pixels, degrees = NETWORKS[name]
-        model = kind()
-        ours_train = Augmented(*subset, pixels, degrees) if arguments.epochs else subset
-        weights = EXAMPLES / "checkpoints" / f"mnist_{name}.pt"
-        model.load_state_dict(torch.load(weights, weights_only=True))
-        model.eval()
+    for name in given.networks:
+        figures |= {f"{name}_epochs": given.epochs, f"{name}_train": given.train}
+        pixels, degrees = NETWORKS[name]
+        model = mnist(name)
+        ours_train = Augmented(*subset, pixels, degrees) if given.epochs else subset
         rows: dict[str, dict[int, float]] = {}
         for peer, seen in ((spikingjelly, subset[0]), (sinabs, images)):
             started = time.monotonic()
             rows |= peer(model, seen, test)
-            print(f"{name} {peer.__name__}: {time.monotonic() - started:.0f} s", file=sys.stderr)
+            say(f"{name} {peer.__name__}: {time.monotonic() - started:.0f} s")
         for code in ("exact", "rate"):
             rows[f"ours_{code}"] = {}
             for t in STEPS:
                 started = time.monotonic()
-                found = ours(model, ours_train, test, code, t, arguments.epochs)
+                found = ours(model, ours_train, test, code, t, given.epochs)
                 rows[f"ours_{code}"][t] = found["accuracy"]
                 figures[f"{name}_ann"] = found["ann"]
                 seconds = time.monotonic() - started
-                print(f"{name} ours {code} {t}: {seconds:.0f} s", file=sys.stderr, flush=True)
+                say(f"{name} ours {code} {t}: {seconds:.0f} s")
         peers = [row for method, row in rows.items() if not method.startswith("ours")]
+        ours_rows = [rows["ours_exact"], rows["ours_rate"]]
         for t in STEPS:
             figures |= {f"{name}_{method}_{t}": round(row[t], 2) for method, row in rows.items()}
-            best = max(rows["ours_exact"][t], rows["ours_rate"][t])
-            figures[f"{name}_margin_{t}"] = round(best - max(row[t] for row in peers), 2)
-            figures[f"{name}_margin_rate_{t}"] = round(
-                rows["ours_rate"][t] - max(row[t] for row in peers), 2
-            )
+            best, theirs = max(row[t] for row in ours_rows), max(row[t] for row in peers)
+            figures[f"{name}_best_ours_{t}"] = round(best, 2)
+            figures[f"{name}_best_peer_{t}"] = round(theirs, 2)
+            figures[f"{name}_margin_{t}"] = round(best - theirs, 2)
+            figures[f"{name}_margin_rate_{t}"] = round(rows["ours_rate"][t] - theirs, 2)
     return figures
-
-
-def show(figures: dict[str, Any], networks: list[str]) -> None:
-    """Tables for people."""
-    for name in networks:
-        print(f"{name}, ANN {figures[f'{name}_ann']:.2f} %".ljust(34), end="")
-        print("".join(f"{'T=' + str(t):>8}" for t in STEPS))
-        methods = ("spikingjelly_balanced", "spikingjelly_rate", "sinabs_single", "sinabs_multi")
-        for method in (*methods, "ours_exact", "ours_rate", "margin", "margin_rate"):
-            print(f"  {method:32}", end="")
-            print("".join(f"{figures[f'{name}_{method}_{t}']:8.2f}" for t in STEPS))
-
-
-def main() -> None:
-    """Parses the command line, prints tables, writes JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", required=True, help="folder with the idx files of MNIST")
-    parser.add_argument("--networks", nargs="+", choices=sorted(NETWORKS), default=["mlp", "cnn"])
-    parser.add_argument("--epochs", type=int, default=0, help="of our training (%(default)s)")
-    parser.add_argument("--train", type=int, default=60_000, help="images to train on (all)")
-    parser.add_argument("--out", type=Path, help="add the figures to this JSON file")
-    arguments = parser.parse_args()
-    try:
-        figures = measure(arguments)
-    except (NeurocudaError, ImportError) as error:
-        sys.exit(f"peers: {error}")
-    show(figures, arguments.networks)
-    if arguments.out:
-        before = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
-        arguments.out.write_text(json.dumps({**before, **figures}, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,6 @@
 """Speed of the integer reference: population by population against step by step.
 
-    python benchmarks/reference_speed.py MODEL --inputs FILE.npz     (a converted network)
+    python -m benchmarks reference_speed MODEL --inputs FILE.npz     (a converted network)
 
 Both run the same images to the same bits (checked here: outputs, spike counts, events). Rounds
 alternate, so that a busy machine slows both; the figure is the median of the ratios of rounds.
@@ -11,17 +11,13 @@ Figures: ``images_per_second``, ``stepwise_images_per_second``, ``speedup``, ``u
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import sys
 import time
+from argparse import Namespace
 
-import numpy as np
 import torch
 
-from neurocuda_hw.ground.errors import NeurocudaError
-from neurocuda_hw.network.model_file import load
+from benchmarks.inputs import saved_case
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.reference.stepping import Run
 
@@ -36,15 +32,13 @@ def unequal(a: Run, b: Run) -> int:
     return int(wrong.sum())
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
+def measure(given: Namespace) -> dict[str, float | int]:
     """All figures."""
-    network = load(arguments.model)
-    with np.load(arguments.inputs) as archive:
-        inputs = archive["x"][: arguments.images]
+    network, inputs = saved_case(given.model, given.inputs, given.images)
     fast, slow = Reference(network), Reference(network, stepwise=True)
     fast.run(inputs[:1])
     wrong, rates, slow_rates = 0, [], []
-    for _ in range(arguments.rounds):
+    for _ in range(given.rounds):
         started = time.perf_counter()
         run = fast.run(inputs)
         between = time.perf_counter()
@@ -63,31 +57,3 @@ def measure(arguments: argparse.Namespace) -> dict[str, float | int]:
         "images": len(inputs),
         "threads": torch.get_num_threads(),
     }
-
-
-def main() -> int:
-    """Parses, measures, prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("model", help="a converted network (.pt)")
-    parser.add_argument("--inputs", required=True, help=".npz with integer inputs x")
-    parser.add_argument("--images", type=int, default=20, help="per round (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", action="store_true", help="print one flat JSON object only")
-    arguments = parser.parse_args()
-    try:
-        figures = measure(arguments)
-    except NeurocudaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    if arguments.json:
-        print(json.dumps(figures))
-    else:
-        for name, value in figures.items():
-            print(f"{name:28} {value}")
-    return 0 if figures["unequal"] == 0 else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,17 +1,16 @@
 """What the register block costs in LUTs and flip-flops by synth_xilinx, without and with counters.
 
-    python benchmarks/registers.py [MODEL] [--json]
+    python -m benchmarks registers [MODEL]
 
-MODEL is golden/mnist_mlp.pt where none is named. The core is not part of it: it is the same file
+The core is not part of it: it is the same file
 with any register block and with none.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import re
 import tempfile
+from argparse import Namespace
 from pathlib import Path
 
 from neurocuda_hw.ground.programs import require, run
@@ -22,7 +21,6 @@ from neurocuda_hw.rtl.memory import RAM_VERILOG, MemoryFiles
 from neurocuda_hw.rtl.registers import RegisterBlock
 from neurocuda_hw.rtl.verilog import to_verilog
 
-MODEL = Path(__file__).parents[1] / "golden" / "mnist_mlp.pt"
 LUTS_OF_RAM = {"RAM32M": 4, "RAM64M": 4, "RAM32X1D": 2, "RAM64X1D": 2}  # of a slice, as LUT RAM
 
 
@@ -45,27 +43,12 @@ def cost(network: Network, *, counters: bool) -> dict[str, float]:
     return {"lut": lut, "flip_flops": flip_flops, "bram36": bram36}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", nargs="?", default=MODEL)
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
+def measure(given: Namespace) -> dict[str, object]:
+    """Cells of the block with control alone, and with counters."""
     network = load(given.model)
-    found = {
+    return {
         "network": network.name,
         "layers": len(network.targets),
         "control": cost(network, counters=False),
         "counters": cost(network, counters=True),
     }
-    if given.json:
-        print(json.dumps(found, indent=1))
-        return
-    print(f"{found['network']}, {found['layers']} layers: the register block alone")
-    for kind in ("control", "counters"):
-        cells = found[kind]
-        lut, flip_flops, bram36 = cells["lut"], cells["flip_flops"], cells["bram36"]
-        print(f"  --registers {kind:8}  {lut:5} LUT  {flip_flops:5} FF  {bram36} BRAM36")
-
-
-if __name__ == "__main__":
-    main()

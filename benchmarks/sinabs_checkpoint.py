@@ -1,6 +1,6 @@
 """Converts a CNN that somebody else trained, with 1,000 images at hand: what is lost?
 
-    python benchmarks/sinabs_checkpoint.py --weights sinabs_mnist_params.pt --data FOLDER
+    python -m benchmarks sinabs_checkpoint
 
 The checkpoint is of sinabs' repository (github.com/synsense/sinabs): three convolutions without
 biases, average pooling, two linear layers, for MNIST. The first 1,000 training images calibrate
@@ -12,17 +12,15 @@ which any spike count or logit differs from the quantised ANN's, spikes per imag
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from pathlib import Path
+from argparse import Namespace
 
-import torch
+import cifar
 from torch import nn
 
+from benchmarks.table import say
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.data import datasets
-from neurocuda_hw.ground.errors import NeurocudaError
 
 IMAGES = 1000
 SETTINGS = (
@@ -56,23 +54,22 @@ def network() -> nn.Sequential:
     )
 
 
-def measure(arguments: argparse.Namespace) -> list[dict[str, object]]:
-    """One row for each setting; each is printed when it is done."""
-    weights = torch.load(arguments.weights, map_location="cpu", weights_only=True)
+def measure(given: Namespace) -> dict[str, object]:
+    """One row for each setting; each is said when it is done."""
     model = network()
-    model.load_state_dict(weights)
-    train = tuple(part[:IMAGES] for part in datasets.load(arguments.data, "train"))
-    test = datasets.load(arguments.data, "test")
+    cifar.load_weights(model, given.weights)
+    train = tuple(part[:IMAGES] for part in datasets.load(given.data, "train"))
+    test = datasets.load(given.data, "test")
     rows: list[dict[str, object]] = []
-    for setting in SETTINGS + (TRAINED if arguments.train else ()):
+    for setting in SETTINGS + (TRAINED if given.train else ()):
         _, stats = convert(
             model.eval(),
             train,
             test_loader=test,
-            weight_bits=arguments.weight_bits,
-            rate=arguments.rate,
+            weight_bits=given.weight_bits,
+            rate=given.rate,
             batch=50,
-            seed=arguments.seed,
+            seed=given.seed,
             verbose=False,
             **setting,  # type: ignore[arg-type]
         )
@@ -88,31 +85,5 @@ def measure(arguments: argparse.Namespace) -> list[dict[str, object]]:
             "seconds": round(stats.conversion_time, 1),
         }
         rows.append(row)
-        print(json.dumps(row), flush=True)
-    return rows
-
-
-def main() -> int:
-    """Parses, measures, prints."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", default="../shared/data/checkpoints/sinabs_mnist_params.pt")
-    parser.add_argument("--data", default="../shared/data/mnist", help="folder of the idx files")
-    parser.add_argument("--weight-bits", type=int, default=8)
-    parser.add_argument("--train", action="store_true", help="also fine-tune on the 1,000 images")
-    parser.add_argument("--rate", type=float, default=0.001, help="of the fine-tuning")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    arguments = parser.parse_args()
-    try:
-        rows = measure(arguments)
-    except (NeurocudaError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 2)
-    if arguments.json is not None:
-        figures = {"images": IMAGES, "weight_bits": arguments.weight_bits, "settings": rows}
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        say(json.dumps(row))
+    return {"images": IMAGES, "weight_bits": given.weight_bits, "settings": rows}

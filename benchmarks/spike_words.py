@@ -1,7 +1,7 @@
 """Would events that carry the spikes of K steps pay? Counted in traces, beside more lanes.
 
-    python benchmarks/spike_words.py                                MNIST: both networks and codes
-    python benchmarks/spike_words.py --files resnet20.pt resnet20_inputs.npz --samples 3 --json
+    python -m benchmarks spike_words                                MNIST: both networks and codes
+    python -m benchmarks spike_words --files resnet20.pt resnet20_inputs.npz --samples 3
 
 A neuron that fires several times within K steps could send one event with a word of K bits. Its
 weights would be read once, and added to those of K partial sums whose steps the word names (soft
@@ -17,16 +17,14 @@ sweep touched rows only are counted with all their sweeps.
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
+from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from cycles import converted, from_files
 
-from neurocuda_hw import NeurocudaError
+from benchmarks.inputs import mnist_case, saved_case, traced
+from benchmarks.table import say
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
@@ -71,7 +69,7 @@ def more_lanes(network: Network, lanes: Mapping[str, int], factor: int) -> dict[
     }
 
 
-def measure(network: Network, trace: Trace, limit: int) -> dict[str, float | bool]:
+def compared(network: Network, trace: Trace, limit: int) -> dict[str, float | bool]:
     """Cycles of the slowest layer under each choice."""
     activity = Activity(network, trace)
     lanes = balanced_lanes(network, activity, limit)
@@ -94,42 +92,16 @@ def measure(network: Network, trace: Trace, limit: int) -> dict[str, float | boo
     return found
 
 
-def main() -> None:
-    """Parses the command line, counts, prints."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--files", nargs=2, metavar=("MODEL", "INPUTS"), action="append")
-    parser.add_argument("--samples", type=int, default=100, help="inferences (100)")
-    parser.add_argument("--lanes", type=int, default=16, help="most lanes of a layer (16)")
-    parser.add_argument("--json", action="store_true", help="one flat JSON object, nothing else")
-    arguments = parser.parse_args()
+def measure(given: Namespace) -> dict[str, float | bool]:
+    """The cycles of each network under each choice."""
+    cases = [(Path(m).stem, saved_case(m, x, given.samples)) for m, x in given.files or ()] or [
+        (f"{kind}_{code}", mnist_case(kind, code, given.samples))
+        for kind in ("mlp", "cnn")
+        for code in ("exact", "rate")
+    ]
     figures: dict[str, float | bool] = {}
-    try:
-        if arguments.files:
-            samples = arguments.samples
-            cases = [(Path(m).stem, from_files(m, x, samples)) for m, x in arguments.files]
-        else:
-            cases = [
-                (f"{kind}_{code}", converted(kind, code, arguments.samples))
-                for kind in ("mlp", "cnn")
-                for code in ("exact", "rate")
-            ]
-        for name, (network, trace) in cases:
-            found = measure(network, trace, arguments.lanes)
-            figures |= {f"{name}_{key}": value for key, value in found.items()}
-            if not arguments.json:
-                told = "; ".join(
-                    f"K = {k}: {found[f'words{k}']:,} by words, {found[f'lanes{k}']:,} by lanes"
-                    for k in STEPS
-                )
-                print(f"{name}: {found['spikes']:,} cycles; {told}", flush=True)
-    except NeurocudaError as error:
-        print(f"spike_words: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    if arguments.json:
-        print(json.dumps(figures))
-
-
-if __name__ == "__main__":
-    main()
+    for name, case in cases:
+        found = compared(*traced(case, batch=4), given.lanes)
+        say(f"{name}: {found['spikes']:,} cycles")
+        figures |= {f"{name}_{key}": value for key, value in found.items()}
+    return figures

@@ -1,4 +1,4 @@
-"""What the parts of a layer cost in LUTs, fitted by ``benchmarks/prediction.py --fit``."""
+"""What the parts of a layer cost in LUTs, fitted by ``python -m benchmarks prediction --fit``."""
 
 from __future__ import annotations
 

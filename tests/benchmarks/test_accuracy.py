@@ -16,14 +16,14 @@ SAMPLE = str(ROOT / "examples" / "data" / "mnist_sample.npz")
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
     """The benchmark's process, ended."""
-    command = [sys.executable, "benchmarks/accuracy.py", *options]
+    command = [sys.executable, "-m", "benchmarks", "accuracy", *options]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
 def test_figures_of_the_sample(tmp_path: Path) -> None:
     """Two codes, two seeds; a second call reads what the first one wrote."""
     options = ("mlp", "--data", SAMPLE, "--codes", "exact", "rate_direct", "--levels", "8",
-               "--seeds", "0", "1", "--out", str(tmp_path), "--json")  # fmt: skip
+               "--seeds", "0", "1", "--out", str(tmp_path), "--json", "-")  # fmt: skip
     done = run(*options)
     assert done.returncode == 0, done.stderr
     figures = json.loads(done.stdout)
@@ -45,7 +45,7 @@ def test_figures_of_the_sample(tmp_path: Path) -> None:
     other = run(*options, "--epochs", "1")
     assert other.returncode == 2
     assert re.fullmatch(
-        r"error: '.*mlp_exact8_w8_seed0.json' is of \{.*'qcfs_epochs': 0.*\}, not "
+        r"accuracy: '.*mlp_exact8_w8_seed0.json' is of \{.*'qcfs_epochs': 0.*\}, not "
         r"\{.*'qcfs_epochs': 1.*\}; delete it\n",
         other.stderr,
     )
@@ -53,17 +53,18 @@ def test_figures_of_the_sample(tmp_path: Path) -> None:
 
 def test_missing_data(tmp_path: Path) -> None:
     place = str(tmp_path / "nowhere")
-    done = run("cnn", "--data", place, "--json")
+    done = run("cnn", "--data", place, "--json", "-")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        f"error: there is no data at {place!r}; name a folder of idx or CIFAR binary files, or a "
-        ".npz with x and y\n"
+        f"accuracy: there is no data at {place!r}; name a folder of idx or CIFAR binary files, or "
+        "a .npz with x and y\n"
     )
 
 
-def test_missing_weights() -> None:
-    done = run("resnet20", "--data", SAMPLE, "--json")
+def test_missing_images() -> None:
+    weights = ROOT / "nowhere.th"
+    done = run("resnet20", "--weights", str(weights), "--json", "-")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: resnet20 must have its trained weights: name their file with --weights\n"
+        "accuracy: resnet20 must have its images: name their folder with --cifar\n"
     )
