@@ -4,6 +4,7 @@
 #   make demo    trained digits to verified Verilog, on real MNIST images
 #   make sim     simulate the demo's Verilog again, in its own folder
 #   make test    all tests          (ARGS="-k trace" picks some, JOBS=4 uses more cores)
+#   make quick   those that take a minute and a half together, to run while working
 #   make lint    ruff and mypy
 #   make golden  make golden/ again
 #   make clean   what make made, but not .venv
@@ -22,8 +23,10 @@ READY := $(VENV)/.ready
 DEMO := build/demo-mlp
 # one thread each: the tests run side by side, and sums of integers need no more
 RUN := OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH"
+# a file's tests stay in one process: they share what they build
+PYTEST := python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: setup demo sim test lint golden clean
+.PHONY: setup demo sim test quick lint golden clean
 setup: $(READY)
 	$(RUN) nchw doctor
 
@@ -44,7 +47,10 @@ sim: $(READY) $(DEMO)/report.json
 	$(RUN) $(MAKE) -C $(DEMO) sim PYTHON="$(BIN)/python"
 
 test: $(READY)
-	$(RUN) python -m pytest -n $(JOBS) $(ARGS)
+	$(RUN) $(PYTEST) $(ARGS)
+
+quick: $(READY)
+	$(RUN) $(PYTEST) -m "not slow" $(ARGS)
 
 lint: $(READY)
 	$(RUN) ruff check

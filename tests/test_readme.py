@@ -40,6 +40,7 @@ def run(command: list[str], folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
 
 
+@pytest.mark.slow
 def test_commands_run_as_written(place: Path) -> None:
     (commands,) = (block for block in blocks("sh") if "nchw" in block)
     used = set(re.findall(r"^nchw (\w+)", commands, re.MULTILINE))
@@ -48,6 +49,7 @@ def test_commands_run_as_written(place: Path) -> None:
         run(["sh", "-c", line.replace("nchw", f"{sys.executable} -m neurocuda_hw", 1)], place)
 
 
+@pytest.mark.slow
 def test_library_block_runs_as_written(place: Path) -> None:
     (code,) = blocks("python")
     (place / "build").mkdir()

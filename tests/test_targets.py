@@ -84,6 +84,7 @@ def test_loihi_notices_one_spike() -> None:
     assert sum(check.unequal.values()) == 1
 
 
+@pytest.mark.slow
 def test_hls_equals_the_trace_and_notices_one_spike() -> None:
     need(find_compiler(), find_ap_headers())
     trace = load_trace(TRACE).select(slice(0, 4))

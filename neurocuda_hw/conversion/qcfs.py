@@ -26,7 +26,7 @@ from neurocuda_hw.conversion.rounding import Levels, round_through
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE
-from neurocuda_hw.network.neurons import Reset
+from neurocuda_hw.network.neurons import Reset, payload_range
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
@@ -56,8 +56,7 @@ class Settings:
     @property
     def payload(self) -> tuple[int, int]:
         """Lowest and highest integer of an input value."""
-        half = 2 ** (self.payload_bits - 1)
-        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+        return payload_range(self.payload_bits, self.signed)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -70,6 +70,11 @@ def freeze(values: object, what: str) -> np.ndarray:
     return array
 
 
+def payload_range(bits: int, signed: bool) -> tuple[int, int]:
+    """Lowest and highest integer of so many bits."""
+    return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+
+
 def whole(value: object, what: str) -> int:
     """`value` as a plain int (NumPy's integers too, for they would be hashed under another name).
 
@@ -214,9 +219,7 @@ class Input(Neuron):
     @property
     def payload(self) -> tuple[int, int]:
         """Lowest and highest payload."""
-        if self.signed:
-            return -(2 ** (self.payload_bits - 1)), 2 ** (self.payload_bits - 1) - 1
-        return 0, 2**self.payload_bits - 1
+        return payload_range(self.payload_bits, self.signed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

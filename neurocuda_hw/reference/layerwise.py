@@ -9,9 +9,9 @@ in which it first may fire, the order in which they sent does not matter: up to 
 which is how a layer of the exact code comes to all its spikes with one convolution. Each quantity
 is held in the cheapest type in which the ranges prove it to be exact.
 
-The step of `neurons` stands here a second time, in place and without what is not there: with new
-tensors for every operation it took twice as long. `stepping` runs the one of `neurons`; the tests
-hold the two against each other.
+The step of `neurons` stands here a second time, in place: this is the loop that training and
+benchmarks wait for, and it makes no new tensors. `stepping` runs that of `neurons`; the tests hold
+the two against each other.
 """
 
 from __future__ import annotations

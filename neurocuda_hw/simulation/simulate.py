@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -28,7 +29,7 @@ from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
-from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files
+from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files, bench_folder
 
 _SUMS = ("samples", "cycles", "gap_cycles", "gaps", "unequal_outputs")
 _KEPT = 24  # compiled harnesses; each is about a megabyte
@@ -272,10 +273,7 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
             (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
-            runtime = folder / f"runtime-{_key({}, tools)}"
-            _take_runtime(runtime, work / "obj_dir")
-            _make(make, compiler, work)
-            _keep_runtime(runtime, work / "obj_dir")
+            _make(make, compiler, work, folder / "runtime")
             aside = work / "bulk"
             shutil.copy2(work / "obj_dir" / "bulk", aside)
             aside.replace(binary)
@@ -288,32 +286,19 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
     return binary
 
 
-def _make(make: Tool, compiler: Tool, work: Path) -> None:
+def _make(make: Tool, compiler: Tool, work: Path, runtime: Path) -> None:
     # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
     extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
+    extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(runtime)
     run(make, ["obj_dir/bulk"], cwd=work, extra=extra, what="building the simulation")
     if not (work / "obj_dir" / "bulk").is_file():
         raise ToolError("Verilator built no program; run 'nchw doctor'")
 
 
-def _take_runtime(runtime: Path, objects: Path) -> None:
-    """Puts Verilator's own library, compiled by an earlier build, where make will find it."""
-    objects.mkdir()
-    for path in runtime.glob("verilated*.o"):
-        shutil.copyfile(path, objects / path.name)  # newer than its source: make leaves it alone
-
-
-def _keep_runtime(runtime: Path, objects: Path) -> None:
-    if runtime.is_dir():
-        return
-    aside = Path(tempfile.mkdtemp(dir=runtime.parent, prefix="part-"))
-    try:
-        for path in objects.glob("verilated*.o"):
-            shutil.copyfile(path, aside / path.name)
-        if not runtime.is_dir():
-            aside.rename(runtime)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def object_cache(folder: Path) -> str:
+    """``OBJCACHE`` for which Verilator's own library is compiled once and kept in `folder`."""
+    words = ("sh", str(bench_folder() / "objcache.sh"), str(folder.absolute()))
+    return " ".join(shlex.quote(word) for word in words).replace("$", "$$")
 
 
 def _forget_old(folder: Path) -> None:

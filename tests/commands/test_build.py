@@ -77,6 +77,7 @@ def test_build_with_a_golden_trace(nchw: Shell) -> None:
     )
 
 
+@pytest.mark.slow
 def test_verify_a_build(nchw: Shell, built: Path) -> None:
     result = nchw("verify", built, "--json", "facts.json")
     assert result.code == 0, result.out
@@ -90,12 +91,14 @@ def test_verify_a_build(nchw: Shell, built: Path) -> None:
     assert [c["samples"] for c in facts["checks"]] == [7, 7]
 
 
+@pytest.mark.slow
 def test_verify_a_model(nchw: Shell, built: Path) -> None:
     result = nchw("verify", "network.pt", "--data", "data.npz", "--lanes", 16)
     assert result.code == 0, result.out
     assert re.search(r"network\.pt .* verilog .* 20 ", result.out)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["hls", "loihi"])
 def test_verify_what_the_folder_was_built_for(nchw: Shell, target: str) -> None:
     need(find_compiler(), find_verilator(), *([find_ap_headers()] if target == "hls" else []))
@@ -146,6 +149,7 @@ def flip_golden_spike(path: Path) -> None:
     path.write_bytes(replace(trace, spikes={"first": spikes}).to_bytes())
 
 
+@pytest.mark.slow
 def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> None:
     memory = next((built / "rtl" / "mem").glob("*first*weight*.mem"))
     flip(memory, 0, 8 + 6)  # input 0, lane 1: a high bit of neuron 1's weight
@@ -160,6 +164,7 @@ def test_a_flipped_weight_bit_is_found_and_located(nchw: Shell, built: Path) -> 
     assert result.out.endswith("NOT equal.\n")
 
 
+@pytest.mark.slow
 def test_too_little_is_not_called_equal(nchw: Shell, built: Path) -> None:
     flip(next((built / "rtl" / "mem").glob("*first*weight*.mem")), 0, 8 + 6)
     np.save("silent.npy", np.zeros((2, 1, 6), int))
@@ -186,6 +191,7 @@ def test_too_little_is_not_called_equal(nchw: Shell, built: Path) -> None:
     assert [(c["equal"], c["verdict"]) for c in facts["checks"]] == [(False, "too little")] * 2
 
 
+@pytest.mark.slow
 def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) -> None:
     golden_of_the_model(built)
     assert nchw("verify", "network.pt", "--golden").code == 0
@@ -216,6 +222,7 @@ def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) ->
         )
 
 
+@pytest.mark.slow
 def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -> None:
     flip_golden_spike(built / "golden" / "trace.npz")
     result = nchw("verify", built)
@@ -225,6 +232,7 @@ def test_a_flipped_golden_spike_is_found_and_located(nchw: Shell, built: Path) -
     )
 
 
+@pytest.mark.slow
 def test_a_damaged_build(nchw: Shell, built: Path) -> None:
     (built / "model.pt").write_bytes(b"")
     nchw.refuses(

@@ -59,6 +59,7 @@ def test_the_folder_has_the_lanes_of_the_table(nchw: Shell, tmp_path: Path) -> N
     assert (tmp_path / "out" / "rtl" / "nchw_top.v").is_file()
 
 
+@pytest.mark.slow
 def test_device_alone_takes_the_fastest_that_fits(nchw: Shell) -> None:
     code, out, _ = nchw(*BUILD, "--device", "XC7A35T-1CPG236C")
     assert code == 0
@@ -128,6 +129,7 @@ def test_unknown_device_and_impossible_target(nchw: Shell) -> None:
     assert err.startswith("nchw: target cycles must be at least ")
 
 
+@pytest.mark.slow
 def test_synth_counts_what_a_build_takes(nchw: Shell) -> None:
     need(find_yosys())
     nchw(*BUILD, "--lanes", "1")

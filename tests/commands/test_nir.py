@@ -9,12 +9,13 @@ import nir
 import numpy as np
 import pytest
 from nir_graphs import graph, neuron, whole
+from small import SPIKES, chain
 from tools import need
 
-from neurocuda_hw import Network, Population, Projection, cli, load, load_trace, save
+from neurocuda_hw import cli, load, load_trace, save
 from neurocuda_hw.data.events import Events, encode
 from neurocuda_hw.ground.toolchain import find_compiler, find_verilator
-from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network.neurons import IF, Encoding, Reset
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.nir import from_nir, nir_bytes, read
 
@@ -47,13 +48,13 @@ def nchw(tmp_path, monkeypatch, capsys):
 def network():
     """An integer network that subtracts."""
     weight = np.random.default_rng(0).integers(-5, 9, (3, 6))
-    return Network(
-        populations=(
-            Population(name="x", shape=(6,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="y", shape=(3,), neuron=IF(threshold=7, reset=Reset.SUBTRACT)),
-        ),
-        projections=(Projection(source="x", target="y", synapse=Dense(weight=weight)),),
-        timesteps=12,
+    return chain(
+        12,
+        {
+            "x": ((6,), SPIKES),
+            "y": ((3,), IF(threshold=7, reset=Reset.SUBTRACT)),
+        },
+        Dense(weight=weight),
     )
 
 

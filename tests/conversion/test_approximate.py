@@ -17,6 +17,8 @@ from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.graph import Graph, evaluate
 
+pytestmark = pytest.mark.slow
+
 ACTIVATIONS: list[tuple[str, Callable[[], nn.Module]]] = [
     ("SiLU", nn.SiLU),
     ("GELU", nn.GELU),

@@ -15,6 +15,8 @@ from neurocuda_hw.conversion import finetune
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.reference.snn import SpikingNetwork
 
+pytestmark = pytest.mark.slow
+
 X = samples((1, 8, 8), 4)
 
 

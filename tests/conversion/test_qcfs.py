@@ -20,6 +20,8 @@ from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.reference.reference import Reference
 
+pytestmark = pytest.mark.slow
+
 
 def module(
     model: nn.Module, x: torch.Tensor, code: Code, levels: int = 5, bits: int = 8

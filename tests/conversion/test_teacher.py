@@ -15,6 +15,8 @@ from torch import nn
 from neurocuda_hw.conversion import convert, finetune
 from neurocuda_hw.ground.errors import DataError, ModelError
 
+pytestmark = pytest.mark.slow
+
 X = samples((1, 8, 8), 64)
 TRAINED: dict[str, Any] = {
     "strategy": "exact",

@@ -19,6 +19,8 @@ from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerEr
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import Encoding, Input, Window
 
+pytestmark = pytest.mark.slow
+
 STEPS = 4
 Way = Callable[["Whole", torch.Tensor], torch.Tensor]
 

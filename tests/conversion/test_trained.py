@@ -19,6 +19,8 @@ from torch.export import Dim, ExportedProgram
 from neurocuda_hw.conversion.trained import load_trained
 from neurocuda_hw.ground.errors import DataError, ModelError, NeurocudaError
 
+pytestmark = pytest.mark.slow
+
 SOURCE = """
 from torch import nn
 class Small(nn.Module):

@@ -52,15 +52,35 @@ def trained(folder: Path, out: Path) -> list[object]:
             "--device", "cpu", "--no-convert"]  # fmt: skip
 
 
-def test_trains_and_converts(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
-) -> None:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("trained")
+
+
+@pytest.fixture
+def plain(
+    folder: Path, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+) -> tuple[Path, dict[str, Any]]:
+    """Weights of one training without a break, and its figures; trained once for all tests."""
     monkeypatch.setattr(sys, "argv", [])
-    first = figures(capsys, *trained(folder, tmp_path))
+    told = place / "figures.json"
+    if not told.exists():
+        told.write_text(json.dumps(figures(capsys, *trained(folder, place))))
+    return place / "resnet20_seed0.pt", json.loads(told.read_text())
+
+
+@pytest.mark.slow
+def test_trains_and_converts(
+    folder: Path,
+    tmp_path: Path,
+    plain: tuple[Path, dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    weights, first = plain
     assert (first["steps"], first["of_steps"], first["test_images"]) == (10, 10, 12)
     found = figures(
         capsys, "resnet20", "--data", folder, "--out", tmp_path, "--batch", 8, "--device", "cpu",
-        "--weights", tmp_path / "resnet20_seed0.pt", "--qcfs-epochs", 1, "--qcfs-batch", 8,
+        "--weights", weights, "--qcfs-epochs", 1, "--qcfs-batch", 8,
         "--levels", 3,
     )  # fmt: skip
     assert found["ann"] == first["ann"]
@@ -69,13 +89,15 @@ def test_trains_and_converts(
     assert (tmp_path / "resnet20_seed0_L3_w8_qcfs.pt").exists()
 
 
+@pytest.mark.slow
 def test_trains_with_levels(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    folder: Path,
+    tmp_path: Path,
+    plain: tuple[Path, dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """From a trained network on, and then converts what it trained."""
-    monkeypatch.setattr(sys, "argv", [])
-    figures(capsys, *trained(folder, tmp_path))
-    first = tmp_path / "resnet20_seed0.pt"
+    first, _ = plain
     levels = ("--qcfs", "--weights", first, "--levels", 3, "--half", "--qcfs-batch", 8)
     found = figures(capsys, *trained(folder, tmp_path), *levels)
     assert (found["steps"], found["of_steps"]) == (10, 10)
@@ -91,38 +113,43 @@ def test_trains_with_levels(
     assert network.timesteps == 19 * 2 + 1
 
 
+@pytest.mark.slow
 def test_compiled_it_is_the_same_training(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    folder: Path,
+    tmp_path: Path,
+    plain: tuple[Path, dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: Any,
 ) -> None:
     """With a compiler that changes nothing: the real one takes a minute."""
-    monkeypatch.setattr(sys, "argv", [])
     batches: list[int] = []
 
     def compile_nothing(model: torch.nn.Module) -> Any:
         return lambda x: (batches.append(len(x)), model(x))[1]
 
     monkeypatch.setattr(torch, "compile", compile_nothing)
-    for out, options in (("plain", []), ("compiled", ["--compile"])):
-        figures(capsys, *trained(folder, tmp_path / out), *options)
+    figures(capsys, *trained(folder, tmp_path), "--compile")
     assert batches == [8] * 10
-    states = [load_plain(tmp_path / out / "resnet20_seed0.pt") for out in ("plain", "compiled")]
+    states = [load_plain(path) for path in (plain[0], tmp_path / "resnet20_seed0.pt")]
     assert states[0].keys() == states[1].keys()
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
+@pytest.mark.slow
 def test_resumes_in_the_middle_of_an_epoch(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: Any
+    folder: Path,
+    tmp_path: Path,
+    plain: tuple[Path, dict[str, Any]],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Weights after a break are those without one."""
-    monkeypatch.setattr(sys, "argv", [])
-    states = []
-    for out, stops in ((tmp_path / "cut", (3, None)), (tmp_path / "whole", (None,))):
-        for stop in stops:
-            limit = [] if stop is None else ["--max-steps", stop]
-            found = figures(capsys, *trained(folder, out), *limit)
-            assert found["steps"] == (stop or 10)
-            assert (out / "resnet20_seed0.pt").exists() == (stop is None)
-        states.append(torch.load(out / "resnet20_seed0.pt", weights_only=True))
+    weights = tmp_path / "resnet20_seed0.pt"
+    for stop in (3, None):
+        limit = [] if stop is None else ["--max-steps", stop]
+        found = figures(capsys, *trained(folder, tmp_path), *limit)
+        assert found["steps"] == (stop or 10)
+        assert weights.exists() == (stop is None)
+    states = [torch.load(path, weights_only=True) for path in (plain[0], weights)]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
@@ -214,6 +241,7 @@ def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
         cifar.load_weights(CifarResNet20(), tmp_path / "w.th")
 
 
+@pytest.mark.slow
 def test_resnet18_converts(folder: Path) -> None:
     """Its shortcuts of 1x1 convolutions, on 4 channels instead of 64."""
     torch.manual_seed(0)

@@ -54,6 +54,7 @@ def test_traces_are_what_the_reference_does(name: str) -> None:
     assert all(golden.counts(p.name).sum() > 0 for p in network.populations if p.spiking)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist_mlp", "mixed"])
 def test_traces_are_what_the_oracle_does(name: str) -> None:
     network, golden = load(FOLDER / f"{name}.pt"), load_trace(FOLDER / f"{name}.npz")
@@ -82,6 +83,7 @@ def test_mixed_network_has_what_the_others_lack() -> None:
     assert len(network.incoming("second")) == 2
 
 
+@pytest.mark.slow
 def test_regenerates_byte_for_byte(script: ModuleType, tmp_path: Path) -> None:
     for name in script.MNIST:
         shutil.copy(FOLDER / f"{name}.pt", tmp_path)

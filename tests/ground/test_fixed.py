@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,7 +56,18 @@ def test_wrap_is_congruent_and_in_range(value: int, bits: int) -> None:
 @given(st.integers(-(2**40), 2**40), st.integers(0, 4096))
 def test_decay_cuts_toward_zero(value: int, constant: int) -> None:
     kept = abs(value) * (4096 - constant) // 4096
-    assert int(decay(np.array([value]), constant)[0]) == (kept if value >= 0 else -kept)
+    want = kept if value >= 0 else -kept
+    assert int(decay(np.array([value]), constant)[0]) == want
+    assert decay(value, constant) == decay(torch.tensor(value), constant).item() == want
+
+
+@pytest.mark.parametrize("constant", [0, 1, 2, 100, 2048, 4095, 4096])
+def test_decay_near_zero(constant: int) -> None:
+    """Products next to a multiple of 4096 are where a rounding rule shows."""
+    values = range(-4100, 4101)
+    want = [int(value * (4096 - constant) / 4096) for value in values]  # exact: 53 bits hold it
+    assert decay(np.array(values), constant).tolist() == want
+    assert [decay(value, constant) for value in values] == want
 
 
 def test_decay_of_the_published_impulse() -> None:

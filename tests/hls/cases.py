@@ -6,47 +6,29 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
+from small import SPIKES, wired
 
-from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import (
     IF,
     LIF,
     CubaLIF,
     Encoding,
     Input,
-    Neuron,
     Readout,
     Reset,
     Window,
 )
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 
 
 def _weights(seed: int, *shape: int, low: int = -7, high: int = 8) -> np.ndarray:
     return np.random.default_rng(seed).integers(low, high, shape)
 
 
-def _network(
-    steps: int,
-    populations: dict[str, tuple[tuple[int, ...], Neuron]],
-    *projections: tuple[str, str, Synapse, int],
-) -> Network:
-    return Network(
-        populations=tuple(
-            Population(name=n, shape=shape, neuron=neuron)
-            for n, (shape, neuron) in populations.items()
-        ),
-        projections=tuple(
-            Projection(source=s, target=t, synapse=synapse, delay=delay)
-            for s, t, synapse, delay in projections
-        ),
-        timesteps=steps,
-    )
-
-
 def convolutions() -> Network:
     """A static image, windows, pools, groups, strides, dilation, a residual sum: the exact code."""
-    return _network(
+    return wired(
         10,
         {
             "input": (
@@ -76,7 +58,7 @@ def convolutions() -> Network:
             ),
             "out": ((3,), Readout(bias=_weights(4, 3))),
         },
-        ("input", "first", Conv2d(weight=_weights(5, 6, 2, 3, 3), padding=(1, 1)), 0),
+        ("input", "first", Conv2d(weight=_weights(5, 6, 2, 3, 3), padding=(1, 1))),
         (
             "first",
             "second",
@@ -87,20 +69,19 @@ def convolutions() -> Network:
                 dilation=(2, 1),
                 pool=SumPool(kernel=(2, 2)),
             ),
-            0,
         ),
-        ("second", "double", Conv2d(weight=_weights(7, 6, 1, 3, 3), groups=6, padding=(1, 1)), 0),
-        ("second", "double", Diagonal(weight=_weights(8, 6)), 0),
-        ("double", "out", Dense(weight=_weights(9, 3, 96)), 0),
+        ("second", "double", Conv2d(weight=_weights(7, 6, 1, 3, 3), groups=6, padding=(1, 1))),
+        ("second", "double", Diagonal(weight=_weights(8, 6))),
+        ("double", "out", Dense(weight=_weights(9, 3, 96))),
     )
 
 
 def loops() -> Network:
     """Recurrence: to itself, between two populations, forward with a delay; all kinds of leak."""
-    return _network(
+    return wired(
         7,
         {
-            "input": ((5,), Input(encoding=Encoding.SPIKES)),
+            "input": ((5,), SPIKES),
             "a": ((6,), LIF(threshold=15, decay=_weights(1, 6, low=0, high=4097), bias=2)),
             "b": (
                 (7,),
@@ -117,12 +98,12 @@ def loops() -> Network:
                 LIF(threshold=11, decay=4096, reset=Reset.TO_VALUE, v_reset=_weights(4, 4)),
             ),
         },
-        ("input", "a", Dense(weight=_weights(5, 6, 5)), 0),
+        ("input", "a", Dense(weight=_weights(5, 6, 5))),
         ("a", "a", Dense(weight=_weights(6, 6, 6)), 1),
-        ("a", "b", Dense(weight=_weights(7, 7, 6)), 0),
+        ("a", "b", Dense(weight=_weights(7, 7, 6))),
         ("b", "a", Dense(weight=_weights(8, 6, 7)), 1),
         ("input", "b", Dense(weight=_weights(9, 7, 5)), 1),
-        ("b", "c", Dense(weight=_weights(10, 4, 7)), 0),
+        ("b", "c", Dense(weight=_weights(10, 4, 7))),
         ("a", "c", Dense(weight=_weights(11, 4, 6)), 1),
         ("c", "c", Diagonal(weight=_weights(12, 4)), 1),
     )
@@ -130,21 +111,21 @@ def loops() -> Network:
 
 def wide() -> Network:
     """Thresholds of 18 bits beside membranes below zero: no comparison may turn unsigned."""
-    return _network(
+    return wired(
         3,
         {
             "input": ((6,), Input(encoding=Encoding.GRADED, payload_bits=8)),
             "a": ((5,), IF(threshold=140_000 + _weights(1, 5), v_init=_weights(2, 5))),
             "out": ((2,), Readout()),
         },
-        ("input", "a", Dense(weight=_weights(3, 5, 6, low=-900, high=1800)), 0),
-        ("a", "out", Dense(weight=_weights(4, 2, 5)), 0),
+        ("input", "a", Dense(weight=_weights(3, 5, 6, low=-900, high=1800))),
+        ("a", "out", Dense(weight=_weights(4, 2, 5))),
     )
 
 
 def currents() -> Network:
     """A held current, now and a step later; overlapping pools behind padding; a cubic readout."""
-    return _network(
+    return wired(
         6,
         {
             "input": (
@@ -159,7 +140,7 @@ def currents() -> Network:
             "b": ((4, 4, 2), CubaLIF(threshold=14, du=512, dv=256, bias=_weights(1, 4))),
             "out": ((2, 2, 2), Readout(bias=3, v_init=_weights(2, 2))),
         },
-        ("input", "a", Conv2d(weight=_weights(3, 3, 3, 3, 1), padding=(1, 0)), 0),
+        ("input", "a", Conv2d(weight=_weights(3, 3, 3, 3, 1), padding=(1, 0))),
         ("input", "a", Diagonal(weight=_weights(4, 3)), 1),
         (
             "a",
@@ -170,23 +151,22 @@ def currents() -> Network:
                 stride=(1, 1),
                 pool=SumPool(kernel=(3, 3), stride=(1, 2)),
             ),
-            0,
         ),
-        ("input", "b", Dense(weight=_weights(6, 32, 60)), 0),
-        ("b", "out", Dense(weight=_weights(7, 8, 32)), 0),
-        ("input", "out", Dense(weight=_weights(8, 8, 60)), 0),
+        ("input", "b", Dense(weight=_weights(6, 32, 60))),
+        ("b", "out", Dense(weight=_weights(7, 8, 32))),
+        ("input", "out", Dense(weight=_weights(8, 8, 60))),
     )
 
 
 def single() -> Network:
     """One neuron a layer: no address at all."""
-    return _network(
+    return wired(
         3,
         {
-            "input": ((1,), Input(encoding=Encoding.SPIKES)),
+            "input": ((1,), SPIKES),
             "out": ((1, 1, 1), IF(threshold=3, bias=1)),
         },
-        ("input", "out", Dense(weight=np.array([[2]])), 0),
+        ("input", "out", Dense(weight=np.array([[2]]))),
     )
 
 

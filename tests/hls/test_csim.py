@@ -26,6 +26,8 @@ from neurocuda_hw.network.trace import Trace, first_divergence
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.reference.reference import Reference
 
+pytestmark = pytest.mark.slow
+
 # g++ takes a second for each, ap_int six; a hundred and more: NCHW_HLS_NETWORKS=120
 NETWORKS = int(os.environ.get("NCHW_HLS_NETWORKS", "8"))
 MODEL = Model(os.environ.get("NCHW_HLS_MODEL", "fast"))

@@ -8,13 +8,14 @@ import jinja2
 import numpy as np
 import pytest
 from hls.cases import CASES, case
+from small import SPIKES, chain
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.hls import emit, golden_files, to_hls_cpp
 from neurocuda_hw.hls.emit import _environment
-from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import LIF, Encoding, Input
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.neurons import LIF
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.reference.reference import Reference
@@ -67,19 +68,13 @@ def test_golden_files_are_those_of_the_bench() -> None:
 
 
 def _chain(threshold: int, size: int = 70, sources: int = 2) -> Network:
-    return Network(
-        populations=(
-            Population(name="input", shape=(sources,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="out", shape=(size,), neuron=LIF(threshold=threshold, decay=1)),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="out",
-                synapse=Dense(weight=np.full((size, sources), threshold)),
-            ),
-        ),
-        timesteps=2,
+    return chain(
+        2,
+        {
+            "input": ((sources,), SPIKES),
+            "out": ((size,), LIF(threshold=threshold, decay=1)),
+        },
+        Dense(weight=np.full((size, sources), threshold)),
     )
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hls.cases import CASES, case
+from small import chain
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls.cycles import bound, predicted_cycles
 from neurocuda_hw.hls.plan import plan_network
-from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.reference.reference import Reference
@@ -52,31 +52,18 @@ def test_sweeps_only_where_something_can_change() -> None:
 
 def test_predicted_cycles_counted_by_hand() -> None:
     """5 inputs of 2 rows each (8 neurons, 4 lanes); 8 neurons of 1 row each into a readout."""
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(5,),
-                neuron=Input(
-                    encoding=Encoding.GRADED, payload_bits=2, window=Window(start=0, stop=1)
-                ),
+    network = chain(
+        3,
+        {
+            "input": (
+                (5,),
+                Input(encoding=Encoding.GRADED, payload_bits=2, window=Window(start=0, stop=1)),
             ),
-            Population(
-                name="hidden",
-                shape=(8,),
-                neuron=IF(threshold=1, window=Window(start=0, stop=2)),
-            ),
-            Population(name="out", shape=(3,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="input", target="hidden", synapse=Dense(weight=np.ones((8, 5), dtype=int))
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Dense(weight=np.ones((3, 8), dtype=int))
-            ),
-        ),
-        timesteps=3,
+            "hidden": ((8,), IF(threshold=1, window=Window(start=0, stop=2))),
+            "out": ((3,), Readout()),
+        },
+        Dense(weight=np.ones((8, 5), dtype=int)),
+        Dense(weight=np.ones((3, 8), dtype=int)),
     )
     inputs = np.array([[[1, 0, 0, 3, 0]]])  # each neuron gets 4: it fires in its two steps
     trace = Reference(network).trace(inputs)

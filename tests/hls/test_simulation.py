@@ -14,6 +14,8 @@ from neurocuda_hw.hls import CSimulation, Model, find_ap_headers
 from neurocuda_hw.network.trace import first_divergence
 from neurocuda_hw.reference.reference import Reference
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def compiled() -> CSimulation:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small import SPIKES, chain
 from strategies import networks
 
 from neurocuda_hw import loihi
@@ -70,25 +71,15 @@ def test_narrow_weights_take_less_memory() -> None:
 
 
 def test_a_convolution_is_stored_once_per_core() -> None:
-    network = Network(
-        populations=(
-            Population(name="input", shape=(2, 8, 8), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="hidden", shape=(6, 6, 6), neuron=IF(threshold=3)),
-            Population(name="out", shape=(2,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="hidden",
-                synapse=Conv2d(weight=np.full((6, 2, 3, 3), -128)),
-            ),
-            Projection(
-                source="hidden",
-                target="out",
-                synapse=Dense(weight=np.full((2, 54), -128), pool=SumPool(kernel=(2, 2))),
-            ),
-        ),
-        timesteps=2,
+    network = chain(
+        2,
+        {
+            "input": ((2, 8, 8), SPIKES),
+            "hidden": ((6, 6, 6), IF(threshold=3)),
+            "out": ((2,), Readout()),
+        },
+        Conv2d(weight=np.full((6, 2, 3, 3), -128)),
+        Dense(weight=np.full((2, 54), -128), pool=SumPool(kernel=(2, 2))),
     )
     whole, out = mapped(network).usage()
     assert (whole.neurons, whole.synapse_bytes, whole.in_axons) == (216, 6 * 2 * 9, 128)
@@ -102,21 +93,15 @@ def test_a_convolution_is_stored_once_per_core() -> None:
 
 def test_a_convolution_is_cut_by_rows_where_its_channels_need_too_many_axons() -> None:
     cell = IF(threshold=3)
-    network = Network(
-        populations=(
-            Population(name="input", shape=(2, 8, 8), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="hidden", shape=(6, 6, 6), neuron=cell),
-            Population(name="out", shape=(6, 6, 6), neuron=cell),
-        ),
-        projections=(
-            Projection(
-                source="input", target="hidden", synapse=Conv2d(weight=np.ones((6, 2, 3, 3), int))
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Diagonal(weight=np.ones(6, dtype=int))
-            ),
-        ),
-        timesteps=2,
+    network = chain(
+        2,
+        {
+            "input": ((2, 8, 8), SPIKES),
+            "hidden": ((6, 6, 6), cell),
+            "out": ((6, 6, 6), cell),
+        },
+        Conv2d(weight=np.ones((6, 2, 3, 3), int)),
+        Diagonal(weight=np.ones(6, dtype=int)),
     )
     mapping = mapped(network, limited(in_axons=108))
     assert [(p.usage.neurons, p.usage.in_axons) for p in mapping.of("hidden")] == [(108, 80)] * 2

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from loihi.naive_network import NaiveNetworkChip
 from loihi.test_mapping import dense, limited
 from loihi.test_simulator import can_keep_time, residual
+from small import SPIKES, chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw import loihi
@@ -24,8 +25,8 @@ from neurocuda_hw.loihi.mapping import map_network
 from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES
 from neurocuda_hw.loihi.simulator import ChipSimulator
 from neurocuda_hw.loihi.timing import barrier_ns, step_times
-from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.neurons import IF, Reset
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.network.trace import first_divergence, pack
 from neurocuda_hw.reference.reference import Reference
@@ -33,6 +34,7 @@ from neurocuda_hw.reference.reference import Reference
 CLASSES = ("active", "spikes", "synaptic_ops", "messages_in", "messages_out")
 
 
+@pytest.mark.slow
 @settings(max_examples=80)
 @given(st.data())
 def test_every_event_of_every_core_and_step_is_counted(data: st.DataObject) -> None:
@@ -267,17 +269,13 @@ def test_unknown_chips_and_profiles(options: dict[str, str], message: str) -> No
 def test_spikes_do_not_need_a_chip_that_is_large_enough() -> None:
     """They do not depend on the mapping: a network that fits no core can still be verified."""
     rng = np.random.default_rng(1)
-    network = Network(
-        populations=(
-            Population(name="x", shape=(60_000,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="y", shape=(20,), neuron=IF(threshold=300)),
-        ),
-        projections=(
-            Projection(
-                source="x", target="y", synapse=Dense(weight=rng.integers(-9, 12, (20, 60_000)))
-            ),
-        ),
-        timesteps=2,
+    network = chain(
+        2,
+        {
+            "x": ((60_000,), SPIKES),
+            "y": ((20,), IF(threshold=300)),
+        },
+        Dense(weight=rng.integers(-9, 12, (20, 60_000))),
     )
     inputs = rng.integers(0, 2, (1, 2, 60_000))
     golden = Reference(network).trace(inputs)

@@ -12,6 +12,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from loihi.naive_network import NaiveNetworkChip
+from small import SPIKES, chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw import loihi
@@ -38,26 +39,19 @@ def can_keep_time(network: Network) -> bool:
 def small(**neuron: Any) -> Network:
     """Three inputs, one layer of two, a readout."""
     fields: dict[str, Any] = {"threshold": 4, **neuron}
-    return Network(
-        populations=(
-            Population(name="input", shape=(3,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="hidden", shape=(2,), neuron=IF(**fields)),
-            Population(name="out", shape=(2,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="hidden",
-                synapse=Dense(weight=np.array([[3, -2, 1], [1, 2, 3]])),
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Dense(weight=np.array([[1, -1], [2, 5]]))
-            ),
-        ),
-        timesteps=4,
+    return chain(
+        4,
+        {
+            "input": ((3,), SPIKES),
+            "hidden": ((2,), IF(**fields)),
+            "out": ((2,), Readout()),
+        },
+        Dense(weight=np.array([[3, -2, 1], [1, 2, 3]])),
+        Dense(weight=np.array([[1, -1], [2, 5]])),
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.data())
 def test_equals_the_golden_trace(data: st.DataObject) -> None:
@@ -73,6 +67,7 @@ def test_equals_the_golden_trace(data: st.DataObject) -> None:
             assert np.array_equal(run.trace.membranes[name], expected), name
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.data())
 def test_every_step_of_the_chip_equals_the_naive_chip(data: st.DataObject) -> None:
@@ -143,17 +138,15 @@ def overflowing() -> Network:
     wide = IF(threshold=2**22 + 2**21, v_init=np.array([0, 2**22]), window=Window(start=2, stop=3))
     graded = Input(encoding=Encoding.GRADED, payload_bits=16)
     heavy, light = Dense(weight=np.array([[0], [64]])), Dense(weight=np.array([[1, 1]]))
-    return Network(
-        populations=(
-            Population(name="input", shape=(1,), neuron=graded),
-            Population(name="hidden", shape=(2,), neuron=wide),
-            Population(name="out", shape=(1,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(source="input", target="hidden", synapse=heavy),
-            Projection(source="hidden", target="out", synapse=light),
-        ),
-        timesteps=3,
+    return chain(
+        3,
+        {
+            "input": ((1,), graded),
+            "hidden": ((2,), wide),
+            "out": ((1,), Readout()),
+        },
+        heavy,
+        light,
     )
 
 
@@ -184,25 +177,15 @@ def test_an_overflow_names_neuron_and_step() -> None:
 )
 def test_loihi1_is_watched_for_overflow(ins: int, value: int, register: str, bits: int) -> None:
     """Built-in neurons are not proved there: a clip or a wrap names neuron and step."""
-    network = Network(
-        populations=(
-            Population(name="input", shape=(ins,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(
-                name="hidden",
-                shape=(2,),
-                neuron=IF(threshold=131072, reset=Reset.ZERO, v_init=100_000),
-            ),
-            Population(name="out", shape=(1,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="hidden",
-                synapse=Dense(weight=np.stack([np.zeros(ins, int), np.full(ins, 127)])),
-            ),
-            Projection(source="hidden", target="out", synapse=Dense(weight=np.array([[1, 1]]))),
-        ),
-        timesteps=1,
+    network = chain(
+        1,
+        {
+            "input": ((ins,), SPIKES),
+            "hidden": ((2,), IF(threshold=131072, reset=Reset.ZERO, v_init=100_000)),
+            "out": ((1,), Readout()),
+        },
+        Dense(weight=np.stack([np.zeros(ins, int), np.full(ins, 127)])),
+        Dense(weight=np.array([[1, 1]])),
     )
     inputs = np.ones((2, 1, ins), dtype=np.int64)
     inputs[0] = 0

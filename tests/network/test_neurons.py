@@ -9,7 +9,19 @@ import numpy as np
 import pytest
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.network.neurons import IF, LIF, CubaLIF, Encoding, Input, Reset, Window, freeze
+from neurocuda_hw.network.neurons import (
+    IF,
+    LIF,
+    CubaLIF,
+    CubaReadout,
+    Encoding,
+    Input,
+    Neuron,
+    Readout,
+    Reset,
+    Window,
+    freeze,
+)
 
 
 def test_parameters_become_read_only_int64() -> None:
@@ -46,6 +58,47 @@ def test_array_fields_name_what_may_differ_per_neuron() -> None:
     assert IF(threshold=1).array_fields() == ("threshold", "bias", "v_init", "v_reset")
     assert LIF(threshold=1, decay=0).array_fields()[-1] == "decay"
     assert CubaLIF(threshold=1, du=0, dv=0).array_fields()[-2:] == ("du", "dv")
+
+
+def plain(values: object) -> int:
+    return int(np.asarray(values))
+
+
+@pytest.mark.parametrize(
+    ("neuron", "v", "u"),  # from v = -9 and u = 7, where 4 arrives
+    [
+        (Readout(bias=3), -9 + 4 + 3, 7),
+        (IF(threshold=1), -9 + 4, 7),
+        (LIF(threshold=1, decay=2048, bias=1), -4 + 4 + 1, 7),
+        (CubaReadout(du=2048, dv=0), -9 + (3 + 4), 3 + 4),
+        (CubaLIF(threshold=1, du=4096, dv=2048), -4 + (0 + 4), 4),
+    ],
+)
+def test_a_step_of_plain_integers(neuron: Neuron, v: int, u: int) -> None:
+    assert neuron.integrate(-9, 7, 4, plain) == (v, u)
+    arrays = neuron.integrate(np.array([-9]), np.array([7]), np.array([4]), np.asarray)
+    assert [part.tolist() for part in arrays] == [[v], [u]]
+    assert neuron.integrate(-9, 7, None, plain) == neuron.integrate(-9, 7, 0, plain)
+
+
+@pytest.mark.parametrize(
+    ("neuron", "after"),  # from 4, 5 and 12
+    [
+        (IF(threshold=5), [4, 0, 7]),
+        (IF(threshold=5, reset=Reset.ZERO), [4, 0, 0]),
+        (IF(threshold=5, reset=Reset.TO_VALUE, v_reset=-2), [4, -2, -2]),
+    ],
+)
+def test_spikes_and_resets(neuron: IF, after: list[int]) -> None:
+    assert [neuron.fire(v, plain) for v in (4, 5, 12)] == list(zip([0, 1, 1], after, strict=True))
+
+
+def test_what_a_kind_does_not_have_is_none_of_it() -> None:
+    image = Input(encoding=Encoding.SPIKES)
+    assert (image.bias, image.v_init, image.leak, image.current_leak) == (0, 0, None, None)
+    assert (Readout().window, Readout().v_floor, Readout().spiking) == (None, None, False)
+    assert Input(encoding=Encoding.CURRENT).held
+    assert not Input(encoding=Encoding.GRADED).held
 
 
 def test_rules_are_enums() -> None:

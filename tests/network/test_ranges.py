@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
+from small import chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.network.neurons import (
     IF,
     LIF,
@@ -40,6 +41,7 @@ def within(values: object, interval: Interval) -> bool:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.data())
 def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
@@ -61,6 +63,7 @@ def test_every_value_is_within_its_bounds(data: st.DataObject) -> None:
             assert within(result.drives[name], proved.drive), name
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_registers_of_the_proved_width_change_nothing(data: st.DataObject) -> None:
@@ -75,17 +78,16 @@ def single(
 ) -> Network:
     """One dense layer of graded inputs."""
     matrix = np.atleast_2d(np.array(weight))
-    return Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(matrix.shape[1],),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=payload_bits, signed=signed),
+    return chain(
+        timesteps,
+        {
+            "input": (
+                (matrix.shape[1],),
+                Input(encoding=Encoding.GRADED, payload_bits=payload_bits, signed=signed),
             ),
-            Population(name="out", shape=(matrix.shape[0],), neuron=neuron),
-        ),
-        projections=(Projection(source="input", target="out", synapse=Dense(weight=matrix)),),
-        timesteps=timesteps,
+            "out": ((matrix.shape[0],), neuron),
+        },
+        Dense(weight=matrix),
     )
 
 
@@ -159,29 +161,18 @@ def test_both_bounds_of_a_readout_are_attained(
 
 def test_only_sources_in_their_window_count() -> None:
     """An input of one step delivers once; a readout behind a late layer hears it late."""
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(1,),
-                neuron=Input(
-                    encoding=Encoding.GRADED, payload_bits=4, window=Window(start=0, stop=1)
-                ),
+    network = chain(
+        5,
+        {
+            "input": (
+                (1,),
+                Input(encoding=Encoding.GRADED, payload_bits=4, window=Window(start=0, stop=1)),
             ),
-            Population(
-                name="hidden",
-                shape=(2,),
-                neuron=IF(threshold=1000, window=Window(start=2, stop=4)),
-            ),
-            Population(name="out", shape=(1,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="input", target="hidden", synapse=Dense(weight=np.array([[3], [-1]]))
-            ),
-            Projection(source="hidden", target="out", synapse=Dense(weight=np.array([[5, 7]]))),
-        ),
-        timesteps=5,
+            "hidden": ((2,), IF(threshold=1000, window=Window(start=2, stop=4))),
+            "out": ((1,), Readout()),
+        },
+        Dense(weight=np.array([[3], [-1]])),
+        Dense(weight=np.array([[5, 7]])),
     )
     ranges = network_ranges(network)
     assert ranges["hidden"].membrane == Interval(lowest=-15, highest=45)
@@ -223,17 +214,13 @@ def test_a_delayed_source_delivers_one_step_later() -> None:
 def test_drive_of_one_step(
     synapse: Conv2d, shape: tuple[int, ...], drive: tuple[int, int], magnitude: int
 ) -> None:
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(2, 4, 4),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=4),
-            ),
-            Population(name="out", shape=shape, neuron=Readout()),
-        ),
-        projections=(Projection(source="input", target="out", synapse=synapse),),
-        timesteps=1,
+    network = chain(
+        1,
+        {
+            "input": ((2, 4, 4), Input(encoding=Encoding.GRADED, payload_bits=4)),
+            "out": (shape, Readout()),
+        },
+        synapse,
     )
     ranges = network_ranges(network)["out"]
     assert (ranges.drive.lowest, ranges.drive.highest) == drive

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small import SPIKES, chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import DataError, ModelError
-from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network import Network
+from neurocuda_hw.network.neurons import IF, Readout
 from neurocuda_hw.network.synapses import Conv2d, Dense
 from neurocuda_hw.network.trace import Trace, first_divergence, load_trace, pack
 from neurocuda_hw.reference.reference import Reference
@@ -24,27 +25,17 @@ from neurocuda_hw.reference.reference import Reference
 def example() -> Network:
     """Two spiking populations and a readout."""
     rng = np.random.default_rng(3)
-    return Network(
-        populations=(
-            Population(name="input", shape=(1, 5, 5), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="conv", shape=(2, 3, 3), neuron=IF(threshold=4)),
-            Population(name="hidden", shape=(11,), neuron=IF(threshold=3)),
-            Population(name="out", shape=(3,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="conv",
-                synapse=Conv2d(weight=rng.integers(-3, 5, (2, 1, 3, 3))),
-            ),
-            Projection(
-                source="conv", target="hidden", synapse=Dense(weight=rng.integers(-3, 4, (11, 18)))
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Dense(weight=rng.integers(-5, 5, (3, 11)))
-            ),
-        ),
-        timesteps=4,
+    return chain(
+        4,
+        {
+            "input": ((1, 5, 5), SPIKES),
+            "conv": ((2, 3, 3), IF(threshold=4)),
+            "hidden": ((11,), IF(threshold=3)),
+            "out": ((3,), Readout()),
+        },
+        Conv2d(weight=rng.integers(-3, 5, (2, 1, 3, 3))),
+        Dense(weight=rng.integers(-3, 4, (11, 18))),
+        Dense(weight=rng.integers(-5, 5, (3, 11))),
     )
 
 

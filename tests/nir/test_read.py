@@ -217,6 +217,7 @@ def survives(data, **how):
     return True
 
 
+@pytest.mark.slow
 def test_mutated_bytes_never_crash():
     rng = np.random.default_rng(5)
     good = content()

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from small import chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import ModelError
@@ -33,6 +34,7 @@ def through_a_file(graph):
     return from_bytes(nir_bytes(graph), parser=lambda data: hdf5.filled(*hdf5.parse(data)))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(networks())
 def test_annotated_comes_back_equal(network):
@@ -41,6 +43,7 @@ def test_annotated_comes_back_equal(network):
     assert from_nir(through_a_file(graph)) == network
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(networks(windows=False, floors=False, signed=False))
 def test_explicit_comes_back_equal(network):
@@ -124,6 +127,7 @@ def resnet(seed=0, steps=8):
     return Network(name="resnet", populations=populations, projections=projections, timesteps=steps)
 
 
+@pytest.mark.slow
 def test_resnet_makes_the_round_trip_without_a_spike_of_difference(tmp_path):
     network = resnet()
     graph = to_nir(network, export="explicit")
@@ -165,15 +169,13 @@ def test_structure_alone_reads_back_as_the_same_network():
 def small(neuron, **of_input):
     """One input and one population."""
     settings_ = {"encoding": Encoding.SPIKES, **of_input}
-    return Network(
-        populations=(
-            Population(name="x", shape=(3,), neuron=Input(**settings_)),
-            Population(name="y", shape=(2,), neuron=neuron),
-        ),
-        projections=(
-            Projection(source="x", target="y", synapse=Dense(weight=np.arange(6).reshape(2, 3))),
-        ),
-        timesteps=5,
+    return chain(
+        5,
+        {
+            "x": ((3,), Input(**settings_)),
+            "y": ((2,), neuron),
+        },
+        Dense(weight=np.arange(6).reshape(2, 3)),
     )
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small import SPIKES, chain
 from strategies import inputs_for, networks
 
-from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
+from neurocuda_hw.network.neurons import IF, Readout
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.activity import _later
 from neurocuda_hw.passes.cycles import critical_path, layer_work, mean_events
@@ -81,19 +81,17 @@ def test_a_delay_carries_from_one_byte_of_steps_to_the_next():
     np.testing.assert_array_equal(later[..., 1:], steps[..., :-1])
 
 
-def chain():
+def three_layers():
     """Two events in step 0, one in step 1: 2 -> 3 -> 1 neurons on one lane."""
-    network = Network(
-        populations=(
-            Population(name="x", shape=(2,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="a", shape=(3,), neuron=IF(threshold=1)),
-            Population(name="o", shape=(1,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(source="x", target="a", synapse=Dense(weight=np.ones((3, 2), dtype=int))),
-            Projection(source="a", target="o", synapse=Dense(weight=np.ones((1, 3), dtype=int))),
-        ),
-        timesteps=2,
+    network = chain(
+        2,
+        {
+            "x": ((2,), SPIKES),
+            "a": ((3,), IF(threshold=1)),
+            "o": ((1,), Readout()),
+        },
+        Dense(weight=np.ones((3, 2), dtype=int)),
+        Dense(weight=np.ones((1, 3), dtype=int)),
     )
     plans = {p.name: plan_layer(network, p, 1) for p in network.targets}
     trace = Reference(network).trace(np.array([[[1, 1], [0, 1]]]))
@@ -101,13 +99,13 @@ def chain():
 
 
 def test_the_longest_chain_of_steps():
-    plans, activity = chain()
+    plans, activity = three_layers()
     # x: 3, then 2 words; a: 2*3 + 3 and 3 + 3 rows; o: 3 and 3 + 1 rows; one value
     assert critical_path(plans, activity).tolist() == [3 + 9 + 6 + 4 + 1]
 
 
 @pytest.mark.parametrize("means_only", [False, True])
 def test_work_of_a_layer_without_a_list_is_the_same_from_means(means_only):
-    plans, activity = chain()
+    plans, activity = three_layers()
     work = layer_work(plans["a"], dict(activity) if means_only else activity)
     assert (work.events, work.event_rows, work.sweep_rows, work.bound) == (3, 9, 6, 15)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from small import small_network
+from small import chain, small_network
 
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
 from neurocuda_hw.network.neurons import Encoding
@@ -71,38 +71,26 @@ def dense_network() -> Network:
     """The exact code: windows, a threshold of each neuron's own, a readout that is one row."""
     rng = np.random.default_rng(5)
     threshold = rng.integers(40, 90, 32)
-    return Network(
-        name="dense",
-        populations=(
-            Population(
-                name="image",
-                shape=(1, 6, 6),
-                neuron=Input(
-                    encoding=Encoding.GRADED, payload_bits=1, window=Window(start=0, stop=1)
-                ),
+    return chain(
+        4,
+        {
+            "image": (
+                (1, 6, 6),
+                Input(encoding=Encoding.GRADED, payload_bits=1, window=Window(start=0, stop=1)),
             ),
-            Population(
-                name="hidden",
-                shape=(32,),
-                neuron=IF(
+            "hidden": (
+                (32,),
+                IF(
                     threshold=threshold,
                     v_init=threshold // 2,
                     window=Window(start=0, stop=4),
                 ),
             ),
-            Population(name="out", shape=(10,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="image",
-                target="hidden",
-                synapse=Dense(weight=rng.integers(-7, 8, (32, 36))),
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Dense(weight=rng.integers(-7, 8, (10, 32)))
-            ),
-        ),
-        timesteps=4,
+            "out": ((10,), Readout()),
+        },
+        Dense(weight=rng.integers(-7, 8, (32, 36))),
+        Dense(weight=rng.integers(-7, 8, (10, 32))),
+        name="dense",
     )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small import chain
 
-from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Encoding, Input, Readout
 from neurocuda_hw.network.synapses import Conv2d, SumPool
 from neurocuda_hw.passes.layout import fanout, state_layout
@@ -21,17 +21,13 @@ def test_padding_behind_overlapping_pools_becomes_dense(lanes: int) -> None:
         stride=(2, 1),
         pool=SumPool(kernel=(3, 2), stride=(1, 1)),
     )
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(2, 5, 4),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=4),
-            ),
-            Population(name="out", shape=(4, 2, 4), neuron=Readout()),
-        ),
-        projections=(Projection(source="input", target="out", synapse=synapse),),
-        timesteps=1,
+    network = chain(
+        1,
+        {
+            "input": ((2, 5, 4), Input(encoding=Encoding.GRADED, payload_bits=4)),
+            "out": ((4, 2, 4), Readout()),
+        },
+        synapse,
     )
     inputs = np.random.default_rng(1).integers(0, 16, (3, 1, 2, 5, 4))
     want = Reference(network).run(inputs).outputs.numpy()

@@ -56,6 +56,7 @@ def test_a_rom_takes_the_ceiling_of_its_bits_at_every_family() -> None:
         assert 4096 * 64 / bits <= mapped.blocks <= 1.2 * 4096 * 64 / bits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "command"),
     [

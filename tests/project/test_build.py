@@ -136,6 +136,7 @@ def test_lint_can_fail(folder: Path, tmp_path: Path) -> None:
     assert "%Warning-WIDTH" in done.stdout
 
 
+@pytest.mark.slow
 def test_make_sim_compares_every_spike(folder: Path) -> None:
     done = make(folder, "sim")
     assert done.returncode == 0, done.stdout
@@ -210,6 +211,7 @@ def test_output_that_is_a_file(tmp_path: Path) -> None:
     assert tree(tmp_path).keys() == {"file"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [OSError(28, "No space left on device"), KeyboardInterrupt()])
 def test_nothing_half_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: BaseException
@@ -330,6 +332,7 @@ def test_config_header_without_spiking_populations() -> None:
     assert "#define NCHW_TAPS(X)\n" in text
 
 
+@pytest.mark.slow
 def test_ten_million_weights(tmp_path: Path) -> None:
     sizes = (2048, 3072, 1200, 10)
     rng = np.random.default_rng(0)

@@ -11,9 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
+from small import chain, wired
 from strategies import inputs_for, networks
 
-from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.network.neurons import IF, CubaLIF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
@@ -62,6 +63,7 @@ def assert_both_same(network: Network, inputs: np.ndarray) -> Run:
     return fast.run(inputs)
 
 
+@pytest.mark.slow
 @settings(max_examples=200)
 @given(st.data())
 def test_equals_step_by_step(data: st.DataObject) -> None:
@@ -69,6 +71,7 @@ def test_equals_step_by_step(data: st.DataObject) -> None:
     assert_both_same(network, data.draw(inputs_for(network, samples=2)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300)
 @given(st.data())
 def test_sums_before_the_first_spike_equal_the_oracle(data: st.DataObject) -> None:
@@ -90,30 +93,20 @@ def test_sums_before_the_first_spike_equal_the_oracle(data: st.DataObject) -> No
             assert run.events[name][sample].tolist() == np.sum(expected.spikes[name], 1).tolist()
 
 
-def chain(neuron: IF | CubaLIF, *, delay: int = 0, weight: int = 3, bias: int = 0) -> Network:
+def lone(neuron: IF | CubaLIF, *, delay: int = 0, weight: int = 3, bias: int = 0) -> Network:
     """Two graded steps into one neuron, into a readout."""
-    return Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(2,),
-                neuron=Input(
-                    encoding=Encoding.GRADED, payload_bits=8, window=Window(start=0, stop=2)
-                ),
+    return wired(
+        6,
+        {
+            "input": (
+                (2,),
+                Input(encoding=Encoding.GRADED, payload_bits=8, window=Window(start=0, stop=2)),
             ),
-            Population(name="hidden", shape=(1,), neuron=neuron),
-            Population(name="out", shape=(1,), neuron=Readout(bias=bias)),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="hidden",
-                synapse=Dense(weight=np.array([[weight, -1]])),
-                delay=delay,
-            ),
-            Projection(source="hidden", target="out", synapse=Diagonal(weight=np.array([5]))),
-        ),
-        timesteps=6,
+            "hidden": ((1,), neuron),
+            "out": ((1,), Readout(bias=bias)),
+        },
+        ("input", "hidden", Dense(weight=np.array([[weight, -1]])), delay),
+        ("hidden", "out", Diagonal(weight=np.array([5]))),
     )
 
 
@@ -126,24 +119,30 @@ def settles(network: Network) -> list[bool]:
 @pytest.mark.parametrize(
     ("network", "expected"),
     [
-        pytest.param(chain(IF(threshold=9, window=Window(start=1, stop=4))), True, id="in turn"),
-        pytest.param(chain(IF(threshold=9, window=Window(start=0, stop=4))), False, id="too early"),
+        pytest.param(lone(IF(threshold=9, window=Window(start=1, stop=4))), True, id="in turn"),
+        pytest.param(lone(IF(threshold=9, window=Window(start=0, stop=4))), False, id="too early"),
         pytest.param(
-            chain(IF(threshold=9, window=Window(start=1, stop=4)), delay=1), False, id="delayed"
+            lone(IF(threshold=9, window=Window(start=1, stop=4)), delay=1),
+            False,
+            id="delayed",
         ),
         pytest.param(
-            chain(IF(threshold=9, window=Window(start=2, stop=4)), delay=1), True, id="late enough"
+            lone(IF(threshold=9, window=Window(start=2, stop=4)), delay=1),
+            True,
+            id="late enough",
         ),
         pytest.param(
-            chain(IF(threshold=9, v_floor=0, window=Window(start=1, stop=4))), False, id="floor"
+            lone(IF(threshold=9, v_floor=0, window=Window(start=1, stop=4))),
+            False,
+            id="floor",
         ),
         pytest.param(
-            chain(CubaLIF(threshold=9, du=0, dv=0, window=Window(start=1, stop=4))),
+            lone(CubaLIF(threshold=9, du=0, dv=0, window=Window(start=1, stop=4))),
             False,
             id="current",
         ),
         pytest.param(
-            chain(IF(threshold=9, window=Window(start=1, stop=4)), weight=2**45),
+            lone(IF(threshold=9, window=Window(start=1, stop=4)), weight=2**45),
             False,
             id="sums beyond float64",
         ),
@@ -158,7 +157,7 @@ def test_only_what_may_be_added_up_is(network: Network, expected: bool) -> None:
 def test_a_floor_matters() -> None:
     """What the floor cut off in the first step is not there in the second: 0 - 9 -> 0, + 9."""
     neuron = IF(threshold=9, v_floor=0, window=Window(start=1, stop=2))
-    run = Reference(chain(neuron)).run(np.array([[[0, 9], [3, 0]]]))
+    run = Reference(lone(neuron)).run(np.array([[[0, 9], [3, 0]]]))
     assert run.counts["hidden"].tolist() == [[1]]
 
 
@@ -167,31 +166,18 @@ def test_sums_of_any_size_are_exact(bits: int) -> None:
     """Beyond 2^24 float32 would lose the last bits, with 8-bit payloads from 2^16 on."""
     rng = np.random.default_rng(bits)
     weight = rng.integers(-(2**bits), 2**bits, (3, 2, 3, 3))
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(2, 5, 5),
-                neuron=Input(
-                    encoding=Encoding.GRADED, payload_bits=8, window=Window(start=0, stop=2)
-                ),
+    network = chain(
+        5,
+        {
+            "input": (
+                (2, 5, 5),
+                Input(encoding=Encoding.GRADED, payload_bits=8, window=Window(start=0, stop=2)),
             ),
-            Population(
-                name="hidden",
-                shape=(3, 3, 3),
-                neuron=IF(threshold=2**bits + 1, window=Window(start=1, stop=5)),
-            ),
-            Population(name="out", shape=(3, 3, 3), neuron=Readout()),
-        ),
-        projections=(
-            Projection(source="input", target="hidden", synapse=Conv2d(weight=weight)),
-            Projection(
-                source="hidden",
-                target="out",
-                synapse=Diagonal(weight=rng.integers(-(2**bits), 2**bits, 3)),
-            ),
-        ),
-        timesteps=5,
+            "hidden": ((3, 3, 3), IF(threshold=2**bits + 1, window=Window(start=1, stop=5))),
+            "out": ((3, 3, 3), Readout()),
+        },
+        Conv2d(weight=weight),
+        Diagonal(weight=rng.integers(-(2**bits), 2**bits, 3)),
     )
     inputs = rng.integers(0, 256, (3, 2, 2, 5, 5))
     assert settles(network) == [True, True]
@@ -202,7 +188,7 @@ def test_sums_of_any_size_are_exact(bits: int) -> None:
 
 
 def test_large_batches_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = chain(IF(threshold=9, window=Window(start=0, stop=4)))
+    network = lone(IF(threshold=9, window=Window(start=0, stop=4)))
     inputs = np.random.default_rng(0).integers(0, 256, (7, 2, 2))
     whole = Reference(network).run(inputs, spikes=True, membranes=True)
     monkeypatch.setattr(reference, "_CPU_ELEMENTS", 10)
@@ -219,7 +205,7 @@ def test_large_batches_run_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_recurrent_networks_go_step_by_step() -> None:
-    network = chain(IF(threshold=9))
+    network = lone(IF(threshold=9))
     back = Projection(
         source="hidden", target="hidden", synapse=Diagonal(weight=np.array([-2])), delay=1
     )

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
-from small import small_network
+from small import chain, small_network
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import DataError
@@ -194,36 +194,21 @@ def test_neurobench_agrees(encoding: Encoding) -> None:
 
 def unpooled_network(encoding: Encoding) -> Network:
     """A convolution, a dense layer and a readout: NeuroBench counts pooled sums as numbers."""
-    from neurocuda_hw.network import Population, Projection
     from neurocuda_hw.network.neurons import Readout, Window
     from neurocuda_hw.network.synapses import Conv2d, Dense
 
     rng = np.random.default_rng(3)
     window = None if encoding is Encoding.CURRENT else Window(start=0, stop=1)
-    return Network(
+    return chain(
+        4,
+        {
+            "image": ((2, 5, 5), Input(encoding=encoding, payload_bits=3, window=window)),
+            "conv": ((4, 5, 5), IF(threshold=20, v_init=9)),
+            "hidden": ((6,), IF(threshold=9)),
+            "out": ((3,), Readout()),
+        },
+        Conv2d(weight=rng.integers(-3, 4, (4, 2, 3, 3)), padding=(1, 1)),
+        Dense(weight=rng.integers(-2, 3, (6, 100))),
+        Dense(weight=rng.integers(-2, 3, (3, 6))),
         name="plain",
-        populations=(
-            Population(
-                name="image",
-                shape=(2, 5, 5),
-                neuron=Input(encoding=encoding, payload_bits=3, window=window),
-            ),
-            Population(name="conv", shape=(4, 5, 5), neuron=IF(threshold=20, v_init=9)),
-            Population(name="hidden", shape=(6,), neuron=IF(threshold=9)),
-            Population(name="out", shape=(3,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="image",
-                target="conv",
-                synapse=Conv2d(weight=rng.integers(-3, 4, (4, 2, 3, 3)), padding=(1, 1)),
-            ),
-            Projection(
-                source="conv", target="hidden", synapse=Dense(weight=rng.integers(-2, 3, (6, 100)))
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Dense(weight=rng.integers(-2, 3, (3, 6)))
-            ),
-        ),
-        timesteps=4,
     )

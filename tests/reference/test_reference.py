@@ -11,10 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
+from small import SPIKES, chain
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import DataError
-from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.network.neurons import IF, LIF, CubaLIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
 from neurocuda_hw.network.trace import first_divergence, pack
@@ -44,6 +45,7 @@ def assert_equal(network: Network, inputs: np.ndarray) -> None:
             assert plain.events[name][sample].tolist() == result.events[name][sample].tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.data())
 def test_equals_the_oracle(data: st.DataObject) -> None:
@@ -76,15 +78,13 @@ def test_a_batch_equals_its_samples(data: st.DataObject) -> None:
 def test_products_are_exact_beyond_float32(largest: int) -> None:
     """Sums next to 2^24 and 2^53 do not round: float32 would lose the last bit of the second."""
     weight = np.array([[largest, 1, -largest + 1], [largest - 1, largest, 1]])
-    network = Network(
-        populations=(
-            Population(
-                name="input", shape=(3,), neuron=Input(encoding=Encoding.GRADED, payload_bits=8)
-            ),
-            Population(name="out", shape=(2,), neuron=Readout()),
-        ),
-        projections=(Projection(source="input", target="out", synapse=Dense(weight=weight)),),
-        timesteps=1,
+    network = chain(
+        1,
+        {
+            "input": ((3,), Input(encoding=Encoding.GRADED, payload_bits=8)),
+            "out": ((2,), Readout()),
+        },
+        Dense(weight=weight),
     )
     inputs = np.array([[255, 1, 0], [255, 255, 254]])
     got = run(network, inputs).outputs.tolist()
@@ -106,17 +106,13 @@ def test_unfolded_convolution_is_the_convolution(groups: int) -> None:
         groups=groups,
     )
     shape = synapse.output((4, 7, 6))
-    network = Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(4, 7, 6),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=4),
-            ),
-            Population(name="out", shape=shape, neuron=Readout()),
-        ),
-        projections=(Projection(source="input", target="out", synapse=synapse),),
-        timesteps=1,
+    network = chain(
+        1,
+        {
+            "input": ((4, 7, 6), Input(encoding=Encoding.GRADED, payload_bits=4)),
+            "out": (shape, Readout()),
+        },
+        synapse,
     )
     inputs = rng.integers(0, 16, (3, 4, 7, 6))
     expected = run(network, inputs).outputs
@@ -158,17 +154,13 @@ def test_traces_of_large_networks_are_recorded_in_parts(monkeypatch: pytest.Monk
 
 def dense(neuron: object, weight: list[list[int]], timesteps: int = 4) -> Network:
     """Spike inputs into one dense population."""
-    return Network(
-        populations=(
-            Population(
-                name="input", shape=(len(weight[0]),), neuron=Input(encoding=Encoding.SPIKES)
-            ),
-            Population(name="out", shape=(len(weight),), neuron=neuron),  # type: ignore[arg-type]
-        ),
-        projections=(
-            Projection(source="input", target="out", synapse=Dense(weight=np.array(weight))),
-        ),
-        timesteps=timesteps,
+    return chain(
+        timesteps,
+        {
+            "input": ((len(weight[0]),), SPIKES),
+            "out": ((len(weight),), neuron),
+        },
+        Dense(weight=np.array(weight)),
     )
 
 
@@ -260,17 +252,13 @@ def test_a_recurrent_spike_arrives_one_step_later() -> None:
 )
 def test_refuses_bad_inputs(encoding: Encoding, inputs: np.ndarray, message: str) -> None:
     bits = 1 if encoding is Encoding.SPIKES else 3
-    network = Network(
-        populations=(
-            Population(
-                name="input", shape=(3,), neuron=Input(encoding=encoding, payload_bits=bits)
-            ),
-            Population(name="out", shape=(1,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(source="input", target="out", synapse=Dense(weight=np.ones((1, 3), int))),
-        ),
-        timesteps=4,
+    network = chain(
+        4,
+        {
+            "input": ((3,), Input(encoding=encoding, payload_bits=bits)),
+            "out": ((1,), Readout()),
+        },
+        Dense(weight=np.ones((1, 3), int)),
     )
     with pytest.raises(DataError, match=f"^{re.escape(message)}$"):
         check_inputs(network, inputs)
@@ -279,21 +267,13 @@ def test_refuses_bad_inputs(encoding: Encoding, inputs: np.ndarray, message: str
 def test_explains_a_divergence() -> None:
     """Membrane before, and the events with their weights, as worked out by hand."""
     shape = (1, 2, 2)
-    network = Network(
-        populations=(
-            Population(
-                name="input", shape=shape, neuron=Input(encoding=Encoding.GRADED, payload_bits=3)
-            ),
-            Population(name="out", shape=(2,), neuron=IF(threshold=100, v_init=5)),
-        ),
-        projections=(
-            Projection(
-                source="input",
-                target="out",
-                synapse=Dense(weight=np.array([[3], [-2]]), pool=SumPool(kernel=2)),
-            ),
-        ),
-        timesteps=2,
+    network = chain(
+        2,
+        {
+            "input": (shape, Input(encoding=Encoding.GRADED, payload_bits=3)),
+            "out": ((2,), IF(threshold=100, v_init=5)),
+        },
+        Dense(weight=np.array([[3], [-2]]), pool=SumPool(kernel=2)),
     )
     inputs = np.array([[[[[1, 0], [0, 4]]], [[[0, 2], [1, 0]]]]])
     reference = Reference(network)
@@ -344,23 +324,15 @@ def deep_network(rng: np.random.Generator) -> Network:
     """Two convolutions and a readout with weights of 20 bits, so that float32 would not do."""
     first = Conv2d(weight=rng.integers(-(2**19), 2**19, (6, 2, 3, 3)), padding=(1, 1))
     second = Conv2d(weight=rng.integers(-9, 9, (4, 6, 3, 3)), stride=(2, 2), pool=SumPool(kernel=2))
-    return Network(
-        populations=(
-            Population(
-                name="input",
-                shape=(2, 8, 8),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=4),
-            ),
-            Population(name="first", shape=(6, 8, 8), neuron=IF(threshold=2**20)),
-            Population(name="second", shape=(4, 1, 1), neuron=LIF(threshold=9, decay=100)),
-            Population(name="out", shape=(3,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(source="input", target="first", synapse=first),
-            Projection(source="first", target="second", synapse=second),
-            Projection(
-                source="second", target="out", synapse=Dense(weight=rng.integers(-9, 9, (3, 4)))
-            ),
-        ),
-        timesteps=4,
+    return chain(
+        4,
+        {
+            "input": ((2, 8, 8), Input(encoding=Encoding.GRADED, payload_bits=4)),
+            "first": ((6, 8, 8), IF(threshold=2**20)),
+            "second": ((4, 1, 1), LIF(threshold=9, decay=100)),
+            "out": ((3,), Readout()),
+        },
+        first,
+        second,
+        Dense(weight=rng.integers(-9, 9, (3, 4))),
     )

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from report.folders import NETWORK, folder_of, golden
+from small import chain
 from tiny_design import tiny_network
 
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.hls.cycles import bound, predicted_cycles
 from neurocuda_hw.hls.plan import plan_network
-from neurocuda_hw.network import IF, Network, Population, Projection
+from neurocuda_hw.network import IF
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.synapses import Dense
@@ -50,15 +51,13 @@ def test_layers_tell_what_the_network_and_the_trace_hold(folder: Path) -> None:
 
 
 def test_events_of_inputs_that_are_held_count_in_every_step() -> None:
-    network = Network(
-        populations=(
-            Population(name="x", shape=(3,), neuron=Input(encoding=Encoding.CURRENT)),
-            Population(name="y", shape=(2,), neuron=IF(threshold=1)),
-        ),
-        projections=(
-            Projection(source="x", target="y", synapse=Dense(weight=np.ones((2, 3), dtype=int))),
-        ),
-        timesteps=4,
+    network = chain(
+        4,
+        {
+            "x": ((3,), Input(encoding=Encoding.CURRENT)),
+            "y": ((2,), IF(threshold=1)),
+        },
+        Dense(weight=np.ones((2, 3), dtype=int)),
     )
     trace = Reference(network).trace(np.array([[1, 0, 1], [0, 0, 1]]))
     assert sent(network, trace, network["x"]).tolist() == [[2] * 4, [1] * 4]

@@ -76,6 +76,7 @@ class Bench:
         self.random = random.Random(seed)
         self.stalls = stalls
         self.cycles = 0
+        self.ends: list[int] = []  # the cycle of each inference's last output word
         self.observe = observe
         self.faults: Counter[str] = Counter()
         self.activity: dict[str, list[tuple[int, int, int]]] = {name: [] for name in self.plans}
@@ -127,6 +128,8 @@ class Bench:
                     word = context.get(top.m_axis_tdata)
                     half = 1 << (top.tdata_bits - 1)
                     outputs.append((word ^ half) - half)
+                    if context.get(top.m_axis_tlast):
+                        self.ends.append(self.cycles)
                 if self.observe:
                     self._observe(context)
                 assert quiet < PATIENCE, f"stuck after {self.cycles} cycles, {sent} words sent"

@@ -2,52 +2,35 @@
 
 import numpy as np
 import pytest
+from small import wired
 from tools import need
 
 from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
-from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, CubaLIF, Encoding, Input, Readout
 from neurocuda_hw.network.synapses import Conv2d, Dense
 from neurocuda_hw.rtl.emit import emit
 
 
-def network(size=3):
+def network(size=3, order=1):
     """Graded input, a convolution, a recurrent leaking layer, a readout."""
     rng = np.random.default_rng(0)
-    return Network(
-        populations=(
-            Population(
-                name="x", shape=(2, 6, 6), neuron=Input(encoding=Encoding.GRADED, payload_bits=4)
-            ),
-            Population(name="conv", shape=(4, 3, 3), neuron=IF(threshold=np.array([9, 20, 5, 7]))),
-            Population(name="leaky", shape=(size,), neuron=CubaLIF(threshold=30, du=400, dv=90)),
-            Population(name="out", shape=(2,), neuron=Readout()),
+    return wired(
+        4,
+        {
+            "x": ((2, 6, 6), Input(encoding=Encoding.GRADED, payload_bits=4)),
+            "conv": ((4, 3, 3), IF(threshold=np.array([9, 20, 5, 7]))),
+            "leaky": ((size,), CubaLIF(threshold=30, du=400, dv=90)),
+            "out": ((2,), Readout()),
+        },
+        (
+            "x",
+            "conv",
+            Conv2d(weight=rng.integers(-8, 8, (4, 2, 3, 3)), stride=(2, 2), padding=(1, 1)),
         ),
-        projections=(
-            Projection(
-                source="x",
-                target="conv",
-                synapse=Conv2d(
-                    weight=rng.integers(-8, 8, (4, 2, 3, 3)), stride=(2, 2), padding=(1, 1)
-                ),
-            ),
-            Projection(
-                source="conv",
-                target="leaky",
-                synapse=Dense(weight=rng.integers(-8, 8, (size, 36))),
-            ),
-            Projection(
-                source="leaky",
-                target="leaky",
-                synapse=Dense(weight=rng.integers(-8, 8, (size, size))),
-                delay=1,
-            ),
-            Projection(
-                source="leaky", target="out", synapse=Dense(weight=rng.integers(-8, 8, (2, size)))
-            ),
-        ),
-        timesteps=4,
+        ("conv", "leaky", Dense(weight=rng.integers(-8, 8, (size, 36)))),
+        ("leaky", "leaky", Dense(weight=rng.integers(-8, 8, (size, size))), 1),
+        ("leaky", "out", Dense(weight=rng.integers(-8, 8, (2, size))[::order])),
     )
 
 
@@ -70,6 +53,15 @@ def test_weights_and_thresholds_are_in_files_and_not_in_the_verilog():
 
 def test_equal_networks_give_equal_files():
     assert emit(network()).files == emit(network()).files
+
+
+def test_other_weights_do_not_call_yosys_again(monkeypatch):
+    first = emit(network()).files
+    monkeypatch.setattr("neurocuda_hw.rtl.verilog.subprocess", None)
+    second = emit(network(order=-1)).files
+    assert [p for p in first if first[p] != second[p]] == ["rtl/mem/out.leaky.weight.mem"]
+    with pytest.raises(AttributeError):
+        emit(network(7))
 
 
 def test_ports_and_taps_are_named_as_documented():

@@ -26,6 +26,8 @@ from neurocuda_hw.passes.plan import SETTLE
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.lanes import Lanes
 
+pytestmark = pytest.mark.slow
+
 CYCLES = 700
 
 

@@ -14,6 +14,8 @@ from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.rtl.activity import State
 from neurocuda_hw.rtl.layer import LayerCore
 
+pytestmark = pytest.mark.slow
+
 INFERENCES = 2
 PATIENCE = 250  # cycles without any transfer, once all that waits may go
 # from an event's take to its step's marker, beside the rows that are added and swept: the walker,

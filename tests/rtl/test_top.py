@@ -9,16 +9,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rtl.bench import Bench
+from small import SPIKES, chain, wired
 from strategies import inputs_for, networks
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.network.trace import first_divergence
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.reference.reference import Reference
+
+pytestmark = pytest.mark.slow
 
 # more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_top.py
 EXAMPLES = int(os.environ.get("NCHW_RANDOM_NETWORKS", "25"))
@@ -49,26 +51,18 @@ def residual():
     """A small residual network, graded input, every lane hazard: few rows, many events."""
     rng = np.random.default_rng(7)
     weight = rng.integers(-8, 8, (4, 2, 3, 3))
-    return Network(
-        populations=(
-            Population(
-                name="x", shape=(2, 4, 4), neuron=Input(encoding=Encoding.GRADED, payload_bits=3)
-            ),
-            Population(name="a", shape=(4, 4, 4), neuron=IF(threshold=np.array([3, 9, 5, 40]))),
-            Population(name="b", shape=(4, 4, 4), neuron=IF(threshold=4, v_init=2, bias=1)),
-            Population(name="o", shape=(3,), neuron=Readout(bias=-5)),
-        ),
-        projections=(
-            Projection(source="x", target="a", synapse=Conv2d(weight=weight, padding=(1, 1))),
-            Projection(
-                source="a",
-                target="b",
-                synapse=Conv2d(weight=rng.integers(-4, 4, (4, 4, 3, 3)), padding=(1, 1)),
-            ),
-            Projection(source="a", target="b", synapse=Diagonal(weight=np.array([4, -3, 2, 1]))),
-            Projection(source="b", target="o", synapse=Dense(weight=rng.integers(-9, 9, (3, 64)))),
-        ),
-        timesteps=3,
+    return wired(
+        3,
+        {
+            "x": ((2, 4, 4), Input(encoding=Encoding.GRADED, payload_bits=3)),
+            "a": ((4, 4, 4), IF(threshold=np.array([3, 9, 5, 40]))),
+            "b": ((4, 4, 4), IF(threshold=4, v_init=2, bias=1)),
+            "o": ((3,), Readout(bias=-5)),
+        },
+        ("x", "a", Conv2d(weight=weight, padding=(1, 1))),
+        ("a", "b", Conv2d(weight=rng.integers(-4, 4, (4, 4, 3, 3)), padding=(1, 1))),
+        ("a", "b", Diagonal(weight=np.array([4, -3, 2, 1]))),
+        ("b", "o", Dense(weight=rng.integers(-9, 9, (3, 64)))),
     )
 
 
@@ -100,22 +94,16 @@ def test_every_neuron_fires_in_every_step(lanes):
     def positive(*shape):
         return np.random.default_rng(1).integers(1, 9, shape)
 
-    network = Network(
-        populations=(
-            Population(name="x", shape=(2, 3, 5), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="a", shape=(3, 3, 5), neuron=IF(threshold=1, reset=Reset.ZERO)),
-            Population(name="b", shape=(3, 3, 5), neuron=IF(threshold=1, reset=Reset.ZERO)),
-        ),
-        projections=(
-            Projection(
-                source="x", target="a", synapse=Conv2d(weight=positive(3, 2, 3, 3), padding=(1, 1))
-            ),
-            Projection(
-                source="a", target="b", synapse=Conv2d(weight=positive(3, 3, 3, 3), padding=(1, 1))
-            ),
-            Projection(source="a", target="b", synapse=Diagonal(weight=positive(3))),
-        ),
-        timesteps=4,
+    network = wired(
+        4,
+        {
+            "x": ((2, 3, 5), SPIKES),
+            "a": ((3, 3, 5), IF(threshold=1, reset=Reset.ZERO)),
+            "b": ((3, 3, 5), IF(threshold=1, reset=Reset.ZERO)),
+        },
+        ("x", "a", Conv2d(weight=positive(3, 2, 3, 3), padding=(1, 1))),
+        ("a", "b", Conv2d(weight=positive(3, 3, 3, 3), padding=(1, 1))),
+        ("a", "b", Diagonal(weight=positive(3))),
     )
     inputs = np.ones((3, 4, 2, 3, 5), dtype=np.int64)
     assert (Reference(network).run(inputs).outputs.numpy() == 4).all()
@@ -126,17 +114,15 @@ def test_every_neuron_fires_in_every_step(lanes):
 @pytest.mark.parametrize("neurons", range(9, 17))
 def test_a_leaking_layer_queues_its_marker_when_its_events_are_held_up(neurons):
     weight = np.full((neurons, 2), 9)
-    network = Network(
-        populations=(
-            Population(name="x", shape=(2,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="a", shape=(neurons,), neuron=LIF(threshold=2, decay=100)),
-            Population(name="o", shape=(14,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(source="x", target="a", synapse=Dense(weight=weight)),
-            Projection(source="a", target="o", synapse=Dense(weight=np.ones((14, neurons), int))),
-        ),
-        timesteps=4,
+    network = chain(
+        4,
+        {
+            "x": ((2,), SPIKES),
+            "a": ((neurons,), LIF(threshold=2, decay=100)),
+            "o": ((14,), Readout()),
+        },
+        Dense(weight=weight),
+        Dense(weight=np.ones((14, neurons), int)),
     )
     # one row and one slow event per neuron: the queue fills up before the step ends
     inputs = np.ones((2, 4, 2), dtype=np.int64)
@@ -145,17 +131,13 @@ def test_a_leaking_layer_queues_its_marker_when_its_events_are_held_up(neurons):
 
 def test_extreme_weights_and_payloads():
     weight = np.array([[127, -128] * 8, [-128] * 16, [127] * 16])
-    network = Network(
-        populations=(
-            Population(
-                name="x",
-                shape=(16,),
-                neuron=Input(encoding=Encoding.GRADED, payload_bits=8, signed=True),
-            ),
-            Population(name="a", shape=(3,), neuron=IF(threshold=1000)),
-        ),
-        projections=(Projection(source="x", target="a", synapse=Dense(weight=weight)),),
-        timesteps=5,
+    network = chain(
+        5,
+        {
+            "x": ((16,), Input(encoding=Encoding.GRADED, payload_bits=8, signed=True)),
+            "a": ((3,), IF(threshold=1000)),
+        },
+        Dense(weight=weight),
     )
     rng = np.random.default_rng(0)
     inputs = rng.choice([-128, 127], (6, 5, 16))
@@ -177,21 +159,13 @@ def test_weights_of_a_wrong_lane_are_noticed():
 @pytest.mark.parametrize("lanes", [1, 2, 4, 5])
 def test_values_of_a_readout_with_positions_leave_in_the_order_of_its_neurons(lanes, stalls):
     rng = np.random.default_rng(2)
-    network = Network(
-        populations=(
-            Population(name="x", shape=(2, 3, 2), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(
-                name="o", shape=(5, 3, 2), neuron=Readout(bias=rng.integers(-9, 9, (5, 3, 2)))
-            ),
-        ),
-        projections=(
-            Projection(
-                source="x",
-                target="o",
-                synapse=Conv2d(weight=rng.integers(-8, 8, (5, 2, 3, 3)), padding=(1, 1)),
-            ),
-        ),
-        timesteps=2,
+    network = chain(
+        2,
+        {
+            "x": ((2, 3, 2), SPIKES),
+            "o": ((5, 3, 2), Readout(bias=rng.integers(-9, 9, (5, 3, 2)))),
+        },
+        Conv2d(weight=rng.integers(-8, 8, (5, 2, 3, 3)), padding=(1, 1)),
     )
     assert_equal(
         network, rng.integers(0, 2, (4, 2, 2, 3, 2)), lanes={"o": lanes}, stalls=stalls, seed=3

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
+from small import SPIKES, chain
 
-from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import IF, Encoding, Input
+from neurocuda_hw.network.neurons import IF
 from neurocuda_hw.network.synapses import Conv2d
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.actions import Action
@@ -18,19 +18,13 @@ def plan(v_init, shape=(6, 3, 5), lanes=2):
     """18 states wake up by themselves where v_init says so; the threshold is 10."""
     channels = shape[0]
     neuron = IF(threshold=10, v_init=v_init)
-    network = Network(
-        populations=(
-            Population(name="x", shape=(1, *shape[1:]), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="o", shape=shape, neuron=neuron),
-        ),
-        projections=(
-            Projection(
-                source="x",
-                target="o",
-                synapse=Conv2d(weight=np.ones((channels, 1, 1, 1), dtype=int)),
-            ),
-        ),
-        timesteps=3,
+    network = chain(
+        3,
+        {
+            "x": ((1, *shape[1:]), SPIKES),
+            "o": (shape, neuron),
+        },
+        Conv2d(weight=np.ones((channels, 1, 1, 1), dtype=int)),
     )
     return plan_layer(network, network["o"], lanes, touched=True)
 

@@ -20,6 +20,8 @@ from neurocuda_hw.rtl.emit import Design
 from neurocuda_hw.targets.base import REPORT, head
 from neurocuda_hw.targets.verilog import bench_of, describe
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -14,6 +14,8 @@ from tools import need
 from neurocuda_hw.ground.toolchain import find_cocotb, find_compiler, find_verilator
 from neurocuda_hw.project.build import build
 
+pytestmark = pytest.mark.slow
+
 # Each fault is switched on by its number, counted from 1, in the memory file fault.mem; this test
 # of the bench must then fail with this message.
 FAULTS = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from small import SPIKES, chain
 from tools import need
 
 from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.ground.programs import Tool, stream
 from neurocuda_hw.ground.toolchain import find_yosys
-from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout
-from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network import IF, Network, Readout
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.area import network_area, total
 from neurocuda_hw.passes.devices import Family
@@ -22,27 +22,20 @@ def network() -> Network:
     """Spikes (64,) to 16 to 4 neurons."""
     rng = np.random.default_rng(2)
     threshold = rng.integers(20, 60, 16)
-    return Network(
+    return chain(
+        4,
+        {
+            "spikes": ((64,), SPIKES),
+            "hidden": ((16,), IF(threshold=threshold, bias=1)),
+            "out": ((4,), Readout()),
+        },
+        Dense(weight=rng.integers(-128, 128, (16, 64))),
+        Dense(weight=rng.integers(-8, 8, (4, 16))),
         name="tiny",
-        populations=(
-            Population(name="spikes", shape=(64,), neuron=Input(encoding=Encoding.SPIKES)),
-            Population(name="hidden", shape=(16,), neuron=IF(threshold=threshold, bias=1)),
-            Population(name="out", shape=(4,), neuron=Readout()),
-        ),
-        projections=(
-            Projection(
-                source="spikes",
-                target="hidden",
-                synapse=Dense(weight=rng.integers(-128, 128, (16, 64))),
-            ),
-            Projection(
-                source="hidden", target="out", synapse=Dense(weight=rng.integers(-8, 8, (4, 16)))
-            ),
-        ),
-        timesteps=4,
     )
 
 
+@pytest.mark.slow
 def test_area_of_a_design_is_near_its_prediction() -> None:
     need(find_yosys())
     lanes = {"hidden": 8, "out": 2}

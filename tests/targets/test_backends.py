@@ -36,6 +36,7 @@ def test_cpu(snn: nc.SpikingNetwork) -> None:
     assert np.array_equal(trace.outputs, nc.Reference(snn.network).trace(inputs).outputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("target", "options"),
     [("verilog", {"lanes": {"conv": 2, "hidden": 2, "out": 1}}), ("hls", {}), ("loihi", {})],
