@@ -22,13 +22,6 @@ from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TARGETS = {
-    "verilog": "Verilog",
-    "hls": "C++ for Vitis HLS",
-    "loihi": "Loihi model",
-    "nir": "NIR graph",
-    "all": "Verilog, C++ and Loihi model",
-}
 MARKS = {
     "verified": "\u2713",
     "different": "\u2717",
@@ -93,7 +86,7 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
     )
     return environment.get_template("report.html.j2").render(
         name=facts.network.name,
-        target=TARGETS.get(facts.target, facts.target),
+        target=", ".join(part.title for part in facts.parts) or facts.target,
         network_hash=facts.network.hash[:16],
         verdict=verdict,
         mark=MARKS[verdict.state],
@@ -140,9 +133,9 @@ def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _measured(verdict: Verdict) -> CheckRow | None:
-    """The equal run of this build's Verilog in which cycles were counted."""
+    """The equal run of this build in which cycles were counted."""
     for row in verdict.rows:
-        if row.target == "verilog" and row.verdict == "equal" and row.cycles:
+        if row.verdict == "equal" and row.cycles:
             return row
     return None
 
