@@ -1,4 +1,4 @@
-"""Who may import whom (DESIGN 5): left may not import right, and the command line starts light."""
+"""Who may import whom: rooms import only down, and the command line starts light."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ LOIHI_KEYS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class LayerFacts:
     """One population, as a row of the tables.
 
     Parameters
@@ -115,7 +115,7 @@ class Facts:
     parts: tuple[Target, ...]
     network: Network
     trace: Trace | None
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerFacts, ...]
     checks: dict[str, dict[str, Any]]
     mutants: dict[str, Any] | None
     record_fault: str
@@ -256,7 +256,7 @@ def _lead(population: Population, trace: Trace) -> tuple[int, ...]:
 
 def _layers(
     network: Network, trace: Trace | None, report: dict[str, Any], cycles: dict[str, float]
-) -> tuple[Layer, ...]:
+) -> tuple[LayerFacts, ...]:
     ranges = network_ranges(network)
     lanes = {p["name"]: int(p.get("lanes", 0)) for p in report.get("populations", ())}
     lanes |= {name: int(n) for name, n in (report.get("lanes") or {}).items()}
@@ -269,7 +269,7 @@ def _layers(
         per_sample = events.sum(axis=1)
         places = population.size * window.steps
         layers.append(
-            Layer(
+            LayerFacts(
                 name=name,
                 kind=_kind(population),
                 shape=population.shape,

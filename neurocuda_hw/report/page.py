@@ -15,7 +15,7 @@ from neurocuda_hw.project.build import PAGE
 from neurocuda_hw.report import figures
 from neurocuda_hw.report.chip_page import chip_sections
 from neurocuda_hw.report.elements import Draw, Plot, Section, Table, inferences
-from neurocuda_hw.report.facts import Facts, Layer, read_facts
+from neurocuda_hw.report.facts import Facts, LayerFacts, read_facts
 from neurocuda_hw.report.style import figure_bytes, inline_svg, short
 from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 
@@ -156,7 +156,7 @@ def _lanes(facts: Facts) -> bool:
     return any(a.lanes for a in facts.layers)
 
 
-def _layer(layer: Layer) -> tuple[str, ...]:
+def _layer(layer: LayerFacts) -> tuple[str, ...]:
     low, high = layer.membrane
     return (
         layer.name,
@@ -171,7 +171,7 @@ def _layer(layer: Layer) -> tuple[str, ...]:
     )
 
 
-def _steps(layer: Layer) -> str:
+def _steps(layer: LayerFacts) -> str:
     first, last = layer.window[0], layer.window[1] - 1
     return str(first) if first == last else f"{first}{DASH}{last}"
 
