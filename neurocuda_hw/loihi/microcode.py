@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, wrap_register
+from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, Running, wrap_register
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.neurons import Ints, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges
@@ -124,14 +124,12 @@ class Program:
         return torch.from_numpy(np.array(row.reshape(1, -1))).to(self.dtype)
 
 
-class ProgramState:
+class ProgramState(Running):
     """A population's program in flight.
 
     The step of `neurons` in floating point, in place, with a look at every register: the chip's own
     arithmetic, and an oracle of the reference that the tests compare it with.
     """
-
-    graded = False
 
     def __init__(self, program: Program, batch: int, offset: int, report: Report) -> None:
         self.program, self.offset, self.report = program, offset, report
@@ -181,15 +179,6 @@ class ProgramState:
         if neuron.v_floor is not None:
             v.clamp_(min=neuron.v_floor)
         return fired
-
-    def state(self) -> dict[str, torch.Tensor]:
-        """u and v after the step."""
-        found = {"v": self.v.clone()}
-        return found if self.u is None else found | {"u": self.u.clone()}
-
-    def awake(self) -> torch.Tensor:
-        """Which neurons hold a state that is not zero."""
-        return self.v != 0 if self.u is None else (self.v != 0) | (self.u != 0)
 
     def _check(self, values: torch.Tensor, register: str, local: int) -> None:
         if self.program.proved:
