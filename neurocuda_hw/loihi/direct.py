@@ -316,9 +316,8 @@ def _edges(synapses: Synapses, payload: int) -> list[Edge]:
             Edge(
                 source=synapses.source,
                 target=synapses.target,
-                deliver=operator,
+                operator=operator,
                 hop=1 + delay,
-                bound=operator.bound,
                 exponent=exponent,
             )
         )

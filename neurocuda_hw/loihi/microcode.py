@@ -34,6 +34,28 @@ class Overflow:
     count: int
     bits: int = STATE_BITS
 
+    @staticmethod
+    def at(
+        population: Population,
+        register: str,
+        place: tuple[int, int, int, int],
+        count: int,
+        bits: int = STATE_BITS,
+    ) -> Overflow:
+        """That of `place`: step, sample, neuron and value."""
+        step, sample, neuron, value = place
+        return Overflow(
+            population=population.name,
+            register=register,
+            neuron=neuron,
+            coordinates=population.coordinates(neuron),
+            step=step,
+            sample=sample,
+            value=value,
+            count=count,
+            bits=bits,
+        )
+
     def __str__(self) -> str:
         return (
             f"population {self.population!r}: {self.register} of neuron {self.neuron} "
@@ -188,17 +210,6 @@ class ProgramState(Running):
             return
         outside = (values < -STATE_LIMIT) | (values >= STATE_LIMIT)
         sample, neuron = (int(i) for i in outside.nonzero()[0])
-        population = self.program.population
-        self.report(
-            Overflow(
-                population=population.name,
-                register=register,
-                neuron=neuron,
-                coordinates=population.coordinates(neuron),
-                step=local,
-                sample=self.offset + sample,
-                value=int(values[sample, neuron]),
-                count=int(outside.sum()),
-            )
-        )
+        place = (local, self.offset + sample, neuron, int(values[sample, neuron]))
+        self.report(Overflow.at(self.program.population, register, place, int(outside.sum())))
         wrap_register(values, STATE_BITS)

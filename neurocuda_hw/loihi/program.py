@@ -202,7 +202,8 @@ class LoihiProgram:
             If a register of 24 bits overflows; it names neuron and step.
         """
         counter = EventCounter(self.mapping) if cost else None
-        run = ChipSimulator(self.lowered, overflow=overflow).run(
+        simulator = ChipSimulator(self.lowered, overflow=overflow)
+        trace = simulator.run(
             inputs,
             membranes=membranes,
             batch=batch,
@@ -219,7 +220,7 @@ class LoihiProgram:
                 timing=step_times(events, self.profile, self.mapping.tiles),
                 energy=step_energy(events, self.profile),
             )
-        return LoihiRun(trace=run.trace, report=report, overflows=tuple(run.overflows))
+        return LoihiRun(trace=trace, report=report, overflows=tuple(simulator.overflows))
 
     def files(self, inputs: object | None = None) -> dict[str, bytes]:
         """What ``nchw build --target loihi`` writes, ``{relative path: content}``.
@@ -332,7 +333,7 @@ def spikes(
     DataError
         If `inputs` has the wrong type, shape or range.
     """
-    return ChipSimulator(lower(network, _limits(chip))).run(inputs, progress=progress).trace
+    return ChipSimulator(lower(network, _limits(chip))).run(inputs, progress=progress)
 
 
 def _limits(chip: str) -> ChipLimits:
