@@ -215,26 +215,21 @@ def first_divergence(network: Network, expected: Trace, got: Trace) -> Divergenc
     outputs = np.argwhere(expected.outputs != got.outputs)
     if len(outputs) and (first is None or int(outputs[0][0]) < first[0]):
         sample, neuron = (int(i) for i in outputs[0])
-        return Divergence(
-            sample=sample,
-            population=network.output.name,
-            step=-1,
-            neuron=neuron,
-            coordinates=network.output.coordinates(neuron),
-            expected=int(expected.outputs[sample, neuron]),
-            got=int(got.outputs[sample, neuron]),
-        )
-    if first is None:
+        step, population = -1, network.output
+        wanted, found = (int(t.outputs[sample, neuron]) for t in (expected, got))
+    elif first is None:
         return None
-    sample, step, order, neuron = first
-    name = list(expected.sizes)[order]
-    wanted = int(expected.bits(name, sample)[step, neuron])
+    else:
+        sample, step, order, neuron = first
+        population = network[list(expected.sizes)[order]]
+        wanted = int(expected.bits(population.name, sample)[step, neuron])
+        found = 1 - wanted
     return Divergence(
         sample=sample,
-        population=name,
+        population=population.name,
         step=step,
         neuron=neuron,
-        coordinates=network[name].coordinates(neuron),
+        coordinates=population.coordinates(neuron),
         expected=wanted,
-        got=1 - wanted,
+        got=found,
     )
