@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -26,21 +25,6 @@ from neurocuda_hw.reference.reference import check_inputs
 
 BATCH_ELEMENTS = 2**25
 Progress = Callable[[int, int], None]
-
-
-@dataclass(slots=True, kw_only=True)
-class Chunk:
-    """Some samples on the chip, in its own steps.
-
-    Parameters
-    ----------
-    samples : range
-    result : Result
-        Spikes, and states where they were asked for, ``(K, B, N)``.
-    """
-
-    samples: range
-    result: Result
 
 
 class ChipSimulator:
@@ -118,14 +102,14 @@ class ChipSimulator:
                         )
                     )
 
-    def chunks(
+    def batches(
         self,
         inputs: object,
         *,
         membranes: bool = False,
         awake: bool = False,
         batch: int | None = None,
-    ) -> Iterator[Chunk]:
+    ) -> Iterator[Result]:
         """Runs `batch` samples at a time (default: as many as fit some 100 MB)."""
         data = check_inputs(self.network, inputs)
         widest = sum(p.size for p in self.network.populations)
@@ -142,7 +126,7 @@ class ChipSimulator:
                 awake=awake,
             )
             self._report_wrapped(result, start)
-            yield Chunk(samples=range(start, start + len(part)), result=result)
+            yield result
 
     def _sent(self, data: torch.Tensor) -> torch.Tensor:
         """Input events ``(steps from 0, B, N)``: spikes and payloads up to 255 as bytes."""
@@ -166,7 +150,7 @@ class ChipSimulator:
         membranes: bool = False,
         batch: int | None = None,
         progress: Progress | None = None,
-        observe: Callable[[Chunk], None] | None = None,
+        observe: Callable[[Result], None] | None = None,
     ) -> Trace:
         """Runs any number of samples; `overflows` lists what wrapped meanwhile.
 
@@ -177,7 +161,8 @@ class ChipSimulator:
         membranes : bool
             Whether the trace holds every membrane.
         observe : callable, optional
-            Called with each `Chunk` (the cost model counts its events there).
+            Called with the `Result` of each batch, in the chip's own steps (the cost model counts
+            its events there).
 
         Raises
         ------
@@ -192,17 +177,19 @@ class ChipSimulator:
         spikes: dict[str, list[np.ndarray]] = {name: [] for name in names}
         kept: dict[str, list[np.ndarray]] = {name: [] for name in names if membranes}
         outputs = []
-        for chunk in self.chunks(data, membranes=membranes, awake=observe is not None, batch=batch):
+        for result in self.batches(
+            data, membranes=membranes, awake=observe is not None, batch=batch
+        ):
             for name in names:
-                bits = self._in_time(chunk.result.spikes[name], name)
+                bits = self._in_time(result.spikes[name], name)
                 spikes[name].append(pack(bits.numpy()))
                 if membranes:
-                    kept[name].append(self._membranes(chunk.result, name))
-            outputs.append(self._outputs(chunk.result))
+                    kept[name].append(self._membranes(result, name))
+            outputs.append(self._outputs(result))
             if observe:
-                observe(chunk)
+                observe(result)
             if progress:
-                progress(chunk.samples.stop, len(data))
+                progress(sum(map(len, outputs)), len(data))
         return Trace(
             network_hash=network.hash,
             timesteps=network.timesteps,

@@ -76,15 +76,15 @@ def test_every_step_of_the_chip_equals_the_naive_chip(data: st.DataObject) -> No
     assume(can_keep_time(network))
     inputs = data.draw(inputs_for(network, samples=1))
     simulator = ChipSimulator(lower(network, LOIHI2))
-    (chunk,) = simulator.chunks(inputs, membranes=True)
+    (result,) = simulator.batches(inputs, membranes=True)
     naive = NaiveNetworkChip(network)
     naive.run(inputs[0])
     for name, spikes in naive.spikes.items():
-        got = chunk.result.spikes[name][:, 0].to(torch.int64).tolist()
+        got = result.spikes[name][:, 0].to(torch.int64).tolist()
         assert got == spikes, name
     for population in network.targets:
         if population.spiking:
-            got = chunk.result.states[population.name]["v"][:, 0].tolist()
+            got = result.states[population.name]["v"][:, 0].tolist()
             assert got == naive.membranes[population.name], population.name
 
 
@@ -127,8 +127,8 @@ def test_batches_of_any_size_give_the_same_run() -> None:
 def test_spikes_come_later_by_the_depth() -> None:
     inputs = np.zeros((1, 4, 3), dtype=np.int64)
     inputs[0, 0] = 1
-    (chunk,) = ChipSimulator(lower(small(threshold=1), LOIHI2)).chunks(inputs)
-    hidden = chunk.result.spikes["hidden"][:, 0]
+    (result,) = ChipSimulator(lower(small(threshold=1), LOIHI2)).batches(inputs)
+    hidden = result.spikes["hidden"][:, 0]
     assert hidden.nonzero()[:, 0].unique().tolist() == [1, 2, 3, 4]
     assert len(hidden) == 4 + 2
 
