@@ -172,13 +172,10 @@ class _Group:
             if edge.target != node.name:
                 continue
             sent = self.result.spikes[edge.source][: max(0, self.steps - edge.hop)]
-            busy = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
-            if not len(busy):
-                continue
-            first, last = int(busy[0]), int(busy[-1]) + 1
+            used = busy(sent)
             chunk = max(1, FRAME_ELEMENTS // (self.batch * max(node.size, sent.shape[-1])))
-            for start in range(first, last, chunk):
-                stop = min(start + chunk, last)
+            for start in range(used.start, used.stop, chunk):
+                stop = min(start + chunk, used.stop)
                 arrived = edge.operator(sent[start:stop].flatten(0, 1))
                 feed.add(start + edge.hop, shift(arrived, edge.exponent))
         if current is not None:
@@ -246,6 +243,12 @@ class _Feed:
         if self.sums is None or not self.first <= step < self.last:
             return None
         return self.sums[step - self.first]
+
+
+def busy(sent: torch.Tensor) -> slice:
+    """From the first to the last step with an event."""
+    steps = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
+    return slice(int(steps[0]), int(steps[-1]) + 1) if len(steps) else slice(0, 0)
 
 
 def _loops(names: list[str], arcs: list[tuple[str, str]]) -> list[list[str]]:

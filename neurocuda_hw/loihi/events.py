@@ -14,7 +14,7 @@ import torch
 
 from neurocuda_hw.ground.fixed import fits_float32
 from neurocuda_hw.loihi.cuts import counter_of
-from neurocuda_hw.loihi.engine import Result
+from neurocuda_hw.loihi.engine import Result, busy
 from neurocuda_hw.loihi.lower import Route
 from neurocuda_hw.loihi.mapping import Mapping
 from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
@@ -171,11 +171,11 @@ class EventCounter:
         counts: dict[str, np.ndarray],
         pairs: dict[tuple[int, int], np.ndarray],
     ) -> None:
-        busy = _busy(sent)
+        used = busy(sent)
         n, kind = len(lane.cores), "conv_ops" if lane.conv else "dense_ops"
         rows = max(1, ROW_ELEMENTS // (sent.shape[1] * sent.shape[2]))
-        for start in range(busy.start, busy.stop, rows):
-            steps = slice(start, min(start + rows, busy.stop))
+        for start in range(used.start, used.stop, rows):
+            steps = slice(start, min(start + rows, used.stop))
             for source, neurons, matrix in lane.senders:
                 events = (sent[steps][..., neurons] != 0).to(matrix.dtype)
                 found = torch.matmul(events, matrix).to(torch.int64).numpy()
@@ -198,10 +198,10 @@ class EventCounter:
             if route.projection.target == population.name and route.hop < len(active):
                 source = network[route.projection.source]
                 sent = result.spikes[source.name][: len(active) - route.hop]
-                busy = _busy(sent)
-                if busy.stop:
-                    later = slice(busy.start + route.hop, busy.stop + route.hop)
-                    active[later] |= _reached(route, source, population, sent[busy] != 0)
+                used = busy(sent)
+                if used.stop:
+                    later = slice(used.start + route.hop, used.stop + route.hop)
+                    active[later] |= _reached(route, source, population, sent[used] != 0)
         return active
 
     def _travel(
@@ -237,12 +237,6 @@ def _indices(neurons: np.ndarray) -> Indices:
     if last - first + 1 == len(neurons):  # they are sorted
         return slice(first, last + 1)
     return torch.from_numpy(neurons)
-
-
-def _busy(sent: torch.Tensor) -> slice:
-    """From the first to the last step with an event."""
-    steps = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
-    return slice(int(steps[0]), int(steps[-1]) + 1) if len(steps) else slice(0, 0)
 
 
 def _path(

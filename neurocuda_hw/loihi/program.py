@@ -106,7 +106,6 @@ class CostReport:
         all cores), fill, work and energy; per step time and energy; every constant."""
         names, fill = self.mapping.fill()
         limits, samples = self.mapping.limits, self.events.samples
-        constants = self.profile.constants()
         return {
             "note": DISCLAIMER,
             "chip": limits.name,
@@ -141,10 +140,7 @@ class CostReport:
             "core_fill": {"limits": list(names), "cores": fill.tolist()},
             "core_utilisation": self.utilisation().tolist(),
             "core_pj": core_energy(self.events, self.profile).mean(axis=0).sum(axis=0).tolist(),
-            "constants": {
-                n: {"ns": c.ns, "pj": c.pj, "label": c.label, "source": c.source}
-                for n, c in constants.items()
-            },
+            "constants": {name: asdict(c) for name, c in self.profile.constants().items()},
             "barrier": {
                 "points": [list(point) for point in self.profile.barrier],
                 "label": self.profile.barrier_label,
