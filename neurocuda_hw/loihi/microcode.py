@@ -93,7 +93,7 @@ def state_budget(population: Population, longest_delay: int) -> StateBudget:
     """Words per neuron: v (and u), every parameter that differs per neuron, and one dendritic
     accumulator for each step that an arriving weight may wait."""
     neuron = population.neuron
-    per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.array_fields())
+    per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.arrays)
     return StateBudget(
         variables=1 if neuron.current_leak is None else 2,
         parameters=per_neuron,
@@ -125,7 +125,7 @@ class Program:
         self.timesteps, self.window = network.timesteps, network.window(population.name)
         self.proved = max(ranges.membrane.bits, ranges.current.bits) <= STATE_BITS
         neuron = population.neuron
-        for name in neuron.array_fields():
+        for name in neuron.arrays:
             values = getattr(neuron, name)
             if values.size and not (values.min() >= -STATE_LIMIT and values.max() < STATE_LIMIT):
                 raise ModelError(

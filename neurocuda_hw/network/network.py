@@ -70,7 +70,7 @@ class Population:
             raise TypeError(
                 f"population {self.name!r}: neuron must be a Neuron, not {self.neuron!r}"
             )
-        for field in self.neuron.array_fields():
+        for field in self.neuron.arrays:
             found = getattr(self.neuron, field).shape
             if found not in ((), shape[:1], shape):
                 raise ModelError(
