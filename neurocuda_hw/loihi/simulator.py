@@ -19,7 +19,7 @@ from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
 from neurocuda_hw.loihi.neuron import ALIGN, STATE_LIMIT, CubaNeuron, Running
 from neurocuda_hw.loihi.operators import Operator
 from neurocuda_hw.network import Population
-from neurocuda_hw.network.trace import Trace, pack
+from neurocuda_hw.network.trace import Part, Trace, join, pack
 from neurocuda_hw.network.wire import payload as payload_of
 from neurocuda_hw.reference.reference import check_inputs
 
@@ -174,31 +174,18 @@ class ChipSimulator:
         network, self.overflows = self.network, []
         data = check_inputs(network, inputs)
         names = [p.name for p in network.populations if p.spiking]
-        spikes: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        kept: dict[str, list[np.ndarray]] = {name: [] for name in names if membranes}
-        outputs = []
+        parts: list[Part] = []
         for result in self.batches(
             data, membranes=membranes, awake=observe is not None, batch=batch
         ):
-            for name in names:
-                bits = self._in_time(result.spikes[name], name)
-                spikes[name].append(pack(bits.numpy()))
-                if membranes:
-                    kept[name].append(self._membranes(result, name))
-            outputs.append(self._outputs(result))
+            spikes = {n: pack(self._in_time(result.spikes[n], n).numpy()) for n in names}
+            kept = {n: self._membranes(result, n) for n in names if membranes}
+            parts.append((spikes, kept, self._outputs(result)))
             if observe:
                 observe(result)
             if progress:
-                progress(sum(map(len, outputs)), len(data))
-        return Trace(
-            network_hash=network.hash,
-            timesteps=network.timesteps,
-            sizes={name: network[name].size for name in names},
-            inputs=data.numpy(),
-            spikes={name: np.concatenate(parts) for name, parts in spikes.items()},
-            outputs=np.concatenate(outputs),
-            membranes={name: np.concatenate(parts) for name, parts in kept.items()},
-        )
+                progress(sum(len(outputs) for *_, outputs in parts), len(data))
+        return join(network, data.numpy(), parts)
 
     def _in_time(self, values: torch.Tensor, name: str) -> torch.Tensor:
         """Undoes a population's shift: ``(K, B, N)`` to ``(B, T, N)``."""

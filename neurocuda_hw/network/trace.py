@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from neurocuda_hw.network.network import Network
 
 FORMAT = "neurocuda_hw.trace"
 FORMAT_VERSION = 1
+Part = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
+"""Packed spikes, membranes and outputs of some samples, as a `Trace` holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -147,6 +150,25 @@ class Trace:
                 raise ValueError(f"membranes of {name} have the shape {membranes.shape}")
         if self.outputs.shape[:1] != (self.samples,) or self.outputs.ndim != 2:
             raise ValueError(f"outputs have the shape {self.outputs.shape}")
+
+
+def join(network: Network, inputs: np.ndarray, parts: Sequence[Part]) -> Trace:
+    """The trace of batches that follow one another; `inputs` are those of all."""
+    spikes, membranes, outputs = zip(*parts, strict=True)
+    return Trace(
+        network_hash=network.hash,
+        timesteps=network.timesteps,
+        sizes={p.name: p.size for p in network.populations if p.spiking},
+        inputs=inputs,
+        spikes=concatenated(spikes),
+        outputs=np.concatenate(outputs),
+        membranes=concatenated(membranes),
+    )
+
+
+def concatenated(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays that follow one another as one, name by name."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
 
 
 def load_trace(path: str | Path) -> Trace:

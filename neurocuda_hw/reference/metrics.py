@@ -237,8 +237,8 @@ def _count(
     reach = []  # weights of 1 where there is a synapse
     for projection in network.projections:
         synapse = replace(projection.synapse, weight=projection.synapse.weight != 0)
-        one = replace(projection, synapse=synapse)
-        reach.append(Delivery(network, one, torch.device("cpu"), network.timesteps))
+        counting = replace(projection, synapse=synapse)
+        reach.append(Delivery(network, counting, torch.device("cpu"), network.timesteps))
     delayed = any(q.delay for q in network.projections)
     for number, (x, y) in enumerate(batches):
         payload = snn.quantise(x)

@@ -37,7 +37,7 @@ class Run:
     membranes: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def join(runs: list[Run]) -> Run:
+def join_runs(runs: list[Run]) -> Run:
     """Several batches as one."""
     if len(runs) == 1:
         return runs[0]
