@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Timer
 
 from neurocuda_hw.ground.errors import ToolError
 
@@ -68,6 +71,7 @@ def run(
     what: str = "",
     accept: Sequence[int] = (0,),
     timeout: float | None = None,
+    on_line: Callable[[str], None] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Runs a tool and returns its output (stderr joined to stdout).
 
@@ -79,6 +83,8 @@ def run(
         What it was run for, for the message.
     accept : sequence of int
         Exit codes that are answers, not failures.
+    on_line : callable, optional
+        Takes each line as it is printed; then none is kept for the result.
 
     Raises
     ------
@@ -87,77 +93,53 @@ def run(
         follow.
     """
     require(tool)
-    environment = {**os.environ, **tool.environment, **(extra or {})}
     purpose = f" ({what})" if what else ""
-    try:
-        done = subprocess.run(
-            [*tool.command, *arguments],
-            cwd=cwd,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ToolError(
-            f"{tool.name}{purpose} was stopped after {timeout:.0f} s without an answer"
-        ) from error
-    except OSError as error:
-        raise ToolError(
-            f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
-        ) from error
-    if done.returncode not in accept:
-        tail = "\n".join(done.stdout.strip().splitlines()[-20:])
-        raise ToolError(f"{tool.name}{purpose} failed with exit code {done.returncode}:\n{tail}")
-    return done
-
-
-def stream(
-    tool: Tool,
-    arguments: Sequence[str],
-    *,
-    cwd: Path | None = None,
-    on_line: Callable[[str], None] | None = None,
-    what: str = "",
-) -> None:
-    """Runs a tool that takes long; each line it prints goes to `on_line`.
-
-    Raises
-    ------
-    ToolError
-        If it is missing, cannot be started, or fails; the last lines of its output follow.
-    """
-    require(tool)
-    purpose = f" ({what})" if what else ""
+    lines: list[str] = []
     tail: deque[str] = deque(maxlen=20)
+    take, late = on_line or lines.append, Event()
     try:
         process = subprocess.Popen(
             [*tool.command, *arguments],
             cwd=cwd,
-            env={**os.environ, **tool.environment},
+            env={**os.environ, **tool.environment, **(extra or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,  # so that what it started ends with it
         )
     except OSError as error:
         raise ToolError(
             f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
         ) from error
+
+    def stop() -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+    def expire() -> None:
+        late.set()
+        stop()
+
+    clock = Timer(timeout or 0, expire)
+    if timeout:
+        clock.start()
     with process:
         assert process.stdout is not None
         try:
             for line in process.stdout:
                 if line.strip():
                     tail.append(line.rstrip())
-                if on_line:
-                    on_line(line)
+                take(line)
+            process.wait()
         except BaseException:
-            process.kill()
+            stop()
             raise
-    if process.returncode:
+        finally:
+            clock.cancel()
+    if late.is_set():
+        raise ToolError(f"{tool.name}{purpose} was stopped after {timeout:.0f} s without an answer")
+    if process.returncode not in accept:
         last = "\n".join(tail)
         raise ToolError(f"{tool.name}{purpose} failed with exit code {process.returncode}:\n{last}")
+    return subprocess.CompletedProcess(process.args, process.returncode, "".join(lines))

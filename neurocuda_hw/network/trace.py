@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from neurocuda_hw.network.network import Network
 
 FORMAT = "neurocuda_hw.trace"
 FORMAT_VERSION = 1
+Part = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
+"""Packed spikes, membranes and outputs of some samples, as a `Trace` holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -149,6 +152,25 @@ class Trace:
             raise ValueError(f"outputs have the shape {self.outputs.shape}")
 
 
+def join(network: Network, inputs: np.ndarray, parts: Sequence[Part]) -> Trace:
+    """The trace of batches that follow one another; `inputs` are those of all."""
+    spikes, membranes, outputs = zip(*parts, strict=True)
+    return Trace(
+        network_hash=network.hash,
+        timesteps=network.timesteps,
+        sizes={p.name: p.size for p in network.populations if p.spiking},
+        inputs=inputs,
+        spikes=concatenated(spikes),
+        outputs=np.concatenate(outputs),
+        membranes=concatenated(membranes),
+    )
+
+
+def concatenated(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays that follow one another as one, name by name."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
 def load_trace(path: str | Path) -> Trace:
     """Reads a trace file; DataError or ModelError say what is wrong with it."""
     return Trace.from_bytes(read_file(path, "trace"), repr(str(path)))
@@ -215,26 +237,21 @@ def first_divergence(network: Network, expected: Trace, got: Trace) -> Divergenc
     outputs = np.argwhere(expected.outputs != got.outputs)
     if len(outputs) and (first is None or int(outputs[0][0]) < first[0]):
         sample, neuron = (int(i) for i in outputs[0])
-        return Divergence(
-            sample=sample,
-            population=network.output.name,
-            step=-1,
-            neuron=neuron,
-            coordinates=network.output.coordinates(neuron),
-            expected=int(expected.outputs[sample, neuron]),
-            got=int(got.outputs[sample, neuron]),
-        )
-    if first is None:
+        step, population = -1, network.output
+        wanted, found = (int(t.outputs[sample, neuron]) for t in (expected, got))
+    elif first is None:
         return None
-    sample, step, order, neuron = first
-    name = list(expected.sizes)[order]
-    wanted = int(expected.bits(name, sample)[step, neuron])
+    else:
+        sample, step, order, neuron = first
+        population = network[list(expected.sizes)[order]]
+        wanted = int(expected.bits(population.name, sample)[step, neuron])
+        found = 1 - wanted
     return Divergence(
         sample=sample,
-        population=name,
+        population=population.name,
         step=step,
         neuron=neuron,
-        coordinates=network[name].coordinates(neuron),
+        coordinates=population.coordinates(neuron),
         expected=wanted,
-        got=1 - wanted,
+        got=found,
     )

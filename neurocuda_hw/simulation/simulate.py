@@ -28,7 +28,7 @@ from neurocuda_hw.ground.errors import OutputError, ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.network.trace import Trace, concatenated
 from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files, bench_folder
 
 _SUMS = ("samples", "cycles", "gap_cycles", "gaps", "unequal_outputs")
@@ -209,10 +209,7 @@ def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> Sim
         fault=told[-1]["fault"],
         observed=replace(
             expected.select(slice(0, total["samples"])),
-            spikes={
-                name: np.concatenate([part.spikes[name] for part in seen])
-                for name in expected.sizes
-            },
+            spikes=concatenated([part.spikes for part in seen]),
             outputs=np.concatenate([part.outputs for part in seen]),
             membranes={},
         ),
