@@ -6,16 +6,16 @@
     events_1 -> Walker_1 -> Rows_1 --+-> choose --+            or Serializer -> values
                             Sweep ---+
 
-In each cycle one row goes to the lanes: a row of weights if there is one; the sweep's row once an
-end-of-step marker has come through every source of rows. A source that has ended its step therefore waits
-until all have; that this cannot deadlock is shown in `passes.queues`.
+In each cycle one row goes to the lanes: a row of weights if there is one; the sweep's row once
+every source's end-of-step marker has come through its rows. A source that has ended its step
+therefore waits until all have; that this cannot deadlock is shown in `passes.queues`.
 """
 
 from __future__ import annotations
 
 from amaranth import Cat, Elaboratable, Module, Signal, Value
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In, Out, connect
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.actions import Action
@@ -77,10 +77,10 @@ class LayerCore(Component):
         plan = self.plan
         m.submodules.lanes = lanes = Lanes(plan)
         m.submodules.sweep = sweep = Sweep(plan)
-        walkers = [self._walker(m, i) for i in range(len(plan.sources))]
-        sources = [self._source(m, i, walker, lanes) for i, walker in enumerate(walkers)]
-        rows = [s.o.valid & ~s.o.payload.end for s in sources]
-        ends = [s.o.valid & s.o.payload.end for s in sources]
+        sources = [self._rows(m, i, lanes) for i in range(len(plan.sources))]
+        offers = [source.o for _, source in sources]
+        rows = [o.valid & ~o.payload.end for o in offers]
+        ends = [o.valid & o.payload.end for o in offers]
         m.d.comb += sweep.start.eq(Cat(ends).all())
         m.d.comb += [lanes.group.eq(sweep.group), lanes.row.eq(sweep.row)]
         m.d.comb += [lanes.fire.eq(sweep.fire), lanes.restore.eq(sweep.restore)]
@@ -91,19 +91,19 @@ class LayerCore(Component):
         # the first source with a row goes first; the sweep only starts when none has any
         taken = sweep.kind == Action.CLEAR
         m.d.comb += lanes.kind.eq(sweep.kind)
-        for i, (source, row, end) in enumerate(zip(sources, rows, ends, strict=True)):
-            m.d.comb += source.o.ready.eq((row & ~taken) | (end & sweep.end))
+        for i, (o, row, end) in enumerate(zip(offers, rows, ends, strict=True)):
+            m.d.comb += o.ready.eq((row & ~taken) | (end & sweep.end))
             with m.If(row & ~taken):
                 m.d.comb += [
                     lanes.kind.eq(Action.ACCUMULATE),
                     lanes.port.eq(i),
-                    lanes.row.eq(source.o.payload.state),
+                    lanes.row.eq(o.payload.state),
                     lanes.restore.eq(0),
                 ]
             taken = taken | row
         if plan.touched:
             self._list_touched(m, sweep, lanes)
-        holds = [walker.holds | s.holds for walker, s in zip(walkers, sources, strict=True)]
+        holds = [walker.holds | source.holds for walker, source in sources]
         starved = Cat(end | ~held for end, held in zip(ends, holds, strict=True)).all()
         self._observe(m, sweep, Cat(rows).any(), starved & ~sweep.start)
         end1, end2 = Signal(), Signal()
@@ -135,28 +135,20 @@ class LayerCore(Component):
             self.activity.spike.eq(sent & ~self.out.payload.end if self.plan.fires else sent),
         ]
 
-    def _walker(self, m: Module, index: int) -> Walker:
+    def _rows(self, m: Module, index: int, lanes: Lanes) -> tuple[Walker, RowSource]:
+        """A walker and the source of its rows, from the events to the lanes."""
         plan = self.plan
-        walker = Walker(
-            source=plan.sources[index], fanout=plan.fanouts[index], rows=plan.layout.rows
-        )
-        m.submodules[f"walker_{index}"] = walker
-        events = getattr(self, f"events_{index}")
+        source, fanout = plan.sources[index], plan.fanouts[index]
+        walker = Walker(source=source, fanout=fanout, rows=plan.layout.rows)
+        rows = self.source(plan, index)
+        m.submodules[f"walker_{index}"], m.submodules[f"rows_{index}"] = walker, rows
+        connect(m, flipped(getattr(self, f"events_{index}")), walker.events)
+        connect(m, walker.addresses, rows.i)
         m.d.comb += [
-            walker.events.payload.eq(events.payload),
-            walker.events.valid.eq(events.valid),
-            events.ready.eq(walker.events.ready),
+            getattr(lanes, f"weights_{index}").eq(rows.weights),
+            getattr(lanes, f"value_{index}").eq(rows.o.payload.value),
         ]
-        return walker
-
-    def _source(self, m: Module, index: int, walker: Walker, lanes: Lanes) -> RowSource:
-        m.submodules[f"rows_{index}"] = source = self.source(self.plan, index)
-        connect(m, walker.addresses, source.i)
-        m.d.comb += [
-            getattr(lanes, f"weights_{index}").eq(source.weights),
-            getattr(lanes, f"value_{index}").eq(source.o.payload.value),
-        ]
-        return source
+        return walker, rows
 
     def _list_touched(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         m.submodules.touched = touched = TouchedRows(self.plan)

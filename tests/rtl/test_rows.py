@@ -1,4 +1,4 @@
-"""Sources of rows beside a list: rows in order, each with its weights one cycle after it is taken."""
+"""Sources of rows beside a list: rows in order, weights one cycle after each is taken."""
 
 from __future__ import annotations
 
