@@ -78,7 +78,7 @@ class LayerCore(Component):
         m.submodules.lanes = lanes = Lanes(plan)
         m.submodules.sweep = sweep = Sweep(plan)
         sources = [self._rows(m, i, lanes) for i in range(len(plan.sources))]
-        offers = [source.o for _, source in sources]
+        offers = [o for o, _ in sources]
         rows = [o.valid & ~o.payload.end for o in offers]
         ends = [o.valid & o.payload.end for o in offers]
         m.d.comb += sweep.start.eq(Cat(ends).all())
@@ -103,8 +103,7 @@ class LayerCore(Component):
             taken = taken | row
         if plan.touched:
             self._list_touched(m, sweep, lanes)
-        holds = [walker.holds | source.holds for walker, source in sources]
-        starved = Cat(end | ~held for end, held in zip(ends, holds, strict=True)).all()
+        starved = Cat(end | ~holds for end, (_, holds) in zip(ends, sources, strict=True)).all()
         self._observe(m, sweep, Cat(rows).any(), starved & ~sweep.start)
         end1, end2 = Signal(), Signal()
         m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
@@ -135,8 +134,8 @@ class LayerCore(Component):
             self.activity.spike.eq(sent & ~self.out.payload.end if self.plan.fires else sent),
         ]
 
-    def _rows(self, m: Module, index: int, lanes: Lanes) -> tuple[Walker, RowSource]:
-        """A walker and the source of its rows, from the events to the lanes."""
+    def _rows(self, m: Module, index: int, lanes: Lanes) -> tuple[stream.Interface, Value]:
+        """What the source of a walker's rows offers, and whether the two hold anything."""
         plan = self.plan
         source, fanout = plan.sources[index], plan.fanouts[index]
         walker = Walker(source=source, fanout=fanout, rows=plan.layout.rows)
@@ -148,7 +147,7 @@ class LayerCore(Component):
             getattr(lanes, f"weights_{index}").eq(rows.weights),
             getattr(lanes, f"value_{index}").eq(rows.o.payload.value),
         ]
-        return walker, rows
+        return rows.o, walker.holds | rows.holds
 
     def _list_touched(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         m.submodules.touched = touched = TouchedRows(self.plan)

@@ -1,12 +1,12 @@
-"""Where rows of weights come from: addresses in, rows out, between a walker and the lanes.
+"""Where rows of weights come from, between a walker and the lanes.
 
 ::
 
-    walker -> i: addresses -> RowSource -> o: rows --> lanes   cycle 0: the state is asked for
-                                        -> weights --> lanes   cycle 1: weights and state are there
+    walker -> i -> RowSource -> o -------> lanes   cycle 0: the row's state is asked for
+                             -> weights -> lanes   cycle 1: state and weights are there
 
 Lanes never wait: a row is offered once its weights are sure to come in the cycle after it is taken.
-All that is about how long weights take lies in here: a source may be as slow as it likes.
+How long weights take is known in here only.
 """
 
 from __future__ import annotations
@@ -25,10 +25,9 @@ from neurocuda_hw.rtl.signatures import value_shape
 
 
 def address_layout(source: Population, fanout: Fanout, rows: int) -> data.StructLayout:
-    """``{weight, row: {state, value, end}}``: a row of weights is added to one of `rows` states.
+    """``{weight, row: {state, value, end}}``: a row of weights, and one of `rows` to add it to.
 
-    `weight` and `state` are addresses, `value` is the event's payload. ``end`` marks the end of a
-    step: all its rows have passed, and the rest is without meaning.
+    With ``end`` set it marks the end of a step, and the rest is without meaning.
     """
     state, weight = (unsigned(max(1, unsigned_bits(n - 1))) for n in (rows, len(fanout.weights)))
     row = data.StructLayout({"state": state, "value": value_shape(source), "end": unsigned(1)})
@@ -36,50 +35,39 @@ def address_layout(source: Population, fanout: Fanout, rows: int) -> data.Struct
 
 
 class RowSource(Component):
-    """Gives the rows of weights of one projection, in the order in which they are asked for.
+    """Gives the rows of one projection, and markers, in the order in which they are asked for.
 
-    A subclass says from where. Markers pass in order, too: one is offered when all rows before it
-    have been taken. Between `i` and `o` any number of rows and markers may be.
+    A subclass says from where. It may hold as many of them as it likes, for as long as it needs.
 
     Members
     -------
     i : In, stream
-        Addresses and markers, as the walker gives them.
+        Addresses and markers.
     o : Out, stream
-        Rows and markers: the `row` of each address.
+        The `row` of each.
     weights : Out
         All lanes of the row that was taken in the cycle before; else without meaning.
     holds : Out
-        A row or marker has been taken in and is not yet offered.
+        Something has been taken in and is not yet offered.
     """
 
     def __init__(self, plan: LayerPlan, index: int) -> None:
-        self.plan, self.index, self.words = plan, index, plan.fanouts[index].weights
-        i = address_layout(plan.sources[index], plan.fanouts[index], plan.layout.rows)
-        weights = plan.layout.lanes * plan.weight_bits[index]
-        super().__init__(
-            {
-                "i": In(stream.Signature(i)),
-                "o": Out(stream.Signature(i["row"].shape)),
-                "weights": Out(weights),
-                "holds": Out(1),
-            }
-        )
+        self.plan, self.index, self.fanout = plan, index, plan.fanouts[index]
+        self.bits = plan.weight_bits[index]
+        address = address_layout(plan.sources[index], self.fanout, plan.layout.rows)
+        i, o = (stream.Signature(shape) for shape in (address, address["row"].shape))
+        weights = plan.layout.lanes * self.bits
+        super().__init__({"i": In(i), "o": Out(o), "weights": Out(weights), "holds": Out(1)})
 
 
 class RomRows(RowSource):
-    """All rows are on the chip, in a ROM: each is offered as it is asked for, in the same cycle."""
+    """All rows are in a ROM on the chip: each is offered in the cycle in which it is asked for."""
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        plan, bits = self.plan, self.plan.weight_bits[self.index]
-        name = f"{plan.population.name}.{plan.projection_name(self.index)}.weight.mem"
-        m.submodules.rom = rom = Rom(words=self.words, bits=bits, file=name)
-        m.d.comb += [
-            rom.address.eq(self.i.payload.weight),
-            self.weights.eq(rom.data),
-            self.o.payload.eq(self.i.payload.row),
-            self.o.valid.eq(self.i.valid),
-            self.i.ready.eq(self.o.ready),
-        ]
+        name = f"{self.plan.population.name}.{self.plan.projection_name(self.index)}.weight.mem"
+        m.submodules.rom = rom = Rom(words=self.fanout.weights, bits=self.bits, file=name)
+        m.d.comb += [rom.address.eq(self.i.payload.weight), self.weights.eq(rom.data)]
+        m.d.comb += [self.o.payload.eq(self.i.payload.row), self.o.valid.eq(self.i.valid)]
+        m.d.comb += self.i.ready.eq(self.o.ready)
         return m

@@ -45,21 +45,16 @@ class Walker(Component):
     -------
     events : In, stream
     addresses : Out, stream
-        Rows and markers, for a `RowSource`. Latency from an accepted event to its first row: 2
-        cycles.
+        For a `RowSource`. Latency from an accepted event to its first row: 2 cycles.
     holds : Out
         An event or marker is in the walker, whether it is offered yet or not.
     """
 
     def __init__(self, *, source: Population, fanout: Fanout, rows: int) -> None:
         self.source, self.fanout, self.rows = source, fanout, rows
-        super().__init__(
-            {
-                "events": In(events_of(source)),
-                "addresses": Out(stream.Signature(address_layout(source, fanout, rows))),
-                "holds": Out(1),
-            }
-        )
+        events, addresses = events_of(source), address_layout(source, fanout, rows)
+        out = Out(stream.Signature(addresses))
+        super().__init__({"events": In(events), "addresses": out, "holds": Out(1)})
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
@@ -86,11 +81,7 @@ class Walker(Component):
         row = self.addresses.payload.row
         m.d.comb += [self.addresses.valid.eq(busy), row.end.eq(ending), row.value.eq(value)]
         with m.If(free):
-            m.d.sync += [
-                busy.eq(full & reaches),
-                ending.eq(slot.end),
-                value.eq(slot.value),
-            ]
+            m.d.sync += [busy.eq(full & reaches), ending.eq(slot.end), value.eq(slot.value)]
         _Counters(m, f, lookup, self, free=free, ending=ending, last=last)
         return m
 

@@ -21,9 +21,7 @@ class SlowRows(RowSource):
         m = Module()
         address = self.i.payload.shape()
         m.submodules.queue = queue = SyncFIFO(width=address.size, depth=self.DEPTH)
-        m.submodules.words = words = Rom(
-            words=self.words, bits=self.plan.weight_bits[self.index], file="slow.mem"
-        )
+        m.submodules.words = words = Rom(words=self.fanout.weights, bits=self.bits, file="slow.mem")
         chance = Signal(16, init=0x5EED >> self.index)  # a shift register with feedback
         m.d.sync += chance.eq(Cat(chance[1:], chance[0] ^ chance[2] ^ chance[3] ^ chance[5]))
         head, row = address(queue.r_data), Signal.like(self.o.payload)
