@@ -224,8 +224,22 @@ def test_a_slow_source_of_rows_changes_the_time_only(name, lanes, touched, stall
     assert slow.came[0][-1] > 1.5 * fast.came[0][-1]
     adds = [run.states.count(State.INTEGRATING) for run in (slow, fast)]
     assert adds[0] == adds[1]
-    if not stalls:  # what waits for weights does not wait for events
-        assert slow.states.count(State.BUBBLE) > fast.states.count(State.BUBBLE) + adds[0]
+
+
+def test_who_waits_for_rows_is_not_starved_of_events():
+    plan = plan_of("subtract", 4)
+    assert plan.layout.rows < SlowRows.DEPTH  # an event's rows may all have left the walker
+    run = Run(plan, drawn(plan, seed=1), stalls=0.9, source=SlowRows)
+    feed, starved = run.feeds[0], 0
+    for cycle, state in enumerate(run.states):
+        if state is State.STARVED:
+            events = sum(
+                c < cycle and not w["end"] for c, w in zip(run.taken[0], feed, strict=True)
+            )
+            added = run.states[:cycle].count(State.INTEGRATING)
+            assert added == events * plan.layout.rows
+            starved += bool(added)
+    assert starved > 50
 
 
 @pytest.mark.parametrize("ahead", [0, 1])
