@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import tempfile
 from functools import lru_cache
 from importlib.resources import files
@@ -12,6 +11,7 @@ from typing import Any
 from amaranth import Elaboratable
 from amaranth.back import rtlil
 
+from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.errors import ToolError
 
 # as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
@@ -39,13 +39,8 @@ def to_verilog(component: Elaboratable, name: str, platform: object = None) -> b
     ToolError
         If Yosys is missing or refuses it.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         text = rtlil.convert(component, name=name, platform=platform, emit_src=False)
-    finally:
-        if collecting:
-            gc.enable()
     return _written(text)
 
 
