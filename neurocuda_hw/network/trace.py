@@ -143,10 +143,42 @@ class Trace:
             spikes, membranes = self.spikes[name], self.membranes.get(name)
             if spikes.shape != (*places, (size + 7) // 8) or spikes.dtype != np.uint8:
                 raise ValueError(f"spikes of {name} have the shape {spikes.shape}")
+            if size % 8 and (spikes[..., -1] >> size % 8).any():
+                raise ValueError(f"spikes of {name} are of more than {size} neurons")
             if membranes is not None and membranes.shape != (*places, size):
                 raise ValueError(f"membranes of {name} have the shape {membranes.shape}")
         if self.outputs.shape[:1] != (self.samples,) or self.outputs.ndim != 2:
             raise ValueError(f"outputs have the shape {self.outputs.shape}")
+        for name, array in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if array.dtype.kind not in "iu":
+                raise ValueError(f"{name} are {array.dtype}, no integers")
+
+    def check(self, network: Network) -> None:
+        """Raises ModelError unless this may be a trace of `network`, whatever it says that it did.
+
+        Every target relies on it; the range of the inputs is left to `inputs.check_inputs`.
+        """
+        way_out = "record it again with 'nchw golden'"
+        if self.network_hash != network.hash:
+            raise ModelError(
+                f"the trace must be of network {network.hash[:12]}, not of "
+                f"{self.network_hash[:12]}; {way_out}"
+            )
+        layers = {p.name: p.size for p in network.populations if p.spiking}
+        for what, wanted, got in (
+            ("steps", network.timesteps, self.timesteps),
+            ("spiking layers", ", ".join(layers) or "none", ", ".join(self.sizes) or "none"),
+            *((f"neurons of {n!r}", size, self.sizes.get(n)) for n, size in layers.items()),
+            ("outputs", network.output.size, self.outputs.shape[-1]),
+        ):
+            if wanted != got:
+                raise ModelError(f"the trace's {what} must be {wanted}, not {got}; {way_out}")
+        if not self.samples:
+            raise ModelError(f"the trace must hold at least one sample, not none; {way_out}")
+        try:
+            self._check()
+        except (ValueError, KeyError) as error:
+            raise ModelError(f"the trace is inconsistent ({error}); {way_out}") from error
 
 
 def load_trace(path: str | Path) -> Trace:

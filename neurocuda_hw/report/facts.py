@@ -146,12 +146,12 @@ def read_facts(folder: str | Path) -> Facts:
             f"{REPORT} tells of {str(head['hash'])[:12]}; build it again"
         )
     trace = load_trace(place / TRACE) if TRACE in report["files"] else None
-    if trace is not None and trace.network_hash != network.hash:
-        raise ModelError(
-            f"build folder {str(place)!r} is damaged: {TRACE} is of another network; build it again"
-        )
+    try:
+        study = Study(network, trace=trace)
+    except (ModelError, DataError) as error:
+        raise ModelError(f"build folder {str(place)!r} is damaged: {TRACE}: {error}") from error
     known = trace is not None and len(chosen) > 0
-    cycles, pace = chosen[0].cycles(Study(network, trace=trace), built) if known else ({}, 0.0)
+    cycles, pace = chosen[0].cycles(study, built) if known else ({}, 0.0)
     checks, mutants, fault = _record(place)
     return Facts(
         folder=place,
