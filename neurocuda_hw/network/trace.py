@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neurocuda_hw.ground.archives import npz_names, read_npz
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.ground.fixed import narrow
@@ -39,7 +40,7 @@ class Trace:
     spikes : dict of str to array of uint8, (S, T, ceil(N / 8))
     outputs : array of int64, (S, N of the output)
         Membranes of a Readout after the last step, or spike counts.
-    membranes : dict of str to array of int64, (S, T, N), optional
+    membranes : dict of str to array of int, (S, T, N), optional
         Membrane at the end of each step.
     """
 
@@ -95,8 +96,10 @@ class Trace:
         return buffer.getvalue()
 
     @staticmethod
-    def from_bytes(content: bytes, where: str = "trace") -> Trace:
-        """Reads what `to_bytes` wrote.
+    def from_bytes(content: bytes, where: str = "trace", *, membranes: bool = True) -> Trace:
+        """Reads what `to_bytes` wrote; integers stay as small as they are in the file.
+
+        Without `membranes`, those are left in the file.
 
         Raises
         ------
@@ -104,8 +107,8 @@ class Trace:
             If it is no trace, is truncated, or is of another format version.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            kept = [n for n in npz_names(content) if membranes or not n.startswith("membranes.")]
+            arrays = read_npz(content, kept)
             meta = json.loads(arrays.pop("meta").tobytes())
             if meta["format"] != FORMAT:
                 raise KeyError(meta["format"])
@@ -118,11 +121,11 @@ class Trace:
                 network_hash=meta["network"],
                 timesteps=int(meta["timesteps"]),
                 sizes={str(k): int(n) for k, n in meta["sizes"].items()},
-                inputs=arrays.pop("inputs").astype(np.int64),
+                inputs=arrays.pop("inputs"),
                 outputs=arrays.pop("outputs"),
                 spikes={n: arrays[f"spikes.{n}"] for n in meta["sizes"]},
                 membranes={
-                    n.removeprefix("membranes."): a.astype(np.int64)
+                    n.removeprefix("membranes."): a
                     for n, a in arrays.items()
                     if n.startswith("membranes.")
                 },
@@ -181,9 +184,9 @@ class Trace:
             raise ModelError(f"the trace is inconsistent ({error}); {way_out}") from error
 
 
-def load_trace(path: str | Path) -> Trace:
+def load_trace(path: str | Path, *, membranes: bool = True) -> Trace:
     """Reads a trace file; DataError or ModelError say what is wrong with it."""
-    return Trace.from_bytes(read_file(path, "trace"), repr(str(path)))
+    return Trace.from_bytes(read_file(path, "trace"), repr(str(path)), membranes=membranes)
 
 
 def pack(spikes: np.ndarray) -> np.ndarray:

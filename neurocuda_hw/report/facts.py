@@ -145,7 +145,7 @@ def read_facts(folder: str | Path) -> Facts:
             f"build folder {str(place)!r} is damaged: model.pt is network {network.hash[:12]}, "
             f"{REPORT} tells of {str(head['hash'])[:12]}; build it again"
         )
-    trace = load_trace(place / TRACE) if TRACE in report["files"] else None
+    trace = load_trace(place / TRACE, membranes=False) if TRACE in report["files"] else None
     try:
         study = Study(network, trace=trace)
     except (ModelError, DataError) as error:
