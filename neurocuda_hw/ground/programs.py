@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from neurocuda_hw.ground.errors import ToolError
 
@@ -59,6 +63,63 @@ def require(tool: Tool) -> Tool:
     return tool
 
 
+_running: set[subprocess.Popen[str]] = set()
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own; whatever ends the context early ends the whole group, so
+    that no compiler goes on alone."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    _running.add(process)
+    with process:
+        try:
+            yield process
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            _running.discard(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Signals that end us end all tools too, also those that other threads wait for; then
+    KeyboardInterrupt, or SystemExit with the code that shells give, clears up."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for process in tuple(_running):
+            _end(process)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(
     tool: Tool,
     arguments: Sequence[str],
@@ -90,17 +151,8 @@ def run(
     environment = {**os.environ, **tool.environment, **(extra or {})}
     purpose = f" ({what})" if what else ""
     try:
-        done = subprocess.run(
-            [*tool.command, *arguments],
-            cwd=cwd,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-            check=False,
-        )
+        with _started([*tool.command, *arguments], cwd, environment) as process:
+            printed, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as error:
         raise ToolError(
             f"{tool.name}{purpose} was stopped after {timeout:.0f} s without an answer"
@@ -109,10 +161,11 @@ def run(
         raise ToolError(
             f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
         ) from error
-    if done.returncode not in accept:
-        tail = "\n".join(done.stdout.strip().splitlines()[-20:])
-        raise ToolError(f"{tool.name}{purpose} failed with exit code {done.returncode}:\n{tail}")
-    return done
+    code = process.returncode
+    if code not in accept:
+        tail = "\n".join(printed.strip().splitlines()[-20:])
+        raise ToolError(f"{tool.name}{purpose} failed with exit code {code}:\n{tail}")
+    return subprocess.CompletedProcess(process.args, code, printed)
 
 
 def stream(
@@ -134,30 +187,18 @@ def stream(
     purpose = f" ({what})" if what else ""
     tail: deque[str] = deque(maxlen=20)
     try:
-        process = subprocess.Popen(
-            [*tool.command, *arguments],
-            cwd=cwd,
-            env={**os.environ, **tool.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    except OSError as error:
-        raise ToolError(
-            f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
-        ) from error
-    with process:
-        assert process.stdout is not None
-        try:
+        environment = {**os.environ, **tool.environment}
+        with _started([*tool.command, *arguments], cwd, environment) as process:
+            assert process.stdout is not None
             for line in process.stdout:
                 if line.strip():
                     tail.append(line.rstrip())
                 if on_line:
                     on_line(line)
-        except BaseException:
-            process.kill()
-            raise
+    except OSError as error:
+        raise ToolError(
+            f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
+        ) from error
     if process.returncode:
         last = "\n".join(tail)
         raise ToolError(f"{tool.name}{purpose} failed with exit code {process.returncode}:\n{last}")
