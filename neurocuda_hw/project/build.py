@@ -20,7 +20,7 @@ import numpy as np
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.aside import aside, entries, restore, take_place
-from neurocuda_hw.ground.errors import OutputError
+from neurocuda_hw.ground.errors import ModelError, OutputError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
@@ -133,7 +133,10 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
         raise OutputError(f"cannot read {str(folder)!r}: {error.strerror}") from error
     if not found:
         return
-    built = read_built(folder)
+    try:
+        built = read_built(place)
+    except ModelError:  # edited, or of another version: what in it is ours is not known
+        built = None
     if built is None:
         raise OutputError(
             f"output folder {str(folder)!r} must be empty or an earlier build, not hold "
