@@ -1,7 +1,7 @@
 """The command ``nchw``: one function per command in `commands`; torch and amaranth load when used.
 
 Exit codes: 0 done and equal, 1 a divergence, 2 bad input or usage, 3 a tool is missing or failed, 4
-too little was compared to say equal, 130 interrupted.
+too little was compared to say equal, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from neurocuda_hw.commands.report import report
 from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.ground.errors import NeurocudaError, missing_package
+from neurocuda_hw.ground.programs import ended_by_signals
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     torch to pieces, which would take 0.3 s.
     """
     try:
-        code = cli.main(arguments, prog_name="nchw", standalone_mode=False) or 0
+        with ended_by_signals():
+            code = cli.main(arguments, prog_name="nchw", standalone_mode=False) or 0
         if sys.stdout:
             sys.stdout.flush()
     except click.ClickException as error:

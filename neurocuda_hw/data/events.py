@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from neurocuda_hw.ground.archives import check_size
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import read_file
 
@@ -189,12 +190,15 @@ def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     content = read_file(path, "recordings")
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            total = 0
             for member in archive:
+                total += member.size
+                check_size(total, len(content))
                 name = PurePosixPath(member.name)
                 opened = archive.extractfile(member) if name.suffix in wanted else None
                 if opened is not None:
                     yield name, opened.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} must be a folder or a whole tar file: {error}") from error
 
 

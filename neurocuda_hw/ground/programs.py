@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Event, Timer
+from typing import NoReturn
 
 from neurocuda_hw.ground.errors import ToolError
 
@@ -62,6 +63,63 @@ def require(tool: Tool) -> Tool:
     return tool
 
 
+_running: set[subprocess.Popen[str]] = set()
+
+
+@contextmanager
+def _started(
+    command: Sequence[str], cwd: Path | None, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own; whatever ends the context early ends the whole group, so
+    that no compiler goes on alone."""
+    process = subprocess.Popen(
+        command,
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    _running.add(process)
+    with process:
+        try:
+            yield process
+        except BaseException:
+            _end(process)
+            raise
+        finally:
+            _running.discard(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Signals that end us end all tools too, also those that other threads wait for; then
+    KeyboardInterrupt, or SystemExit with the code that shells give, clears up."""
+
+    def stop(number: int, frame: object) -> NoReturn:
+        for process in tuple(_running):
+            _end(process)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+                before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def run(
     tool: Tool,
     arguments: Sequence[str],
@@ -93,50 +151,34 @@ def run(
         follow.
     """
     require(tool)
+    environment = {**os.environ, **tool.environment, **(extra or {})}
     purpose = f" ({what})" if what else ""
     lines: list[str] = []
     tail: deque[str] = deque(maxlen=20)
-    take, late = on_line or lines.append, Event()
+    take, late = on_line or lines.append, threading.Event()
     try:
-        process = subprocess.Popen(
-            [*tool.command, *arguments],
-            cwd=cwd,
-            env={**os.environ, **tool.environment, **(extra or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,  # so that what it started ends with it
-        )
+        with _started([*tool.command, *arguments], cwd, environment) as process:
+
+            def expire() -> None:
+                late.set()
+                _end(process)
+
+            clock = threading.Timer(timeout or 0, expire)
+            if timeout:
+                clock.start()
+            assert process.stdout is not None
+            try:
+                for line in process.stdout:
+                    if line.strip():
+                        tail.append(line.rstrip())
+                    take(line)
+                process.wait()
+            finally:
+                clock.cancel()
     except OSError as error:
         raise ToolError(
             f"{tool.name} ({tool.where}) cannot be started: {error.strerror}"
         ) from error
-
-    def stop() -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-
-    def expire() -> None:
-        late.set()
-        stop()
-
-    clock = Timer(timeout or 0, expire)
-    if timeout:
-        clock.start()
-    with process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                if line.strip():
-                    tail.append(line.rstrip())
-                take(line)
-            process.wait()
-        except BaseException:
-            stop()
-            raise
-        finally:
-            clock.cancel()
     if late.is_set():
         raise ToolError(f"{tool.name}{purpose} was stopped after {timeout:.0f} s without an answer")
     if process.returncode not in accept:

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network, Projection
+from neurocuda_hw.network.inputs import check_inputs as check_inputs
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.network.trace import Divergence, Part, Trace, join, pack
 from neurocuda_hw.reference.delivery import Delivery, exact_arithmetic
@@ -29,41 +29,6 @@ Progress = Callable[[int, int], None]
 _CPU_ELEMENTS = 2**20
 _GPU_ELEMENTS = 2**25
 _TRACE_BYTES = 2**28
-
-
-def check_inputs(network: Network, inputs: object) -> torch.Tensor:
-    """Inputs as an int64 tensor ``(B, steps, *shape)`` (``(B, *shape)`` for CURRENT).
-
-    An input whose window has one step may leave the step axis out.
-
-    Raises
-    ------
-    DataError
-        If the type, the shape or the range is wrong.
-    """
-    neuron = network.input_neuron
-    data = torch.as_tensor(inputs)
-    if data.is_floating_point() or data.is_complex():
-        raise DataError(f"inputs must be integers, not {data.dtype}; quantise real data first")
-    steps = network.window(network.input.name).steps
-    shape = network.input.shape
-    want = shape if neuron.held else (steps, *shape)
-    if not neuron.held and steps == 1 and tuple(data.shape[1:]) == shape:
-        data = data.unsqueeze(1)
-    if data.ndim != len(want) + 1 or tuple(data.shape[1:]) != want:
-        raise DataError(
-            f"inputs must have the shape (samples, {', '.join(map(str, want))}), "
-            f"not {tuple(data.shape)}"
-        )
-    if data.shape[0] == 0:
-        raise DataError("inputs must hold at least one sample, not none")
-    low, high = neuron.payload
-    data = data.to(torch.int64)
-    if int(data.min()) < low or int(data.max()) > high:
-        raise DataError(
-            f"inputs must be {low} to {high}, not {int(data.min())} to {int(data.max())}"
-        )
-    return data
 
 
 class Reference:
@@ -139,7 +104,7 @@ class Reference:
         `progress` is called with (samples done, samples in all). Without `batch`, as many as about
         256 MiB of spikes and membranes hold.
         """
-        data = check_inputs(self.network, inputs)
+        data = check_inputs(self.network, inputs, small=True)
         names = [p.name for p in self.network.populations if p.spiking]
         if batch is None:
             each = self.network.timesteps * sum(self.network[name].size for name in names)

@@ -79,6 +79,7 @@ class Hls(Target):
     def check(self, study: Study, built: Built | None, asked: Request) -> Check:
         """The C++ against the golden trace: that of the build folder where it holds some."""
         from neurocuda_hw.hls import emit, verify_hls
+        from neurocuda_hw.hls.emit import bench_files
         from neurocuda_hw.targets.checks import compared
 
         golden, under = study.trace, self.within(built)
@@ -88,6 +89,7 @@ class Hls(Target):
             names = [n for n in built.report["files"] if n.startswith(under)]
             read = built.read(n for n in names if not n.startswith("golden/"))
             files = {name.removeprefix(under): content for name, content in read.items()}
+            files |= bench_files()  # the package's own, not the folder's
         asked.tell("hls", 0, golden.samples)
         with tempfile.TemporaryDirectory(prefix="nchw_") as name:
             found = verify_hls(study.network, golden, name, files=files)

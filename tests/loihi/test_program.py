@@ -247,8 +247,8 @@ def test_verify_refuses_the_trace_of_another_network() -> None:
     network, inputs = example()
     other = dense(3, 2, 2)
     message = (
-        f"trace must be of this network ({other.hash[:12]}), not {network.hash[:12]}; "
-        "make it again with 'nchw golden'"
+        f"the trace must be of network {other.hash[:12]}, not of {network.hash[:12]}; record it "
+        "again with 'nchw golden'"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         loihi.verify_loihi(other, Reference(network).trace(inputs))
