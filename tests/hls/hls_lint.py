@@ -3,7 +3,7 @@
 Checked is the synthesizable part (``nchw_top.cpp`` and ``nchw_types.h`` with ``__SYNTHESIS__``):
 only documented pragmas with documented options, on loops, arrays, streams and ports that exist; a
 data flow of calls whose streams have one writer and one reader; no recursion, no dynamic memory, no
-loop but ``for`` with a constant bound.
+loop but ``for`` with a constant bound and pipelined ``while`` loops that read a stream.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ DOCUMENTED: dict[str, dict[str, str]] = {
     "LOOP_FLATTEN": {"off": ""},
     "LOOP_TRIPCOUNT": {"min": r"\d+", "max": r"\d+", "avg": r"\d+"},
     "PIPELINE": {"II": r"\d+", "off": "", "rewind": "", "style": "stp|frp|flp"},
+    "RESET": {"variable": r"\w+", "off": ""},
     "STREAM": {"variable": r"\w+", "depth": r"\d+", "type": "fifo|pipo|shared"},
     "UNROLL": {"factor": r"\d+", "skip_exit_check": ""},
 }
@@ -55,7 +56,7 @@ ON_ARRAYS = ("ARRAY_PARTITION", "ARRAY_RESHAPE", "BIND_STORAGE", "DEPENDENCE")
 _ALLOCATES = ("malloc", "calloc", "realloc", "free", "operator new", "operator delete")
 _DECLARES = (Kind.VAR_DECL, Kind.PARM_DECL)
 _FUNCTIONS = (Kind.FUNCTION_DECL, Kind.FUNCTION_TEMPLATE, Kind.CXX_METHOD)
-_UNBOUNDED = (Kind.WHILE_STMT, Kind.DO_STMT, Kind.CXX_FOR_RANGE_STMT, Kind.GOTO_STMT)
+_UNBOUNDED = (Kind.DO_STMT, Kind.CXX_FOR_RANGE_STMT, Kind.GOTO_STMT)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Function:
     def __init__(self, cursor: ci.Cursor) -> None:
         self.cursor = cursor
         self.all = list(cursor.walk_preorder())
-        self.loops = [c for c in self.all if c.kind == Kind.FOR_STMT]
+        self.loops = [c for c in self.all if c.kind in (Kind.FOR_STMT, Kind.WHILE_STMT)]
         self.variables = [c for c in self.all if c.kind in _DECLARES]
 
 
@@ -110,7 +111,7 @@ def _parse(folder: Path) -> ci.TranslationUnit:
     ).stderr
     listed = re.search(r"search starts here:\n( .*?)End of search", found, re.DOTALL)
     assert listed is not None
-    arguments = ["-std=c++14", "-DNCHW_FAST", "-D__SYNTHESIS__", "-Wno-unknown-pragmas"]
+    arguments = ["-std=c++14", "-DNCHW_FAST", "-D__SYNTHESIS__", "-DNCHW_CHECK", "-Wno-unknown-pragmas"]
     for line in listed[1].splitlines():
         arguments += ["-isystem", line.strip()]
     return ci.Index.create().parse(str(folder / "nchw_top.cpp"), arguments)
@@ -128,6 +129,11 @@ def _statements(function: Function) -> Iterator[str]:
     for cursor in function.all:
         if cursor.kind in _UNBOUNDED:
             yield _at(cursor, f"a loop must be a for loop, not {cursor.kind.name}")
+        elif cursor.kind == Kind.WHILE_STMT:
+            # as long as the packet or the step: a blocking read paces it, and its pipeline is stated
+            words = [t.spelling for t in cursor.get_tokens()]
+            if "read" not in words or "PIPELINE" not in words:
+                yield _at(cursor, "a while loop must be pipelined and read a stream")
         elif cursor.kind == Kind.FOR_STMT:
             if not _bounded(cursor):
                 yield _at(cursor, "a for loop must count to a constant, by one")
@@ -242,7 +248,7 @@ def _variable(pragma: Pragma, function: Function, constants: list[ci.Cursor]) ->
             kind, rank = kind.element_type, rank + 1
         if rank == 0 or int(pragma.options.get("dim", "1")) > rank:
             yield f"{pragma.name}: {name!r} must be an array of that dimension"
-    elif "hls::stream" not in kind.spelling:
+    elif pragma.name == "STREAM" and "hls::stream" not in kind.spelling:
         yield f"{pragma.name}: {name!r} must be a stream"
 
 

@@ -43,13 +43,14 @@ def test_every_pragma_that_the_target_needs_is_used(tmp_path: Path) -> None:
             "#pragma HLS DATAFLOW\n    for (int i = 0; i < 2; ++i) {}",
             "a data flow must be declarations and calls, not FOR_STMT",
         ),
-        ("n < 1450;", "n < step;", "a for loop must count to a constant, by one"),
-        ("if (e.end) break;", "if (e.end) n = 0;", "a for loop must count to a constant, by one"),
-        ("if (e.end) break;", "while (e.end) {}", "a loop must be a for loop, not WHILE_STMT"),
+        ("n < 433;", "n < place;", "a for loop must count to a constant, by one"),
+        ("if (end) break;", "if (end) n = 0;", "a for loop must count to a constant, by one"),
+        ("if (e.end) break;", "while (e.end) {}", "a while loop must be pipelined and read a"),
+        ("if (e.end) break;", "do {} while (e.end);", "a loop must be a for loop, not DO_STMT"),
         ("int step = 0;", "int step = *new int(0);", "memory must not be dynamic"),
         (
             "    write_packet(result, m_axis);",
-            "    write_packet(result, m_axis);\n    nchw_top(s_axis, m_axis);",
+            "    write_packet(result, m_axis);\n    nchw_top(s_axis, m_axis, dropped);",
             "nchw_top must not call itself",
         ),
         (

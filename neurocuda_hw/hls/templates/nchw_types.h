@@ -85,10 +85,10 @@ wire_s<W> leak(wire_s<W> v, wire_u<13> keep) {
 }
 
 // Reads the events of one step, up to its end, and forgets them.
-template <class EVENT, int MOST>
+template <class EVENT>
 void drain(hls::stream<typename EVENT::word> &events) {
 events_of_step:
-    for (int n = 0; n < MOST; ++n) {
+    while (true) {
 #pragma HLS PIPELINE II=1
         const EVENT e(events.read());
         if (e.end) break;
@@ -96,8 +96,9 @@ events_of_step:
 }
 
 #ifndef __SYNTHESIS__
-// Called by the C simulation for each spike; the test bench defines it.
-void nchw_tap(int population, int step, int neuron);
+// Called by the C simulation for each spike, and with neuron -1 for the end of a step; the test bench
+// defines it.
+void nchw_tap(int population, int neuron);
 #endif
 
 #endif
