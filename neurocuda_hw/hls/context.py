@@ -328,9 +328,11 @@ def _streams(plan: HlsPlan) -> list[Values]:
     return found
 
 
-def _outs(streams: list[Values], source: str) -> list[Values]:
-    """Those that `source` writes, the one that is read last first: what `reading_depths` allows."""
-    return [s for s in reversed(streams) if s["source"] == source]
+def _outs(streams: list[Values], *sources: str) -> list[Values]:
+    """Those that `sources` write, in the order that needs most room, as hardware writes all at once:
+    the one that is waited for last."""
+    found = [s for s in reversed(streams) if s["source"] in sources]
+    return sorted(found, key=lambda s: -s["delay"])
 
 
 def _process(
@@ -342,7 +344,7 @@ def _process(
     """One box of the data flow: a layer, or the members of a recurrent loop."""
     readout = plan.network[process[0]].readout
     ins = [s for s in streams if s["target"] in process and not s["local"]]
-    outs = [s for s in streams if s["source"] in process and not s["local"]]
+    outs = [s for s in _outs(streams, *process) if not s["local"]]
     local = [s for s in streams if s["source"] in process and s["local"]]
     members = [
         {

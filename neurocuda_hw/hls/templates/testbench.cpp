@@ -16,6 +16,7 @@
 //              per sample and population: steps x ceil(neurons / 8) bytes, first neuron in bit 0; then
 //              i64[outputs]
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -363,6 +364,8 @@ int main(int argc, char **argv) {
         observed.insert(observed.end(), bytes, bytes + 8 * outputs.size());
     }
     if (options.observed) {
+        const Bytes ended = expected_head(done);
+        std::copy(ended.begin(), ended.end(), observed.begin());
         std::FILE *file = std::fopen(options.observed, "wb");
         if (!file || std::fwrite(observed.data(), 1, observed.size(), file) != observed.size() ||
             std::fclose(file) != 0)
