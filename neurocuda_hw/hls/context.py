@@ -11,6 +11,7 @@ from neurocuda_hw.hls.tables import (
     levels,
     lookup,
     parameters,
+    read,
     summed,
     tables_of,
     terms,
@@ -155,8 +156,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "readout": neuron.readout,
         "cuba": cuba,
         "channels": layout.channels,
-        "height": layout.height,
-        "width": layout.width,
         "groups": layout.groups,
         "lanes": layout.lanes,
         "rows": layout.rows,
@@ -188,6 +187,7 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "fire_start": plan.fire_start,
         "fire_stop": plan.fire_stop,
         **_mask(layer),
+        **_counters(layer),
         "edges": [_edge(layer, edge) for edge in layer.edges],
     }
 
@@ -200,6 +200,19 @@ def _index(population: Population) -> str:
     )
     _, height, width = population.chw
     return c if height * width == 1 else f"({c} * {height} + {y}) * {width} + {x}"
+
+
+def _counters(layer: HlsLayer) -> Values:
+    """What counts beside the rows of a sweep, innermost first, and the step to the next row."""
+    layout, readout = layer.plan.layout, layer.population.readout
+    sizes = {"g": layout.groups}
+    if not readout:  # which has no masks to place
+        sizes |= {"x": layout.width, "y": layout.height}
+    counted = {name: size for name, size in sizes.items() if size > 1}
+    advance = ""
+    for name, size in reversed(counted.items()):
+        advance = f"if (++{name} == {size}) {{ {name} = 0; {advance}}} "
+    return {"counted": list(counted), "advance": advance.rstrip()}
 
 
 def _mask(layer: HlsLayer) -> Values:
@@ -243,7 +256,6 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "namespace": _namespace(edge.source.name),
         "kind": str(edge.projection.synapse),
         "state": state,
-        "state_type": f"{state}_t",
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
         "delay": delay,
         "source_size": edge.source.size,
@@ -257,9 +269,9 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "first_row": summed(terms(edge, tables, "row")),
         "first_weight": summed(terms(edge, tables, "weight")),
         "misses": [
-            f"{axis}_count[e.{axis}] == 0"
+            f"{read(rom, axis)} == 0"
             for axis in ("y", "x")
-            if f"{axis}_count" in tables and int(tables[f"{axis}_count"].values.min()) == 0
+            if (rom := tables.get(f"{axis}_count_{edge.number}")) and not rom.values.all()
         ],
         "never": bool((part.visits() == 0).all()),
         "levels": levels(edge, tables),

@@ -18,7 +18,7 @@ from typing import Any
 from neurocuda_hw.ground.errors import DataError, ModelError, ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_cocotb, find_verilator
-from neurocuda_hw.hls import verify_hls
+from neurocuda_hw.hls import Model, verify_hls
 from neurocuda_hw.loihi import spikes as loihi_spikes
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
@@ -34,6 +34,7 @@ Progress = Callable[[str, int, int], None]
 TARGETS = ("reference", "verilog", "cocotb", "hls", "loihi")
 _WITHOUT_VERILOG = ("hls", "loihi", "nir")
 _COCOTB_SAMPLES = 20  # cocotb runs some ten thousand cycles per second
+_BOUNDED_SAMPLES = 20
 _COCOTB_LIMIT = 3600.0  # seconds
 
 
@@ -265,13 +266,20 @@ def check_cocotb(
 def check_hls(
     network: Network, trace: Trace, asked: Request | None = None, folder: Path | None = None
 ) -> Check:
-    """The C++ for Vitis HLS, compiled with the vendor's types, against the golden trace: that of
-    the build folder where it holds some, else freshly emitted."""
+    """The C++ for Vitis HLS, compiled with the vendor's types, against the golden trace, and again
+    between FIFOs of the declared depths for 20 samples at most: that of the build folder where it
+    holds some, else freshly emitted."""
     if asked and asked.progress:
         asked.progress("hls", 0, trace.samples)
     lanes, files = asked.lanes if asked else None, _hls_files(folder)
     with tempfile.TemporaryDirectory(prefix="nchw_") as name:
         result = verify_hls(network, trace, name, lanes=lanes, files=files)
+        if result.equal:
+            short = trace.select(slice(0, _BOUNDED_SAMPLES))
+            bounded = verify_hls(
+                network, short, name, lanes=lanes, files=files, model=Model.BOUNDED, optimise=1
+            )
+            result = result if bounded.equal else bounded
     if asked and asked.progress:
         asked.progress("hls", trace.samples, trace.samples)
     place = result.divergence

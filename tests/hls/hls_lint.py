@@ -25,6 +25,7 @@ _ARRAY = {"variable": r"\w+", "type": "complete|block|cyclic", "dim": r"\d+", "f
 _STORAGE = "fifo|ram_1p|ram_1wnr|ram_2p|ram_s2p|ram_t2p|rom_1p|rom_2p|rom_np"
 # AMD, Vitis High-Level Synthesis User Guide (UG1399), chapter HLS Pragmas: those used here
 DOCUMENTED: dict[str, dict[str, str]] = {
+    "AGGREGATE": {"variable": r"\w+", "compact": "bit|byte|none|auto"},
     "ARRAY_PARTITION": _ARRAY,
     "ARRAY_RESHAPE": _ARRAY,
     "BIND_STORAGE": {
@@ -44,14 +45,13 @@ DOCUMENTED: dict[str, dict[str, str]] = {
     },
     "INLINE": {"off": "", "recursive": ""},
     "INTERFACE": {"mode": "axis|s_axilite|ap_ctrl_hs|ap_ctrl_chain|ap_none", "port": r"\w+"},
-    "LOOP_FLATTEN": {"off": ""},
     "LOOP_TRIPCOUNT": {"min": r"\d+", "max": r"\d+", "avg": r"\d+"},
     "PIPELINE": {"II": r"\d+", "off": "", "rewind": "", "style": "stp|frp|flp"},
     "RESET": {"variable": r"\w+", "off": ""},
     "STREAM": {"variable": r"\w+", "depth": r"\d+", "type": "fifo|pipo|shared"},
     "UNROLL": {"factor": r"\d+", "skip_exit_check": ""},
 }
-IN_LOOPS = ("PIPELINE", "UNROLL", "LOOP_TRIPCOUNT", "LOOP_FLATTEN", "DEPENDENCE")
+IN_LOOPS = ("PIPELINE", "UNROLL", "LOOP_TRIPCOUNT", "DEPENDENCE")
 ON_ARRAYS = ("ARRAY_PARTITION", "ARRAY_RESHAPE", "BIND_STORAGE", "DEPENDENCE")
 _ALLOCATES = ("malloc", "calloc", "realloc", "free", "operator new", "operator delete")
 _DECLARES = (Kind.VAR_DECL, Kind.PARM_DECL)

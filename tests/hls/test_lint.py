@@ -34,8 +34,8 @@ def test_every_pragma_that_the_target_needs_is_used(tmp_path: Path) -> None:
     [
         ("HLS PIPELINE II=1", "HLS PIPELINED II=1", "PIPELINED must be a documented pragma"),
         ("HLS PIPELINE II=1", "HLS PIPELINE I=1", "PIPELINE must have documented options, not I=1"),
-        ("variable=weights type", "variable=weight type", "ARRAY_RESHAPE: there is no 'weight'"),
-        ("complete dim=2", "complete dim=3", "'weights' must be an array of that dimension"),
+        ("variable=weights_0 type", "variable=weight type", "ARRAY_RESHAPE: there is no 'weight'"),
+        ("complete dim=2", "complete dim=3", "'weights_0' must be an array of that dimension"),
         ("port=m_axis", "port=n_axis", "port 'n_axis' must be an argument"),
         ("#pragma HLS DATAFLOW", "#pragma HLS UNROLL", "UNROLL must be in a loop"),
         (
