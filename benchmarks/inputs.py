@@ -20,9 +20,9 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.trace import Trace
-from neurocuda_hw.project.checks import Check, Request
 from neurocuda_hw.project.verify import verify
 from neurocuda_hw.reference.reference import Reference
+from neurocuda_hw.targets.checks import Check, Request
 
 SAMPLE = ROOT / "examples" / "data" / "mnist_sample.npz"
 MNIST = {"mlp": MnistMLP, "cnn": MnistCNN}

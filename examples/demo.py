@@ -27,8 +27,8 @@ from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.passes.cycles import mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
 from neurocuda_hw.project.build import build
-from neurocuda_hw.project.checks import Request
 from neurocuda_hw.project.verify import verify
+from neurocuda_hw.targets.checks import Request
 
 HERE = Path(__file__).resolve().parent
 SAMPLE = HERE / "data" / "mnist_sample.npz"

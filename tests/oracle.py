@@ -1,7 +1,9 @@
-"""A second, deliberately naive implementation of the integer semantics, written from DESIGN alone.
+"""A second, deliberately naive implementation of the integer semantics.
+
+It is written from the equations at the head of `network.network` alone.
 
 Plain Python integers, one loop over neurons and one over the taps that end in each. It shares
-nothing with `reference.py`, so that a mistake has to be made twice to stay unseen.
+nothing with `reference`, so that a mistake has to be made twice to stay unseen.
 
     v-  = decay(v) + bias + sum of weight * event
     s   = v- >= threshold and start <= t < stop

@@ -17,7 +17,9 @@ from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls import find_ap_headers
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import Trace, load_trace
-from neurocuda_hw.project.checks import check_hls, check_loihi
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.targets.checks import Check, Request
+from neurocuda_hw.targets.table import BENCHES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 MODEL, TRACE = GOLDEN / "mixed.pt", GOLDEN / "mixed.npz"
@@ -34,6 +36,11 @@ def altered(trace: Trace) -> Trace:
     spikes = {n: s.copy() for n, s in trace.spikes.items()}
     spikes[name][1, -1, 0] ^= 1
     return replace(trace, spikes=spikes)
+
+
+def checked(bench: str, trace: Trace) -> Check:
+    """What one bench finds of the model."""
+    return BENCHES[bench].check(Study(load(MODEL), trace=trace), None, Request())
 
 
 def test_builds_for_hls_and_loihi_are_whole_folders(tmp_path: Path) -> None:
@@ -70,7 +77,7 @@ def test_verify_loihi_by_the_command_line() -> None:
 
 def test_loihi_notices_one_spike() -> None:
     trace = load_trace(TRACE)
-    check = check_loihi(load(MODEL), altered(trace))
+    check = checked("loihi", altered(trace))
     assert not check.equal
     assert check.divergence is not None
     assert (check.divergence.sample, check.divergence.neuron) == (1, 0)
@@ -81,10 +88,10 @@ def test_loihi_notices_one_spike() -> None:
 def test_hls_equals_the_trace_and_notices_one_spike() -> None:
     need(find_compiler(), find_ap_headers())
     trace = load_trace(TRACE).select(slice(0, 4))
-    check = check_hls(load(MODEL), trace)
+    check = checked("hls", trace)
     assert check.equal, check.message
     assert check.samples == 4
-    check = check_hls(load(MODEL), altered(trace))
+    check = checked("hls", altered(trace))
     assert not check.equal
     assert check.divergence is not None
     assert (check.divergence.sample, check.divergence.neuron) == (1, 0)

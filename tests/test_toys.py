@@ -194,6 +194,28 @@ projections = [
 """
 
 
+def run_in_a_copy(
+    additions: Additions, code: str, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    """Runs code with a copy of the package, in `folder`, that has the additions."""
+    for name in ("neurocuda_hw", "sim", "tests"):
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, folder / name, ignore=unwanted)
+    for path, before, text in additions:
+        content = (folder / path).read_text()
+        assert content.count(before) == 1, (path, before)
+        (folder / path).write_text(content.replace(before, text + before))
+    paths = os.pathsep.join((str(folder), str(folder / "tests")))
+    return subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("additions", "network", "files"),
@@ -204,24 +226,47 @@ def test_a_toy_passes_every_target(
     additions: Additions, network: str, files: int, tmp_path: Path
 ) -> None:
     need(find_verilator(), find_compiler())
-    for name in ("neurocuda_hw", "sim", "tests"):
-        unwanted = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=unwanted)
     touched = sorted({path for path, _, _ in additions})
     assert len(touched) <= files, touched
-    for path, before, text in additions:
-        content = (tmp_path / path).read_text()
-        assert content.count(before) == 1, (path, before)
-        (tmp_path / path).write_text(content.replace(before, text + before))
-    paths = os.pathsep.join((str(tmp_path), str(tmp_path / "tests")))
-    done = subprocess.run(
-        [sys.executable, "-c", RUN.replace("HERE", network), str(tmp_path)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_in_a_copy(additions, RUN.replace("HERE", network), tmp_path)
     assert done.returncode == 0, done.stderr
     steps = [line.split()[0] for line in done.stdout.splitlines()]
     assert steps == ["reference", "oracle", "loihi", "hls", "verilog"]
+
+
+DEGREES: Additions = [
+    (
+        "neurocuda_hw/conversion/ops.py",
+        '    ("relu", ',
+        '    ("deg2rad", lambda r, n, x: _multiply(r, n, x, 3.141592653589793 / 180)),\n',
+    ),
+]
+
+CONVERT = """
+import torch
+from torch import nn
+import neurocuda_hw as nc
+
+class Turned(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 3)
+    def forward(self, x):
+        return self.last(torch.deg2rad(self.first(x)).relu())
+
+torch.manual_seed(0)
+x = torch.rand(64, 6)
+seen = (x, torch.zeros(64, dtype=torch.long))
+model = Turned().eval()
+snn, stats = nc.convert(
+    model, x, test_loader=seen, strategy="exact", qcfs_epochs=0, verbose=False
+)
+print(stats["unequal"])
+"""
+
+
+def test_a_layer_of_the_front_end_is_one_row(tmp_path: Path) -> None:
+    done = run_in_a_copy(DEGREES, CONVERT, tmp_path / "with")
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+    done = run_in_a_copy([], CONVERT, tmp_path / "without")
+    assert "UnsupportedLayerError" in done.stderr

@@ -19,6 +19,8 @@ from neurocuda_hw.commands.networks import (
 )
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.targets.base import ALL, Options
+from neurocuda_hw.targets.table import BUILT, parts
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -43,11 +45,10 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 @click.argument("model", metavar="MODEL")
 @click.option(
     "--target",
-    type=click.Choice(["verilog", "hls", "loihi", "nir", "all"]),
-    default="verilog",
+    type=click.Choice([*BUILT, ALL]),
+    default=next(iter(BUILT)),
     show_default=True,
-    help="Verilog; C++ for Vitis HLS; the network's place, time and energy on a Loihi 2 model; a "
-    "NIR graph for other frameworks; or all of them (NIR with --export only).",
+    help="; ".join(t.builds for t in BUILT.values()) + "; or all of them (NIR with --export only).",
 )
 @click.option(
     "--export",
@@ -122,21 +123,15 @@ def build(
     make -C build sim
     """
     from neurocuda_hw.network.trace import load_trace
-    from neurocuda_hw.passes.cycles import mean_events
-    from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
-    from neurocuda_hw.project.build import (
-        check_folder,
-        check_trace,
-        read_report,
-        target_files,
-        write_folder,
-    )
+    from neurocuda_hw.passes.folding import uniform_lanes
+    from neurocuda_hw.passes.study import Study, balanced
+    from neurocuda_hw.project.build import check_folder, folder_files, write_folder
     from neurocuda_hw.reference.reference import Reference
-    from neurocuda_hw.rtl.register_map import Registers
 
-    exports = target in ("nir", "all")
+    exporting = [t.name for t in BUILT.values() if t.exports] + [ALL]
+    exports = target in exporting
     if style is not None and not exports:
-        raise click.UsageError("--export is for --target nir or all")
+        raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
     wish = parse_wish(device, target_cycles, fit, lanes, target)
     folding = None
     loaded = load_network(model, reading, exports=exports)
@@ -149,7 +144,6 @@ def build(
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
             labels = None
             loaded = loaded.adjusted(trace.inputs)
-            check_trace(loaded.network, trace)
         else:
             given = stimulus(loaded.network, data, inputs, samples, step_us)
             loaded = loaded.adjusted(given.inputs)
@@ -158,24 +152,19 @@ def build(
             )
             origin, labels = given.origin, given.labels
         network = loaded.network
+        study = Study(
+            network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
+        )
         if wish.device is not None:
-            folding = fold_for(network, trace, wish, progress)
-            chosen = folding.lanes
-        elif lanes is None:
-            chosen = balanced_lanes(network, mean_events(network, trace))
-        else:
-            chosen = uniform_lanes(network, lanes)
+            folding = fold_for(study, wish, progress)
+            study = study.laid_out(folding.lanes)
         progress(target, 0, 1)
         writing = loaded.reading.writing(style)
-        files = target_files(
-            *(network, target, trace, chosen, writing),
-            registers=Registers(registers),
-            chips=chips,
-        )
+        options = Options(registers=registers, chips=chips, writing=writing)
+        files, report = folder_files(study, target, options)
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
         compared = loaded.compared(trace.inputs, labels)
-    report = read_report(folder) or {}
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
@@ -186,9 +175,31 @@ def build(
         return
     if compared is not None:
         show_comparison(compared)
-    if "populations" not in report:
-        show_files(folder, target, report)
+    chosen = parts(target, options)
+    if "populations" in report:
+        show_populations(folder, report)
+        if folding is not None:
+            show(folding)
+        sizes = report["sizes"]
+        say(
+            f"Verilog {sizes['verilog_bytes']:,} bytes, memory files "
+            f"{sizes['memory_file_bytes']:,} bytes; golden spikes of {trace.samples} samples "
+            f"({origin})."
+        )
+    else:
+        for path in report["files"]:
+            if "/" not in path or not path.startswith("tables/"):
+                say(f"  {folder / path}")
+    if len(chosen) == 1:
+        say(chosen[0].next_steps(folder))
         return
+    say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
+    checked = ",".join(part.name for part in chosen if part.benches)
+    say(f"Next: nchw verify {folder} --target {checked}")
+
+
+def show_populations(folder: Path, report: dict[str, Any]) -> None:
+    """The table of what each population takes."""
     rows = [
         (
             p["name"],
@@ -203,29 +214,4 @@ def build(
         if p["lanes"]
     ]
     columns = ("population", "shape", ">neurons", ">weights", ">weight bits", ">membrane bits")
-    print_table(f"{network.name} in {folder}", (*columns, ">lanes"), rows)
-    if folding is not None:
-        show(folding)
-    sizes = report["sizes"]
-    say(
-        f"Verilog {sizes['verilog_bytes']:,} bytes, memory files {sizes['memory_file_bytes']:,} "
-        f"bytes; golden spikes of {trace.samples} samples ({origin})."
-    )
-    if target == "all":
-        say(f"In it: {folder / 'hls'}, {folder / 'loihi'}" + (", network.nir" if style else ""))
-        say(f"Next: nchw verify {folder} --target verilog,hls,loihi")
-        return
-    say(f"Next: make -C {folder} sim   nchw verify {folder}")
-
-
-def show_files(folder: Path, target: str, report: dict[str, Any]) -> None:
-    """What a folder for another target than Verilog holds, and what to do with it."""
-    for path in report["files"]:
-        if "/" not in path or not path.startswith("tables/"):
-            say(f"  {folder / path}")
-    if target == "nir":
-        say(f"Next: nir.read({str(folder / 'network.nir')!r}) in any tool that reads NIR")
-    elif target == "hls":
-        say(f"Next: make -C {folder} csim   (or: vitis_hls -f run_hls.tcl, which nobody here ran)")
-    else:
-        say((folder / "loihi" / "report.txt").read_text())
+    print_table(f"{report['network']['name']} in {folder}", (*columns, ">lanes"), rows)

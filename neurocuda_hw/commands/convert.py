@@ -158,25 +158,13 @@ def convert(
     output: str,
     arch: str | None,
     unpickle: bool,
-    strategy: str,
-    code: str | None,
-    levels: int,
-    timesteps: int | None,
     step_us: int,
-    frames: str | None,
-    weight_bits: int,
-    input_bits: int,
-    qcfs_epochs: int,
-    if_epochs: int,
     teacher: str | None,
     teacher_arch: str | None,
-    temperature: float,
     validation: float,
-    device: str | None,
-    seed: int,
     plot: str | None,
-    name: str,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Convert a trained ReLU classifier to an integer spiking network.
 
@@ -192,9 +180,6 @@ def convert(
     """
     from neurocuda_hw import conversion as converter
     from neurocuda_hw.conversion.trained import load_trained
-    from neurocuda_hw.data import datasets
-    from neurocuda_hw.data.events import is_nmnist
-    from neurocuda_hw.ground.errors import DataError
     from neurocuda_hw.ground.files import check_writable
     from neurocuda_hw.network.model_file import save
 
@@ -208,39 +193,19 @@ def convert(
         better = load_trained(
             teacher, arch=teacher_arch, unpickle=unpickle, option="--teacher-arch"
         )
-    test: Pair | None
-    if is_nmnist(data):
-        train, test = _recordings(data, timesteps or 8, step_us, input_bits)
-        timesteps = None
-    else:
-        train = datasets.load(data, "train")
-        try:
-            test = datasets.load(data, "test")
-        except DataError:  # a folder may hold the training part only
-            test = None
-    kept, held_out = _split(train, validation if qcfs_epochs or if_epochs else 0.0)
+    train, test = _samples(data, step_us, options)
+    trains = options["qcfs_epochs"] or options["if_epochs"]
+    kept, held_out = _split(train, validation if trains else 0.0)
     with progress_bar(quiet=as_json) as progress:
         snn, stats = converter.convert(
             trained,
             kept,
             test_loader=test,
             val_loader=held_out,
-            strategy=strategy,
-            code=code,
-            levels=levels,
-            timesteps=timesteps,
-            frames=frames,
-            weight_bits=weight_bits,
-            input_bits=input_bits,
-            qcfs_epochs=qcfs_epochs,
-            if_epochs=if_epochs,
-            temperature=temperature,
             teacher=better,
-            seed=seed,
-            device=device,
-            name=name,
             verbose=False,
             progress=progress,
+            **options,
         )
     save(snn, output)
     if plot is not None and kind is not None:
@@ -256,6 +221,22 @@ def convert(
         print_json(_figures(snn.network, stats, output) | {"tested_on_training_data": seen})
         return
     _show(snn.network, stats, output, 0 if test is None else len(test[0]), seen, plot)
+
+
+def _samples(data: str, step_us: int, options: dict[str, Any]) -> tuple[Pair, Pair | None]:
+    """Training and test data; `timesteps` of `options` is what recordings are cut into, if any."""
+    from neurocuda_hw.data import datasets
+    from neurocuda_hw.data.events import is_nmnist
+    from neurocuda_hw.ground.errors import DataError
+
+    if is_nmnist(data):
+        steps, options["timesteps"] = options["timesteps"] or 8, None
+        return _recordings(data, steps, step_us, options["input_bits"])
+    train = datasets.load(data, "train")
+    try:
+        return train, datasets.load(data, "test")
+    except DataError:  # a folder may hold the training part only
+        return train, None
 
 
 def _kind(plot: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.targets.table import TABLE
 
 NEEDED = ("python", "torch", "numpy", "amaranth", "c++", "make", "verilator")
 
@@ -24,6 +25,7 @@ def doctor(as_json: bool) -> None:
     from neurocuda_hw.ground.toolchain import doctor as look
 
     tools = [*look(), find_ap_headers()]
+    lacking = {target.name: target.missing() for target in TABLE}
     missing = [tool for tool in tools if not tool.usable and tool.name in NEEDED]
     if as_json:
         print_json(
@@ -40,6 +42,10 @@ def doctor(as_json: bool) -> None:
                     }
                     for tool in tools
                 ],
+                "targets": [
+                    {"name": name, "usable": not lacks, "problem": lacks}
+                    for name, lacks in lacking.items()
+                ],
             }
         )
     else:
@@ -53,6 +59,10 @@ def doctor(as_json: bool) -> None:
             for tool in tools
         ]
         print_table("", ("tool", "version", "", "where, or how to get it"), rows)
+        say(f"Targets: {', '.join(name for name, lacks in lacking.items() if not lacks)}.")
+        for name, lacks in lacking.items():
+            if lacks:
+                say(f"Target {name} needs {lacks}")
         optional = [t.name for t in tools if not t.usable and t not in missing]
         if missing:
             say(f"Missing: {', '.join(tool.name for tool in missing)}.")

@@ -10,11 +10,11 @@ import click
 
 from neurocuda_hw.commands.console import print_table
 from neurocuda_hw.ground.progress import Progress
+from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
-    from neurocuda_hw.network import Network
-    from neurocuda_hw.network.trace import Trace
     from neurocuda_hw.passes.budget import Folding
+    from neurocuda_hw.passes.study import Study
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _COLUMNS = ("population", ">lanes", ">weight bits", ">cycles", ">LUT")
@@ -62,20 +62,20 @@ def parse_wish(
         raise click.UsageError("--target-cycles excludes --fit")
     if device is not None and lanes is not None:
         raise click.UsageError("--device chooses the lanes: it excludes --lanes")
-    if device is not None and build_for != "verilog":
-        raise click.UsageError(f"--device is for --target verilog, not {build_for}")
+    gates = [t.name for t in BUILT.values() if t.gates]
+    if device is not None and build_for not in gates:
+        raise click.UsageError(f"--device is for --target {' or '.join(gates)}, not {build_for}")
     return Wish(device=device, target=target)
 
 
-def fold_for(network: Network, trace: Trace, wish: Wish, progress: Progress) -> Folding:
+def fold_for(study: Study, wish: Wish, progress: Progress) -> Folding:
     """The folding for a device; where none fits, its table goes to standard error first."""
-    from neurocuda_hw.passes.activity import Activity
     from neurocuda_hw.passes.budget import DoesNotFit, Folder
     from neurocuda_hw.passes.devices import find_device
 
     assert wish.device is not None
     device = find_device(wish.device)
-    folder = Folder(network, Activity(network, trace), progress=progress)
+    folder = Folder(study.network, study.activity, progress=progress)
     try:
         return folder.fold(device, target=wish.target)
     except DoesNotFit as error:

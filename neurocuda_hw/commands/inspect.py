@@ -106,16 +106,16 @@ def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, 
     """All that the command prints, as plain values."""
     from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.network.wire import address_bits
-    from neurocuda_hw.passes.cycles import mean_events, network_work, slowest
-    from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
-    from neurocuda_hw.passes.plan import plan_layer
+    from neurocuda_hw.passes.cycles import network_work, slowest
+    from neurocuda_hw.passes.folding import uniform_lanes
+    from neurocuda_hw.passes.study import Study, balanced
     from neurocuda_hw.reference.reference import Reference
 
     trace = Reference(network).trace(given.inputs)
-    events, ranges = mean_events(network, trace), network_ranges(network)
-    chosen = balanced_lanes(network, events) if lanes is None else uniform_lanes(network, lanes)
-    plans = {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
-    work = network_work(plans, events)
+    wanted = balanced if lanes is None else uniform_lanes(network, lanes)
+    study, ranges = Study(network, trace=trace, lanes=wanted), network_ranges(network)
+    events, chosen = study.activity, study.lanes
+    work = network_work(study.plans, events)
     pace = slowest(work)
     populations = []
     for population in network.populations:

@@ -230,13 +230,17 @@ def is_nir(path: Path) -> bool:
         return False
 
 
-def load_network(model: str, reading: Reading, *, exports: bool = False) -> Loaded:
+def load_network(
+    model: str, reading: Reading, *, exports: bool = False, known: Network | None = None
+) -> Loaded:
     """The network of a file or of a build folder.
 
     Parameters
     ----------
     exports : bool
         Whether --dt, --fires and --integrate-dt also say how a graph shall be written.
+    known : Network, optional
+        The network, where the file was read already.
 
     Raises
     ------
@@ -247,12 +251,12 @@ def load_network(model: str, reading: Reading, *, exports: bool = False) -> Load
 
     path = Path(model)
     path = path / "model.pt" if path.is_dir() else path
-    if is_nir(path):
+    if known is None and is_nir(path):
         return _from_graph(path, reading, exports)
     given = reading.given(*(("dt", "fires", "integrate_dt") if exports else ()))
     if given:
         raise click.UsageError(f"{given[0]} is for .nir files, which {str(path)!r} is not")
-    return Loaded(network=load(path), graph=None, reading=reading)
+    return Loaded(network=known or load(path), graph=None, reading=reading)
 
 
 def _from_graph(path: Path, reading: Reading, exports: bool) -> Loaded:

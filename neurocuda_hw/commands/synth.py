@@ -34,20 +34,19 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
     """
     from neurocuda_hw.ground.errors import ModelError
     from neurocuda_hw.passes.devices import Family, find_device
-    from neurocuda_hw.project.build import read_report
     from neurocuda_hw.synth import synthesise
+    from neurocuda_hw.targets.base import read_built
+    from neurocuda_hw.targets.table import BUILT
 
     part = find_device(device)
-    folder = Path(build_dir)
-    report = read_report(folder)
-    if report is None or report.get("target") != "verilog":
+    built = read_built(Path(build_dir))
+    gates = [t.name for t in BUILT.values() if t.gates]
+    if built is None or built.target not in gates:
         raise ModelError(
-            f"{build_dir!r} must be a folder that 'nchw build --target verilog' wrote, "
-            "not something else"
+            f"{build_dir!r} must be a folder that 'nchw build --target {' or '.join(gates)}' "
+            "wrote, not something else"
         )
-    files = {
-        path: (folder / path).read_bytes() for path in report["files"] if path.startswith("rtl/")
-    }
+    files = built.read(path for path in built.report["files"] if path.startswith("rtl/"))
     with progress_bar(quiet=as_json) as progress:
         soft = part.family is Family.ICE40  # few of them have multipliers, and few those
         area = synthesise(files, part.family, use_dsps=not soft, progress=progress)
@@ -76,7 +75,7 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
         )
     else:
         print_table(
-            f"{report['network']['name']} in {part.name} ({part.family.value}), by yosys",
+            f"{built.report['network']['name']} in {part.name} ({part.family.value}), by yosys",
             ("", ">used", ">there", ">share"),
             [
                 (name, used, held, f"{used / held:.0%}" if held else "-")

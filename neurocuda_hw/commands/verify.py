@@ -10,12 +10,15 @@ import click
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, to_json
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
-from neurocuda_hw.commands.stimuli import stimulus
+from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.table import VERIFIED, verified_by
 
 if TYPE_CHECKING:
-    from neurocuda_hw.project.checks import Check
     from neurocuda_hw.project.verify import Verification
+    from neurocuda_hw.targets.base import Built
+    from neurocuda_hw.targets.checks import Check
 
 GOLDEN = "golden"  # the folder that `--golden` without a value means
 
@@ -30,11 +33,7 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     help="A trace, or a folder of them with a manifest; without a value: the build folder's own, "
     "or for a model the folder 'golden'.",
 )
-@click.option("--data", metavar="DATA", help="Record the golden trace of these test images.")
-@click.option("--inputs", metavar="FILE", help="Record it of this .npy or .npz array.")
-@click.option(
-    "--samples", type=click.IntRange(min=1), metavar="N", help="The first N samples only."
-)
+@stimulus_options
 @click.option(
     "--allow-little",
     is_flag=True,
@@ -53,8 +52,8 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     "--target",
     "targets",
     metavar="NAMES",
-    help="What to verify, separated by commas: verilog, hls (needs a C++ compiler and the vendor's "
-    "headers), loihi (the chip's model).  [default: what the folder was built for, else verilog]",
+    help=f"What to verify, separated by commas: {', '.join(VERIFIED)}; 'nchw doctor' says what "
+    f"each needs.  [default: what the folder was built for, else {next(iter(VERIFIED))}]",
 )
 @click.option("--cocotb", is_flag=True, help="Also run the cocotb bench: stalls and resets.")
 @click.option(
@@ -63,14 +62,6 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     default=0,
     metavar="PERCENT",
     help="Random pauses on both streams of the bulk harness.",
-)
-@click.option(
-    "--step-us",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    metavar="N",
-    help="Microseconds of a recording that make one step.",
 )
 @network_options
 @lanes_option("Lanes of the Verilog, where a MODEL is verified.")
@@ -101,7 +92,8 @@ def verify(
     """Compare every spike of every layer, and every output, with the golden trace.
 
     Verifies a build folder, a network (whose Verilog is made on the fly), or every entry of a
-    golden folder. The Verilog is compiled with Verilator.
+    golden folder. The Verilog is compiled with Verilator. A golden trace is recorded of what --data
+    or --inputs names.
 
     \b
     nchw verify build                        the folder's own golden spikes
@@ -117,10 +109,10 @@ def verify(
     """
     from neurocuda_hw.ground.files import check_writable, write_file
     from neurocuda_hw.passes.folding import uniform_lanes
-    from neurocuda_hw.project.checks import Request
-    from neurocuda_hw.project.verify import exit_code
+    from neurocuda_hw.project.verify import Subject, exit_code
     from neurocuda_hw.project.verify import verify as run_verify
     from neurocuda_hw.simulation.simulate import Stalls
+    from neurocuda_hw.targets.checks import Request
 
     if json_file not in (None, "-"):
         check_writable(str(json_file))
@@ -129,40 +121,41 @@ def verify(
     if subject is None and golden is None:
         raise click.UsageError("name a model or a build folder, or a golden folder with --golden")
     subject, golden = _named(subject, golden)
-    names = [name.strip() for name in (targets or _built_for(subject)).split(",")]
-    wrong = [name for name in names if name not in ("verilog", "hls", "loihi")]
+    names = [name.strip() for name in targets.split(",")] if targets else []
+    wrong = [name for name in names if name not in VERIFIED]
     if wrong:
-        raise click.UsageError(f"--target must be of verilog, hls, loihi, not {wrong[0]!r}")
-    chosen = ("reference", *names, *(("cocotb",) if cocotb else ()))
-    network, given = None, None
-    graph = subject is not None and is_nir(Path(subject))
-    if data is not None or inputs is not None or lanes or reading.given() or graph:
-        if subject is None:
-            raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
-        loaded = load_network(subject, reading)
+        raise click.UsageError(f"--target must be of {', '.join(VERIFIED)}, not {wrong[0]!r}")
+    opened, given = None, None
+    if subject is not None:
+        opened = None if is_nir(Path(subject)) else Subject.of(subject)
+        loaded = load_network(subject, reading, known=opened.network if opened else None)
         if data is not None or inputs is not None or loaded.reading.agreement is not None:
             given = stimulus(loaded.network, data, inputs, samples, step_us).inputs
             loaded = loaded.adjusted(given)
-        network = loaded.network
+        opened = opened or Subject.of(loaded.network)
+    elif data is not None or inputs is not None or lanes or reading.given():
+        raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
+    built = opened.built if opened else None
+    names = names or [verified_by(built.target if built else None)]
     to_stdout = json_file == "-"
     with progress_bar(quiet=to_stdout) as progress:
         results = run_verify(
-            network if graph else subject,
+            opened,
             golden=golden,
             inputs=given,
             request=Request(
-                targets=chosen,
+                targets=("reference", *names, *(("cocotb",) if cocotb else ())),
                 samples=samples,
                 allow_little=allow_little,
                 mutate=mutate,
                 seed=seed,
-                lanes=uniform_lanes(network, lanes) if network and lanes else None,
+                lanes=uniform_lanes(opened.network, lanes) if opened and lanes else None,
                 stalls=Stalls(percent=stalls, seed=seed),
                 progress=progress,
             ),
         )
     show(results, err=to_stdout)
-    _keep(subject, results, golden or data or inputs or "the folder's own golden trace")
+    _keep(built, results, golden or data or inputs or "the folder's own golden trace")
     if json_file is not None:
         content = to_json([result.to_json() for result in results])
         if to_stdout:
@@ -176,9 +169,8 @@ def _named(subject: str | None, golden: str | None) -> tuple[str | None, str | N
     """Subject and golden trace, where a folder that is named is what is verified: ``--golden``
     without a value is the trace of a build folder, if one is named, else the folder `GOLDEN`."""
     from neurocuda_hw.ground.errors import DataError
-    from neurocuda_hw.project.build import read_report
 
-    if subject is None and golden and read_report(Path(golden)) is not None:
+    if subject is None and golden and (Path(golden) / REPORT).is_file():
         return golden, None
     if golden != "":
         return subject, golden
@@ -192,26 +184,16 @@ def _named(subject: str | None, golden: str | None) -> tuple[str | None, str | N
     return subject, GOLDEN
 
 
-def _built_for(subject: str | None) -> str:
-    """The target of a build folder that holds no Verilog; else verilog."""
-    from neurocuda_hw.project.build import read_report
-
-    report = None if subject is None else read_report(Path(subject))
-    target = "verilog" if report is None else report.get("target")
-    return target if target in ("hls", "loihi") else "verilog"
-
-
-def _keep(subject: str | None, results: list[Verification], golden: str) -> None:
+def _keep(built: Built | None, results: list[Verification], golden: str) -> None:
     """Notes what was found in the build folder, for 'nchw report'; says so where it cannot."""
     from neurocuda_hw.ground.errors import OutputError
-    from neurocuda_hw.project.build import read_report
     from neurocuda_hw.project.record import write_record
 
-    if subject is None or read_report(Path(subject)) is None:
+    if built is None:
         return
     try:
         for result in results:
-            write_record(Path(subject), result, golden=golden)
+            write_record(built.path, result, golden=golden, digest=built.digest)
     except OutputError as error:
         say(f"Not noted for 'nchw report': {error}", err=True)
 
@@ -279,7 +261,7 @@ def _silent(result: Verification) -> dict[tuple[str, ...], list[str]]:
 
 def _conclusion(results: list[Verification]) -> str:
     """The verdict on all."""
-    from neurocuda_hw.project.evidence import WAY_OUT
+    from neurocuda_hw.targets.evidence import WAY_OUT
 
     if any(result.different for result in results):
         return "NOT equal."

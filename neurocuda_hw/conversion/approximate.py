@@ -14,7 +14,8 @@ from dataclasses import replace
 
 import torch
 
-from neurocuda_hw.conversion.graph import Graph, Layer, add_up, evaluate, largest, per_channel
+from neurocuda_hw.conversion.graph import Graph, Layer, evaluate
+from neurocuda_hw.linear.steps import per_channel
 
 _SAMPLES = 256
 _POSITIONS = 8192  # per channel
@@ -43,12 +44,11 @@ def approximate(graph: Graph, samples: torch.Tensor) -> Graph:
     got, layers = [wanted[0]], []
     for layer in graph.layers:
         if layer.maximum:
-            term = layer.terms[0]
-            got.append(largest(term, got[term.source]).reshape(-1, *layer.shape))
+            got.append(layer.largest(got))
             layers.append(layer)
             continue
-        aim = add_up(layer, wanted, layer.bias)
-        z = add_up(layer, got, layer.bias)
+        aim = layer.add_up(wanted)
+        z = layer.add_up(got)
         lost = _rows(aim - z).mean(1)
         z = z + per_channel(lost, len(layer.shape))
         gain, shift = _fit(layer, aim, z)

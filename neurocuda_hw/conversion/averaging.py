@@ -52,4 +52,4 @@ def average_weights(networks: Sequence[SpikingNetwork]) -> SpikingNetwork:
     }
     module = copy.deepcopy(modules[0])
     module.load_state_dict(mean)
-    return in_integers(module, networks[0])
+    return in_integers(module, networks[0].network.name, networks[0].device)

@@ -48,19 +48,22 @@ class Checkpoint:
     path : str or Path, optional
     settings : mapping of str to str, int or float
         What must be the same for a training to go on as it would have.
+    best, optimiser, generator
+        What is written, and put back; the model is that of `best`.
     """
 
-    def __init__(self, path: str | Path | None, settings: Mapping[str, str | int | float]) -> None:
-        self.path = None if path is None else Path(path)
-        self.settings = dict(settings)
-
-    def resume(
+    def __init__(
         self,
-        model: nn.Module,
+        path: Path | None,
+        settings: Mapping[str, str | int | float],
+        best: Best,
         optimiser: torch.optim.Optimizer,
         generator: torch.Generator,
-        best: Best,
-    ) -> int:
+    ) -> None:
+        self.path, self.settings, self.best = path, dict(settings), best
+        self.optimiser, self.generator = optimiser, generator
+
+    def resume(self) -> int:
         """Puts back what was written; returns the number of epochs that are done.
 
         Raises
@@ -68,6 +71,7 @@ class Checkpoint:
         DataError
             If the file is damaged, or belongs to another model or training.
         """
+        best = self.best
         if self.path is None or not self.path.exists():
             best.see(0)
             return 0
@@ -82,22 +86,15 @@ class Checkpoint:
                 f"{way_out}"
             )
         try:
-            model.load_state_dict(state["model"])
+            best.model.load_state_dict(state["model"])
         except RuntimeError:
             raise DataError(f"{where} must be of this model, not of another; {way_out}") from None
-        optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["generator"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"])
         best.epoch, best.highest, best.state = state["best"]
         return int(state["epoch"])
 
-    def write(
-        self,
-        epoch: int,
-        model: nn.Module,
-        optimiser: torch.optim.Optimizer,
-        generator: torch.Generator,
-        best: Best,
-    ) -> None:
+    def write(self, epoch: int) -> None:
         """Writes everything after `epoch` epochs; an earlier file stays until this one is whole."""
         if self.path is None:
             return
@@ -105,10 +102,10 @@ class Checkpoint:
             "format": _FORMAT,
             "settings": self.settings,
             "epoch": epoch,
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "generator": generator.get_state(),
-            "best": (best.epoch, best.highest, best.state),
+            "model": self.best.model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "generator": self.generator.get_state(),
+            "best": (self.best.epoch, self.best.highest, self.best.state),
         }
         content = io.BytesIO()
         torch.save(state, content)

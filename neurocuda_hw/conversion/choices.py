@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 
 from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.conversion.trainer import Plan
+from neurocuda_hw.conversion.trainer import Course
 from neurocuda_hw.ground.errors import DataError, ModelError
 
 STRATEGIES = ("auto", "exact", "qcfs_direct", "qcfs_if_ft")
 
 
-def plan(strategy: str, code: str | None, qcfs_epochs: int, if_epochs: int) -> Plan:
-    """What a strategy comes to, of the code that the caller may have named."""
+def course(
+    strategy: str, code: str | None, qcfs_epochs: int, if_epochs: int, *, neurons: bool
+) -> Course:
+    """What a strategy comes to, of the code that the caller may have named; a model of `neurons`
+    spikes already: there is no quantised ANN to train, nor an exact code of it."""
     if strategy not in STRATEGIES:
         raise ValueError(f"strategy must be one of {', '.join(STRATEGIES)}, not {strategy!r}")
-    try:
-        wanted = None if code is None else Code(code)
-    except ValueError:
-        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
+    wanted = None if code is None else named_code(code)
     auto = strategy == "auto"
     chosen = (wanted or Code.EXACT) if auto else Code.EXACT if strategy == "exact" else Code.RATE
     if wanted not in (None, chosen):
         raise ValueError(f"code must be {chosen.value!r} under strategy {strategy!r}, not {code!r}")
+    qcfs_epochs = whole(qcfs_epochs, "qcfs_epochs", 0)
+    if neurons:
+        if strategy == "exact" or wanted is Code.EXACT:
+            raise ModelError(
+                "a model of spiking neurons has its own code, which is no exact one; use strategy "
+                "'auto', 'qcfs_if_ft' or 'qcfs_direct'"
+            )
+        chosen, qcfs_epochs = Code.RATE, 0
     through_time = strategy == "qcfs_if_ft" or (auto and chosen is Code.RATE)
-    return Plan(
+    return Course(
         code=chosen,
-        qcfs_epochs=whole(qcfs_epochs, "qcfs_epochs", 0),
+        qcfs_epochs=qcfs_epochs,
         if_epochs=whole(if_epochs, "if_epochs", 0) if through_time else 0,
         auto=auto,
     )
 
 
-def plan_of_neurons(plan: Plan, strategy: str, code: str | None, if_epochs: int) -> Plan:
-    """A model that spikes already: there is no quantised ANN to train, nor an exact code of it."""
-    if strategy == "exact" or code == "exact":
-        raise ModelError(
-            "a model of spiking neurons has its own code, which is no exact one; use strategy "
-            "'auto', 'qcfs_if_ft' or 'qcfs_direct'"
-        )
-    epochs = 0 if strategy == "qcfs_direct" else whole(if_epochs, "if_epochs", 0)
-    return replace(plan, code=Code.RATE, qcfs_epochs=0, if_epochs=epochs)
+def named_code(code: str | Code) -> Code:
+    """The code of this name."""
+    try:
+        return Code(code)
+    except ValueError:
+        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
 
 
 def timesteps(given: int | None, graph: Graph) -> int:

@@ -11,12 +11,15 @@ layer for spikes).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
-from neurocuda_hw.conversion.graph import Layer, add_up, largest, per_channel
+from neurocuda_hw.conversion.graph import Graph, Layer
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.training import float_graph
+from neurocuda_hw.linear.steps import per_channel
 
 # values of one layer that are held at a time, and values per channel that clip values are fitted to
 _VALUES = 2**24
@@ -44,20 +47,11 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
     most = max(int(np.prod(shape)) for shape in graph.shapes)
     x = x[: max(64, _VALUES // most)].to(model.biases[0].device)
     generator = torch.Generator().manual_seed(seed)
-    last_use = {t.source: n for n, layer in enumerate(graph.layers) for t in layer.terms}
-    real: list[torch.Tensor] = [x.reshape(-1, *graph.input_shape)]
-    counts = [model.summed(x)]
+    real, counts = [x.reshape(-1, *graph.input_shape)], [model.summed(x)]
     clips, levels = iter(model.log_clips), model.settings.levels
-    for number, layer in enumerate(graph.layers):
-        if layer.maximum:
-            term = layer.terms[0]
-            for values in (real, counts):
-                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
-            continue
-        wanted = add_up(layer, real, layer.bias)
+    for number, layer, wanted in side_by_side(graph, real, counts):
         sums = _Sums(model, number, counts)
         add_to_bias(model.biases[number], wanted - sums.real())
-        real.append(layer.activate(wanted))
         if not layer.spiking:
             break
         sums.renew()
@@ -66,8 +60,27 @@ def correct(model: QcfsModel, x: torch.Tensor, *, channel_wise: bool, seed: int)
             _fit(own, layer, real[-1], sums.real(), levels, channel_wise, generator)
             sums.renew()
         counts.append(sums.levels())
+
+
+def side_by_side(
+    graph: Graph, real: list[torch.Tensor], sent: list[torch.Tensor]
+) -> Iterator[tuple[int, Layer, torch.Tensor]]:
+    """Layers but maxima, in order, and their real sums.
+
+    `real` and `sent` begin with the input; `real` grows by activations, and what the integers of a
+    layer send is to be appended to `sent`. What no layer needs any more is let go.
+    """
+    last_use = {t.source: n for n, layer in enumerate(graph.layers) for t in layer.terms}
+    for number, layer in enumerate(graph.layers):
+        if layer.maximum:
+            for values in (real, sent):
+                values.append(layer.largest(values))
+            continue
+        wanted = layer.add_up(real)
+        real.append(layer.activate(wanted))
+        yield number, layer, wanted
         for source in [s for s, user in last_use.items() if user == number]:
-            real[source] = counts[source] = torch.empty(0)
+            real[source] = sent[source] = torch.empty(0)
 
 
 class _Sums:

@@ -15,12 +15,13 @@ import math
 
 import torch
 
-from neurocuda_hw.conversion.correction import add_to_bias
+from neurocuda_hw.conversion.correction import add_to_bias, side_by_side
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import Layer, add_up, largest, per_channel
+from neurocuda_hw.conversion.graph import Layer
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
 from neurocuda_hw.conversion.spiking import delivered
 from neurocuda_hw.conversion.training import float_graph
+from neurocuda_hw.linear.steps import per_channel
 
 # spikes of one layer in all samples and steps that are held at a time
 _VALUES = 2**26
@@ -41,16 +42,9 @@ def correct_drift(model: QcfsModel, x: torch.Tensor) -> None:
     steps = model.settings.levels
     most = max(math.prod(shape) for shape in graph.shapes)
     x = x[: max(32, _VALUES // (steps * most))].to(device)
-    last_use = {t.source: n for n, layer in enumerate(graph.layers) for t in layer.terms}
-    real: list[torch.Tensor] = [x.reshape(-1, *graph.input_shape)]
-    spikes, units = [model.payload(x)], model.units()
-    for number, layer in enumerate(graph.layers):
-        if layer.maximum:
-            term = layer.terms[0]
-            for values in (real, spikes):
-                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
-            continue
-        wanted = add_up(layer, real, layer.bias)
+    real, spikes = [x.reshape(-1, *graph.input_shape)], [model.payload(x)]
+    units = model.units()
+    for number, layer, wanted in side_by_side(graph, real, spikes):
         tensors = model.tensors(number, units)
         currents = delivered(layer, tensors, spikes, len(x))
         if tensors.threshold is None:
@@ -58,15 +52,12 @@ def correct_drift(model: QcfsModel, x: torch.Tensor) -> None:
             sums = (currents.mean(0) + per_channel(tensors.bias, len(layer.shape))) * worth
             add_to_bias(model.biases[number], wanted - sums)
             return
-        real.append(layer.activate(wanted))
         worth = per_channel(units[number + 1] / steps, len(layer.shape))
         for _ in range(_ROUNDS):
             sent = _sent(layer, model.tensors(number, units), currents, steps)
             add_to_bias(model.biases[number], real[-1] - sent.sum(0) * worth)
         sent = _sent(layer, model.tensors(number, units), currents, steps)
         spikes.append(sent.flatten(0, 1))
-        for source in [s for s, user in last_use.items() if user == number]:
-            real[source] = spikes[source] = torch.empty(0)
 
 
 def _sent(layer: Layer, tensors: LayerTensors, currents: torch.Tensor, steps: int) -> torch.Tensor:

@@ -48,8 +48,8 @@ def fold_batchnorm(model: nn.Module) -> nn.Module:
             continue
         with torch.no_grad():
             fused = fuse(modules[names[0]], modules[names[1]])
-        _replace(folded, names[0], fused)
-        _replace(folded, names[1], nn.Identity())
+        folded.set_submodule(names[0], fused)
+        folded.set_submodule(names[1], nn.Identity())
         modules.update({names[0]: fused, names[1]: nn.Identity()})
         node.replace_all_uses_with(before)
         graph.erase_node(node)
@@ -62,8 +62,3 @@ def _fusion(layer: nn.Module, norm: nn.Module) -> Any:
         if isinstance(layer, layers) and tracked:
             return fuse
     return None
-
-
-def _replace(model: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)

@@ -15,7 +15,7 @@ from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
-from neurocuda_hw.conversion.training import Progress
+from neurocuda_hw.conversion.training import Progress, Training
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.progress import progress_bar
@@ -63,28 +63,24 @@ def finetune(
     ModelError
         If `snn` was read from a file, which holds integers only.
     """
-    where = choices.device(device)
     samples = Batches(train_loader, "training data", batch)
     values = None if val_loader is None else Batches(val_loader, "validation data", TEST_BATCH)
-    module = copy.deepcopy(trained_model(snn)).to(where)
+    module = copy.deepcopy(trained_model(snn)).to(choices.device(device))
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
-        trainer = Trainer(
-            module,
-            samples,
-            values,
-            lr if rate is None else rate,
-            seed,
-            progress,
+        training = Training(
+            rate=lr if rate is None else rate,
             relative=rate is not None,
+            seed=seed,
             temperature=choices.positive(temperature, "temperature"),
-            teacher=teacher,
-            checkpoint=checkpoint,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            progress=progress,
         )
+        trainer = Trainer(module, samples, values, training, teacher)
         stage = "spiking" if module.settings.code is Code.RATE else "qcfs"
         trainer.train(stage, choices.whole(epochs, "epochs", 0))
-    return in_integers(module, snn)
+    return in_integers(module, snn.network.name, snn.device)
 
 
 def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
@@ -98,10 +94,10 @@ def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
     return silence(trained_model(snn).quantized())
 
 
-def in_integers(module: QcfsModel, like: SpikingNetwork) -> SpikingNetwork:
-    """The network of a trained `module`, with the name and on the device of `like`."""
-    network = to_network(silence(module.cpu().quantized()), like.network.name)
-    return SpikingNetwork(network, trained=module).to(like.device)
+def in_integers(module: QcfsModel, name: str, device: torch.device) -> SpikingNetwork:
+    """The network of a trained `module`, on `device`."""
+    network = to_network(silence(module.cpu().quantized()), name)
+    return SpikingNetwork(network, trained=module).to(device)
 
 
 def trained_model(snn: SpikingNetwork) -> QcfsModel:

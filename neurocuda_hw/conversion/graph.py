@@ -12,87 +12,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
+from functools import reduce
+from operator import add
 
 import torch
 import torch.nn.functional as F
 
 from neurocuda_hw.conversion.fire import Dynamics
 from neurocuda_hw.conversion.temporal import Frames
-
-Pair = tuple[int, int]
-Shape = tuple[int, ...]
-
-
-class Kind(Enum):
-    """What a term's weight is: a factor per channel, a convolution kernel, or a matrix."""
-
-    GAIN = "gain"
-    CONV = "conv"
-    MATRIX = "matrix"
+from neurocuda_hw.linear.maps import Kind, Map
+from neurocuda_hw.linear.steps import Shape, per_channel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Term:
-    """One linear map of one earlier layer.
+class Term(Map):
+    """A linear map of one earlier layer, in float64.
 
     Parameters
     ----------
     source : int
         0 is the input, ``i`` is ``layers[i - 1]``.
-    kind : Kind
-    weight : float64 tensor
-        GAIN: ``(C,)`` (while a model is being read: of the whole shape). CONV: ``(C_out,
-        C_in / groups, kh, kw)``. MATRIX: ``(neurons of target, neurons of source)``.
-    pool, pool_stride : pair of int, optional
-        The source is first summed (not averaged) over windows.
-    stride, padding, dilation, groups
-        Of a CONV, as in PyTorch.
     trained : bool
         False for a skip connection, whose weight no layer of the model holds.
     """
 
     source: int
-    kind: Kind
-    weight: torch.Tensor
-    pool: Pair | None = None
-    pool_stride: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
     trained: bool = False
-
-    def pooled(self, shape: Shape) -> Shape:
-        """Shape of the source behind the sum pool."""
-        if self.pool is None:
-            return shape
-        c, *size = shape
-        return (
-            c,
-            *((n - k) // s + 1 for n, k, s in zip(size, self.pool, self.pool_stride, strict=True)),
-        )
-
-    def target(self, shape: Shape) -> Shape:
-        """Shape of what the term delivers from a source of `shape`."""
-        pooled = self.pooled(shape)
-        if self.kind is Kind.GAIN:
-            return pooled
-        if self.kind is Kind.MATRIX:
-            return (self.weight.shape[0],)
-        spans = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.weight.shape[2:], strict=True))
-        sizes = zip(pooled[1:], self.padding, spans, self.stride, strict=True)
-        return (self.weight.shape[0], *((n + 2 * p - k) // s + 1 for n, p, k, s in sizes))
-
-    def deliver(self, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-        """The map of ``x`` (B, *source shape), with `weight` in the place of the term's own."""
-        if self.pool is not None:
-            x = F.avg_pool2d(x, self.pool, self.pool_stride, divisor_override=1)
-        if self.kind is Kind.MATRIX:
-            return F.linear(x.flatten(1), weight)
-        if self.kind is Kind.GAIN:
-            return x * per_channel(weight, x.ndim - 1)
-        return F.conv2d(x, weight, None, self.stride, self.padding, self.dilation, self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -205,6 +150,30 @@ class Layer:
         """Whether it has clip values of its own; a maximum has those of its source."""
         return self.spiking and not self.maximum
 
+    def parts(
+        self, values: Sequence[torch.Tensor], weights: Sequence[torch.Tensor]
+    ) -> Iterator[torch.Tensor]:
+        """What each term delivers of the `values` of all sources, with `weights` as its weights."""
+        for term, weight in zip(self.terms, weights, strict=True):
+            yield term.deliver(values[term.source], weight).reshape(-1, *self.shape)
+
+    def add_up(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Sum of the terms (with their own weights) and the bias, ``(B, *shape)``."""
+        kind = values[0].dtype
+        total = reduce(add, self.parts(values, [term.weight.to(kind) for term in self.terms]))
+        return total + per_channel(self.bias.to(kind), len(self.shape))
+
+    def largest(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Of a maximum: the largest value of each window, ``(B, *shape)``."""
+        term = self.terms[0]
+        x = values[term.source]
+        if term.kind is Kind.CONV:
+            kernel = term.weight.shape[2:]
+            x = F.max_pool2d(x, kernel, term.stride, term.padding, term.dilation)
+        elif term.pool is not None:
+            x = F.max_pool2d(x, term.pool, term.pool_stride)
+        return x.reshape(-1, *self.shape)
+
     def activate(self, z: torch.Tensor) -> torch.Tensor:
         """The trained model's activations for the sums `z`; of neurons, in a first step."""
         if not self.spiking or self.maximum:
@@ -254,28 +223,6 @@ class Graph:
     def shapes(self) -> tuple[Shape, ...]:
         """Shapes by source number: the input's, then each layer's."""
         return (self.input_shape, *(layer.shape for layer in self.layers))
-
-
-def per_channel(values: torch.Tensor, axes: int) -> torch.Tensor:
-    """One value per channel ``(C,)``, shaped to broadcast over `axes` axes (C first)."""
-    return values.reshape(-1, *([1] * (axes - 1))) if values.ndim == 1 else values
-
-
-def largest(term: Term, x: torch.Tensor) -> torch.Tensor:
-    """The largest value of each window of a maximum's only term."""
-    if term.kind is Kind.CONV:
-        return F.max_pool2d(x, term.weight.shape[2:], term.stride, term.padding, term.dilation)
-    return x if term.pool is None else F.max_pool2d(x, term.pool, term.pool_stride)
-
-
-def add_up(layer: Layer, values: Sequence[torch.Tensor], bias: torch.Tensor | None) -> torch.Tensor:
-    """Sum of the layer's terms (with their own weights) and `bias`, ``(B, *shape)``."""
-    total = torch.zeros(())
-    for term in layer.terms:
-        x = values[term.source]
-        part = term.deliver(x, term.weight.to(x.dtype)).reshape(-1, *layer.shape)
-        total = total + part
-    return total if bias is None else total + per_channel(bias.to(total.dtype), len(layer.shape))
 
 
 class Membrane:
@@ -339,7 +286,6 @@ def _propagate(
     """Appends the values of all layers to the input's."""
     for layer, activate in zip(graph.layers, activations, strict=True):
         if layer.maximum:
-            term = layer.terms[0]
-            values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+            values.append(layer.largest(values))
         else:
-            values.append(activate(add_up(layer, values, layer.bias)))
+            values.append(activate(layer.add_up(values)))

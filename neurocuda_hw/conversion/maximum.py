@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch.fx import Node
 
-from neurocuda_hw.conversion import compose
-from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Graph, Kind, Pair, Shape, Term
-from neurocuda_hw.conversion.value import Value, image_shape, pair
-
-if TYPE_CHECKING:
-    from neurocuda_hw.conversion.walk import Walker
+from neurocuda_hw.conversion.graph import Graph
+from neurocuda_hw.conversion.reading import Reading
+from neurocuda_hw.conversion.spatial import adaptive_window, whole_window
+from neurocuda_hw.conversion.value import CannotCompose, Value, pair
+from neurocuda_hw.linear.maps import Kind, uniform
+from neurocuda_hw.linear.steps import Pool, Step, per_channel, windows
 
 _CLIPS = {f"aten.{name}" for name in ["relu", "relu_", "clamp_min", "clamp_min_"]}
 
 
 def max_pool(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     kernel: Any,
@@ -36,45 +35,27 @@ def max_pool(
 ) -> Value:
     """MaxPool1d, MaxPool2d."""
     flat = len(x.shape) == 2
-
-    def wide(number: Any, lowest: int) -> Pair:
-        return (lowest, number) if flat and isinstance(number, int) else pair(number, lowest)
-
-    window = wide(kernel, 1)
-    step = wide(stride, 1) if stride else window
-    shape = image_shape(x.shape)
-    if len(shape) != 3:
-        raise CannotCompose(f"it needs feature maps (C, H, W) or (C, L), not {x.shape}")
-    term = _term(shape[0], window, step, wide(padding, 0), wide(dilation, 1))
-    if term.target(shape) != image_shape(walker.static(node)):
+    window = pair(kernel, flat, 1)
+    step = pair(stride, flat, 1) if stride else window
+    margin, spread = pair(padding, flat, 0), pair(dilation, flat, 1)
+    slides: Step = Pool(kernel=window, stride=step, mean=False)
+    if (margin, spread) != ((0, 0), (1, 1)):
+        slides = replace(windows(x.shape[0], window, step, margin), dilation=spread)
+    if slides.output(x.images().shape) != reading.static(node):
         raise CannotCompose("ceil_mode must be False: windows over the border would be cut off")
-    return _pooled(walker, node, x, term)
+    return _pooled(reading, node, x, slides)
 
 
-def max_pool_with_indices(walker: Walker, node: Node, *arguments: Any, **rest: Any) -> tuple[Value]:
-    """The same; its indices are never asked for (asking for them fails in the getitem)."""
-    return (max_pool(walker, node, *arguments, **rest),)
-
-
-def adaptive_max_pool(walker: Walker, node: Node, x: Value, size: Any) -> tuple[Value]:
+def adaptive_max_pool(reading: Reading, node: Node, x: Value, size: Any) -> Value:
     """Max pooling to a given size that divides the input's."""
-    shape, out = image_shape(x.shape), image_shape(walker.static_first(node))
-    if len(shape) != 3 or any(n % m for n, m in zip(shape[1:], out[1:], strict=True)):
-        raise CannotCompose(
-            f"its output size {out[1:]} must divide its input size {shape[1:]}: use MaxPool2d"
-        )
-    window = (shape[1] // out[1], shape[2] // out[2])
-    return (_pooled(walker, node, x, _term(shape[0], window, window, (0, 0), (1, 1))),)
+    window = adaptive_window(reading, node, x, "MaxPool2d")
+    return _pooled(reading, node, x, Pool(kernel=window, stride=window, mean=False))
 
 
-def amax(walker: Walker, node: Node, x: Value, axes: Any = (), keepdim: bool = False) -> Value:
+def amax(reading: Reading, node: Node, x: Value, axes: Any = (), keepdim: bool = False) -> Value:
     """The maximum over height and width."""
-    rank = len(x.shape) + 1
-    if rank < 3 or sorted(axis % rank for axis in axes) != list(range(2, rank)):
-        raise CannotCompose("a maximum must be over all of height and width")
-    shape = image_shape(x.shape)
-    window = (shape[1], shape[2])
-    return _pooled(walker, node, x, _term(shape[0], window, window, (0, 0), (1, 1)))
+    window = whole_window(x, axes, "maximum")
+    return _pooled(reading, node, x, Pool(kernel=window, stride=window, mean=False))
 
 
 def warn_of_maxima(graph: Graph) -> None:
@@ -90,50 +71,34 @@ def warn_of_maxima(graph: Graph) -> None:
         )
 
 
-def _term(channels: int, window: Pair, step: Pair, padding: Pair, dilation: Pair) -> Term:
-    if padding == (0, 0) and dilation == (1, 1):
-        ones = torch.ones(channels, dtype=torch.float64)
-        return Term(source=0, kind=Kind.GAIN, weight=ones, pool=window, pool_stride=step)
-    conv = compose.depthwise(channels, window, stride=step, padding=padding, value=1.0)
-    return replace(conv, dilation=dilation)
-
-
-def _pooled(walker: Walker, node: Node, x: Value, term: Term) -> Value:
-    gain = _gain(walker, x)
+def _pooled(reading: Reading, node: Node, x: Value, slides: Step) -> Value:
+    """The largest of each window that `slides` sums."""
+    gain = _gain(x)
     if gain is None and _only_clipped(node):
         # max(relu(x)) = relu(max(x)): the activation behind the pooling may as well be before it
-        x = walker.activation(node, x)
-        gain = _gain(walker, x)
-    constant = compose.uniform(x.constant)
+        x = reading.activation(node, x)
+        gain = _gain(x)
+    constant = uniform(x.constant)
     if gain is None or constant is None:
         raise CannotCompose(
             "put an activation (ReLU) right before the max pooling, or right behind it: the two may"
             " be exchanged"
         )
-    source = walker.maximum(node, replace(term, source=x.terms[0].source))
-    shape = walker.shapes[source]
-    wide = (-1, *[1] * (len(shape) - 1))
-    return replace(
-        x,
-        terms=(compose.gain_after(compose.identity(source, shape), _full(gain, shape), shape),),
-        constant=(constant.reshape(wide) * torch.ones(shape, dtype=torch.float64)).reshape(
-            walker.static_first(node)
-        ),
-    )
+    (term,) = reading.source(x.terms[0].source, x.shape).images().through(slides).terms
+    number, rank = reading.maximum(node, term), len(x.shape)
+    value = reading.source(number, slides.output(x.shape)).scaled(per_channel(gain, rank))
+    constant = value.constant + per_channel(constant, rank)
+    return replace(x, terms=value.terms, constant=constant).reshaped(reading.static(node))
 
 
-def _full(gain: torch.Tensor, shape: Shape) -> torch.Tensor:
-    return gain.reshape(-1, *[1] * (len(shape) - 1)).expand(shape)
-
-
-def _gain(walker: Walker, x: Value) -> torch.Tensor | None:
+def _gain(x: Value) -> torch.Tensor | None:
     """The positive factors ``(C,)`` of a value that is one spiking layer times them, else None."""
     if len(x.terms) != 1:
         return None
     term = x.terms[0]
     if term.kind is not Kind.GAIN or term.pool is not None or term.source == 0:
         return None
-    gain = compose.uniform(term.weight)
+    gain = term.gains
     return gain if gain is not None and float(gain.min()) > 0 else None
 
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch.fx import Node
 
-from neurocuda_hw.conversion import compose, maximum, spatial
-from neurocuda_hw.conversion.compose import CannotCompose
+from neurocuda_hw.conversion import maximum, spatial
 from neurocuda_hw.conversion.fire import Dynamics
-from neurocuda_hw.conversion.graph import Kind, Original, Rule, Staircase, Term
-from neurocuda_hw.conversion.value import Number, Value, image_shape, images, pair, scaled
-
-if TYPE_CHECKING:
-    from neurocuda_hw.conversion.walk import Walker
+from neurocuda_hw.conversion.graph import Original, Rule, Staircase
+from neurocuda_hw.conversion.reading import Reading
+from neurocuda_hw.conversion.value import CannotCompose, Value, pair
+from neurocuda_hw.linear.steps import Convolution, Product
 
 SUPPORTED = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
-    "flatten, addition and dropout only"
+    "flatten, addition, concatenation and dropout only"
 )
 _NO_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _NO_NORM = "train with batch normalisation: its factors are fixed after training"
@@ -30,7 +27,6 @@ _KINDS_OF_REFUSAL = {
     _NO_RELU: "sigmoid tanh hardsigmoid softsign abs",
     "take its values only, not their indices": "max_pool1d_with_indices",
     _NO_NORM: "layer_norm native_layer_norm group_norm native_group_norm instance_norm",
-    "add the branches instead of concatenating them": "cat concat stack",
     "take LSTM, GRU and attention out: only feed-forward layers can be converted": "lstm gru "
     "rnn_tanh rnn_relu scaled_dot_product_attention bmm",
     _NO_TRANSPOSE: "conv_transpose1d conv_transpose2d",
@@ -43,7 +39,7 @@ WAY_OUT = {
 
 
 def _convolution(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     weight: torch.Tensor,
@@ -53,126 +49,93 @@ def _convolution(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Value:
-    if not isinstance(x, Value) or isinstance(weight, Value):
-        raise CannotCompose("its weights must be parameters, not computed from the input")
+    _check_parameters(x, weight)
     flat = weight.ndim == 3
     kernel = weight.unsqueeze(2) if flat else weight
-    spread = (1, dilation) if flat and isinstance(dilation, int) else pair(dilation, 1)
+    spread = pair(dilation, flat, 1)
     if isinstance(padding, str):
-        same = compose.same_padding(tuple(kernel.shape[2:]), spread)
-        margin = same if padding == "same" else (0, 0)
-    else:
-        margin = (0, padding) if flat and isinstance(padding, int) else pair(padding, 0)
-    conv = Term(
-        source=0,
-        kind=Kind.CONV,
+        padding = _same_padding(kernel, spread) if padding == "same" else 0
+    convolution = Convolution(
         weight=kernel,
-        stride=(1, stride) if flat and isinstance(stride, int) else pair(stride, 1),
-        padding=margin,
+        bias=bias,
+        stride=pair(stride, flat, 1),
+        padding=pair(padding, flat, 0),
         dilation=spread,
         groups=groups,
-        trained=True,
     )
-    terms = tuple(compose.conv_after(t, conv) for t in images(walker, x))
-    image = x.constant.reshape(1, *image_shape(x.shape))
-    constant = F.conv2d(image, kernel, bias, conv.stride, margin, spread, groups)
-    return replace(
-        x,
-        terms=terms,
-        constant=constant.reshape(walker.static(node)),
-        path=walker.path(node),
-        order=walker.order(node),
-    )
+    return x.images().through(convolution, trained=True, **reading.made(node))
 
 
-def _any_convolution(
-    walker: Walker,
-    node: Node,
-    x: Value,
-    weight: torch.Tensor,
-    bias: torch.Tensor | None,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    transposed: bool,
-    output_padding: list[int],
-    groups: int,
-) -> Value:
+def _same_padding(kernel: torch.Tensor, dilation: tuple[int, int]) -> list[int]:
+    """The padding that keeps the size; only an odd span has one."""
+    totals = [d * (k - 1) for k, d in zip(kernel.shape[2:], dilation, strict=True)]
+    if any(total % 2 for total in totals):
+        raise CannotCompose(
+            "padding='same' needs an odd kernel; pad by the same amount on both sides"
+        )
+    return [total // 2 for total in totals]
+
+
+def _check_parameters(x: Any, *weights: Any) -> None:
+    if not isinstance(x, Value) or any(isinstance(weight, Value) for weight in weights):
+        raise CannotCompose("its weights must be parameters, not computed from the input")
+
+
+def _any_convolution(reading: Reading, node: Node, *arguments: Any) -> Value:
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = arguments
     if transposed:
         raise CannotCompose(_NO_TRANSPOSE)
-    return _convolution(walker, node, x, weight, bias, stride, padding, dilation, groups)
+    return _convolution(reading, node, x, weight, bias, stride, padding, dilation, groups)
 
 
 def _linear(
-    walker: Walker, node: Node, x: Value, weight: torch.Tensor, bias: torch.Tensor | None = None
+    reading: Reading, node: Node, x: Value, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> Value:
-    if not isinstance(x, Value) or isinstance(weight, Value):
-        raise CannotCompose("its weights must be parameters, not computed from the input")
+    _check_parameters(x, weight, bias)
     if len(x.shape) != 1:
         raise CannotCompose(f"flatten its input first: it sees (B, {', '.join(map(str, x.shape))})")
-    constant = weight @ x.constant
-    return Value(
-        terms=tuple(compose.matrix_after(t, weight, walker.shapes[t.source]) for t in x.terms),
-        constant=constant if bias is None else constant + bias,
-        shape=x.shape,
-        path=walker.path(node),
-        order=walker.order(node),
-    )
+    return x.through(Product(weight=weight, bias=bias), trained=True, **reading.made(node))
 
 
-def _matmul(walker: Walker, node: Node, x: Value, weight: torch.Tensor) -> Value:
+def _matmul(reading: Reading, node: Node, x: Value, weight: torch.Tensor) -> Value:
     if isinstance(weight, Value) or weight.ndim != 2:
         raise CannotCompose("multiply by a parameter (in, out) from the right, or use Linear")
-    return _linear(walker, node, x, weight.t())
+    return _linear(reading, node, x, weight.t())
 
 
-def _addmm(walker: Walker, node: Node, bias: torch.Tensor, x: Value, weight: torch.Tensor) -> Value:
-    if isinstance(bias, Value) or isinstance(weight, Value):
-        raise CannotCompose("its weights must be parameters, not computed from the input")
-    return _linear(walker, node, x, weight.t(), bias)
+def _addmm(
+    reading: Reading, node: Node, bias: torch.Tensor, x: Value, weight: torch.Tensor
+) -> Value:
+    _check_parameters(x, weight)
+    return _linear(reading, node, x, weight.t(), bias)
 
 
 def _batch_norm(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     weight: torch.Tensor | None,
     bias: torch.Tensor | None,
     mean: torch.Tensor | None,
     variance: torch.Tensor | None,
-    eps: float,
+    *rest: Any,
 ) -> Value:
     if mean is None or variance is None:
         raise CannotCompose("it keeps no statistics; train with track_running_stats=True")
+    eps = rest[-2 if len(rest) > 2 else -1]  # batch_norm has a flag of cuDNN behind it
     gain = (variance + eps).rsqrt() * (1 if weight is None else weight)
     shift = (0 if bias is None else bias) - mean * gain
     wide = (-1, *([1] * (len(x.shape) - 1)))
-    gain, shift = gain.reshape(wide), shift.reshape(wide)
-    return replace(
-        x,
-        terms=scaled(walker, x, gain),
-        constant=x.constant * gain + shift,
-        path=x.path or walker.path(node),
-    )
+    value = x.scaled(gain.reshape(wide))
+    constant = value.constant + shift.reshape(wide)
+    return replace(value, constant=constant, path=x.path or reading.path(node))
 
 
-def _batch_norm_training_ir(
-    walker: Walker, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
-) -> Value:
-    return _batch_norm(walker, node, x, w, b, mean, var, rest[2])
-
-
-def _batch_norm_functional(
-    walker: Walker, node: Node, x: Value, w: Any, b: Any, mean: Any, var: Any, *rest: Any
-) -> tuple[Value]:
-    return (_batch_norm(walker, node, x, w, b, mean, var, rest[1]),)
-
-
-def _add(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
+def _add(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
     parts = []
     for part, factor in ((x, 1), (y, alpha)):
         if isinstance(part, Value):
-            parts.append(part if factor == 1 else _times(walker, part, factor))
+            parts.append(part if factor == 1 else part.scaled(factor))
     shift = torch.zeros((), dtype=torch.float64)
     if not isinstance(x, Value):
         shift = torch.as_tensor(x, dtype=torch.float64)
@@ -182,58 +145,30 @@ def _add(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
         raise CannotCompose(
             f"its parts must have the same shape, not {parts[0].shape} and {parts[1].shape}"
         )
-    return replace(
-        max(parts, key=lambda part: part.order),
-        terms=sum((part.terms for part in parts), ()),
-        constant=sum((part.constant for part in parts), torch.zeros(())) + shift,
-    )
+    total = spatial.sum_of(parts)
+    return replace(total, constant=total.constant + shift)
 
 
-def _times(walker: Walker, value: Value, factor: Number) -> Value:
-    return replace(value, terms=scaled(walker, value, factor), constant=value.constant * factor)
-
-
-def _subtract(walker: Walker, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
-    return _add(walker, node, x, y, -alpha)
-
-
-def _multiply(walker: Walker, node: Node, x: Any, y: Any) -> Value:
+def _multiply(reading: Reading, node: Node, x: Any, y: Any) -> Value:
     if isinstance(x, Value) and isinstance(y, Value):
         raise CannotCompose("products of activations (gates, attention) cannot be converted")
     value, factor = (x, y) if isinstance(x, Value) else (y, x)
-    return _times(walker, value, factor)
+    return value.scaled(factor)
 
 
-def _divide(walker: Walker, node: Node, x: Any, y: Any) -> Value:
+def _divide(reading: Reading, node: Node, x: Any, y: Any) -> Value:
     if isinstance(y, Value):
         raise CannotCompose("it divides by an activation")
-    return _multiply(walker, node, x, 1 / torch.as_tensor(y, dtype=torch.float64))
+    return _multiply(reading, node, x, 1 / torch.as_tensor(y, dtype=torch.float64))
 
 
-def _negate(walker: Walker, node: Node, x: Value) -> Value:
-    return _multiply(walker, node, x, -1.0)
-
-
-def _relu(walker: Walker, node: Node, x: Value) -> Value:
-    return _clip(walker, node, x, 0.0, None)
-
-
-def _clip(walker: Walker, node: Node, x: Value, low: Any = -1.0, high: Any = 1.0) -> Value:
+def _clip(reading: Reading, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
     if low is None or float(low) != 0 or (high is not None and float(high) <= 0):
         raise CannotCompose("its lower bound must be 0, as in ReLU, ReLU6 and Hardtanh(0, x)")
-    value: Value = walker.activation(node, x, None if high is None else float(high))
-    return value
+    return reading.activation(node, x, cap=None if high is None else float(high))
 
 
-def _clamp(walker: Walker, node: Node, x: Value, low: Any = None, high: Any = None) -> Value:
-    return _clip(walker, node, x, low, high)
-
-
-def _relu6(walker: Walker, node: Node, x: Value) -> Value:
-    return _clip(walker, node, x, 0.0, 6.0)
-
-
-def _replaced(walker: Walker, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
+def _replaced(reading: Reading, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
     """An activation that is much like a ReLU: SiLU, GELU, LeakyReLU and their kin."""
     operation: Any = node.target
 
@@ -242,17 +177,16 @@ def _replaced(walker: Walker, node: Node, x: Value, *rest: Any, **options: Any) 
         result: torch.Tensor = operation(z, *fitting, **options)
         return result
 
-    name = walker.kind(node)
-    walker.notes.append(
-        f"{name} at {walker.path(node)!r} is replaced by a clipped ReLU, fitted to the calibration "
-        "data; fine-tuning recovers what that costs"
+    name = reading.kind(node)
+    reading.notes.append(
+        f"{name} at {reading.path(node)!r} is replaced by a clipped ReLU, fitted to the "
+        "calibration data; fine-tuning recovers what that costs"
     )
-    value: Value = walker.activation(node, x, original=Original(name=name, function=function))
-    return value
+    return reading.activation(node, x, original=Original(name=name, function=function))
 
 
 def _neuron(
-    walker: Walker,
+    reading: Reading,
     node: Node,
     x: Value,
     threshold: torch.Tensor,
@@ -267,32 +201,36 @@ def _neuron(
         decay=leak if bool(leak.any()) else None,
         dynamics=Dynamics(zero=zero, start=start, whole=False),
     )
-    value: Value = walker.activation(node, x, rule=rule)
-    return value
+    return reading.activation(node, x, rule=rule)
 
 
-def _staircase(walker: Walker, node: Node, x: Value, clip: torch.Tensor, levels: int) -> Value:
+def _staircase(reading: Reading, node: Node, x: Value, clip: torch.Tensor, levels: int) -> Value:
     """A `QCFS`."""
     stairs = Staircase(clip=clip.double().flatten(), levels=levels)
-    value: Value = walker.activation(node, x, staircase=stairs)
-    return value
+    return reading.activation(node, x, staircase=stairs)
 
 
-def _same(walker: Walker, node: Node, x: Value, *_: Any, **__: Any) -> Value:
+def _same(reading: Reading, node: Node, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
 
-def _softmax(walker: Walker, node: Node, x: Value, *_: Any) -> Value:
+def _softmax(reading: Reading, node: Node, x: Value, *_: Any) -> Value:
     if any(user.op != "output" for user in node.users):
         raise CannotCompose("only as the very last operation, where it is left to the host")
-    walker.softmax = True
-    walker.notes.append(
+    reading.softmax = True
+    reading.notes.append(
         f"the final {node.target} is left to the host: it does not change which class is largest"
     )
     return x
 
 
 Handler = Callable[..., Any]
+
+
+def _first(handler: Handler) -> Handler:
+    """Of an operation that gives several values, of which only the first is asked for (asking for
+    another fails in the getitem)."""
+    return lambda *arguments, **options: (handler(*arguments, **options),)
 
 
 def _table(*rows: tuple[str, Handler]) -> dict[str, Handler]:
@@ -305,29 +243,35 @@ HANDLERS = _table(
     ("linear", _linear),
     ("matmul mm", _matmul),
     ("addmm", _addmm),
-    ("batch_norm", _batch_norm_training_ir),
-    ("_native_batch_norm_legit_no_training", _batch_norm_functional),
+    ("batch_norm", _batch_norm),
+    ("_native_batch_norm_legit_no_training", _first(_batch_norm)),
     ("add", _add),
-    ("sub", _subtract),
+    ("sub", lambda r, n, x, y, alpha=1: _add(r, n, x, y, -alpha)),
     ("mul", _multiply),
     ("div", _divide),
-    ("neg", _negate),
-    ("relu", _relu),
-    ("relu6", _relu6),
-    ("hardtanh", _clip),
-    ("clamp clamp_min", _clamp),
+    ("neg", lambda r, n, x: _multiply(r, n, x, -1.0)),
+    ("relu", lambda r, n, x: _clip(r, n, x, 0.0)),
+    ("relu6", lambda r, n, x: _clip(r, n, x, 0.0, 6.0)),
+    ("hardtanh", lambda r, n, x, low=-1.0, high=1.0: _clip(r, n, x, low, high)),
+    ("clamp clamp_min", _clip),
     ("silu gelu leaky_relu elu celu selu prelu _prelu_kernel hardswish mish softplus", _replaced),
     ("avg_pool1d avg_pool2d", spatial.average),
     ("adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d", spatial.adaptive_average),
     ("mean", spatial.mean),
     ("max_pool1d max_pool2d", maximum.max_pool),
-    ("max_pool2d_with_indices", maximum.max_pool_with_indices),
-    ("adaptive_max_pool1d adaptive_max_pool2d", maximum.adaptive_max_pool),
+    ("max_pool2d_with_indices", _first(maximum.max_pool)),
+    ("adaptive_max_pool1d adaptive_max_pool2d", _first(maximum.adaptive_max_pool)),
     ("amax", maximum.amax),
     ("flatten view _unsafe_view reshape squeeze unsqueeze unflatten", spatial.reshape),
     ("dropout feature_dropout clone contiguous alias detach detach_ lift_fresh", _same),
     ("_to_copy to", _same),
     ("slice", spatial.slice_op),
+    ("permute transpose movedim split split_with_sizes chunk", spatial.rearranged),
+    (
+        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select",
+        spatial.rearranged,
+    ),
+    ("cat concat", spatial.concatenate),
     ("pad constant_pad_nd", spatial.pad),
     ("softmax _softmax log_softmax _log_softmax", _softmax),
 )

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,16 @@ from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.correction import correct
 from neurocuda_hw.conversion.direct import capture_neurons, spike_agreement, thresholds
+from neurocuda_hw.conversion.further import in_integers, quantized_ann
+from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.modules import OverTime
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
-from neurocuda_hw.conversion.quantize import Code, silence, to_network
-from neurocuda_hw.conversion.stats import Stats, score, summary
+from neurocuda_hw.conversion.quantize import Code
+from neurocuda_hw.conversion.stats import Scores, Stats, score, summary
 from neurocuda_hw.conversion.temporal import frames_of, payload_of
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
-from neurocuda_hw.conversion.training import Progress
+from neurocuda_hw.conversion.training import Progress, Training
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.progress import progress_bar
@@ -138,10 +141,18 @@ def convert(
     DataError
         If the data is empty, of the wrong shape, or holds NaN.
     """
-    plan = choices.plan(strategy, code, qcfs_epochs, if_epochs)
-    if isinstance(ann, OverTime):
-        plan = choices.plan_of_neurons(plan, strategy, code, if_epochs)
-    choices.whole(input_bits, "input_bits", 1, 16)
+    neurons = isinstance(ann, OverTime)
+    course = choices.course(strategy, code, qcfs_epochs, if_epochs, neurons=neurons)
+    aims = Aims(
+        code=course.code,
+        levels=levels,
+        timesteps=timesteps,
+        weight_bits=weight_bits,
+        input_bits=choices.whole(input_bits, "input_bits", 1, 16),
+        channel_wise=channel_wise,
+        frames=frames,
+        seed=seed,
+    )
     where = choices.device(device)
     samples = Batches(train_loader, "training data", batch)
     tests = None if test_loader is None else Batches(test_loader, "test data", TEST_BATCH)
@@ -149,84 +160,25 @@ def convert(
     with ExitStack() as stack:
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
+        training = Training(
+            rate=rate,
+            seed=seed,
+            temperature=choices.positive(temperature, "temperature"),
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            progress=progress,
+        )
         started = time.monotonic()
         calibration = samples.head(_CALIBRATION_SAMPLES).cpu()
-        if isinstance(ann, OverTime):
-            graph = capture_neurons(ann, calibration[:8])
-        else:
-            graph = capture(_on_cpu(ann), calibration[:8], frames_of(frames, calibration))
-            graph = approximate(graph, calibration)
-        low = input_range([calibration])[0]
-        if low < 0 and input_bits < 2:
-            raise DataError("input_bits must be at least 2 where inputs are negative")
-        exact = plan.code is Code.EXACT
-        if not exact:
-            warn_of_maxima(graph)
-        timesteps = choices.timesteps(timesteps, graph)
-        payload_bits, input_scale = payload_of(graph.frames, calibration, input_bits)
-        settings = Settings(
-            code=plan.code,
-            levels=choices.whole(levels, "levels", 1, 255) if exact else timesteps,
-            weight_bits=choices.weight_bits(weight_bits, graph),
-            payload_bits=payload_bits,
-            signed=low < 0,
-            input_scale=input_scale,
-        )
-        if graph.steps is not None:
-            clips = thresholds(graph)
-            silent = [0] * len(clips)
-        else:
-            clips, silent = clip_values(
-                graph,
-                torch.split(calibration, 128),
-                settings.levels,
-                channel_wise=channel_wise,
-                seed=seed,
-            )
-        module = QcfsModel(graph, settings, clips)
-        module.fit_shrink()
-        correct(module, calibration, channel_wise=channel_wise, seed=seed)
-        module.to(where)
-        trainer = Trainer(
-            module,
-            samples,
-            values,
-            rate,
-            seed,
-            progress,
-            temperature=choices.positive(temperature, "temperature"),
-            teacher=teacher,
-            checkpoint=checkpoint,
-        )
-        done = trainer.carry_out(plan, tests)
-        quantized = silence(module.cpu().quantized())
-        snn = SpikingNetwork(to_network(quantized, name), trained=module).to(where)
+        module, silent = _module(_read(ann, calibration, aims), calibration, aims)
+        trainer = Trainer(module.to(where), samples, values, training, teacher)
+        done = trainer.carry_out(course, tests)
+        snn = in_integers(module, name, where)
         elapsed = time.monotonic() - started
-        scores = None if tests is None else score(quantized, snn, tests, progress)
-        spiking_layers = [layer for layer in graph.layers if layer.clipped]
-        integer = None if scores is None else scores.integer
-        stats = Stats(
+        stats = _stats(trainer, snn, calibration, tests)
+        stats = replace(
+            stats,
             strategy=done,
-            ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
-            replaced_accuracy=None if tests is None else trainer.replaced_accuracy(tests),
-            qcfs_accuracy=trainer.qcfs_accuracy,
-            if_accuracy=integer if exact else trainer.if_accuracy,
-            integer_accuracy=integer,
-            unequal=None if scores is None else scores.unequal,
-            thresholds={
-                layer.name: summary(layer.threshold)
-                for layer in quantized.layers
-                if layer.threshold is not None
-            },
-            sparsity=None if scores is None else scores.sparsity,
-            spikes=scores.spikes if scores else {},
-            spike_agreement=spike_agreement(graph, snn, calibration[:_AGREEMENT_SAMPLES]),
-            silent_channels={
-                layer.name: count
-                for layer, count in zip(spiking_layers, silent, strict=True)
-                if count
-            },
-            notes=(*graph.notes, *choices.notes_on_levels(graph, settings.levels)),
+            silent_channels=silent,
             conversion_time=elapsed - trainer.evaluation_time,
         )
     if verbose:
@@ -234,11 +186,93 @@ def convert(
     return snn, stats
 
 
-def _on_cpu(ann: nn.Module | ExportedProgram) -> nn.Module | ExportedProgram:
-    """The model on the CPU, where it is captured; a copy if it is elsewhere."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aims:
+    """What the integers are to be, as the caller of `convert` said."""
+
+    code: Code
+    levels: int
+    timesteps: int | None
+    weight_bits: int | Sequence[int]
+    input_bits: int
+    channel_wise: bool
+    frames: str | None
+    seed: int
+
+    def settings(self, graph: Graph, calibration: torch.Tensor) -> Settings:
+        """The same for the model as it was read."""
+        low = input_range([calibration])[0]
+        if low < 0 and self.input_bits < 2:
+            raise DataError("input_bits must be at least 2 where inputs are negative")
+        timesteps = choices.timesteps(self.timesteps, graph)
+        payload_bits, input_scale = payload_of(graph.frames, calibration, self.input_bits)
+        exact = self.code is Code.EXACT
+        return Settings(
+            code=self.code,
+            levels=choices.whole(self.levels, "levels", 1, 255) if exact else timesteps,
+            weight_bits=choices.weight_bits(self.weight_bits, graph),
+            payload_bits=payload_bits,
+            signed=low < 0,
+            input_scale=input_scale,
+        )
+
+
+def _read(ann: nn.Module | ExportedProgram, calibration: torch.Tensor, aims: Aims) -> Graph:
+    """The model's layers, of neurons or clipped ReLUs."""
+    if isinstance(ann, OverTime):
+        return capture_neurons(ann, calibration[:8])
     if isinstance(ann, nn.Module) and any(p.device.type != "cpu" for p in ann.parameters()):
-        return copy.deepcopy(ann).cpu()
-    return ann
+        ann = copy.deepcopy(ann).cpu()  # where it is captured
+    graph = capture(ann, calibration[:8], frames_of(aims.frames, calibration))
+    return approximate(graph, calibration)
+
+
+def _module(
+    graph: Graph, calibration: torch.Tensor, aims: Aims
+) -> tuple[QcfsModel, dict[str, int]]:
+    """The quantised ANN before any training, and how many channels of each layer never fired."""
+    if aims.code is Code.RATE:
+        warn_of_maxima(graph)
+    settings = aims.settings(graph, calibration)
+    clips, silent = thresholds(graph), {}
+    if graph.steps is None:
+        batches = torch.split(calibration, 128)
+        clips, counts = clip_values(
+            graph, batches, settings.levels, channel_wise=aims.channel_wise, seed=aims.seed
+        )
+        layers = [layer.name for layer in graph.layers if layer.clipped]
+        silent = {name: count for name, count in zip(layers, counts, strict=True) if count}
+    module = QcfsModel(graph, settings, clips)
+    module.fit_shrink()
+    correct(module, calibration, channel_wise=aims.channel_wise, seed=aims.seed)
+    return module, silent
+
+
+def _stats(
+    trainer: Trainer, snn: SpikingNetwork, calibration: torch.Tensor, tests: Batches | None
+) -> Stats:
+    """What came of it."""
+    graph, settings = trainer.module.graph, trainer.module.settings
+    quantized = quantized_ann(snn)
+    scores = Scores() if tests is None else score(quantized, snn, tests, trainer.how.progress)
+    integer = scores.integer
+    return Stats(
+        ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
+        replaced_accuracy=None if tests is None else trainer.replaced_accuracy(tests),
+        qcfs_accuracy=trainer.qcfs_accuracy,
+        if_accuracy=integer if settings.code is Code.EXACT else trainer.if_accuracy,
+        integer_accuracy=integer,
+        unequal=scores.unequal,
+        thresholds={
+            layer.name: summary(layer.threshold)
+            for layer in quantized.layers
+            if layer.threshold is not None
+        },
+        sparsity=scores.sparsity,
+        spikes=scores.spikes,
+        spike_agreement=spike_agreement(graph, snn, calibration[:_AGREEMENT_SAMPLES]),
+        notes=(*graph.notes, *choices.notes_on_levels(graph, settings.levels)),
+    )
 
 
 def _tell(stats: Stats) -> None:

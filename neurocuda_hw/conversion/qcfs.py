@@ -12,22 +12,26 @@ logits), makes the largest weight fill its bits.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from neurocuda_hw.conversion.compose import scale_inputs
-from neurocuda_hw.conversion.graph import Graph, Kind, Layer, Term, largest, per_channel
-from neurocuda_hw.conversion.quantize import Code, IntegerLayer, IntegerRule, QuantizedAnn
+from neurocuda_hw.conversion.graph import Graph, Layer, Term
+from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn
 from neurocuda_hw.conversion.rounding import Levels, round_through
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE
-from neurocuda_hw.network.neurons import Reset, payload_range
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
+from neurocuda_hw.linear.maps import Kind, scale_inputs
+from neurocuda_hw.linear.steps import per_channel
+from neurocuda_hw.network.neurons import IF, LIF, Reset, payload_range
 
 # a skip connection has one weight per channel, so it may have more bits than the kernels
 _SKIP_BITS = 8
@@ -142,7 +146,7 @@ class QcfsModel(nn.Module):
         bits = self.settings.weight_bits[number]
         wanted, limits = [], []
         for place, term in zip(self._places(number), layer.terms, strict=True):
-            wanted.append(_absorb(self.weights[place], term, units[term.source], self.graph))
+            wanted.append(_absorb(self.weights[place], term, units[term.source]))
             limits.append(2 ** ((bits if term.trained else max(bits, _SKIP_BITS)) - 1) - 1)
         unit = units[number + 1] if layer.spiking else None
         with torch.no_grad():
@@ -171,8 +175,7 @@ class QcfsModel(nn.Module):
         scale = torch.ones(())
         for number, layer in enumerate(self.graph.layers):
             if layer.maximum:
-                term = layer.terms[0]
-                values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+                values.append(layer.largest(values))
                 scale = units[number + 1] / self.steps
                 continue
             tensors = self.tensors(number, units)
@@ -189,13 +192,9 @@ class QcfsModel(nn.Module):
         self, layer: Layer, tensors: LayerTensors, values: list[torch.Tensor], *, steps: int
     ) -> torch.Tensor:
         """Sum of what the sources deliver and of the bias; a held input counts `steps` times."""
-        total: torch.Tensor | None = None
-        for term, weight in zip(layer.terms, tensors.weights, strict=True):
-            part = term.deliver(values[term.source], weight).reshape(-1, *layer.shape)
-            held = term.source == 0 and self.graph.frames is None
-            part = part * steps if held and steps != 1 else part
-            total = part if total is None else total + part
-        assert total is not None
+        held = [t.source == 0 and self.graph.frames is None and steps != 1 for t in layer.terms]
+        parts = zip(layer.parts(values, tensors.weights), held, strict=True)
+        total = reduce(add, (part * steps if times else part for part, times in parts))
         return total + per_channel(tensors.bias, len(layer.shape)) * steps
 
     def payload(self, x: torch.Tensor) -> torch.Tensor:
@@ -237,7 +236,7 @@ class QcfsModel(nn.Module):
         for place, term, weight in zip(
             self._places(number), layer.terms, tensors.weights, strict=True
         ):
-            wanted = _absorb(self.weights[place], term, units[term.source], self.graph)
+            wanted = _absorb(self.weights[place], term, units[term.source])
             off = (wanted - weight * _per_row(tensors.scale, term, layer)).square()
             error = error + off.reshape(len(error), -1).sum(1)
         return error
@@ -277,14 +276,14 @@ class QcfsModel(nn.Module):
                     name=layer.name,
                     shape=layer.shape,
                     terms=tuple(
-                        (term.source, _synapse(term, _integers(weight)))
+                        (term.source, term.synapse(_integers(weight)))
                         for term, weight in zip(layer.terms, tensors.weights, strict=True)
                     ),
                     threshold=None if tensors.threshold is None else _integers(tensors.threshold),
                     bias=_integers(tensors.bias),
                     scale=worth.double().cpu().numpy() if layer.spiking else np.array(float(worth)),
                     maximum=layer.maximum,
-                    rule=_rule(layer, tensors),
+                    neuron=_neuron(layer, tensors),
                 )
             )
         return QuantizedAnn(
@@ -316,26 +315,29 @@ def _check_frames(graph: Graph, settings: Settings) -> None:
         )
 
 
-def _rule(layer: Layer, tensors: LayerTensors) -> IntegerRule | None:
+def _neuron(layer: Layer, tensors: LayerTensors) -> IF | LIF | None:
+    """The neuron that the trained model held already, in integers."""
     if layer.rule is None or tensors.threshold is None:
         return None
     dynamics = replace(layer.rule.dynamics, whole=True)
-    decay = layer.rule.decay
-    return IntegerRule(
-        v_init=_integers(dynamics.initial(tensors.threshold)),
-        decay=None if decay is None else _integers((decay * DECAY_ONE).round()),
-        reset=Reset.ZERO if dynamics.zero else Reset.SUBTRACT,
-    )
+    integers: dict[str, Any] = {
+        "threshold": _integers(tensors.threshold),
+        "bias": _integers(tensors.bias),
+        "v_init": _integers(dynamics.initial(tensors.threshold)),
+        "reset": Reset.ZERO if dynamics.zero else Reset.SUBTRACT,
+    }
+    if layer.rule.decay is None:
+        return IF(**integers)
+    return LIF(decay=_integers((layer.rule.decay * DECAY_ONE).round()), **integers)
 
 
-def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor, graph: Graph) -> torch.Tensor:
+def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor) -> torch.Tensor:
     """Weights times the worth of the source's events: what one event adds, in real units."""
     if term.kind is Kind.CONV:
         return scale_inputs(weight, term.groups, unit)
     if term.kind is Kind.GAIN:
         return weight * unit
-    cells = term.pooled(graph.shapes[term.source])
-    return weight * unit.repeat_interleave(int(np.prod(cells[1:])))
+    return weight * unit.repeat_interleave(math.prod(term.pooled[1:]))
 
 
 def _per_row(scale: torch.Tensor, term: Term, layer: Layer) -> torch.Tensor:
@@ -353,19 +355,3 @@ def _like(scale: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
 
 def _integers(values: torch.Tensor) -> np.ndarray:
     return values.detach().double().cpu().numpy().astype(np.int64)
-
-
-def _synapse(term: Term, weight: np.ndarray) -> Synapse:
-    pool = None if term.pool is None else SumPool(kernel=term.pool, stride=term.pool_stride)
-    if term.kind is Kind.MATRIX:
-        return Dense(weight=weight, pool=pool)
-    if term.kind is Kind.GAIN:
-        return Diagonal(weight=weight, pool=pool)
-    return Conv2d(
-        weight=weight,
-        pool=pool,
-        stride=term.stride,
-        padding=term.padding,
-        dilation=term.dilation,
-        groups=term.groups,
-    )

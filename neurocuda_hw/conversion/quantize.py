@@ -15,14 +15,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from neurocuda_hw.conversion.graph import Shape
 from neurocuda_hw.ground.errors import DataError, ModelError
-from neurocuda_hw.ground.fixed import fits_float64, quantise
+from neurocuda_hw.ground.fixed import fits_float64
+from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.network.synapses import Conv2d, Synapse
 from neurocuda_hw.reference.delivery import exact_arithmetic, exact_type
+from neurocuda_hw.reference.snn import quantised_inputs
 
 
 class Code(Enum):
@@ -30,35 +31,6 @@ class Code(Enum):
 
     EXACT = "exact"
     RATE = "rate"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class IntegerRule:
-    """A neuron that the trained model held already.
-
-    Parameters
-    ----------
-    v_init : int array (C,)
-    decay : int array (C,), optional
-        In 1/4096; None without a leak.
-    reset : Reset
-    """
-
-    v_init: np.ndarray
-    decay: np.ndarray | None
-    reset: Reset
-
-    def neuron(self, threshold: np.ndarray, bias: np.ndarray) -> IF | LIF:
-        """The neuron of the network."""
-        if self.decay is None:
-            return IF(threshold=threshold, bias=bias, v_init=self.v_init, reset=self.reset)
-        return LIF(
-            threshold=threshold,
-            bias=bias,
-            v_init=self.v_init,
-            reset=self.reset,
-            decay=self.decay,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,8 +49,8 @@ class IntegerLayer:
         What one spike, or one unit of a logit, is worth in the trained model.
     maximum : bool
         Fires when any neuron of a window of its only term does; the largest count of the window.
-    rule : IntegerRule, optional
-        Where the trained model held neurons itself.
+    neuron : IF or LIF, optional
+        Where the trained model held neurons itself: the whole neuron.
     """
 
     name: str
@@ -88,7 +60,7 @@ class IntegerLayer:
     bias: np.ndarray
     scale: np.ndarray
     maximum: bool = False
-    rule: IntegerRule | None = None
+    neuron: IF | LIF | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -127,7 +99,7 @@ class QuantizedAnn:
     @property
     def timeless(self) -> bool:
         """Whether it is a quantised ANN; trained neurons have no answer without time."""
-        return all(layer.rule is None for layer in self.layers)
+        return all(layer.neuron is None for layer in self.layers)
 
     def input_neuron(self, window: Window | None = None) -> Input:
         """The neuron of the network's input population."""
@@ -154,15 +126,8 @@ class QuantizedAnn:
         DataError
             If `x` has the wrong number of values per sample, or holds NaN or infinity.
         """
-        array = np.asarray(x)
         shape = self.input_shape if self.frames is None else (self.frames, *self.input_shape)
-        if array.ndim < 2 or array[0].size != int(np.prod(shape)):
-            raise DataError(
-                f"inputs must have the shape (samples, {', '.join(map(str, shape))}), "
-                f"not {array.shape}"
-            )
-        scale = np.array(self.input_scale)
-        return quantise(array.reshape(-1, *shape), scale, self.payload)
+        return quantised_inputs(x, shape, np.array(self.input_scale), self.payload)
 
     @torch.no_grad()
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
@@ -223,7 +188,7 @@ def silence(ann: QuantizedAnn) -> QuantizedAnn:
     arriving = ann.frames if ann.frames is not None and not rate else 1
     layers = []
     for layer in ann.layers:
-        if layer.threshold is None or layer.maximum or layer.rule is not None:
+        if layer.threshold is None or layer.maximum or layer.neuron is not None:
             layers.append(layer)
             continue
         channels = layer.shape[0]
@@ -289,9 +254,8 @@ def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
             start = windows[layer.terms[0][0]].start
         windows.append(Window(start=start, stop=start + ann.levels))
         neuron: IF | LIF | Readout
-        if layer.rule is not None:
-            assert layer.threshold is not None
-            neuron = layer.rule.neuron(layer.threshold, layer.bias)
+        if layer.neuron is not None:
+            neuron = layer.neuron
         elif layer.maximum:
             neuron = IF(threshold=1, reset=Reset.ZERO, window=windows[-1] if exact else None)
         elif layer.threshold is None:
@@ -342,9 +306,8 @@ def _largest(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
 
 def _deliver(synapse: Synapse, x: torch.Tensor) -> torch.Tensor:
     """Sums of integers `x` (float64); in float32 where their magnitudes rule rounding out."""
-    if synapse.pool is not None:
-        x = F.avg_pool2d(x, synapse.pool.kernel, synapse.pool.stride, divisor_override=1)
-    most = np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
+    cells = 1 if synapse.pool is None else synapse.pool.cells
+    most = cells * np.abs(synapse.weight).reshape(len(synapse.weight), -1).sum(1).max()
     kind = exact_type(int(most) * int(x.abs().max()), x.device)
     weight = torch.from_numpy(np.array(synapse.weight)).to(device=x.device, dtype=kind)
-    return synapse.apply(x.to(kind), weight).double()
+    return synapse.deliver(x.to(kind), weight).double()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 
+from neurocuda_hw.conversion import choices
 from neurocuda_hw.conversion.further import in_integers, trained_model
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.ground.errors import ModelError
@@ -32,13 +33,8 @@ def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwo
     ValueError
         If `code` or `steps` is out of range.
     """
-    try:
-        wanted = Code(code)
-    except ValueError:
-        raise ValueError(f"code must be 'exact' or 'rate', not {code!r}") from None
-    most = 255 if wanted is Code.EXACT else 65535
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= most:
-        raise ValueError(f"steps must be a whole number from 1 to {most}, not {steps!r}")
+    wanted = choices.named_code(code)
+    choices.whole(steps, "steps", 1, 255 if wanted is Code.EXACT else 65535)
     trained = trained_model(snn)
     graph = trained.graph
     if graph.frames is not None or graph.steps is not None:
@@ -48,4 +44,4 @@ def recode(snn: SpikingNetwork, *, code: str | Code, steps: int) -> SpikingNetwo
         )
     module = copy.deepcopy(trained)
     module.settings = module.settings.recoded(wanted, steps)
-    return in_integers(module, snn)
+    return in_integers(module, snn.network.name, snn.device)

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import reduce
+from operator import add
 
 import torch
 
 from neurocuda_hw.conversion.fire import fire
-from neurocuda_hw.conversion.graph import Layer, largest, per_channel
+from neurocuda_hw.conversion.graph import Layer
 from neurocuda_hw.conversion.qcfs import LayerTensors, QcfsModel
+from neurocuda_hw.linear.steps import per_channel
 
 # bytes of one layer's currents in all steps: beyond 32 MiB the C library's allocator asks the
 # system for fresh pages each time, which takes longer than to compute with them
@@ -49,12 +52,8 @@ def delivered(
     values : list of tensor (T * batch, ...)
         Spikes of each source, step after step; a held input once.
     """
-    total: torch.Tensor | None = None
-    for term, weight in zip(layer.terms, tensors.weights, strict=True):
-        part = term.deliver(values[term.source], weight).reshape(-1, batch, *layer.shape)
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+    parts = layer.parts(values, tensors.weights)
+    return reduce(add, (part.reshape(-1, batch, *layer.shape) for part in parts))
 
 
 def _run(
@@ -71,8 +70,7 @@ def _run(
         values = [values[0].transpose(0, 1).flatten(0, 1)]
     for layer, tensors in zip(graph.layers, integers, strict=True):
         if tensors is None:
-            term = layer.terms[0]
-            values.append(largest(term, values[term.source]).reshape(-1, *layer.shape))
+            values.append(layer.largest(values))
             continue
         currents = delivered(layer, tensors, values, batch)
         currents = currents + per_channel(tensors.bias, len(layer.shape))

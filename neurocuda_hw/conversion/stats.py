@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Stats(Mapping[str, Any]):
         Seconds, without the evaluation.
     """
 
-    strategy: str
+    strategy: str = ""
     ann_accuracy: float | None
     replaced_accuracy: float | None
     qcfs_accuracy: float | None
@@ -70,9 +70,9 @@ class Stats(Mapping[str, Any]):
     sparsity: float | None
     spikes: dict[str, float]
     spike_agreement: dict[str, float]
-    silent_channels: dict[str, int]
+    silent_channels: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...]
-    conversion_time: float
+    conversion_time: float = 0.0
 
     def __getitem__(self, key: str) -> Any:
         if key not in list(self):
@@ -92,12 +92,12 @@ class Stats(Mapping[str, Any]):
 
 @dataclass(slots=True, kw_only=True)
 class Scores:
-    """Figures of the finished network on test data."""
+    """Figures of the finished network on test data; None without any."""
 
-    integer: float
-    unequal: int | None
-    sparsity: float
-    spikes: dict[str, float]
+    integer: float | None = None
+    unequal: int | None = None
+    sparsity: float | None = None
+    spikes: dict[str, float] = field(default_factory=dict)
 
 
 def accuracy(

@@ -17,6 +17,7 @@ from enum import Enum
 import torch
 
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.network.neurons import payload_range
 
 
 class Reduce(Enum):
@@ -98,7 +99,7 @@ def payload_of(frames: Frames | None, values: torch.Tensor, bits: int) -> tuple[
     """
     low, high = min(0.0, float(values.min())), float(values.max())
     signed = low < 0
-    largest = (1 << (bits - 1)) - 1 if signed else (1 << bits) - 1
+    largest = payload_range(bits, signed)[1]
     peak = max(-low, high)
     if frames is not None and peak <= largest and bool((values == values.round()).all()):
         return int(peak).bit_length() + signed, 1.0

@@ -5,9 +5,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import torch
 from torch import nn
@@ -20,7 +19,7 @@ from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.stats import accuracy
 from neurocuda_hw.conversion.teacher import Teacher
-from neurocuda_hw.conversion.training import Forward, Progress, float_graph, train
+from neurocuda_hw.conversion.training import Forward, Training, float_graph, train
 from neurocuda_hw.data.batches import Batches
 
 # points under the trained model from which `auto` begins to train
@@ -32,7 +31,7 @@ _FORWARD: dict[str, Forward] = {"qcfs": QcfsModel.forward, "spiking": spiking.ru
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class Course:
     """What a strategy comes to; `auto` trains only where it is needed."""
 
     code: Code
@@ -49,19 +48,10 @@ class Trainer:
         module: QcfsModel,
         samples: Batches,
         values: Batches | None,
-        rate: float,
-        seed: int,
-        progress: Progress,
-        *,
-        relative: bool = True,
-        temperature: float = 1.0,
+        how: Training,
         teacher: nn.Module | ExportedProgram | None = None,
-        checkpoint: str | Path | None = None,
     ) -> None:
-        self.module, self.samples, self.values = module, samples, values
-        self.rate, self.relative, self.seed, self.progress = rate, relative, seed, progress
-        self.temperature = temperature
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.module, self.samples, self.values, self.how = module, samples, values, how
         self.device = module.biases[0].device
         self.trained = float_graph(module.graph.teacher, self.device)
         self.teacher = None if teacher is None else Teacher(teacher, self.device)
@@ -69,20 +59,20 @@ class Trainer:
         self.if_accuracy: float | None = None
         self.evaluation_time = 0.0
 
-    def carry_out(self, plan: Plan, tests: Batches | None) -> str:
-        """All stages of `plan`; says what was done."""
-        done = [plan.code.value]
-        last = "qcfs" if plan.code is Code.EXACT else "spiking"
-        enough = plan.auto and self.gap(last) <= _NEAR_ENOUGH
-        if plan.qcfs_epochs and not enough and (last == "qcfs" or self.worth(plan, "qcfs")):
-            done.append(f"{self.train('qcfs', plan.qcfs_epochs)} of the quantised ANN")
+    def carry_out(self, course: Course, tests: Batches | None) -> str:
+        """All stages of `course`; says what was done."""
+        done = [course.code.value]
+        last = "qcfs" if course.code is Code.EXACT else "spiking"
+        enough = course.auto and self.gap(last) <= _NEAR_ENOUGH
+        if course.qcfs_epochs and not enough and (last == "qcfs" or self.worth(course, "qcfs")):
+            done.append(f"{self.train('qcfs', course.qcfs_epochs)} of the quantised ANN")
         if self.module.graph.steps is None:
             self.qcfs_accuracy = self.test("qcfs", tests)
         if last == "spiking":
             if not enough:
                 self.correct_drift()
-            if plan.if_epochs and not enough and self.worth(plan, "spiking"):
-                done.append(f"{self.train('spiking', plan.if_epochs)} through time")
+            if course.if_epochs and not enough and self.worth(course, "spiking"):
+                done.append(f"{self.train('spiking', course.if_epochs)} through time")
             self.if_accuracy = self.test("spiking", tests)
         return ", ".join(done)
 
@@ -93,43 +83,35 @@ class Trainer:
         if self.gap("spiking") > gap:
             self.module.load_state_dict(before)
 
-    def worth(self, plan: Plan, stage: str) -> bool:
+    def worth(self, course: Course, stage: str) -> bool:
         """Whether a stage is to be trained."""
-        return not plan.auto or self.gap(stage) > _NEAR_ENOUGH
+        return not course.auto or self.gap(stage) > _NEAR_ENOUGH
 
     def train(self, stage: str, epochs: int) -> str:
         """Trains; says how many epochs, and which one was kept."""
-        forward = _FORWARD[stage]
         score: Callable[[], float] | None = None
         if self.values is not None:
             score = partial(self.right, stage, self.values, "validation")
+        path = self.how.checkpoint
+        if path is not None:  # each stage has a file of its own
+            path = path.with_name(f"{path.stem}_{stage}{path.suffix}")
         kept = train(
             self.module,
             self.samples,
-            forward=forward,
+            replace(self.how, checkpoint=path),
+            forward=_FORWARD[stage],
             epochs=epochs,
-            rate=self.rate,
-            relative=self.relative,
-            temperature=self.temperature,
-            teacher=self.teacher,
-            seed=self.seed,
             stage=stage,
+            teacher=self.teacher,
             score=score,
-            progress=self.progress,
-            checkpoint=self.file(stage),
         )
         chosen = f" (epoch {kept} was best on the validation data)" if score and epochs else ""
         return f"{epochs} epochs{chosen}"
 
-    def file(self, stage: str) -> Path | None:
-        """Where the training of a stage is resumed from."""
-        path = self.checkpoint
-        return None if path is None else path.with_name(f"{path.stem}_{stage}{path.suffix}")
-
     def right(self, stage: str, data: Batches, what: str) -> float:
         """Per cent of `data` that the model gets right at present."""
         forward = partial(_FORWARD[stage], self.module)
-        return accuracy(forward, data, self.device, what, self.progress)
+        return accuracy(forward, data, self.device, what, self.how.progress)
 
     def test(self, stage: str, tests: Batches | None) -> float | None:
         """The same on the test data, if there is any; its time does not count."""
@@ -144,7 +126,9 @@ class Trainer:
         """Points by which it falls short of the trained model: on the validation data, or in
         agreement with it on the calibration samples."""
         if self.values is not None:
-            wanted = accuracy(self.answer, self.values, self.device, "trained model", self.progress)
+            wanted = accuracy(
+                self.answer, self.values, self.device, "trained model", self.how.progress
+            )
             return wanted - self.right(stage, self.values, "validation")
         x = self.samples.head(_SAMPLES)
         with torch.no_grad():
@@ -160,7 +144,7 @@ class Trainer:
 
     def ann_accuracy(self, tests: Batches) -> float:
         """Of the trained model."""
-        return accuracy(self.answer, tests, self.device, "trained model", self.progress)
+        return accuracy(self.answer, tests, self.device, "trained model", self.how.progress)
 
     def replaced_accuracy(self, tests: Batches) -> float | None:
         """Of the trained model with a clipped ReLU in the place of each other activation function;
@@ -172,4 +156,4 @@ class Trainer:
         def answer(x: torch.Tensor) -> torch.Tensor:
             return evaluate(graph, x)[-1].flatten(1)
 
-        return accuracy(answer, tests, self.device, "with ReLU", self.progress)
+        return accuracy(answer, tests, self.device, "with ReLU", self.how.progress)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -44,21 +44,45 @@ def float_graph(graph: Graph, device: torch.device | str = "cpu") -> Graph:
     return replace(graph, layers=layers)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How to train.
+
+    Parameters
+    ----------
+    rate : float
+        Initial step of Adam.
+    seed : int
+    relative : bool
+        Whether `rate` is relative to the mean size of each tensor's values.
+    temperature : float
+        Above 1 the trained model also teaches how it ranks what it rules out (Hinton et al., 2015),
+        which says more where it is sure of all its training data.
+    checkpoint : Path, optional
+        Written after each epoch. If it is there already, training goes on from it and ends as it
+        would have without the break; a loader that shuffles should have ``set_epoch(epoch)``.
+    progress : callable, optional
+        Called with (stage, done, total).
+    """
+
+    rate: float
+    seed: int
+    relative: bool = True
+    temperature: float = 1.0
+    checkpoint: Path | None = None
+    progress: Progress | None = None
+
+
 def train(
     model: QcfsModel,
     data: Batches,
+    how: Training,
     *,
     forward: Forward,
     epochs: int,
-    rate: float,
-    seed: int,
     stage: str,
-    relative: bool = True,
-    temperature: float = 1.0,
     teacher: Teacher | None = None,
     score: Callable[[], float] | None = None,
-    progress: Progress | None = None,
-    checkpoint: str | Path | None = None,
 ) -> int:
     """Adam with a cosine rate over `epochs`.
 
@@ -74,20 +98,10 @@ def train(
     ----------
     forward : callable
         Real logits of the model for real inputs: the quantised ANN, or its IF neurons through time.
-    rate : float
-        Initial step of Adam.
-    relative : bool
-        Whether `rate` is relative to the mean size of each tensor's values.
-    temperature : float
-        Above 1 the trained model also teaches how it ranks what it rules out (Hinton et al., 2015),
-        which says more where it is sure of all its training data.
     teacher : Teacher, optional
         A better model to learn from than the trained one.
     score : callable, optional
         Of the model as it stands, on validation data; higher is better.
-    checkpoint : str or Path, optional
-        Written after each epoch. If it is there already, training goes on from it and ends as it
-        would have without the break; a loader that shuffles should have ``set_epoch(epoch)``.
 
     Returns
     -------
@@ -97,7 +111,7 @@ def train(
     Raises
     ------
     DataError
-        If `checkpoint` is that of another model or another training.
+        If the checkpoint is that of another model or another training.
     """
     device = model.biases[0].device
     own = float_graph(model.graph.teacher, device)
@@ -110,37 +124,37 @@ def train(
     sharpness = wanted_sharpness = _sharpness(answers)
     if teacher is not None:
         wanted_sharpness = _sharpness(teacher.first_answers(first, answers.shape[1]))
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(how.seed)
     groups = []
     for parameter in (*model.weights, *model.biases):
         if parameter.requires_grad:
-            peak = rate * _size(parameter) if relative else rate
+            peak = how.rate * _size(parameter) if how.relative else how.rate
             groups.append({"params": [parameter], "lr": peak, "peak": peak})
-    groups += [{"params": [p], "lr": rate, "peak": rate} for p in model.log_clips]
+    groups += [{"params": [p], "lr": how.rate, "peak": how.rate} for p in model.log_clips]
     best = Best(model, score)
-    optimiser = torch.optim.Adam(groups, lr=rate)
+    optimiser = torch.optim.Adam(groups, lr=how.rate)
     per_epoch = max(1, data.count())
     settings: dict[str, str | int | float] = {
         "stage": stage,
         "epochs": epochs,
-        "rate": rate,
-        "seed": seed,
-        "temperature": temperature,
+        "rate": how.rate,
+        "seed": how.seed,
+        "temperature": how.temperature,
         "batches": per_epoch,
         "network": repr(model.settings),
     }
     if teacher is not None:
         settings["teacher"] = teacher.fingerprint
-    saved = Checkpoint(checkpoint, settings)
+    saved = Checkpoint(how.checkpoint, settings, best, optimiser, generator)
 
     def look_at(loss: torch.Tensor) -> None:
         if not math.isfinite(float(loss.detach())):
             raise ModelError(
                 f"fine-tuning ({stage}) diverged in epoch {epoch + 1}; use a smaller rate than "
-                f"{rate:g}"
+                f"{how.rate:g}"
             )
 
-    for epoch in range(saved.resume(model, optimiser, generator, best), epochs):
+    for epoch in range(saved.resume(), epochs):
         data.set_epoch(epoch)
         for number, (x, y) in enumerate(data.epoch(generator)):
             x, y = x.to(device), None if y is None else y.to(device)
@@ -148,17 +162,17 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
             wanted = (answer if teacher is None else teacher)(x) * wanted_sharpness
-            loss = _loss(forward(model, x) * sharpness, wanted, y, temperature)
+            loss = _loss(forward(model, x) * sharpness, wanted, y, how.temperature)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             if number % _LOOKED_AT == 0:
                 look_at(loss)
-            if progress:
-                progress(stage, epoch * per_epoch + number + 1, epochs * per_epoch)
+            if how.progress:
+                how.progress(stage, epoch * per_epoch + number + 1, epochs * per_epoch)
         look_at(loss)
         best.see(epoch + 1)
-        saved.write(epoch + 1, model, optimiser, generator, best)
+        saved.write(epoch + 1)
     return best.restore(epochs)
 
 

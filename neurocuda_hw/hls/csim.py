@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-import numpy as np
-
 from neurocuda_hw.data.stimulus import observed_trace
 from neurocuda_hw.ground.ap_headers import find_ap_headers
 from neurocuda_hw.ground.errors import DataError, ToolError
@@ -61,12 +59,8 @@ class HlsResult:
     equal : bool
         Whether every spike of every population and every output was as expected.
     model : Model
-    samples : int
-        Inferences that ended.
-    unequal_samples : dict of str to int
-        Samples that differ, by spiking population.
-    unequal_outputs : int
-        Samples whose outputs differ.
+    observed : Trace
+        What was seen, of the inferences that ended.
     divergence : Divergence, optional
         The first one.
     fault : str
@@ -77,14 +71,17 @@ class HlsResult:
 
     equal: bool
     model: Model
-    samples: int
-    unequal_samples: dict[str, int]
-    unequal_outputs: int
+    observed: Trace
     divergence: Divergence | None
     fault: str
     compile_seconds: float
     seconds: float
     core_seconds: float
+
+    @property
+    def samples(self) -> int:
+        """Inferences that ended."""
+        return self.observed.samples
 
     @property
     def samples_per_second(self) -> float:
@@ -249,12 +246,7 @@ def _judge(
     return HlsResult(
         equal=equal,
         model=model,
-        samples=seen.samples,
-        unequal_samples={
-            name: int((expected.spikes[name] != seen.spikes[name]).any(axis=(1, 2)).sum())
-            for name in expected.sizes
-        },
-        unequal_outputs=int(np.any(expected.outputs != seen.outputs, axis=1).sum()),
+        observed=seen,
         divergence=divergence,
         fault="\n".join(found),
         compile_seconds=seconds[0],

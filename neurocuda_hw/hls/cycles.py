@@ -16,7 +16,7 @@ import numpy as np
 from neurocuda_hw.hls.plan import HlsLayer, HlsPlan, plan_network
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
-from neurocuda_hw.passes.cycles import mean_events
+from neurocuda_hw.passes.study import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,12 @@ class LayerCycles:
 
 
 def predicted_cycles(
-    network: Network, trace: Trace, lanes: Mapping[str, int] | None = None
+    subject: Network | Study, trace: Trace | None = None, lanes: Mapping[str, int] | None = None
 ) -> dict[str, LayerCycles]:
     """Predicted cycles of every layer for the inputs of `trace`, by population."""
-    plan = plan_network(network, lanes)
-    events = mean_events(network, trace)
-    return {name: _cycles(layer, events) for name, layer in plan.layers.items()}
+    study = Study.of(subject, trace=trace, lanes=lanes)
+    layers = study.once(plan_network).layers
+    return {name: _cycles(layer, study.activity) for name, layer in layers.items()}
 
 
 def bound(plan: HlsPlan, cycles: Mapping[str, LayerCycles]) -> float:

@@ -14,6 +14,7 @@ from neurocuda_hw.hls.plan import HlsPlan, plan_network
 from neurocuda_hw.hls.tables import roms
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.study import Study
 
 if TYPE_CHECKING:
     from neurocuda_hw.reference.snn import SpikingNetwork
@@ -32,8 +33,8 @@ _VERBATIM = ("nchw_types.h", "nchw_sim.h", "nchw_bounded.h", "bounded.sed", "tes
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
-def emit(network: Network, lanes: Mapping[str, int] | None = None) -> dict[str, bytes]:
-    """The project of `network` but the golden data (see `golden_files`), by relative path.
+def emit(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> dict[str, bytes]:
+    """The project of a network but the golden data (see `golden_files`), by relative path.
 
     Parameters
     ----------
@@ -45,7 +46,7 @@ def emit(network: Network, lanes: Mapping[str, int] | None = None) -> dict[str, 
     ModelError
         If a number of lanes does not suit its population, or a state is too wide.
     """
-    return _files(plan_network(network, lanes))
+    return _files(plan_network(subject, lanes))
 
 
 def golden_files(network: Network, trace: Trace) -> dict[str, bytes]:

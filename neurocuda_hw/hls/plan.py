@@ -13,9 +13,9 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.passes.folding import uniform_lanes
 from neurocuda_hw.passes.layout import Fanout
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.study import Study
 
 MOST_LANES = 64  # a row's spikes travel as one word, which the fast C simulation keeps in 64 bits
 MOST_BITS = 50  # a leak multiplies by 13 bits, within the same 64
@@ -114,20 +114,18 @@ class HlsPlan:
         return any(edge.inside for name in process for edge in self.layers[name].edges)
 
 
-def plan_network(network: Network, lanes: Mapping[str, int] | None = None) -> HlsPlan:
-    """Plans every population; `lanes` by population, the widest up to 16 where None.
+def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> HlsPlan:
+    """Plans every population; `lanes` as in `passes.study.Study`.
 
     Raises
     ------
     ModelError
         If a number of lanes does not suit its population, or a state is too wide.
     """
-    chosen = uniform_lanes(network) if lanes is None else lanes
-    missing = [p.name for p in network.targets if p.name not in chosen]
-    if missing:
-        raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
+    study = Study.of(subject, lanes=lanes)
+    network = study.network
     processes = _processes(network)
-    layers = {p.name: _layer(network, p, chosen[p.name], processes) for p in network.targets}
+    layers = {p.name: _layer(study, p, processes) for p in network.targets}
     return HlsPlan(network=network, layers=layers, processes=processes)
 
 
@@ -153,16 +151,17 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
 
 
 def _layer(
-    network: Network, population: Population, lanes: int, processes: tuple[tuple[str, ...], ...]
+    study: Study, population: Population, processes: tuple[tuple[str, ...], ...]
 ) -> HlsLayer:
-    lanes = min(lanes, population.chw[0])  # blocks of positions are the Verilog's alone
-    plan = plan_layer(network, population, lanes)
+    # blocks of positions are the Verilog's alone
+    lanes = min(study.lanes[population.name], population.chw[0])
+    plan = study.plan(population.name, lanes)
     if lanes > MOST_LANES:
         raise ModelError(
             f"population {population.name!r}: lanes must be at most {MOST_LANES} in the HLS "
             f"target, not {lanes}"
         )
-    layer = HlsLayer(plan=plan, edges=_edges(network, plan, processes))
+    layer = HlsLayer(plan=plan, edges=_edges(study.network, plan, processes))
     widest = max(layer.v_bits, layer.u_bits)
     if widest > MOST_BITS:
         raise ModelError(

@@ -10,6 +10,7 @@ complement that holds every bound is the membrane's width. Since partial sums ma
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -105,8 +106,19 @@ def _after_fire(neuron: Spiking, spread: Spread, low: np.ndarray, high: np.ndarr
     return after_low, after_high
 
 
+# what was proved of each network, as long as the network is there
+_PROVED: WeakKeyDictionary[Network, dict[str, PopulationRanges]] = WeakKeyDictionary()
+
+
 def population_ranges(network: Network, population: Population) -> PopulationRanges:
-    """Proves the widths of one population; an input has no membrane and gets [0, 0]."""
+    """The proved widths of one population; an input has no membrane and gets [0, 0]."""
+    proved = _PROVED.setdefault(network, {})
+    if population.name not in proved:
+        proved[population.name] = _prove(network, population)
+    return proved[population.name]
+
+
+def _prove(network: Network, population: Population) -> PopulationRanges:
     neuron = population.neuron
     if population.fed:
         none = Interval(lowest=0, highest=0)
@@ -143,7 +155,7 @@ def population_ranges(network: Network, population: Population) -> PopulationRan
 
 
 def network_ranges(network: Network) -> dict[str, PopulationRanges]:
-    """Proves the widths of every population, by name."""
+    """The proved widths of every population, by name."""
     return {p.name: population_ranges(network, p) for p in network.populations}
 
 

@@ -8,23 +8,26 @@ reads becomes one neuron with it; a last integrator, or a sum of spikes, becomes
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 
 import nir
 import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.nir.dynamics import Dynamics, Timing, dynamics
+from neurocuda_hw.linear.maps import Kind, Map, identity
+from neurocuda_hw.linear.steps import Convolution, Pool, Shape, Step, image_shape
+from neurocuda_hw.nir.dynamics import Equations, Timing, dynamics
 from neurocuda_hw.nir.flat import Flat, delay_steps
-from neurocuda_hw.nir.maps import Kind, Map, extend, identity, planes
-from neurocuda_hw.nir.ops import Operation
-from neurocuda_hw.nir.shapes import Shape
+from neurocuda_hw.nir.ops import step_of
+from neurocuda_hw.nir.order import targets_of
 
 MOST_PATHS = 1024
+LARGEST_MATRIX = 2**25  # values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Term:
+class Arc:
     """What one source sends to one cell: `delay` in steps, one for all or one per neuron of it."""
 
     source: str
@@ -42,7 +45,7 @@ class Cell:
         Of the NIR node that fires, or of the readout.
     shape : tuple of int
         As a population has it.
-    rule : Dynamics or None
+    rule : Equations or None
         None for a readout that does not leak.
     threshold : array or None
         In units of input; None for a readout.
@@ -52,7 +55,7 @@ class Cell:
         False where nothing resets the membrane but arcs of the graph.
     bias : array
         What the affine nodes add to the input in each step.
-    terms : tuple of Term
+    terms : tuple of Arc
     output_scale : array or None
         Units of the model per unit of input, of a readout.
     v_init : array
@@ -61,13 +64,13 @@ class Cell:
 
     name: str
     shape: Shape
-    rule: Dynamics | None
+    rule: Equations | None
     threshold: np.ndarray | None
     v_reset: np.ndarray
     offset: np.ndarray
     resets: bool
     bias: np.ndarray
-    terms: tuple[Term, ...]
+    terms: tuple[Arc, ...]
     output_scale: np.ndarray | None = None
     v_init: np.ndarray = field(default_factory=lambda: np.zeros(()))
 
@@ -86,11 +89,8 @@ def cells(flat: Flat, timing: Timing) -> tuple[Cell, ...]:
 class _Reader:
     def __init__(self, flat: Flat, timing: Timing) -> None:
         self.flat, self.timing = flat, timing
-        self.targets: dict[str, list[str]] = {name: [] for name in flat.nodes}
-        for name, feeding in flat.sources.items():
-            for source in feeding:
-                self.targets[source].append(name)
-        self.paths: dict[str, list[Term]] = {}
+        self.targets = targets_of(flat.sources)
+        self.paths: dict[str, list[Arc]] = {}
         self.biases: dict[str, torch.Tensor] = {}
 
     def cells(self) -> tuple[Cell, ...]:
@@ -114,7 +114,7 @@ class _Reader:
             found.append(self._sums())
         return tuple(found)
 
-    def _rule(self, name: str) -> Dynamics:
+    def _rule(self, name: str) -> Equations:
         flat = self.flat
         return dynamics(flat.nodes[name], flat.shapes[name], name, self.timing)
 
@@ -145,7 +145,7 @@ class _Reader:
             and self.flat.sources[targets[0]] == (name,)
         )
 
-    def _threshold(self, name: str, rule: Dynamics) -> Cell:
+    def _threshold(self, name: str, rule: Equations) -> Cell:
         sources = self.flat.sources[name]
         assert rule.threshold is not None
         if len(sources) == 1 and self._is_membrane(sources[0]):
@@ -154,22 +154,22 @@ class _Reader:
         return self._neuron(name, name, rule, rule.threshold, resets=True)
 
     def _neuron(
-        self, name: str, fed: str, rule: Dynamics, threshold: np.ndarray, *, resets: bool
+        self, name: str, fed: str, rule: Equations, threshold: np.ndarray, *, resets: bool
     ) -> Cell:
         gain = self._gain(fed, rule)
         return Cell(
             name=name,
-            shape=planes(self.flat.shapes[name]),
+            shape=image_shape(self.flat.shapes[name]),
             rule=rule,
-            threshold=self._planes(threshold / gain, name),
-            v_reset=self._planes(rule.v_reset / gain, name),
-            offset=self._planes(rule.offset / gain, name),
+            threshold=self._image_shape(threshold / gain, name),
+            v_reset=self._image_shape(rule.v_reset / gain, name),
+            offset=self._image_shape(rule.offset / gain, name),
             resets=resets,
             bias=self._bias(fed),
             terms=self._terms(fed),
         )
 
-    def _gain(self, name: str, rule: Dynamics) -> np.ndarray:
+    def _gain(self, name: str, rule: Equations) -> np.ndarray:
         """What one unit of input adds to the membrane in its step."""
         gain = rule.total_gain
         if not (np.all(np.isfinite(gain)) and np.all(gain > 0)):
@@ -178,12 +178,12 @@ class _Reader:
             )
         return gain
 
-    def _planes(self, values: np.ndarray, name: str) -> np.ndarray:
+    def _image_shape(self, values: np.ndarray, name: str) -> np.ndarray:
         return np.broadcast_to(values, self.flat.shapes[name]).reshape(
-            planes(self.flat.shapes[name])
+            image_shape(self.flat.shapes[name])
         )
 
-    def _readout(self, name: str, rule: Dynamics) -> Cell:
+    def _readout(self, name: str, rule: Equations) -> Cell:
         gain = self._gain(name, rule)
         leaks = rule.keep_current is not None or bool(np.any(rule.keep != 1))
         # y = scale v + shift, from the last node back to the integrator
@@ -212,7 +212,7 @@ class _Reader:
         return replace(
             self._sum_cell(name, name, scale),
             rule=rule if leaks else None,
-            offset=self._planes(rule.offset / gain, name),
+            offset=self._image_shape(rule.offset / gain, name),
             v_init=shift / scale,
         )
 
@@ -222,7 +222,7 @@ class _Reader:
     def _sum_cell(self, name: str, fed: str, scale: np.ndarray) -> Cell:
         return Cell(
             name=name,
-            shape=planes(self.flat.shapes[name]),
+            shape=image_shape(self.flat.shapes[name]),
             rule=None,
             threshold=None,
             v_reset=np.zeros(()),
@@ -236,14 +236,11 @@ class _Reader:
     def _bias(self, name: str) -> np.ndarray:
         """What reaches a node in each step when nothing fires."""
         total = self._constant_in(name)
-        return total.numpy().reshape(planes(self.flat.shapes[name]))
+        return total.numpy().reshape(image_shape(self.flat.shapes[name]))
 
     def _constant_in(self, name: str) -> torch.Tensor:
-        parts = [self._constant(source) for source in self.flat.sources[name]]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total
+        first, *rest = (self._constant(source) for source in self.flat.sources[name])
+        return sum(rest, first)
 
     def _constant(self, name: str) -> torch.Tensor:
         flat = self.flat
@@ -260,25 +257,23 @@ class _Reader:
                         way_out="a bias in front of it would be late; put the bias behind it",
                     )
             else:
-                value = Operation(node, flat.shapes[name], name, torch.float64)(value)
+                value = step_of(node, flat.shapes[name], name).apply(value)
             self.biases[name] = value
         return self.biases[name]
 
-    def _terms(self, name: str) -> tuple[Term, ...]:
+    def _terms(self, name: str) -> tuple[Arc, ...]:
         found = []
         for source in self.flat.sources[name]:
             for term in self._paths(source):
                 late = 1 if (term.source, name) in self.flat.delayed else 0
-                found.append(Term(source=term.source, map=term.map, delay=term.delay + late))
+                found.append(Arc(source=term.source, map=term.map, delay=term.delay + late))
         return tuple(_merged(found))
 
-    def _paths(self, name: str) -> list[Term]:
+    def _paths(self, name: str) -> list[Arc]:
         """Every way from a neuron or the input to what node `name` gives."""
         flat = self.flat
         if flat.is_source(name):
-            return [
-                Term(source=name, map=identity(flat.shapes[name]), delay=np.zeros((), np.int64))
-            ]
+            return [Arc(source=name, map=identity(flat.shapes[name]), delay=np.zeros((), np.int64))]
         if name not in self.paths:
             arriving = [term for source in flat.sources[name] for term in self._paths(source)]
             found = _merged([self._through(term, name) for term in arriving])
@@ -291,23 +286,23 @@ class _Reader:
             self.paths[name] = found
         return self.paths[name]
 
-    def _through(self, term: Term, name: str) -> Term:
+    def _through(self, term: Arc, name: str) -> Arc:
         node, shape = self.flat.nodes[name], self.flat.shapes[name]
         delay = term.delay
         if isinstance(node, nir.Delay):
             steps = delay_steps(node, self.timing.dt, name)
             if np.any(steps != steps.flat[0]):
                 plain = term.map.kind is Kind.GAIN and term.map.pool is None
-                if not plain or term.map.shape != shape:
+                if not plain or term.map.gives != shape:
                     raise UnsupportedLayerError(
                         path=name,
                         kind="Delay",
                         way_out="delays that differ must stand right behind the neurons they delay",
                     )
-                delay = delay + np.broadcast_to(steps, shape).reshape(planes(shape))
+                delay = delay + np.broadcast_to(steps, shape).reshape(image_shape(shape))
             else:
                 delay = delay + steps.flat[0]
-        return Term(source=term.source, map=extend(term.map, node, shape, name), delay=delay)
+        return Arc(source=term.source, map=_extended(term.map, node, shape, name), delay=delay)
 
 
 def _gain_of(node: nir.NIRNode) -> tuple[np.ndarray, np.ndarray] | None:
@@ -323,26 +318,44 @@ def _gain_of(node: nir.NIRNode) -> tuple[np.ndarray, np.ndarray] | None:
     return diagonal, np.asarray(node.bias, dtype=np.float64)
 
 
-def _merged(terms: list[Term]) -> list[Term]:
+def _extended(path: Map, node: nir.NIRNode, shape: Shape, name: str) -> Map:
+    """`path` and then `node` (without its bias), which gives `shape`.
+
+    Raises
+    ------
+    UnsupportedLayerError
+        If it has to become a matrix beyond `LARGEST_MATRIX` values.
+    """
+    step = step_of(node, shape, name)
+    slides = isinstance(step, Convolution | Pool) and path.kind is Kind.MATRIX
+    found = None if slides else path.then(step)
+    return as_matrix(path, name, type(node).__name__, step) if found is None else found
+
+
+def as_matrix(path: Map, name: str, kind: str = "Flatten", step: Step | None = None) -> Map:
+    """`path` and then `step` as one matrix over the whole source; raises as `_extended` does."""
+    size, gives = prod(path.takes), path.gives
+    rows = prod(gives if step is None else step.output(gives))
+    if size * max(rows, prod(gives)) > LARGEST_MATRIX:
+        raise UnsupportedLayerError(
+            path=name,
+            kind=kind,
+            way_out="what leads to it from the last neurons does not compose into one convolution "
+            f"and is too large for a matrix ({rows} x {size}); put neurons between",
+        )
+    return path.matrix(step, whole=True)
+
+
+def _merged(terms: list[Arc]) -> list[Arc]:
     """Terms of one source, delay and geometry added up."""
-    found: list[Term] = []
+    found: list[Arc] = []
     for term in terms:
         for i, other in enumerate(found):
-            if term.source == other.source and _alike(term, other):
-                total = other.map.weight + term.map.weight
-                found[i] = replace(other, map=replace(other.map, weight=total))
+            alike = term.source == other.source and np.array_equal(term.delay, other.delay)
+            total = other.map.plus(term.map) if alike else None
+            if total is not None:
+                found[i] = replace(other, map=total)
                 break
         else:
             found.append(term)
     return found
-
-
-def _alike(one: Term, two: Term) -> bool:
-    a, b = one.map, two.map
-    return (
-        np.array_equal(one.delay, two.delay)
-        and a.kind is b.kind
-        and (a.kind is Kind.GAIN or a.weight.shape == b.weight.shape)
-        and (a.shape, a.pool, a.pool_stride, a.stride, a.padding, a.dilation, a.groups)
-        == (b.shape, b.pool, b.pool_stride, b.stride, b.padding, b.dilation, b.groups)
-    )

@@ -18,7 +18,7 @@ from neurocuda_hw.reference.reference import Reference, check_inputs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class Overlap:
     """Spikes of one layer over all samples and steps.
 
     Parameters
@@ -47,7 +47,7 @@ class Layer:
 class Comparison:
     """Layers in order, and the share of right answers where labels were given."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Overlap, ...]
     graph_accuracy: float | None = None
     integer_accuracy: float | None = None
 
@@ -121,7 +121,7 @@ def compare(
             outputs = (graph.outputs.flatten(1), integer.outputs)
             right += [int((o.argmax(1) == want).sum()) for o in outputs]
     layers = tuple(
-        Layer(
+        Overlap(
             population=name,
             graph=int(n[0]),
             integers=int(n[1]),
@@ -155,7 +155,7 @@ def choose_bits(
     inputs : int array
         Calibration data, as the network takes it.
     agreement : float
-        The lowest that any layer may have; see `Layer`.
+        The lowest that any layer may have; see `Overlap`.
     most : int
         Largest number of bits to try.
     settings

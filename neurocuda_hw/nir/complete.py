@@ -8,8 +8,8 @@ from dataclasses import fields
 import nir
 import numpy as np
 
+from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.nir.flat import STATEFUL, input_shapes
-from neurocuda_hw.nir.shapes import Shape
 
 
 def complete(graph: nir.NIRGraph) -> nir.NIRGraph:

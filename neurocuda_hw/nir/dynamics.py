@@ -19,7 +19,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.nir.shapes import Shape
+from neurocuda_hw.linear.steps import Shape
 
 
 class Method(Enum):
@@ -55,7 +55,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Dynamics:
+class Equations:
     """One neuron node in steps; arrays are float64 and broadcast against its shape.
 
     Parameters
@@ -85,7 +85,7 @@ class Dynamics:
         return self.gain if self.gain_current is None else self.gain * self.gain_current
 
 
-def dynamics(node: nir.NIRNode, shape: Shape, name: str, timing: Timing) -> Dynamics:
+def dynamics(node: nir.NIRNode, shape: Shape, name: str, timing: Timing) -> Equations:
     """The equations of one neuron node.
 
     Raises
@@ -119,7 +119,7 @@ def dynamics(node: nir.NIRNode, shape: Shape, name: str, timing: Timing) -> Dyna
         threshold, v_reset = values("v_threshold"), values("v_reset")
     elif isinstance(node, nir.Threshold):
         threshold = values("threshold")
-    return Dynamics(
+    return Equations(
         keep=keep,
         gain=gain,
         offset=offset,

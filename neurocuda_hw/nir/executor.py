@@ -7,16 +7,17 @@ Every node is evaluated once per step on the sum of the nodes that feed it. A de
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import nir
 import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import DataError
-from neurocuda_hw.nir.dynamics import Dynamics, Method, Timing, dynamics
-from neurocuda_hw.nir.flat import Flat, arcs, delay_steps, flatten
-from neurocuda_hw.nir.ops import Operation
+from neurocuda_hw.linear.steps import Step
+from neurocuda_hw.nir.dynamics import Equations, Method, Timing, dynamics
+from neurocuda_hw.nir.flat import Flat, delay_steps, flatten
+from neurocuda_hw.nir.ops import step_of
 
 Key = tuple[str, frozenset[str]]
 
@@ -73,19 +74,18 @@ class Executor:
         self.flat = graph if isinstance(graph, Flat) else flatten(graph, dt)
         self.subtract, self.fires_at, self.dtype = subtract, fires_at, dtype
         flat = self.flat
-        self.reach = arcs(flat)
         self.dynamics = {
             name: Tensors(dynamics(flat.nodes[name], flat.shapes[name], name, timing), dtype)
             for name in flat.neurons
         }
         self.delays: dict[str, torch.Tensor] = {}
-        self.operations: dict[str, Operation] = {}
+        self.operations: dict[str, Step] = {}
         for name, node in flat.nodes.items():
             if isinstance(node, nir.Delay):
                 steps = np.broadcast_to(delay_steps(node, dt, name), flat.shapes[name])
                 self.delays[name] = torch.from_numpy(steps.copy())
             elif name not in self.dynamics:
-                self.operations[name] = Operation(node, flat.shapes[name], name, dtype)
+                self.operations[name] = step_of(node, flat.shapes[name], name, dtype)
         self.behind = _sources_behind(flat)
 
     def run(
@@ -120,21 +120,16 @@ class Executor:
 
 
 class Tensors:
-    """Dynamics as tensors, and one step of them."""
+    """Equations as tensors, and one step of them."""
 
-    def __init__(self, source: Dynamics, dtype: torch.dtype) -> None:
-        def tensor(values: np.ndarray | None) -> torch.Tensor | None:
-            return None if values is None else torch.as_tensor(np.array(values)).to(dtype)
-
-        self.keep, self.gain, self.offset = (
-            torch.as_tensor(np.array(v)).to(dtype)
-            for v in (source.keep, source.gain, source.offset)
-        )
-        self.keep_current, self.gain_current = (
-            tensor(source.keep_current),
-            tensor(source.gain_current),
-        )
-        self.threshold, self.v_reset = tensor(source.threshold), tensor(source.v_reset)
+    def __init__(self, source: Equations, dtype: torch.dtype) -> None:
+        values = {field.name: getattr(source, field.name) for field in fields(source)}
+        self.values = {
+            name: torch.as_tensor(np.array(value)).to(dtype)
+            for name, value in values.items()
+            if value is not None
+        }
+        self.threshold = self.values.get("threshold")
 
     def step(
         self,
@@ -145,14 +140,14 @@ class Tensors:
         fires_at: bool,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Spikes (the membrane, of what never fires), membrane and current after one step."""
-        if self.keep_current is not None and self.gain_current is not None:
-            x = u = self.keep_current * u + self.gain_current * x
-        v = self.keep * v + self.gain * x + self.offset
+        terms = self.values
+        if "keep_current" in terms:
+            x = u = terms["keep_current"] * u + terms["gain_current"] * x
+        v = terms["keep"] * v + terms["gain"] * x + terms["offset"]
         if self.threshold is None:
             return v, v, u
         fired = v >= self.threshold if fires_at else v > self.threshold
-        assert self.v_reset is not None
-        after = v - self.threshold if subtract else self.v_reset
+        after = v - self.threshold if subtract else terms["v_reset"]
         return fired.to(v.dtype), torch.where(fired, after, v), u
 
 
@@ -220,11 +215,8 @@ class _FloatStepper:
 
     def _gather(self, name: str, late: frozenset[str]) -> torch.Tensor:
         """The sum of what feeds a node; `late` sources deliver what they sent a step before."""
-        parts = [self._value(source, late) for source in self.flat.sources[name]]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total
+        first, *rest = (self._value(source, late) for source in self.flat.sources[name])
+        return sum(rest, first)
 
     def _value(self, name: str, late: frozenset[str]) -> torch.Tensor:
         if self.flat.is_source(name):
@@ -234,7 +226,7 @@ class _FloatStepper:
             if name in self.executor.delays:
                 self.memo[key] = self._delayed(name, key)
             else:
-                self.memo[key] = self.executor.operations[name](self._gather(name, key[1]))
+                self.memo[key] = self.executor.operations[name].apply(self._gather(name, key[1]))
         return self.memo[key]
 
     def _delayed(self, name: str, key: Key) -> torch.Tensor:

@@ -17,10 +17,12 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.nir.order import components, natural
-from neurocuda_hw.nir.shapes import Shape, integers, output_shape
+from neurocuda_hw.linear.steps import Shape
+from neurocuda_hw.nir.order import components, natural, targets_of
+from neurocuda_hw.nir.shapes import integers, output_shape
 
 Edge = tuple[str, str]
+Sources = dict[str, tuple[str, ...]]
 
 STATEFUL = (nir.IF, nir.LIF, nir.CubaLIF, nir.LI, nir.CubaLI, nir.I, nir.Threshold)
 LINEAR = (
@@ -58,7 +60,7 @@ class Flat:
     """
 
     nodes: dict[str, nir.NIRNode]
-    sources: dict[str, tuple[str, ...]]
+    sources: Sources
     shapes: dict[str, Shape]
     input: str
     output: str
@@ -102,7 +104,7 @@ def input_shapes(graph: nir.NIRGraph) -> dict[str, Shape]:
 
 def _structure(
     graph: nir.NIRGraph,
-) -> tuple[dict[str, nir.NIRNode], dict[str, tuple[str, ...]], str, str]:
+) -> tuple[dict[str, nir.NIRNode], Sources, str, str]:
     """Nodes that lead to the output, what feeds each, and the names of input and output."""
     nodes: dict[str, nir.NIRNode] = {}
     edges: list[Edge] = []
@@ -186,8 +188,8 @@ def _in_numpy(node: nir.NIRNode, name: str) -> nir.NIRNode:
 
 
 def _reaching(
-    nodes: dict[str, nir.NIRNode], sources: dict[str, tuple[str, ...]], start: str, end: str
-) -> tuple[dict[str, nir.NIRNode], dict[str, tuple[str, ...]]]:
+    nodes: dict[str, nir.NIRNode], sources: Sources, start: str, end: str
+) -> tuple[dict[str, nir.NIRNode], Sources]:
     """Leaves out what does not lead to the output: it decides nothing."""
     keep, todo = {end}, [end]
     while todo:
@@ -203,40 +205,27 @@ def _reaching(
     )
 
 
-def _check_cycles(nodes: dict[str, nir.NIRNode], sources: dict[str, tuple[str, ...]]) -> None:
+def _check_cycles(nodes: dict[str, nir.NIRNode], sources: Sources) -> None:
     """Raises unless every cycle goes through a neuron."""
-    state: dict[str, bool] = {}
-    for root in nodes:
-        stack: list[tuple[str, int]] = [(root, 0)]
-        while stack:
-            name, place = stack.pop()
-            if place == 0:
-                if name in state:
-                    continue
-                state[name] = False
-            feeding = () if isinstance(nodes[name], STATEFUL) else sources[name]
-            if place < len(feeding):
-                stack.append((name, place + 1))
-                if state.get(feeding[place]) is False:
-                    raise ModelError(
-                        f"the cycle through NIR node {name!r} must hold a neuron: without one "
-                        "nothing separates its steps"
-                    )
-                stack.append((feeding[place], 0))
-            else:
-                state[name] = True
+    plain = {
+        name: [source for source in feeding if not isinstance(nodes[source], STATEFUL)]
+        for name, feeding in sources.items()
+        if not isinstance(nodes[name], STATEFUL)
+    }
+    group = components(plain)
+    for name, feeding in plain.items():
+        if any(group[source] == group[name] for source in feeding):
+            raise ModelError(
+                f"the cycle through NIR node {name!r} must hold a neuron: without one nothing "
+                "separates its steps"
+            )
 
 
-def _shapes(
-    nodes: dict[str, nir.NIRNode], sources: dict[str, tuple[str, ...]], start: str
-) -> dict[str, Shape]:
+def _shapes(nodes: dict[str, nir.NIRNode], sources: Sources, start: str) -> dict[str, Shape]:
     """Shape of each node's output, found from the input on."""
     declared = integers(nodes[start].input_type.get("input"), f"shape of NIR node {start!r}")
     shapes: dict[str, Shape] = {start: declared}
-    targets: dict[str, list[str]] = {name: [] for name in nodes}
-    for name, feeding in sources.items():
-        for source in feeding:
-            targets[source].append(name)
+    targets = targets_of(sources)
     todo = deque([start])
     while todo:
         name = todo.popleft()
@@ -257,14 +246,9 @@ def _shapes(
     return shapes
 
 
-def _order(
-    nodes: dict[str, nir.NIRNode], sources: dict[str, tuple[str, ...]], start: str
-) -> tuple[str, ...]:
+def _order(nodes: dict[str, nir.NIRNode], sources: Sources, start: str) -> tuple[str, ...]:
     """Input and neurons, breadth first; neighbours in the order of their names."""
-    targets: dict[str, list[str]] = {name: [] for name in nodes}
-    for name, feeding in sources.items():
-        for source in feeding:
-            targets[source].append(name)
+    targets = targets_of(sources)
     seen, found, todo = {start}, [start], deque([start])
     while todo:
         for name in sorted(targets[todo.popleft()], key=natural):

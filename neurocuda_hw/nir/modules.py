@@ -17,11 +17,11 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import UnsupportedLayerError
+from neurocuda_hw.linear.steps import Shape, Step
 from neurocuda_hw.nir.dynamics import Method, Timing, dynamics
 from neurocuda_hw.nir.executor import Tensors
 from neurocuda_hw.nir.flat import STATEFUL, Flat, flatten
-from neurocuda_hw.nir.ops import Operation
-from neurocuda_hw.nir.shapes import Shape
+from neurocuda_hw.nir.ops import step_of
 
 Neurons = Mapping[type, Callable[[Any, Shape], nir.NIRNode]]
 Modules = Mapping[type, Callable[[Any, Shape], torch.nn.Module]]
@@ -195,13 +195,13 @@ def _sources_first(flat: Flat) -> list[str]:
 class Stateless(torch.nn.Module):
     """A node without a state."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, step: Step) -> None:
         super().__init__()
-        self.operation = operation
+        self.step = step
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """``(B, *shape in)`` to ``(B, *shape out)``."""
-        return self.operation(x)
+        return self.step.apply(x)
 
 
 class Neuron(torch.nn.Module):
@@ -268,7 +268,7 @@ def to_torch(
         if isinstance(node, STATEFUL):
             rule = Tensors(dynamics(node, shape, name, timing), torch.float32)
             return Neuron(rule, subtract, fires_at)
-        return Stateless(Operation(node, shape, name, torch.float32))
+        return Stateless(step_of(node, shape, name, torch.float32))
 
     plain = nir.NIRGraph(
         nodes={name: flat.nodes[name] for name in _sources_first(flat)},

@@ -12,6 +12,7 @@ that fires (or of the readout): ``kind`` and each parameter of the integer neuro
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields
 from enum import Enum
 from typing import Any
@@ -28,6 +29,14 @@ from neurocuda_hw.nir.dynamics import Timing
 KEY = "neurocuda_hw"
 VERSION = 1
 _KINDS: dict[str, type[Neuron]] = {k.__name__: k for k in KINDS}
+_READ: dict[str, Callable[[Any], Any]] = {
+    "window": lambda ends: Window(start=int(ends[0]), stop=int(ends[1])),
+    "reset": Reset,
+    "encoding": Encoding,
+    "v_floor": int,
+    "payload_bits": int,
+    "signed": bool,
+}
 _ALTERED = "the notes of neurocuda_hw in this NIR graph do not fit its nodes"
 WAY_OUT = "export it again, or remove its metadata to read it as any other graph"
 
@@ -117,18 +126,8 @@ def graph_settings(notes: dict[str, Any]) -> tuple[int, Timing]:
 def noted_neuron(notes: dict[str, Any]) -> tuple[Neuron, np.ndarray | None]:
     """The integer neuron that the notes of a node describe, and its scale."""
     values = {k: v for k, v in notes.items() if k not in ("kind", "scale")}
-    if "window" in values:
-        start, stop = (int(n) for n in values["window"])
-        values["window"] = Window(start=start, stop=stop)
-    if "reset" in values:
-        values["reset"] = Reset(values["reset"])
-    if "encoding" in values:
-        values["encoding"] = Encoding(values["encoding"])
-    if "v_floor" in values:
-        values["v_floor"] = int(values["v_floor"])
-    if "payload_bits" in values:
-        values["payload_bits"] = int(values["payload_bits"])
-        values["signed"] = bool(values.get("signed", False))
+    for name in values.keys() & _READ.keys():
+        values[name] = _READ[name](values[name])
     return _KINDS[notes["kind"]](**values), notes.get("scale")
 
 

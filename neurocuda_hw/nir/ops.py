@@ -1,15 +1,16 @@
-"""The nodes of NIR without a state, on batches of tensors."""
+"""The nodes of NIR without a state, as steps of `linear`."""
 
 from __future__ import annotations
 
 import nir
+import numpy as np
 import torch
-import torch.nn.functional as F
 
-from neurocuda_hw.nir.shapes import Shape, conv_arguments, pool_arguments
+from neurocuda_hw.linear.steps import Convolution, Pair, Pool, Product, Reshape, Scale, Shape, Step
+from neurocuda_hw.nir.shapes import conv_arguments, pool_arguments
 
 
-class Operation:
+def step_of(node: nir.NIRNode, shape: Shape, name: str, dtype: torch.dtype = torch.float64) -> Step:
     """One linear (or affine) node, ready to be applied.
 
     Parameters
@@ -20,37 +21,37 @@ class Operation:
         Shape of its output, without the batch.
     """
 
-    def __init__(self, node: nir.NIRNode, shape: Shape, name: str, dtype: torch.dtype) -> None:
-        self.node, self.shape, self.name = node, shape, name
-        self.weight = self.bias = None
-        if isinstance(node, nir.Affine | nir.Linear | nir.Conv1d | nir.Conv2d):
-            self.weight = torch.as_tensor(node.weight).to(dtype)
-        if isinstance(node, nir.Affine | nir.Conv1d | nir.Conv2d):
-            count = node.weight.shape[0]
-            self.bias = torch.as_tensor(node.bias).to(dtype).expand(count)
-        if isinstance(node, nir.Scale):
-            scale = torch.as_tensor(node.scale).to(dtype)
-            if scale.ndim == 1 and len(shape) > 1 and scale.numel() > 1:
-                scale = scale.reshape(-1, *(1,) * (len(shape) - 1))
-            self.weight = scale
+    def tensor(values: object) -> torch.Tensor:
+        return torch.as_tensor(np.asarray(values)).to(dtype)
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """``(B, *shape in)`` to ``(B, *shape out)``."""
-        node = self.node
-        if isinstance(node, nir.Affine | nir.Linear):
-            assert self.weight is not None
-            return F.linear(x, self.weight, self.bias)
-        if isinstance(node, nir.Conv1d | nir.Conv2d):
-            assert self.weight is not None
-            stride, padding, dilation, groups = conv_arguments(node, self.name)
-            convolve = F.conv1d if isinstance(node, nir.Conv1d) else F.conv2d
-            return convolve(x, self.weight, self.bias, stride, padding, dilation, groups)
-        if isinstance(node, nir.SumPool2d | nir.AvgPool2d):
-            kernel, stride, padding = pool_arguments(node, self.name)
-            x = F.pad(x, (padding[1], padding[1], padding[0], padding[0]))
-            divisor = 1 if isinstance(node, nir.SumPool2d) else kernel[0] * kernel[1]
-            return F.avg_pool2d(x, kernel, stride, divisor_override=divisor)
-        if isinstance(node, nir.Scale):
-            assert self.weight is not None
-            return x * self.weight
-        return x.reshape(x.shape[0], *self.shape)
+    bias = None
+    if isinstance(node, nir.Affine | nir.Conv1d | nir.Conv2d):
+        bias = tensor(node.bias).expand(node.weight.shape[0])
+    if isinstance(node, nir.Affine | nir.Linear):
+        return Product(weight=tensor(node.weight), bias=bias)
+    if isinstance(node, nir.Conv1d | nir.Conv2d):
+        stride, padding, dilation, groups = conv_arguments(node, name)
+        weight = tensor(node.weight)
+        return Convolution(
+            weight=weight.unsqueeze(2) if isinstance(node, nir.Conv1d) else weight,
+            bias=bias,
+            stride=_pair(stride, 1),
+            padding=_pair(padding, 0),
+            dilation=_pair(dilation, 1),
+            groups=groups,
+        )
+    if isinstance(node, nir.SumPool2d | nir.AvgPool2d):
+        kernel, stride, padding = (_pair(n, 1) for n in pool_arguments(node, name))
+        mean = isinstance(node, nir.AvgPool2d)
+        return Pool(kernel=kernel, stride=stride, padding=padding, mean=mean)
+    if isinstance(node, nir.Scale):
+        factor = tensor(node.scale)
+        if factor.ndim == 1 and len(shape) > 1 and factor.numel() > 1:
+            factor = factor.reshape(-1, *(1,) * (len(shape) - 1))
+        return Scale(factor=factor)
+    return Reshape(shape=shape)
+
+
+def _pair(numbers: Shape, lowest: int) -> Pair:
+    """Along height and width; signals have the `lowest` along their height."""
+    return (lowest if len(numbers) == 1 else numbers[0], numbers[-1])

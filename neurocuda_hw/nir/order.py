@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 
 def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     """A key that sorts ``"2"`` before ``"10"``."""
@@ -18,12 +20,18 @@ def natural(name: str) -> tuple[tuple[int, int | str], ...]:
     return tuple(parts)
 
 
-def components(sources: dict[str, list[str]]) -> dict[str, int]:
-    """Which strongly connected component each neuron belongs to (Kosaraju)."""
+def targets_of(sources: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """What each node feeds."""
     targets: dict[str, list[str]] = {name: [] for name in sources}
     for name, feeding in sources.items():
         for source in feeding:
             targets[source].append(name)
+    return targets
+
+
+def components(sources: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Which strongly connected component each node belongs to (Kosaraju)."""
+    targets = targets_of(sources)
     finished: list[str] = []
     seen: set[str] = set()
     for root in sources:

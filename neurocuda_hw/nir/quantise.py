@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.linear.maps import Kind, Map, identity
+from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.network.neurons import (
     IF,
     LARGEST,
@@ -28,10 +30,8 @@ from neurocuda_hw.network.neurons import (
     Readout,
     Reset,
 )
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
-from neurocuda_hw.nir.cells import Cell, Term
-from neurocuda_hw.nir.maps import Kind, Map, as_matrix
-from neurocuda_hw.nir.shapes import Shape
+from neurocuda_hw.network.synapses import Dense, Diagonal, Synapse
+from neurocuda_hw.nir.cells import Arc, Cell, as_matrix
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Quantised:
     Parameters
     ----------
     neuron : Neuron
-    synapses : tuple of (Term, Synapse)
+    synapses : tuple of (Arc, Synapse)
     input_bias : int64 array
         What a current-based cell gets in each step besides its terms; 0 elsewhere.
     scale : float64 array (C,)
@@ -75,7 +75,7 @@ class Quantised:
     """
 
     neuron: Neuron
-    synapses: tuple[tuple[Term, Synapse], ...]
+    synapses: tuple[tuple[Arc, Synapse], ...]
     input_bias: np.ndarray
     scale: np.ndarray
 
@@ -97,7 +97,7 @@ def quantise(cell: Cell, rules: Rules) -> Quantised:
     current = cell.rule is not None and cell.rule.keep_current is not None
     added = offset if current else bias + offset
     neuron: Neuron
-    extra: tuple[tuple[Term, Synapse], ...] = ()
+    extra: tuple[tuple[Arc, Synapse], ...] = ()
     if cell.threshold is None:
         neuron = _readout(cell, scale, added)
     else:
@@ -137,29 +137,26 @@ def _fitting(path: Map, cell: Cell) -> Map:
     return path
 
 
-def _feedback(cell: Cell, terms: tuple[Term, ...]) -> Term | None:
+def _feedback(cell: Cell, terms: tuple[Arc, ...]) -> Arc | None:
     """The arc that subtracts the threshold of a neuron that nothing else resets."""
     if cell.resets or cell.threshold is None:
         return None
     for term in terms:
         own = term.source == cell.name and np.all(term.delay == 1)
         plain = term.map.kind is Kind.GAIN and term.map.pool is None
-        if own and plain and np.all(term.map.weight <= 0) and np.any(term.map.weight):
+        if own and plain and bool((term.map.weight <= 0).all()) and bool(term.map.weight.any()):
             return term
     return None
 
 
 def _rows(path: Map, channels: int) -> np.ndarray:
     """Weights as one row per output channel."""
-    weight = path.weight
-    if path.kind is Kind.GAIN:
-        gains = path.gains
-        assert gains is not None
-        weight = gains
-    return weight.reshape(channels, -1)
+    weight = path.gains if path.kind is Kind.GAIN else path.weight
+    assert weight is not None
+    return weight.reshape(channels, -1).numpy()
 
 
-def _scales(cell: Cell, terms: list[Term], feedback: Term | None, rules: Rules) -> np.ndarray:
+def _scales(cell: Cell, terms: list[Arc], feedback: Arc | None, rules: Rules) -> np.ndarray:
     channels = cell.shape[0]
     if rules.keep:
         return np.ones(channels)
@@ -181,7 +178,7 @@ def _scales(cell: Cell, terms: list[Term], feedback: Term | None, rules: Rules) 
     if cell.threshold is not None and cell.resets:
         constants.append(cell.threshold if rules.subtract else cell.v_reset)
     if feedback is not None:
-        constants.append(np.broadcast_to(feedback.map.weight, cell.shape))
+        constants.append(feedback.map.factors.numpy())
     each = [np.broadcast_to(c, cell.shape).reshape(channels, -1) for c in constants]
     values = np.concatenate([weights, *each], axis=1)
     powers = [2.0**n for n in range(rules.weight_bits)]
@@ -234,21 +231,8 @@ def _shrunk(values: np.ndarray, shape: Shape) -> np.ndarray:
 def _synapse(path: Map, scale: np.ndarray, cell: Cell) -> Synapse:
     rows = _rows(path, cell.shape[0])
     weight = np.rint(rows * scale[:, None]).astype(np.int64)
-    pool = None
-    if path.pool is not None:
-        pool = SumPool(kernel=path.pool, stride=path.pool_stride)
-    if path.kind is Kind.GAIN:
-        return Diagonal(weight=weight[:, 0], pool=pool)
-    if path.kind is Kind.MATRIX:
-        return Dense(weight=weight.reshape(path.weight.shape), pool=pool)
-    return Conv2d(
-        weight=weight.reshape(path.weight.shape),
-        pool=pool,
-        stride=path.stride,
-        padding=path.padding,
-        dilation=path.dilation,
-        groups=path.groups,
-    )
+    shape = (-1,) if path.kind is Kind.GAIN else tuple(path.weight.shape)
+    return path.synapse(weight.reshape(shape))
 
 
 def decay_constant(keep: np.ndarray) -> np.ndarray:
@@ -259,8 +243,8 @@ def decay_constant(keep: np.ndarray) -> np.ndarray:
 
 
 def _spiking(
-    cell: Cell, rules: Rules, scale: np.ndarray, bias: np.ndarray, feedback: Term | None
-) -> tuple[Neuron, tuple[tuple[Term, Synapse], ...]]:
+    cell: Cell, rules: Rules, scale: np.ndarray, bias: np.ndarray, feedback: Arc | None
+) -> tuple[Neuron, tuple[tuple[Arc, Synapse], ...]]:
     rule = cell.rule
     assert rule is not None
     assert cell.threshold is not None
@@ -270,14 +254,14 @@ def _spiking(
     fires = _whole(fires, cell, "v_threshold")
     leaks = bool(np.any(rule.keep != 1)) or rule.keep_current is not None
     forgets = not leaks or (bool(np.all(rule.keep == 0)) and rule.keep_current is None)
-    extra: tuple[tuple[Term, Synapse], ...] = ()
+    extra: tuple[tuple[Arc, Synapse], ...] = ()
     v_init = np.zeros((), dtype=np.int64)
     v_reset = np.zeros((), dtype=np.int64)
     reset = Reset.SUBTRACT
     if not cell.resets:
         keep = np.broadcast_to(rule.keep, cell.shape)
         if feedback is not None:
-            taken = np.broadcast_to(-feedback.map.weight, cell.shape)
+            taken = -feedback.map.factors.numpy()
             taken = _whole(spread * taken / np.where(keep > 0, keep, 1), cell, "v_threshold")
             amount = np.maximum(np.where(keep > 0, taken, fires), 1)
         else:
@@ -320,7 +304,7 @@ def _planar(values: np.ndarray, shape: Shape) -> np.ndarray:
     return np.broadcast_to(values, shape)
 
 
-def _undo(cell: Cell, amount: np.ndarray, keep: np.ndarray) -> tuple[Term, Synapse]:
+def _undo(cell: Cell, amount: np.ndarray, keep: np.ndarray) -> tuple[Arc, Synapse]:
     """An arc that gives back what the reset took, for an integrator that nothing resets."""
     back = np.rint(amount * keep).astype(np.int64)
     rows = back.reshape(cell.shape[0], -1)
@@ -328,5 +312,5 @@ def _undo(cell: Cell, amount: np.ndarray, keep: np.ndarray) -> tuple[Term, Synap
         synapse: Synapse = Diagonal(weight=rows[:, 0].copy())
     else:
         synapse = Dense(weight=np.diag(back.reshape(-1)))
-    path = Map(source=cell.shape, shape=cell.shape, kind=Kind.GAIN, weight=np.ones(()))
-    return Term(source=cell.name, map=path, delay=np.ones((), dtype=np.int64)), synapse
+    late = np.ones((), dtype=np.int64)
+    return Arc(source=cell.name, map=identity(cell.shape), delay=late), synapse

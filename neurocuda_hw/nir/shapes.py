@@ -9,8 +9,7 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-
-Shape = tuple[int, ...]
+from neurocuda_hw.linear.steps import Shape, slid
 
 
 def shown(value: object) -> str:
@@ -127,11 +126,11 @@ def _conv_shape(node: nir.Conv1d | nir.Conv2d, shape: Shape, name: str) -> Shape
 def _slide(
     sizes: Shape, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, what: str
 ) -> Shape:
-    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
-    rooms = [n + 2 * p - s for n, p, s in zip(sizes, padding, spans, strict=True)]
-    if min(rooms) < 0:
-        raise ModelError(f"{what} must have a kernel that fits into {sizes}, not {tuple(spans)}")
-    return tuple(r // s + 1 for r, s in zip(rooms, stride, strict=True))
+    found = slid(sizes, kernel, stride, padding, dilation)
+    if min(found) < 1:
+        spans = tuple(d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True))
+        raise ModelError(f"{what} must have a kernel that fits into {sizes}, not {spans}")
+    return found
 
 
 def pool_arguments(node: nir.SumPool2d | nir.AvgPool2d, name: str) -> tuple[Shape, Shape, Shape]:

@@ -9,13 +9,13 @@ import nir
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
+from neurocuda_hw.linear.steps import image_shape
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Reset
 from neurocuda_hw.network.synapses import Dense, Diagonal, Synapse
-from neurocuda_hw.nir.cells import Cell, Term, cells
+from neurocuda_hw.nir.cells import Arc, Cell, cells
 from neurocuda_hw.nir.dynamics import Method, Timing
 from neurocuda_hw.nir.flat import Flat, flatten
-from neurocuda_hw.nir.maps import planes
 from neurocuda_hw.nir.names import Names
 from neurocuda_hw.nir.notes import graph_settings, notes_of, restore
 from neurocuda_hw.nir.quantise import Quantised, Rules, quantise
@@ -119,7 +119,7 @@ def _build(
     names = _names(flat)
     first = Population(
         name=names.take(flat.input),
-        shape=planes(flat.shapes[flat.input]),
+        shape=image_shape(flat.shapes[flat.input]),
         neuron=source,
         scale=None if input_scale == 1 else np.array(input_scale),
     )
@@ -191,7 +191,9 @@ class _Builder:
         if self.input_scale == 1:
             return cell
         terms = tuple(
-            replace(t, map=t.map.scaled(self.input_scale)) if t.source == self.flat.input else t
+            replace(t, map=replace(t.map, weight=t.map.weight * self.input_scale))
+            if t.source == self.flat.input
+            else t
             for t in cell.terms
         )
         return replace(cell, terms=terms)
@@ -230,7 +232,7 @@ class _Builder:
         return np.array(units[0]) if alike else units
 
     def _projections(
-        self, term: Term, synapse: Synapse, target: str, cell: Cell
+        self, term: Arc, synapse: Synapse, target: str, cell: Cell
     ) -> list[Projection]:
         """The projections of one term: more than one where its neurons' delays differ."""
         source = self.names.take(term.source)
@@ -280,7 +282,7 @@ class _Builder:
             if population.name == name:
                 return population.shape
         original = next(n for n, taken in self.names.taken.items() if taken == name)
-        return planes(self.flat.shapes[original])
+        return image_shape(self.flat.shapes[original])
 
     def _constant(self, bias: np.ndarray, target: str) -> Projection:
         """A bias that is low-pass filtered like any input: spikes of a neuron that always fires."""

@@ -22,7 +22,7 @@ from neurocuda_hw.passes.devices import DEVICES, Device, Family
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.pipeline import predict
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan, Planner
 
 WIDEST = 256  # lanes that are tried
 LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
@@ -131,7 +131,8 @@ class Folder:
         self._plans: dict[str, dict[int, LayerPlan]] = {}
         self._cycles: dict[tuple[str, int], float] = {}
         for number, population in enumerate(network.targets):
-            plans = {n: plan_layer(network, population, n) for n in lane_choices(population, limit)}
+            planner = Planner(network, population)
+            plans = {n: planner.plan(n) for n in lane_choices(population, limit)}
             self._plans[population.name] = plans
             for n, plan in plans.items():
                 self._cycles[population.name, n] = layer_work(plan, activity).cycles

@@ -7,7 +7,7 @@ its widest, and does not make that one wait (`pipeline.predict`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.layout import suitable_lanes
 from neurocuda_hw.passes.pipeline import predict
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 
 MOST_LANES = 16
 PREDICTED = 12  # inferences on which lanes are tried
@@ -42,7 +42,11 @@ def uniform_lanes(network: Network, limit: int = MOST_LANES) -> dict[str, int]:
 
 
 def balanced_lanes(
-    network: Network, events: Mapping[str, np.ndarray], limit: int = MOST_LANES
+    network: Network,
+    events: Mapping[str, np.ndarray],
+    limit: int = MOST_LANES,
+    *,
+    plan: Callable[[str, int], LayerPlan] | None = None,
 ) -> dict[str, int]:
     """The fewest lanes, at most `limit`, that do not slow the network down.
 
@@ -51,12 +55,13 @@ def balanced_lanes(
     events : mapping of str to array
         Mean events per inference of each source, from `cycles.mean_events`. From an `Activity`,
         layers that hold one another up are seen too, and get more lanes.
+    plan : callable, optional
+        Plans a population by name with a number of lanes; see `study.Study.plan`.
     """
     choices = {p.name: lane_choices(p, limit) for p in network.targets}
-    plans = {
-        (p.name, n): plan_layer(network, p, n) for p in network.targets for n in choices[p.name]
-    }
-    bounds = {key: layer_work(plan, events).bound for key, plan in plans.items()}
+    plan = plan or (lambda name, lanes: plan_layer(network, network[name], lanes))
+    plans = {(p.name, n): plan(p.name, n) for p in network.targets for n in choices[p.name]}
+    bounds = {key: layer_work(of, events).bound for key, of in plans.items()}
     pace = max(min(bounds[name, n] for n in of_layer) for name, of_layer in choices.items())
 
     def keeping(least: float) -> dict[str, int]:

@@ -135,94 +135,104 @@ class LayerPlan:
 def plan_layer(
     network: Network, population: Population, lanes: int, *, touched: bool | None = None
 ) -> LayerPlan:
-    """Plans one population for `lanes` lanes.
+    """Plans one population for `lanes` lanes; see `Planner`, for several numbers of them."""
+    return Planner(network, population).plan(lanes, touched=touched)
 
-    Parameters
-    ----------
-    touched : bool, optional
-        Whether sweeps visit only touched rows, wherever that is exact; None: where it pays.
 
-    Raises
-    ------
-    ModelError
-        If `lanes` does not suit the population.
-    """
-    neuron = population.neuron
-    layout = state_layout(population, lanes)
-    projections = network.incoming(population.name)
-    fanouts = tuple(fanout(network, p, lanes) for p in projections)
-    held = tuple(network[p.source].neuron.held for p in projections)
-    ranges = population_ranges(network, population)
-    numbers = _Numbers(population, layout)
-    bias, initial, leak = numbers.each(neuron.bias), numbers.each(neuron.v_init), neuron.leak
-    chained = any(held) or neuron.current_leak is not None
-    first, last = 0, network.timesteps - 1
-    stop, skips = network.timesteps, False
-    window = network.window(population.name)
-    fire: tuple[Ints, ...] = ()
-    if isinstance(neuron, Spiking):
-        fire = (neuron.threshold, neuron.v_reset)
-        stop = window.stop
-        alone = leak is None and not bias.any() and not any(held)  # events are all that changes it
-        if alone and neuron.v_floor is None:
-            first = window.start
-        last = _last_sweep(network, population, projections, held)
-        # a threshold out of the membrane's reach may as well be just out of reach
-        reachable = (ranges.membrane.lowest, ranges.membrane.highest + 1)
-        threshold = np.clip(numbers.each(neuron.threshold), *reachable)
-        reset_value = numbers.each(neuron.v_reset)
-        if alone and len({*range(first, stop), last}) > 1:
-            skips = touched if touched is not None else layout.rows >= FEWEST_TOUCHED
-            skips = skips and _stays_below(neuron, threshold, reset_value)
-    else:
-        threshold = reset_value = np.zeros_like(bias)
-        if not any(held) and leak is None:
-            first, initial, bias = last, initial + network.timesteps * bias, np.zeros_like(bias)
-    if leak is not None:  # a state is kept as the leak leaves it for the next step
-        initial = decay(initial, numbers.each(leak))
-    state_bits = ranges.membrane.bits if chained else _state_bits(ranges, bias)
-    return LayerPlan(
-        population=population,
-        timesteps=network.timesteps,
-        layout=layout,
-        projections=projections,
-        sources=tuple(network[p.source] for p in projections),
-        fanouts=fanouts,
-        weight_bits=tuple(weight_bits(part.weights) for part in fanouts),
-        held=held,
-        membrane_bits=ranges.membrane.bits,
-        state_bits=state_bits,
-        synaptic_bits=0 if neuron.current_leak is None else ranges.current.bits,
-        held_bits=_held_bits(network, projections, held),
-        keep=numbers.keep("keep", leak),
-        keep_synaptic=numbers.keep("keep_synaptic", neuron.current_leak),
-        threshold=numbers.parameter("threshold", threshold, *fire[:1]),
-        bias=numbers.parameter("bias", bias, neuron.bias),
-        initial=numbers.parameter(
-            "initial", wrap(initial, state_bits), neuron.v_init, neuron.bias, leak
-        ),
-        reset_value=numbers.parameter("reset_value", reset_value, *fire[1:]),
-        reset=neuron.reset,
-        v_floor=neuron.v_floor,
-        first_sweep=first,
-        stop_sweep=stop,
-        last_sweep=last,
-        touched=skips,
-        awake=numbers.awake(_awake(neuron, initial, threshold)),
-        fire_start=window.start if neuron.spiking else 0,
-        fire_stop=window.stop if neuron.spiking else 0,
-    )
+class Planner:
+    """One population: what does not depend on its lanes is worked out once."""
+
+    def __init__(self, network: Network, population: Population) -> None:
+        self.network, self.population, self.neuron = network, population, population.neuron
+        neuron, each = population.neuron, population.each
+        self.projections = network.incoming(population.name)
+        self.held = tuple(network[p.source].neuron.held for p in self.projections)
+        self.ranges = population_ranges(network, population)
+        self.window = network.window(population.name)
+        self.bias, self.initial = each(neuron.bias).flatten(), each(neuron.v_init).flatten()
+        self.first, self.stop, self.last = 0, network.timesteps, network.timesteps - 1
+        self.may_skip = False
+        self.fire: tuple[Ints, ...] = ()
+        if isinstance(neuron, Spiking):
+            self.fire = (neuron.threshold, neuron.v_reset)
+            self.stop = self.window.stop
+            # events are all that changes it
+            alone = neuron.leak is None and not self.bias.any() and not any(self.held)
+            if alone and neuron.v_floor is None:
+                self.first = self.window.start
+            self.last = _last_sweep(network, population, self.projections, self.held)
+            # a threshold out of the membrane's reach may as well be just out of reach
+            reachable = (self.ranges.membrane.lowest, self.ranges.membrane.highest + 1)
+            self.threshold = np.clip(each(neuron.threshold).flatten(), *reachable)
+            self.reset_value = each(neuron.v_reset).flatten()
+            if alone and len({*range(self.first, self.stop), self.last}) > 1:
+                self.may_skip = _stays_below(neuron, self.threshold, self.reset_value)
+        else:
+            self.threshold = self.reset_value = np.zeros_like(self.bias)
+            if not any(self.held) and neuron.leak is None:
+                self.first, self.initial = self.last, self.initial + network.timesteps * self.bias
+                self.bias = np.zeros_like(self.bias)
+        if neuron.leak is not None:  # a state is kept as the leak leaves it for the next step
+            self.initial = decay(self.initial, each(neuron.leak).flatten())
+        chained = any(self.held) or neuron.current_leak is not None
+        membrane = self.ranges.membrane.bits
+        self.state_bits = membrane if chained else _state_bits(self.ranges, self.bias)
+        self.held_bits = _held_bits(network, self.projections, self.held)
+
+    def plan(self, lanes: int, *, touched: bool | None = None) -> LayerPlan:
+        """The population for `lanes` lanes.
+
+        Parameters
+        ----------
+        touched : bool, optional
+            Whether sweeps visit only touched rows, wherever that is exact; None: where it pays.
+
+        Raises
+        ------
+        ModelError
+            If `lanes` does not suit the population.
+        """
+        network, neuron = self.network, self.neuron
+        layout = state_layout(self.population, lanes)
+        fanouts = tuple(fanout(network, p, lanes) for p in self.projections)
+        numbers, initial = _Numbers(self.population, layout), wrap(self.initial, self.state_bits)
+        return LayerPlan(
+            population=self.population,
+            timesteps=network.timesteps,
+            layout=layout,
+            projections=self.projections,
+            sources=tuple(network[p.source] for p in self.projections),
+            fanouts=fanouts,
+            weight_bits=tuple(weight_bits(part.weights) for part in fanouts),
+            held=self.held,
+            membrane_bits=self.ranges.membrane.bits,
+            state_bits=self.state_bits,
+            synaptic_bits=0 if neuron.current_leak is None else self.ranges.current.bits,
+            held_bits=self.held_bits,
+            keep=numbers.keep("keep", neuron.leak),
+            keep_synaptic=numbers.keep("keep_synaptic", neuron.current_leak),
+            threshold=numbers.parameter("threshold", self.threshold, *self.fire[:1]),
+            bias=numbers.parameter("bias", self.bias, neuron.bias),
+            initial=numbers.parameter("initial", initial, neuron.v_init, neuron.bias, neuron.leak),
+            reset_value=numbers.parameter("reset_value", self.reset_value, *self.fire[1:]),
+            reset=neuron.reset,
+            v_floor=neuron.v_floor,
+            first_sweep=self.first,
+            stop_sweep=self.stop,
+            last_sweep=self.last,
+            touched=self.may_skip
+            and (layout.rows >= FEWEST_TOUCHED if touched is None else touched),
+            awake=numbers.awake(_awake(neuron, self.initial, self.threshold)),
+            fire_start=self.window.start if neuron.spiking else 0,
+            fire_stop=self.window.stop if neuron.spiking else 0,
+        )
 
 
 class _Numbers:
-    """The parameters of a population's neurons, spread over neurons and laid out in rows."""
+    """The parameters of a population's neurons, laid out in rows."""
 
     def __init__(self, population: Population, layout: StateLayout) -> None:
         self.population, self.layout = population, layout
-
-    def each(self, values: Ints) -> np.ndarray:
-        """A parameter of every neuron, ``(N,)``."""
-        return self.population.each(values).flatten()
 
     def parameter(self, name: str, values: np.ndarray, *made_of: Ints | None) -> Parameter:
         """Values that were made of parameters, one row per channel group if those allow it."""
@@ -243,7 +253,11 @@ class _Numbers:
 
     def keep(self, name: str, leak: np.ndarray | None) -> Parameter | None:
         """What a step leaves of a state, in 1/4096; None without that leak."""
-        return None if leak is None else self.parameter(name, DECAY_ONE - self.each(leak), leak)
+        return (
+            None
+            if leak is None
+            else self.parameter(name, DECAY_ONE - self.population.each(leak).flatten(), leak)
+        )
 
 
 def _stays_below(neuron: Spiking, threshold: np.ndarray, reset_value: np.ndarray) -> bool:

@@ -14,8 +14,9 @@ from typing import Any
 
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.files import read_file, write_file
-from neurocuda_hw.project.build import RECORD, REPORT
+from neurocuda_hw.project.build import RECORD
 from neurocuda_hw.project.verify import Verification
+from neurocuda_hw.targets.base import REPORT
 
 FORMAT = "neurocuda_hw.verification"
 FORMAT_VERSION = 1
@@ -26,8 +27,12 @@ def build_digest(folder: Path) -> str:
     return hashlib.sha256(read_file(folder / REPORT, "report")).hexdigest()
 
 
-def write_record(folder: Path, result: Verification, *, golden: str) -> None:
+def write_record(
+    folder: Path, result: Verification, *, golden: str, digest: str | None = None
+) -> None:
     """Adds the checks of `result` to the folder's record; `golden` says which trace they used.
+
+    `digest` is that of the build that was verified; of what is in the folder now where None.
 
     Raises
     ------
@@ -40,7 +45,7 @@ def write_record(folder: Path, result: Verification, *, golden: str) -> None:
         record = {"format": FORMAT, "version": FORMAT_VERSION, "checks": {}, "mutants": None}
     stamp = {
         "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        "build": build_digest(folder),
+        "build": digest or build_digest(folder),
         "network": result.network,
         "golden": golden,
     }

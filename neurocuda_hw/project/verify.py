@@ -1,8 +1,8 @@
 """Verification: every spike of every population, and every output, equal to the golden trace.
 
 The golden trace is checked against the reference first, then each target against the golden trace
-(see `checks`). Exit codes: 0 equal, 1 a divergence, 2 bad input, 3 a tool is missing or failed, 4
-too little was compared to say equal (see `evidence`).
+(see `targets`). Exit codes: 0 equal, 1 a divergence, 2 bad input, 3 a tool is missing or failed, 4
+too little was compared to say equal (see `targets.evidence`).
 """
 
 from __future__ import annotations
@@ -20,22 +20,14 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.golden import read_manifest
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import Trace, load_trace
-from neurocuda_hw.project.build import check_trace, read_report
-from neurocuda_hw.project.checks import (
-    Check,
-    Request,
-    check_cocotb,
-    check_hls,
-    check_loihi,
-    check_reference,
-    check_verilog,
-    design_of,
-    same_design,
-)
-from neurocuda_hw.project.evidence import EXIT_CODE, none_caught
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.project.build import TRACE
 from neurocuda_hw.reference.reference import Reference
-from neurocuda_hw.simulation.mutate import MutantResult, run_mutants
-from neurocuda_hw.simulation.simulate import Simulator
+from neurocuda_hw.simulation.mutate import MutantResult
+from neurocuda_hw.targets.base import Built, read_built
+from neurocuda_hw.targets.checks import Check, Request
+from neurocuda_hw.targets.evidence import EXIT_CODE, none_caught
+from neurocuda_hw.targets.table import BENCHES, TABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +98,32 @@ class Verification:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Subject:
+    """What is verified: a network, and the build folder that it lies in, where it is one's."""
+
+    name: str
+    network: Network
+    built: Built | None = None
+
+    @classmethod
+    def of(cls, given: Subject | Network | str | Path) -> Subject:
+        """Reads a model file or a build folder; raises ModelError if it is neither."""
+        if isinstance(given, Subject):
+            return given
+        if isinstance(given, Network):
+            return cls(name=given.name, network=given)
+        path = Path(given)
+        if not path.is_dir():
+            return cls(name=path.name, network=load(path))
+        built = read_built(path)
+        if built is None:
+            raise ModelError(f"{str(path)!r} must be a folder that 'nchw build' wrote")
+        return cls(name=path.name, network=load(path / "model.pt"), built=built)
+
+
 def verify(
-    subject: str | Path | Network | None,
+    subject: Subject | Network | str | Path | None,
     *,
     golden: str | Path | Trace | None = None,
     inputs: np.ndarray | None = None,
@@ -118,8 +134,8 @@ def verify(
     Parameters
     ----------
     subject : Network, path or None
-        A network, a file that `model_file.save` wrote, a folder that `build.build` wrote, or None
-        where `golden` is a folder with its own models.
+        A network, a file that `model_file.save` wrote, a folder that `build.build` wrote (or what
+        `Subject.of` read of them), or None where `golden` is a folder with its own models.
     golden : Trace or path, optional
         A trace, its file, or a golden folder with a manifest. Where missing: the build folder's
         own, else one that is recorded of `inputs`.
@@ -134,92 +150,57 @@ def verify(
         If a tool is missing or fails (exit code 3).
     """
     asked = request or Request()
+    wrong = [t for t in asked.targets if t not in BENCHES]
+    if wrong or not asked.targets:
+        raise DataError(f"targets must be of {', '.join(BENCHES)}, not {', '.join(wrong)!r}")
+    given = None if subject is None else Subject.of(subject)
     folder = Path(golden) if isinstance(golden, (str, Path)) else None
     if folder is not None and folder.is_dir():
-        entries = read_manifest(folder)
-        if subject is not None:
-            network, _ = _subject(subject)
-            entries = [e for e in entries if load(folder / e.model).hash == network.hash]
-            if not entries:
+        models = [(entry, load(folder / entry.model)) for entry in read_manifest(folder)]
+        if given is not None:
+            models = [(e, given.network) for e, found in models if found == given.network]
+            if not models:
                 raise ModelError(
                     f"the golden folder {str(folder)!r} must have a trace of network "
-                    f"{network.hash[:12]}; record one with 'nchw golden'"
+                    f"{given.network.hash[:12]}; record one with 'nchw golden'"
                 )
+        built = None if given is None else given.built
         return [
             _verify(
-                entry.name,
-                folder / entry.model if subject is None else subject,
+                Subject(name=entry.name, network=network, built=built),
                 load_trace(folder / entry.trace),
                 asked,
             )
-            for entry in entries
+            for entry, network in models
         ]
-    if subject is None:
+    if given is None:
         raise DataError("name a model, a build folder, or a golden folder to verify")
     trace = golden if isinstance(golden, Trace) else load_trace(folder) if folder else None
-    name = subject.name if isinstance(subject, Network) else Path(subject).name
+    if trace is None and inputs is None and given.built is not None:
+        trace = load_trace(given.built.path / TRACE)
     if trace is None:
-        trace = _recorded(subject, inputs, asked)
-    return [_verify(name, subject, trace, asked)]
+        chosen = default_inputs(given.network) if inputs is None else inputs
+        reference = Reference(given.network)
+        trace = reference.trace(chosen[: asked.samples], progress=asked.stage("reference"))
+    return [_verify(given, trace, asked)]
 
 
-def _subject(subject: str | Path | Network) -> tuple[Network, Path | None]:
-    """The network, and the build folder where it is one."""
-    if isinstance(subject, Network):
-        return subject, None
-    path = Path(subject)
-    if not path.is_dir():
-        return load(path), None
-    if read_report(path) is None:
-        raise ModelError(f"{str(path)!r} must be a folder that 'nchw build' wrote")
-    return load(path / "model.pt"), path
-
-
-def _recorded(subject: str | Path | Network, inputs: np.ndarray | None, asked: Request) -> Trace:
-    network, folder = _subject(subject)
-    if folder is not None and inputs is None:
-        return load_trace(folder / "golden" / "trace.npz")
-    given = default_inputs(network) if inputs is None else inputs
-    return Reference(network).trace(given[: asked.samples], progress=asked.stage("reference"))
-
-
-def _verify(name: str, subject: str | Path | Network, trace: Trace, asked: Request) -> Verification:
-    network, folder = _subject(subject)
-    check_trace(network, trace)
+def _verify(subject: Subject, trace: Trace, asked: Request) -> Verification:
+    """Every bench that was asked for, in the order of the table; then what can be broken is."""
     if asked.samples is not None:
         trace = trace.select(slice(0, asked.samples))
-    checks = []
-    if "reference" in asked.targets:
-        checks.append(check_reference(network, trace, asked))
+    study = Study(subject.network, trace=trace, lanes=asked.lanes)
+    checks: list[Check] = []
     mutants: list[MutantResult] = []
-    if "verilog" in asked.targets or asked.mutate:
-        files, word_bits, design = design_of(network, folder, asked)
-        if asked.mutate and design is None:
-            design = same_design(network, folder, files)
-        if asked.progress:
-            asked.progress("compiling", 0, 1)
-        simulator = Simulator(network, files, word_bits)
-        if "verilog" in asked.targets:
-            checks.append(check_verilog(network, simulator, trace, asked))
-        if design is not None and asked.mutate and all(c.same for c in checks):
-            mutants = run_mutants(
-                network,
-                simulator,
-                design,
-                trace,
-                count=asked.mutate,
-                seed=asked.seed,
-                progress=asked.stage("mutants"),
-            )
-    if "cocotb" in asked.targets:
-        checks.append(check_cocotb(network, folder, trace, asked))
-    if "hls" in asked.targets:
-        checks.append(check_hls(network, trace, asked, folder))
-    if "loihi" in asked.targets:
-        checks.append(check_loihi(network, trace, asked))
+    for target in TABLE:
+        for bench in target.benches:
+            if bench.name in asked.targets:
+                checks.append(bench.check(study, subject.built, asked))
+        if asked.mutate and all(c.same for c in checks):
+            mutants += target.mutants(study, subject.built, asked)
     return Verification(
-        name=name,
-        network=network.hash,
+        name=subject.name,
+        network=subject.network.hash,
         checks=tuple(checks),
         mutants=tuple(mutants),
         allow_little=asked.allow_little,

@@ -13,9 +13,25 @@ import torch
 from torch import nn
 
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.fixed import quantise
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.reference.reference import Progress, Reference, Run
+
+
+def quantised_inputs(
+    x: np.ndarray | torch.Tensor,
+    shape: tuple[int, ...],
+    scale: np.ndarray,
+    payload: tuple[int, int],
+) -> np.ndarray:
+    """Real inputs ``(B, ...)`` as payloads ``(B, *shape)``; a DataError where they do not fit."""
+    array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
+    if array.ndim < 2 or array[0].size != int(np.prod(shape)):
+        raise DataError(
+            f"inputs must have the shape (samples, {', '.join(map(str, shape))}), not {array.shape}"
+        )
+    return quantise(array.reshape(-1, *shape), scale, payload)
 
 
 class SpikingNetwork(nn.Module):
@@ -72,16 +88,11 @@ class SpikingNetwork(nn.Module):
         """
         population = self.network.input
         neuron = self.network.input_neuron
-        array = x.detach().cpu().numpy() if isinstance(x, torch.Tensor) else np.asarray(x)
         steps = self.network.window(population.name).steps
         held = neuron.held or steps == 1
         wanted = population.shape if held else (steps, *population.shape)
-        if array.ndim < 2 or array[0].size != int(np.prod(wanted)):
-            raise DataError(
-                f"inputs must have the shape (samples, {', '.join(map(str, wanted))}), "
-                f"not {array.shape}"
-            )
-        return population.quantise(array.reshape(-1, *wanted))
+        scale = np.array(1.0 if population.scale is None else population.scale)
+        return quantised_inputs(x, wanted, population.spread(scale), neuron.payload)
 
     def run(self, x: np.ndarray | torch.Tensor, *, spikes: bool = False) -> Run:
         """Runs one batch of real inputs; see `reference.Run` for what it tells."""

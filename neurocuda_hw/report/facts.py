@@ -17,10 +17,12 @@ from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Input
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.network.trace import Trace, load_trace
-from neurocuda_hw.project.build import FORMAT, FORMAT_VERSION, RECORD, REPORT
-from neurocuda_hw.project.record import build_digest, read_record
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.project.build import RECORD, TRACE
+from neurocuda_hw.project.record import read_record
+from neurocuda_hw.targets.base import FORMAT_VERSION, REPORT, Built, Target
+from neurocuda_hw.targets.table import parts
 
-TRACE = "golden/trace.npz"
 LOIHI = "loihi/report.json"
 # keys of `loihi/report.json` that a report shows
 LOIHI_KEYS = (
@@ -40,7 +42,7 @@ LOIHI_KEYS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layer:
+class LayerFacts:
     """One population, as a row of the tables.
 
     Parameters
@@ -89,6 +91,8 @@ class Facts:
     ----------
     report : dict
         ``report.json``.
+    parts : tuple of Target
+        What it holds files of.
     checks : dict
         Checks by target, of ``verification.json``; empty where there is none.
     mutants : dict, optional
@@ -108,9 +112,10 @@ class Facts:
     folder: Path
     report: dict[str, Any]
     target: str
+    parts: tuple[Target, ...]
     network: Network
     trace: Trace | None
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerFacts, ...]
     checks: dict[str, dict[str, Any]]
     mutants: dict[str, Any] | None
     record_fault: str
@@ -131,7 +136,8 @@ def read_facts(folder: str | Path) -> Facts:
         If a file cannot be read.
     """
     place = Path(folder)
-    report = _report(place)
+    built = _built(place)
+    report, chosen = built.report, parts(built.target)
     network = load(place / "model.pt")
     head = report["network"]
     if network.hash != head["hash"]:
@@ -144,26 +150,28 @@ def read_facts(folder: str | Path) -> Facts:
         raise ModelError(
             f"build folder {str(place)!r} is damaged: {TRACE} is of another network; build it again"
         )
-    cycles, pace = predicted_cycles(network, trace, report)
+    known = trace is not None and len(chosen) > 0
+    cycles, pace = chosen[0].cycles(Study(network, trace=trace), built) if known else ({}, 0.0)
     checks, mutants, fault = _record(place)
     return Facts(
         folder=place,
         report=report,
-        target=str(report["target"]),
+        target=built.target,
+        parts=chosen,
         network=network,
         trace=trace,
         layers=_layers(network, trace, report, cycles),
         checks=checks,
         mutants=mutants,
         record_fault=fault,
-        digest=build_digest(place),
+        digest=built.digest,
         changed=_changed(place, report["files"]),
         loihi=_loihi(place) if LOIHI in report["files"] else None,
-        pace=pace,
+        pace=pace or None,
     )
 
 
-def _report(folder: Path) -> dict[str, Any]:
+def _built(folder: Path) -> Built:
     path = folder / REPORT
     if not path.is_file():
         reason = "it has no report.json" if folder.is_dir() else "there is no such folder"
@@ -173,18 +181,18 @@ def _report(folder: Path) -> dict[str, Any]:
         )
     content = read_file(path, "report")
     try:
-        report = json.loads(content)
-        if report["format"] != FORMAT or report["version"] != FORMAT_VERSION:
-            raise ValueError(f"its format is {report['format']!r} {report['version']!r}")
-        if not isinstance(report["network"]["hash"], str) or not report["files"].items():
+        built = Built.of(folder, content)
+        if built.report["version"] != FORMAT_VERSION:
+            raise ValueError(f"its version is {built.report['version']!r}")
+        named = isinstance(built.report["network"]["hash"], str)
+        if not named or not built.report["files"].items():
             raise ValueError("it names no network or no files")
-        str(report["target"])
+        str(built.report["target"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"{str(path)!r} is damaged ({type(error).__name__}: {error}); build the folder again"
         ) from error
-    found: dict[str, Any] = report
-    return found
+    return built
 
 
 def _record(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None, str]:
@@ -226,31 +234,6 @@ def _loihi(folder: Path) -> dict[str, Any]:
     return found
 
 
-def predicted_cycles(
-    network: Network, trace: Trace | None, report: dict[str, Any]
-) -> tuple[dict[str, float], float | None]:
-    """Cycles per inference by layer for the golden inputs, and those of the slowest process."""
-    if trace is None:
-        return {}, None
-    if report["target"] in ("verilog", "all"):
-        from neurocuda_hw.passes.cycles import mean_events, network_work
-        from neurocuda_hw.passes.plan import plan_layer
-
-        lanes = {p["name"]: int(p["lanes"]) for p in report["populations"]}
-        plans = {p.name: plan_layer(network, p, lanes[p.name]) for p in network.targets}
-        work = network_work(plans, mean_events(network, trace))
-        found = {name: part.bound for name, part in work.items()}
-        return found, max(found.values())
-    if report["target"] == "hls":
-        from neurocuda_hw.hls.cycles import bound, predicted_cycles
-        from neurocuda_hw.hls.plan import plan_network
-
-        given = report.get("lanes")
-        parts = predicted_cycles(network, trace, given)
-        return {n: p.total for n, p in parts.items()}, bound(plan_network(network, given), parts)
-    return {}, None
-
-
 def sent(network: Network, trace: Trace, population: Population) -> np.ndarray:
     """Events of a population by sample and step, ``(S, T)``: spikes, or non-zero inputs."""
     steps = np.zeros((trace.samples, trace.timesteps), dtype=np.int64)
@@ -273,7 +256,7 @@ def _lead(population: Population, trace: Trace) -> tuple[int, ...]:
 
 def _layers(
     network: Network, trace: Trace | None, report: dict[str, Any], cycles: dict[str, float]
-) -> tuple[Layer, ...]:
+) -> tuple[LayerFacts, ...]:
     ranges = network_ranges(network)
     lanes = {p["name"]: int(p.get("lanes", 0)) for p in report.get("populations", ())}
     lanes |= {name: int(n) for name, n in (report.get("lanes") or {}).items()}
@@ -286,7 +269,7 @@ def _layers(
         per_sample = events.sum(axis=1)
         places = population.size * window.steps
         layers.append(
-            Layer(
+            LayerFacts(
                 name=name,
                 kind=_kind(population),
                 shape=population.shape,

@@ -15,20 +15,13 @@ from neurocuda_hw.project.build import PAGE
 from neurocuda_hw.report import figures
 from neurocuda_hw.report.chip_page import chip_sections
 from neurocuda_hw.report.elements import Draw, Plot, Section, Table, inferences
-from neurocuda_hw.report.facts import Facts, Layer, read_facts
+from neurocuda_hw.report.facts import Facts, LayerFacts, read_facts
 from neurocuda_hw.report.style import figure_bytes, inline_svg, short
 from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-TARGETS = {
-    "verilog": "Verilog",
-    "hls": "C++ for Vitis HLS",
-    "loihi": "Loihi model",
-    "nir": "NIR graph",
-    "all": "Verilog, C++ and Loihi model",
-}
 MARKS = {
     "verified": "\u2713",
     "different": "\u2717",
@@ -93,7 +86,7 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
     )
     return environment.get_template("report.html.j2").render(
         name=facts.network.name,
-        target=TARGETS.get(facts.target, facts.target),
+        target=", ".join(part.title for part in facts.parts) or facts.target,
         network_hash=facts.network.hash[:16],
         verdict=verdict,
         mark=MARKS[verdict.state],
@@ -140,9 +133,9 @@ def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
 
 
 def _measured(verdict: Verdict) -> CheckRow | None:
-    """The equal run of this build's Verilog in which cycles were counted."""
+    """The equal run of this build in which cycles were counted."""
     for row in verdict.rows:
-        if row.target == "verilog" and row.verdict == "equal" and row.cycles:
+        if row.verdict == "equal" and row.cycles:
             return row
     return None
 
@@ -163,7 +156,7 @@ def _lanes(facts: Facts) -> bool:
     return any(a.lanes for a in facts.layers)
 
 
-def _layer(layer: Layer) -> tuple[str, ...]:
+def _layer(layer: LayerFacts) -> tuple[str, ...]:
     low, high = layer.membrane
     return (
         layer.name,
@@ -178,7 +171,7 @@ def _layer(layer: Layer) -> tuple[str, ...]:
     )
 
 
-def _steps(layer: Layer) -> str:
+def _steps(layer: LayerFacts) -> str:
     first, last = layer.window[0], layer.window[1] - 1
     return str(first) if first == last else f"{first}{DASH}{last}"
 

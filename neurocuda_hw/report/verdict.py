@@ -1,7 +1,7 @@
 """The verdict: what compared this build with the golden trace, and whether that still holds.
 
 A build is verified only if a check of its own target was equal, was made on this very build,
-compared enough (see `project.evidence`), and no file has changed since.
+compared enough (see `targets.evidence`), and no file has changed since.
 """
 
 from __future__ import annotations
@@ -9,26 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from neurocuda_hw.project.evidence import Evidence, none_caught
 from neurocuda_hw.report.elements import inferences
 from neurocuda_hw.report.facts import Facts
-
-# What a build of each target holds, the checks that run it, and what each check compares.
-PARTS = {
-    "verilog": ("verilog",),
-    "hls": ("hls",),
-    "loihi": ("loihi",),
-    "all": ("verilog", "hls", "loihi"),
-}
-CHECKS = {"verilog": ("verilog", "cocotb"), "hls": ("hls",), "loihi": ("loihi",)}
-COMPARED = {
-    "reference": "the golden trace, recorded again by the integer reference",
-    "verilog": "this folder's Verilog, compiled with Verilator",
-    "cocotb": "this folder's Verilog in the cocotb bench: stalls and resets",
-    "hls": "the C++ for Vitis HLS, compiled with the vendor's integer types",
-    "loihi": "the fixed-point model of Loihi 2, each layer shifted by its depth",
-}
-PRODUCT = {"verilog": "this Verilog", "hls": "this C++", "loihi": "this mapping"}
+from neurocuda_hw.targets.base import Target
+from neurocuda_hw.targets.evidence import Evidence, none_caught
+from neurocuda_hw.targets.table import BENCHES, verified_by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,14 +79,14 @@ def _judge(
     facts: Facts, rows: tuple[CheckRow, ...], mutants: dict[str, Any] | None
 ) -> tuple[str, str, str]:
     """State, sentence and detail."""
-    parts = PARTS.get(facts.target, ())
-    able = [check for part in parts for check in CHECKS[part]]
+    parts = {p.name: [bench.name for bench in p.benches] for p in facts.parts if p.benches}
+    able = [check for benches in parts.values() for check in benches]
     deciding = [row for row in rows if row.target in able]
     equal = [row for row in deciding if row.verdict == "equal"]
     wrong = [row for row in rows if row.verdict == "different"]
-    left = [part for part in parts if not any(row.target in CHECKS[part] for row in equal)]
+    left = [part for part in parts if not any(row.target in parts[part] for row in equal)]
     how = f"nchw verify {facts.folder}"
-    if parts != ("verilog",):
+    if list(parts) != [verified_by(None)]:
         how += f" --target {','.join(left or parts)}"
     if wrong:
         names = ", ".join(row.target for row in wrong)
@@ -117,7 +102,7 @@ def _judge(
         told += f" and {len(facts.changed) - 3} more" if len(facts.changed) > 3 else ""
         some = "1 file is" if len(facts.changed) == 1 else f"{len(facts.changed)} files are"
         return "outdated", f"Not verified: {some} not as built.", f"Not as built: {told}."
-    open_checks = [check for part in left for check in CHECKS[part]]
+    open_checks = [check for part in left for check in parts[part]]
     little = [r.little for r in rows if r.target in open_checks and r.verdict == "too little"]
     little += [_none_caught(mutants)] if equal else []
     if any(little):
@@ -135,8 +120,8 @@ def _judge(
         )
     if equal:
         most = [
-            max((row for row in equal if row.target in CHECKS[part]), key=lambda row: row.samples)
-            for part in parts
+            max((row for row in equal if row.target in benches), key=lambda row: row.samples)
+            for benches in parts.values()
         ]
         best = min(most, key=lambda row: row.samples)  # what every part was compared on
         some = inferences(best.samples)
@@ -154,10 +139,10 @@ def _judge(
             "Not verified: what was compared was an earlier build.",
             f"Compare this one: {how}",
         )
+    product = facts.parts[0].product if len(facts.parts) == 1 else Target.product
     return (
         "unverified",
-        f"Not verified: nothing has compared {PRODUCT.get(facts.target, 'this build')} with the "
-        "golden trace.",
+        f"Not verified: nothing has compared {product} with the golden trace.",
         facts.record_fault or (f"Compare it: {how}" if parts else "No check runs this target."),
     )
 
@@ -176,7 +161,7 @@ def _row(target: str, check: dict[str, Any], facts: Facts) -> CheckRow:
         verdict = verdict if check.get("same", check["equal"]) else "different"
     return CheckRow(
         target=target,
-        what=COMPARED.get(target, target),
+        what=BENCHES[target].compares if target in BENCHES else target,
         verdict=verdict,
         samples=evidence.samples,
         spikes=sum(evidence.spikes.values()),

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
-from neurocuda_hw.passes.folding import uniform_lanes
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
 from neurocuda_hw.rtl.top import Top
 from neurocuda_hw.rtl.verilog import to_verilog
@@ -39,24 +38,15 @@ class Design:
 
 
 def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[str, LayerPlan]:
-    """Plans every layer; `lanes` by population, see `passes.folding`; up to 16 where None.
-
-    Raises
-    ------
-    ModelError
-        If a part of the network has no hardware, or a number of lanes does not suit its layer.
-    """
-    chosen = uniform_lanes(network) if lanes is None else lanes
-    missing = [p.name for p in network.targets if p.name not in chosen]
-    if missing:
-        raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
-    return {p.name: plan_layer(network, p, chosen[p.name]) for p in network.targets}
+    """Plans every layer; `lanes` and errors as in `passes.study.Study`."""
+    return Study(network, lanes=lanes).plans
 
 
-def emit(network: Network, lanes: dict[str, int] | None = None) -> Design:
-    """Describes `network` as Verilog. See `plan_network` for `lanes` and errors."""
-    plans = plan_network(network, lanes)
-    top = Top(network, plans)
+def emit(subject: Network | Study, lanes: dict[str, int] | None = None) -> Design:
+    """Describes a network as Verilog; `lanes` and errors as in `passes.study.Study`."""
+    study = Study.of(subject, lanes=lanes)
+    plans = study.plans
+    top = Top(study.network, plans)
     memories = MemoryFiles()
     files = {
         f"rtl/{TOP}.v": to_verilog(top, TOP, memories),

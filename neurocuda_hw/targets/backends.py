@@ -1,4 +1,4 @@
-"""One table of targets: `compile` a spiking network for any of them, run it, compare logits.
+"""`compile` a spiking network for any of them, run it, compare logits.
 
     result = compile(snn, target="verilog")
     logits = result["backend"].run(result["compiled_model"], x)
@@ -10,183 +10,27 @@ with the reference on the way, and stop at the first that differs.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
 
-import numpy as np
-
-from neurocuda_hw.ground.errors import DivergenceError, ModelError, ToolError
+from neurocuda_hw.ground.errors import ModelError, ToolError
 from neurocuda_hw.network import Network
+from neurocuda_hw.targets.base import CompiledModel, Target
+from neurocuda_hw.targets.table import COMPILED
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
 
-    from neurocuda_hw.network.trace import Trace
     from neurocuda_hw.reference.snn import SpikingNetwork
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompiledModel:
-    """A network that is ready to run on one target.
-
-    Parameters
-    ----------
-    snn : SpikingNetwork
-        What was compiled: it quantises inputs and scales logits.
-    target : str
-    product : object
-        What the target made of it: a `Simulator`, a `LoihiProgram`, ...
-    """
-
-    snn: SpikingNetwork
-    target: str
-    product: Any
 
 
 class Compiled(TypedDict):
     """What `compile` returns."""
 
-    backend: Backend
+    backend: Target
     compiled_model: CompiledModel
     target: str
-
-
-class Backend(ABC):
-    """One target."""
-
-    name: str
-    computes: str
-    options: tuple[str, ...] = ()
-
-    @abstractmethod
-    def missing(self) -> str:
-        """What this machine lacks for it, and how to get it; empty if nothing."""
-
-    @abstractmethod
-    def prepare(self, network: Network, **options: Any) -> Any:
-        """What `trace` runs."""
-
-    @abstractmethod
-    def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
-        """Every spike for integer inputs, as the target computes it."""
-
-    def run(self, compiled: CompiledModel, x: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, classes)`` of real inputs, float64, in the trained model's units.
-
-        Raises
-        ------
-        DataError
-            If the inputs do not fit the network.
-        DivergenceError
-            If simulated hardware computed anything else than the reference.
-        """
-        found = self.trace(compiled, compiled.snn.quantise(x))
-        return compiled.snn.logits(found.outputs)
-
-
-class _Torch(Backend):
-    """The reference, on a device of PyTorch."""
-
-    def __init__(self, name: str, device: str, computes: str) -> None:
-        self.name, self.device, self.computes = name, device, computes
-
-    def missing(self) -> str:
-        import torch
-
-        if self.device == "cpu" or torch.cuda.is_available():
-            return ""
-        return "a CUDA device and a CUDA build of torch; target 'cpu' gives the same spikes"
-
-    def prepare(self, network: Network, **options: Any) -> Any:
-        from neurocuda_hw.reference.reference import Reference
-
-        return Reference(network, self.device)
-
-    def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
-        found: Trace = compiled.product.trace(inputs)
-        return found
-
-    def run(self, compiled: CompiledModel, x: np.ndarray | torch.Tensor) -> torch.Tensor:
-        outputs = compiled.product.run(compiled.snn.quantise(x)).outputs
-        return compiled.snn.logits(outputs)
-
-
-class _Verilog(Backend):
-    """The generated Verilog, simulated by Verilator."""
-
-    name = "verilog"
-    computes = "generated Verilog, simulated cycle by cycle with Verilator"
-    options = ("lanes",)
-
-    def missing(self) -> str:
-        from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
-
-        return _unusable(find_verilator(), find_compiler(), find_make())
-
-    def prepare(self, network: Network, **options: Any) -> Any:
-        from neurocuda_hw.rtl.emit import emit
-        from neurocuda_hw.simulation.simulate import Simulator
-
-        design = emit(network, options.get("lanes"))
-        return Simulator(network, design.files, design.tdata_bits)
-
-    def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
-        expected = compiled.snn.reference().trace(inputs)
-        result = compiled.product.run(expected)
-        return _checked(compiled, expected, result.observed, result.fault)
-
-
-class _Hls(Backend):
-    """The generated C++, compiled by the machine's compiler."""
-
-    name = "hls"
-    computes = "generated HLS C++, C simulation with g++ (no vendor tool)"
-    options = ("lanes", "model")
-
-    def missing(self) -> str:
-        from neurocuda_hw.ground.toolchain import find_compiler
-
-        return _unusable(find_compiler())
-
-    def prepare(self, network: Network, **options: Any) -> Any:
-        from neurocuda_hw.hls import CSimulation
-
-        return CSimulation(network, **options)
-
-    def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
-        expected = compiled.snn.reference().trace(inputs)
-        return _checked(compiled, expected, compiled.product.run(inputs), "")
-
-
-class _Loihi(Backend):
-    """The model of Loihi."""
-
-    name = "loihi"
-    computes = "model of Loihi 2 in its published fixed-point arithmetic (no chip)"
-    options = ("chip", "profile", "chips")
-
-    def missing(self) -> str:
-        return ""
-
-    def prepare(self, network: Network, **options: Any) -> Any:
-        from neurocuda_hw.loihi import compile as map_network
-
-        return map_network(network, **options)
-
-    def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
-        expected = compiled.snn.reference().trace(inputs)
-        return _checked(compiled, expected, compiled.product.run(inputs, cost=False).trace, "")
-
-
-_BACKENDS: tuple[Backend, ...] = (
-    _Torch("cpu", "cpu", "the integer reference in PyTorch"),
-    _Torch("gpu", "cuda", "the integer reference in PyTorch, on a CUDA device"),
-    _Verilog(),
-    _Hls(),
-    _Loihi(),
-)
-TARGETS = tuple(backend.name for backend in _BACKENDS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +49,10 @@ class BackendInfo:
 
 def list_backends() -> list[BackendInfo]:
     """All targets of `compile`, and what this machine lacks for each."""
-    return [BackendInfo(name=b.name, computes=b.computes, missing=b.missing()) for b in _BACKENDS]
+    return [
+        BackendInfo(name=b.name, computes=b.computes, missing=b.missing())
+        for b in COMPILED.values()
+    ]
 
 
 def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) -> Compiled:
@@ -234,11 +81,12 @@ def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) 
     ToolError
         If this machine lacks what it needs.
     """
+    from neurocuda_hw.passes.study import Study
     from neurocuda_hw.reference.snn import SpikingNetwork
 
-    found = {b.name: b for b in _BACKENDS}.get(target)
+    found = COMPILED.get(target)
     if found is None:
-        raise ModelError(f"target must be one of {', '.join(TARGETS)}, not {target!r}")
+        raise ModelError(f"target must be one of {', '.join(COMPILED)}, not {target!r}")
     wrong = [name for name in options if name not in found.options]
     if wrong:
         takes = ", ".join(found.options) or "none"
@@ -247,7 +95,8 @@ def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) 
     if missing:
         raise ToolError(f"target {target!r} needs {missing}")
     module = SpikingNetwork(snn) if isinstance(snn, Network) else snn
-    product = found.prepare(module.network, **options)
+    study = Study(module.network, lanes=options.get("lanes"))
+    product = found.prepare(study, **options)
     model = CompiledModel(snn=module, target=target, product=product)
     return {"backend": found, "compiled_model": model, "target": target}
 
@@ -266,9 +115,9 @@ def benchmark(
     dict
         For each target ``compile_seconds``, ``seconds`` (the fastest of `repeats`),
         ``samples_per_second``, and ``unequal``: samples whose logits are not the reference's; NaN
-        where none differs but `x` is too little to say "equal" (see `project.evidence`).
+        where none differs but `x` is too little to say "equal" (see `targets.evidence`).
     """
-    from neurocuda_hw.project.evidence import Evidence, counted
+    from neurocuda_hw.targets.evidence import Evidence, counted
 
     if repeats < 1:
         raise ValueError(f"repeats must be at least 1, not {repeats!r}")
@@ -296,21 +145,3 @@ def benchmark(
             "unequal": float((logits != wanted).any(1).sum()) or (float("nan") if little else 0.0),
         }
     return figures
-
-
-def _unusable(*tools: Any) -> str:
-    """What to say of the first tool that is not usable."""
-    return next((f"{tool.name}: {tool.problem}" for tool in tools if not tool.usable), "")
-
-
-def _checked(compiled: CompiledModel, expected: Trace, got: Trace, fault: str) -> Trace:
-    """`got`, or the first place where it is not what the reference computes."""
-    from neurocuda_hw.network.trace import first_divergence
-    from neurocuda_hw.reference.reference import explain
-
-    network = compiled.snn.network
-    place = None if fault else first_divergence(network, expected, got)
-    if fault or place is not None:
-        told = fault if place is None else str(explain(network, expected, place))
-        raise DivergenceError(f"target {compiled.target!r} differs from the reference: {told}")
-    return got

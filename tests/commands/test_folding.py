@@ -76,7 +76,7 @@ def test_what_cannot_fit_is_refused_before_any_tool_runs(
     def never(*arguments: object, **named: object) -> None:
         raise AssertionError("nothing may be emitted")
 
-    monkeypatch.setattr("neurocuda_hw.project.build.emit", never)
+    monkeypatch.setattr("neurocuda_hw.rtl.emit.emit", never)
     code, out, err = nchw(*BUILD, "--device", "ice40lp384")
     assert (code, out) == (2, "")
     assert "Prediction for ice40lp384 (Lattice iCE40, Lattice FPGA-DS-02029)" in err

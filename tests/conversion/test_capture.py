@@ -20,8 +20,9 @@ from torch import nn
 from torch.export import Dim
 
 from neurocuda_hw.conversion.capture import capture
-from neurocuda_hw.conversion.graph import Graph, Kind, evaluate
+from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.linear.maps import Kind
 
 STYLES = [
     (Plain, (1, 8, 8)),

@@ -14,7 +14,7 @@ from conversion.test_qcfs import draw, module
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.conversion.training import train
+from neurocuda_hw.conversion.training import Training, train
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError, ModelError
 
@@ -71,14 +71,11 @@ def trained(
     kept = train(
         model,
         Batches(data, "training data", 16),
+        Training(rate=0.05, seed=1, progress=progress, checkpoint=checkpoint),
         forward=QcfsModel.forward,
         epochs=epochs,
-        rate=0.05,
-        seed=1,
         stage="qcfs",
         score=score if scored else None,
-        progress=progress,
-        checkpoint=checkpoint,
     )
     return {name: value.clone() for name, value in model.state_dict().items()}, kept
 

@@ -69,6 +69,13 @@ def reused(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
     return m.head(m.act(m.c(m.act(m.b(m.act(m.a(x)))))))
 
 
+def split(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """Two of three parts, and every second channel backwards."""
+    x = F.relu(m.a(x))
+    first, second, _ = x.split(2, dim=1)
+    return m.head(F.relu(m.b(first) + second - x.flip(1)[:, 1:5:2]))
+
+
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "F.relu": (
         lambda: Written(lambda m, x: m.head(F.relu(m.a(x))), a=conv(), head=head(144)),
@@ -219,6 +226,79 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
             lambda m, x: m.head(F.relu(m.a(x)).amax((2, 3))), a=conv(), head=nn.Linear(4, 3)
         ),
         IMAGES,
+    ),
+    "cat": (
+        lambda: Written(
+            lambda m, x: m.head(
+                F.relu(m.c(torch.cat([F.relu(m.a(x)), m.b(x) + 0.1, x[:, :1]], 1)))
+            ),
+            a=conv(2, 5, 1),
+            b=conv(2, 4, 1),
+            c=conv(10, 3),
+            head=head(108),
+        ),
+        IMAGES,
+    ),
+    "cat of vectors": (
+        lambda: Written(
+            lambda m, x: m.c(torch.cat([F.relu(m.a(x)), F.relu(m.b(x))], 1)),
+            a=nn.Linear(5, 6),
+            b=nn.Linear(5, 2),
+            c=nn.Linear(8, 3),
+        ),
+        FLAT,
+    ),
+    "cat of means": (
+        lambda: Written(
+            lambda m, x: m.c(torch.cat([x.mean((2, 3)), F.relu(m.b(x)).mean((2, 3))], 1)),
+            b=conv(2, 3),
+            c=nn.Linear(5, 3),
+        ),
+        IMAGES,
+    ),
+    "cat of flattened maps": (
+        lambda: Written(
+            lambda m, x: m.c(torch.cat([F.relu(m.a(x)).flatten(1), x.flatten(1)], 1)),
+            a=conv(2, 3),
+            c=nn.Linear(180, 3),
+        ),
+        IMAGES,
+    ),
+    "cat of maps and means": (
+        lambda: Written(
+            lambda m, x: m.c(
+                torch.cat(
+                    [F.relu(m.a(x)).flatten(1), m.b(x).relu().mean((2, 3)), x.flatten(1)[:, 36:]], 1
+                )
+            ),
+            a=conv(2, 3),
+            b=conv(),
+            c=nn.Linear(148, 3),
+        ),
+        IMAGES,
+    ),
+    "channel shuffle": (
+        lambda: Written(
+            lambda m, x: m.head(
+                F.relu(m.b(F.relu(m.a(x)).unflatten(1, (2, 3)).transpose(1, 2).flatten(1, 2)))
+            ),
+            a=conv(2, 6),
+            b=conv(6, 6, groups=3),
+            head=head(216),
+        ),
+        IMAGES,
+    ),
+    "split and channels taken": (
+        lambda: Written(split, a=conv(2, 6), b=conv(2, 2), head=head(72)),
+        IMAGES,
+    ),
+    "values taken": (
+        lambda: Written(
+            lambda m, x: m.b(F.relu(m.a(x))[:, [4, 0]] - F.relu(m.a(x)).chunk(3, 1)[2]),
+            a=nn.Linear(5, 6),
+            b=nn.Linear(2, 3),
+        ),
+        FLAT,
     ),
     "ReLU": (row(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3)), FLAT),
     "ReLU6": (row(nn.Linear(5, 6), nn.ReLU6(), nn.Linear(6, 3)), FLAT),

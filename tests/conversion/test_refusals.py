@@ -21,7 +21,7 @@ _MAX = (
 )
 _ONLY = (
     "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
-    "flatten, addition and dropout only"
+    "flatten, addition, concatenation and dropout only"
 )
 IMAGES, FLAT = (2, 6, 6), (4,)
 
@@ -136,16 +136,14 @@ def test_unsupported_functional_code_is_named() -> None:
         "be converted"
     )
 
-    class Concat(nn.Module):
+    class Stack(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             x = F.relu(x)
-            return torch.cat([x, x], dim=1)
+            return torch.stack([x, x], dim=1)
 
     with pytest.raises(UnsupportedLayerError) as caught:
-        capture(Concat().eval(), samples(FLAT, 6))
-    assert str(caught.value) == (
-        "layer 'cat' (cat) cannot be converted: add the branches instead of concatenating them"
-    )
+        capture(Stack().eval(), samples(FLAT, 6))
+    assert str(caught.value) == (f"layer 'stack' (stack) cannot be converted: {_ONLY}")
 
 
 def refuses(model: nn.Module, x: torch.Tensor, message: str) -> None:

@@ -13,7 +13,7 @@ from neurocuda_hw.conversion import convert
 from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.conversion.training import train
+from neurocuda_hw.conversion.training import Training, train
 from neurocuda_hw.data.batches import Batches
 
 X = draw((1, 8, 8), 64)
@@ -30,12 +30,10 @@ def distance(temperature: float) -> float:
     train(
         trained,
         data,
+        Training(rate=0.02, seed=0, temperature=temperature),
         forward=QcfsModel.forward,
         epochs=6,
-        rate=0.02,
-        seed=0,
         stage="qcfs",
-        temperature=temperature,
     )
     wanted = evaluate(trained.graph, X)[-1].flatten(1).float()
     with torch.no_grad():

@@ -22,10 +22,11 @@ from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.network.trace import load_trace
-from neurocuda_hw.project.build import GENERATED, build, read_report
+from neurocuda_hw.project.build import GENERATED, build
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.register_map import Registers
 from neurocuda_hw.simulation.benches import config_header
+from neurocuda_hw.targets.base import read_built
 
 NETWORK = small_network()
 LANES = {"conv": 4, "hidden": 2, "out": 1}
@@ -161,8 +162,9 @@ def test_earlier_build_is_replaced(tmp_path: Path) -> None:
     (target / "obj_dir").mkdir()
     (target / "obj_dir" / "old.o").write_text("old")
     build(NETWORK, target, lanes=dict.fromkeys(LANES, 1), inputs=default_inputs(NETWORK, 3))
-    report = read_report(target)
-    assert report is not None
+    built = read_built(target)
+    assert built is not None
+    report = built.report
     assert report["golden"] == {"samples": 3}
     assert [p["lanes"] for p in report["populations"]] == [0, 1, 1, 1]
     assert not (target / "obj_dir").exists()
@@ -350,8 +352,9 @@ def test_ten_million_weights(tmp_path: Path) -> None:
         )
     network = Network(populations=tuple(populations), projections=tuple(projections), timesteps=4)
     target = build(network, tmp_path / "big", inputs=default_inputs(network, 4))
-    report = read_report(target)
-    assert report is not None
+    built = read_built(target)
+    assert built is not None
+    report = built.report
     assert sum(p["weights"] for p in report["populations"]) > 9.9e6
     assert report["sizes"]["verilog_bytes"] < 1_000_000
     assert report["sizes"]["memory_file_bytes"] > 19_000_000

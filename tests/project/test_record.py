@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from neurocuda_hw.ground.errors import DataError, ModelError
-from neurocuda_hw.project.build import RECORD, REPORT
-from neurocuda_hw.project.checks import Check
+from neurocuda_hw.project.build import RECORD
 from neurocuda_hw.project.record import build_digest, read_record, write_record
 from neurocuda_hw.project.verify import Verification
 from neurocuda_hw.simulation.mutate import MutantResult
+from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.checks import Check
 
 
 def result(**fields: Any) -> Verification:

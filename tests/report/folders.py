@@ -10,11 +10,12 @@ from small import small_network
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
-from neurocuda_hw.project.build import target_files, write_folder
-from neurocuda_hw.project.checks import Check
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.project.build import folder_files, write_folder
 from neurocuda_hw.project.record import write_record
 from neurocuda_hw.project.verify import Verification
 from neurocuda_hw.reference.reference import Reference
+from neurocuda_hw.targets.checks import Check
 
 NETWORK = small_network()
 
@@ -27,7 +28,7 @@ def golden(network: Network = NETWORK, samples: int = 3) -> Trace:
 def folder_of(target: str, place: Path, network: Network = NETWORK) -> Path:
     """A build of the small network for `target`, in `place`."""
     lanes = {p.name: 1 for p in network.targets}
-    files = target_files(network, target, golden(network), lanes)
+    files, _ = folder_files(Study(network, trace=golden(network), lanes=lanes), target)
     write_folder(files, place, network=network)
     return place
 

@@ -20,10 +20,10 @@ from neurocuda_hw.network import IF
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.synapses import Dense
-from neurocuda_hw.project.build import REPORT
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.report import read_facts
 from neurocuda_hw.report.facts import sent
+from neurocuda_hw.targets.base import REPORT
 
 
 @pytest.fixture

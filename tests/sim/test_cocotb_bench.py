@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from tools import need
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.toolchain import find_cocotb, find_compiler, find_verilator
-from neurocuda_hw.project.build import build_files, write_folder
+from neurocuda_hw.project.build import write_folder
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design
+from neurocuda_hw.targets.base import REPORT, head
+from neurocuda_hw.targets.verilog import bench_of, describe
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +31,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     trace = Reference(network).trace(default_inputs(network, 12))
     design = Design(files=tiny_design(network), tdata_bits=32, lanes={}, state_bits={})
     path = tmp_path_factory.mktemp("cocotb") / "build"
-    write_folder(build_files(network, design, trace), path, network=network)
+    report = head(network, "verilog") | describe(network, design)
+    files = design.files | bench_of(network, trace, 32)
+    write_folder(files | {REPORT: json.dumps(report).encode()}, path, network=network)
     return path
 
 

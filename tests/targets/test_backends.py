@@ -14,7 +14,7 @@ from tools import need
 import neurocuda_hw as nc
 from neurocuda_hw.ground.errors import DivergenceError, ModelError, ToolError
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
-from neurocuda_hw.targets import backends
+from neurocuda_hw.targets.base import CompiledModel
 
 X = np.random.default_rng(0).integers(0, 16, (6, 2, 2, 5, 6)).astype(np.float32)
 
@@ -78,7 +78,7 @@ def test_a_divergence_is_told(snn: nc.SpikingNetwork) -> None:
             run = program.run(inputs, **options)
             return replace(run, trace=replace(run.trace, network_hash=snn.network.hash))
 
-    model = backends.CompiledModel(snn=snn, target="loihi", product=Broken())
+    model = CompiledModel(snn=snn, target="loihi", product=Broken())
     with pytest.raises(DivergenceError) as caught:
         result["backend"].run(model, X)
     assert str(caught.value).startswith(

