@@ -100,7 +100,9 @@ class OddPackets:
     def stimulus(self) -> bytes:
         """The words as a file of the benches."""
         words = np.array([word for packet in self.sent for word, _ in packet], dtype=np.uint64)
-        return stimulus_file(words, np.cumsum([len(packet) for packet in self.sent]), self.word_bits)
+        return stimulus_file(
+            words, np.cumsum([len(packet) for packet in self.sent]), self.word_bits
+        )
 
     def keep(self) -> bytes:
         """The TKEEP of each word, a byte each."""

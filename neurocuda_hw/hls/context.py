@@ -304,7 +304,12 @@ def _streams(plan: HlsPlan) -> list[Values]:
         edges = [(i, edge) for i, n in enumerate(process) for edge in plan.layers[n].edges]
         outer = [(i, edge) for i, edge in edges if not edge.inside]
         reads = [
-            Read(rank=rank[e.source.name], delay=e.projection.delay, words=e.source.size + 1, later=i > 0)
+            Read(
+                rank=rank[e.source.name],
+                delay=e.projection.delay,
+                words=e.source.size + 1,
+                later=i > 0,
+            )
             for i, e in outer
         ]
         depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}

@@ -29,7 +29,14 @@ BOARDS = {
 CLOCK_NS = 10
 STIMULUS, EXPECTED = "golden/stimulus.bin", "golden/expected.bin"
 _RENDERED = ("nchw_top.cpp", "nchw_top.h", "nchw_testbench.h", "run_hls.tcl")
-_VERBATIM = ("nchw_types.h", "nchw_sim.h", "nchw_bounded.h", "bounded.sed", "testbench.cpp", "Makefile")
+_VERBATIM = (
+    "nchw_types.h",
+    "nchw_sim.h",
+    "nchw_bounded.h",
+    "bounded.sed",
+    "testbench.cpp",
+    "Makefile",
+)
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 

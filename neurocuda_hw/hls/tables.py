@@ -133,7 +133,9 @@ def tables_of(target: str, edge: Edge) -> list[Rom]:
                 ("weight", taps.tap * weights),
             )
             found += [
-                _rom(f"{axis}_{what}_{edge.number}", f"{target}_{edge.number}_{axis}_{what}", column)
+                _rom(
+                    f"{axis}_{what}_{edge.number}", f"{target}_{edge.number}_{axis}_{what}", column
+                )
                 for what, column in columns
                 if (column != column[0]).any()
             ]

@@ -66,9 +66,7 @@ class Hls(Target):
 
     def next_steps(self, folder: Path) -> str:
         """How to simulate it."""
-        return (
-            f"Next: make -C {folder} csim   (or: make synth, with Vitis, which nobody here ran)"
-        )
+        return f"Next: make -C {folder} csim   (or: make synth, with Vitis, which nobody here ran)"
 
     def cycles(self, study: Study, built: Built) -> tuple[dict[str, float], float]:
         """Those of its own schedule."""

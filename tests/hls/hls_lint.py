@@ -111,7 +111,13 @@ def _parse(folder: Path) -> ci.TranslationUnit:
     ).stderr
     listed = re.search(r"search starts here:\n( .*?)End of search", found, re.DOTALL)
     assert listed is not None
-    arguments = ["-std=c++14", "-DNCHW_FAST", "-D__SYNTHESIS__", "-DNCHW_CHECK", "-Wno-unknown-pragmas"]
+    arguments = [
+        "-std=c++14",
+        "-DNCHW_FAST",
+        "-D__SYNTHESIS__",
+        "-DNCHW_CHECK",
+        "-Wno-unknown-pragmas",
+    ]
     for line in listed[1].splitlines():
         arguments += ["-isystem", line.strip()]
     return ci.Index.create().parse(str(folder / "nchw_top.cpp"), arguments)
@@ -141,8 +147,15 @@ def _statements(function: Function) -> Iterator[str]:
             yield _at(cursor, "memory must not be dynamic")
         elif cursor.kind == Kind.CALL_EXPR and cursor.spelling in _ALLOCATES:
             yield _at(cursor, f"memory must not be dynamic: {cursor.spelling}")
+        elif _static(cursor) and not cursor.type.is_pod():
+            # its construction is guarded at run time; at namespace scope it is not
+            yield _at(cursor, f"{cursor.spelling} must not be a static of class type")
         elif cursor.kind in _DECLARES and "std::" in cursor.type.spelling:
             yield _at(cursor, f"{cursor.spelling} must not be of the standard library")
+
+
+def _static(cursor: ci.Cursor) -> bool:
+    return cursor.kind == Kind.VAR_DECL and cursor.storage_class == ci.StorageClass.STATIC
 
 
 def _bounded(loop: ci.Cursor) -> bool:
