@@ -93,7 +93,11 @@ def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.nd
 
 def stimulus_bytes(network: Network, inputs: np.ndarray, word_bits: int) -> bytes:
     """The content of ``stimulus.bin``; see the head of this module."""
-    words, ends = packets(network, inputs, word_bits)
+    return stimulus_file(*packets(network, inputs, word_bits), word_bits)
+
+
+def stimulus_file(words: np.ndarray, ends: np.ndarray, word_bits: int) -> bytes:
+    """The same of any packets, as `packets` gives them."""
     head = struct.pack("<8sIIQ", STIMULUS_MAGIC, word_bits // 8, len(ends), len(words))
     return head + ends.astype("<u8").tobytes() + words.astype(f"<u{word_bits // 8}").tobytes()
 

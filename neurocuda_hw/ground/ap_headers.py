@@ -1,19 +1,18 @@
 """Finds the vendor's ``ap_int.h``, which C simulations of the HLS target are compiled with.
 
-Looked for in this order: the folder that ``NCHW_AP_INCLUDE`` names, an installed Vitis HLS
-(``XILINX_HLS``, then ``vitis_hls`` on PATH), the wheel of hls4ml, which holds the same headers
-under the Apache-2.0 licence. Nothing is imported from hls4ml, and no header is copied.
+Looked for in this order: the folder that ``NCHW_AP_INCLUDE`` names, an installed Vitis
+(``XILINX_HLS``, ``XILINX_VITIS``, then its program on PATH), the wheel of hls4ml, which holds the
+same headers under the Apache-2.0 licence. Nothing is imported from hls4ml, and no header is copied.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 from pathlib import Path
 
 from neurocuda_hw.ground.programs import Tool
-from neurocuda_hw.ground.toolchain import wheel_version
+from neurocuda_hw.ground.toolchain import find_vitis, wheel_version
 
 NAME = "ap_int headers"
 _GET = (
@@ -41,13 +40,11 @@ def _holds(folder: Path) -> bool:
 
 
 def _vitis() -> list[tuple[Path, str]]:
-    found = []
-    if os.environ.get("XILINX_HLS"):
-        found.append((Path(os.environ["XILINX_HLS"]) / "include", "Vitis HLS"))
-    program = shutil.which("vitis_hls")
-    if program:
-        found.append((Path(program).resolve().parents[1] / "include", "Vitis HLS"))
-    return found
+    roots = [Path(os.environ[v]) for v in ("XILINX_HLS", "XILINX_VITIS") if os.environ.get(v)]
+    vitis = find_vitis()
+    if vitis.usable:
+        roots.append(Path(vitis.where).resolve().parents[1])
+    return [(root / "include", "Vitis HLS") for root in roots]
 
 
 def _wheel() -> list[tuple[Path, str]]:

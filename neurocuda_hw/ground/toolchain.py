@@ -205,6 +205,15 @@ def find_make() -> Tool:
     return Tool(name="make", command=(found,), version=".".join(map(str, version)))
 
 
+def find_vitis() -> Tool:
+    """What runs Vitis HLS' Tcl scripts: ``vitis-run``, or ``vitis_hls`` before 2024.2."""
+    for name in ("vitis-run", "vitis_hls"):
+        if found := shutil.which(name):
+            return Tool(name="vitis", command=(found,), version=name)
+    problem = "vitis-run (before 2024.2: vitis_hls) was not found; source Vitis' settings64.sh"
+    return Tool(name="vitis", problem=problem)
+
+
 def find_perl() -> Tool:
     """perl, which Verilator's own wrapper is written in."""
     found = shutil.which("perl")
@@ -245,4 +254,5 @@ def doctor() -> list[Tool]:
         find_verilator(),
         find_cocotb(),
         find_yosys(),
+        find_vitis(),
     ]

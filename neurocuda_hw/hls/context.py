@@ -11,6 +11,7 @@ from neurocuda_hw.hls.tables import (
     levels,
     lookup,
     parameters,
+    read,
     summed,
     tables_of,
     terms,
@@ -19,6 +20,7 @@ from neurocuda_hw.hls.tables import (
 from neurocuda_hw.network import Network, Population, wire
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
+from neurocuda_hw.passes.queues import Read, limits_input, reading_depths
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
@@ -51,10 +53,26 @@ def context(plan: HlsPlan) -> Values:
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
         "streams": [s for s in streams if not s["local"]],
-        "reader": {"outs": _outs(streams, network.input.name)},
+        "reader": _reader(network, _outs(streams, network.input.name)),
         "output": _output(network, last),
         "most_words": network.timesteps * (network.input.size + 1),
         "spiking": [_tapped(p) for p in network.populations if p.spiking],
+    }
+
+
+def _reader(network: Network, outs: list[Values]) -> Values:
+    """What the input may send; see the rule for packets in docs/hardware.md."""
+    source, arrivals = network.input, network.arrivals
+    places = zip("cyx", source.chw, wire.address_bits(source), strict=True)
+    outside = [f"step < {arrivals.start}"] if arrivals.start else []
+    outside += [f"step >= {arrivals.stop}"] if arrivals.stop < network.timesteps else []
+    return {
+        "outs": outs,
+        "keep": 2 ** (word_bits(network) // 8) - 1,
+        "misses": [f"e.{name} >= {size}" for name, size, bits in places if size < 2**bits],
+        "outside": outside,
+        "window": f"steps {arrivals.start} to {arrivals.stop - 1}",
+        "most": source.size if limits_input(network) else None,
     }
 
 
@@ -138,8 +156,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "readout": neuron.readout,
         "cuba": cuba,
         "channels": layout.channels,
-        "height": layout.height,
-        "width": layout.width,
         "groups": layout.groups,
         "lanes": layout.lanes,
         "rows": layout.rows,
@@ -171,6 +187,7 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "fire_start": plan.fire_start,
         "fire_stop": plan.fire_stop,
         **_mask(layer),
+        **_counters(layer),
         "edges": [_edge(layer, edge) for edge in layer.edges],
     }
 
@@ -183,6 +200,19 @@ def _index(population: Population) -> str:
     )
     _, height, width = population.chw
     return c if height * width == 1 else f"({c} * {height} + {y}) * {width} + {x}"
+
+
+def _counters(layer: HlsLayer) -> Values:
+    """What counts beside the rows of a sweep, innermost first, and the step to the next row."""
+    layout, readout = layer.plan.layout, layer.population.readout
+    sizes = {"g": layout.groups}
+    if not readout:  # which has no masks to place
+        sizes |= {"x": layout.width, "y": layout.height}
+    counted = {name: size for name, size in sizes.items() if size > 1}
+    advance = ""
+    for name, size in reversed(counted.items()):
+        advance = f"if (++{name} == {size}) {{ {name} = 0; {advance}}} "
+    return {"counted": list(counted), "advance": advance.rstrip()}
 
 
 def _mask(layer: HlsLayer) -> Values:
@@ -226,7 +256,6 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "namespace": _namespace(edge.source.name),
         "kind": str(edge.projection.synapse),
         "state": state,
-        "state_type": f"{state}_t",
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
         "delay": delay,
         "source_size": edge.source.size,
@@ -240,9 +269,9 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "first_row": summed(terms(edge, tables, "row")),
         "first_weight": summed(terms(edge, tables, "weight")),
         "misses": [
-            f"{axis}_count[e.{axis}] == 0"
+            f"{read(rom, axis)} == 0"
             for axis in ("y", "x")
-            if f"{axis}_count" in tables and int(tables[f"{axis}_count"].values.min()) == 0
+            if (rom := tables.get(f"{axis}_count_{edge.number}")) and not rom.values.all()
         ],
         "never": bool((part.visits() == 0).all()),
         "levels": levels(edge, tables),
@@ -268,15 +297,25 @@ def _stream_name(edge: Edge) -> str:
 
 
 def _streams(plan: HlsPlan) -> list[Values]:
-    """The FIFOs of events; those inside a loop are local to its process."""
+    """The FIFOs of events in the order of their reading; those inside a loop are local to it."""
     found: list[Values] = []
-    for layer in plan.layers.values():
-        process = plan.process_of(layer.population.name)
-        loops = plan.loops(process)
-        for edge in layer.edges:
-            step = edge.source.size + 1
-            # a delayed reader is a step behind; a loop's process may be busy with another member
-            depth = 2 * step if edge.projection.delay or loops else EVENT_DEPTH
+    rank = {p.name: i for i, p in enumerate(plan.network.populations)}
+    for process in plan.processes:
+        edges = [(i, edge) for i, n in enumerate(process) for edge in plan.layers[n].edges]
+        outer = [(i, edge) for i, edge in edges if not edge.inside]
+        reads = [
+            Read(
+                rank=rank[e.source.name],
+                delay=e.projection.delay,
+                words=e.source.size + 1,
+                later=i > 0,
+            )
+            for i, e in outer
+        ]
+        depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}
+        for _, edge in edges:
+            # a FIFO that one process both writes and reads holds what it writes before it reads
+            depth = depths.get(edge.number, edge.source.size + 1)
             found.append(
                 {
                     "name": _stream_name(edge),
@@ -285,8 +324,8 @@ def _streams(plan: HlsPlan) -> list[Values]:
                     "target": edge.projection.target,
                     "local": edge.inside,
                     "delay": edge.projection.delay,
-                    "depth": max(2, depth),
-                    "step": step,
+                    "needed": depth,
+                    "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
                 }
             )
     out = plan.network.output
@@ -299,15 +338,18 @@ def _streams(plan: HlsPlan) -> list[Values]:
                 "target": "",
                 "local": False,
                 "delay": 0,
+                "needed": 1,
                 "depth": EVENT_DEPTH,
-                "step": out.size + 1,
             }
         )
     return found
 
 
-def _outs(streams: list[Values], source: str) -> list[Values]:
-    return [s for s in streams if s["source"] == source]
+def _outs(streams: list[Values], *sources: str) -> list[Values]:
+    """Those that `sources` write, in the order that needs most room, as hardware writes all at
+    once: the one that is waited for last."""
+    found = [s for s in reversed(streams) if s["source"] in sources]
+    return sorted(found, key=lambda s: -s["delay"])
 
 
 def _process(
@@ -319,7 +361,7 @@ def _process(
     """One box of the data flow: a layer, or the members of a recurrent loop."""
     readout = plan.network[process[0]].readout
     ins = [s for s in streams if s["target"] in process and not s["local"]]
-    outs = [s for s in streams if s["source"] in process and not s["local"]]
+    outs = [s for s in _outs(streams, *process) if not s["local"]]
     local = [s for s in streams if s["source"] in process and s["local"]]
     members = [
         {

@@ -1,9 +1,10 @@
 """C simulation: compiles an emitted project with g++, replays a golden trace, compares every spike.
 
-Three models compute the same bits. ``ap_int`` holds memories and streams in the vendor's classes
+Four models compute the same bits. ``ap_int`` holds memories and streams in the vendor's classes
 and wires in built-in integers; ``exact`` holds wires and registers in the vendor's classes too, as
 they are synthesised, which is ten times slower; ``fast`` holds all of them in the classes of
-``nchw_sim.h``, which wrap at the same widths, twice as fast and without the vendor's headers.
+``nchw_sim.h``, which wrap at the same widths, twice as fast and without the vendor's headers;
+``bounded`` is that with a thread for each process and FIFOs that hold what is declared.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import re
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -40,6 +42,12 @@ class Model(Enum):
     AP_INT = "ap_int"
     EXACT = "exact"
     FAST = "fast"
+    BOUNDED = "bounded"
+
+    @property
+    def vendor(self) -> bool:
+        """Whether it needs the vendor's headers."""
+        return self in (Model.AP_INT, Model.EXACT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +64,7 @@ class HlsResult:
     divergence : Divergence, optional
         The first one.
     fault : str
-        A broken packet, or events that nobody read; empty if there was none.
+        A broken packet, a deadlock, or events that nobody read; empty if there was none.
     compile_seconds, seconds, core_seconds : float
         Of g++, within ``nchw_top``, and of one core within it, whatever else the machine does.
     """
@@ -81,6 +89,14 @@ class HlsResult:
         return self.samples / self.core_seconds if self.core_seconds else 0.0
 
 
+_DEFINES: dict[Model, tuple[str, ...]] = {
+    Model.AP_INT: (),
+    Model.EXACT: ("-DNCHW_EXACT",),
+    Model.FAST: ("-DNCHW_FAST",),
+    Model.BOUNDED: ("-DNCHW_FAST", "-DNCHW_BOUNDED"),
+}
+
+
 def write(files: Mapping[str, bytes], folder: Path) -> None:
     """Writes a project into `folder`, over what is there; tables that are as they were stay."""
     for name, content in files.items():
@@ -99,20 +115,25 @@ def compile_csim(
     ToolError
         If there is no compiler, no vendor header, or the code does not compile without a warning.
     """
-    flags = [f"-O{optimise}", *WARNINGS]
-    if model is not Model.AP_INT:
-        flags.append(f"-DNCHW_{model.name}")
-    if model is not Model.FAST:
+    flags = [f"-O{optimise}", *WARNINGS, *_DEFINES[model]]
+    source = "nchw_top.cpp"
+    if model.vendor:
         flags += [*_VENDOR_WARNINGS, "-isystem", require(find_ap_headers()).where]
     if sanitize:
         flags += _SANITIZE
-        flags += () if model is Model.FAST else _VENDOR_SANITIZE
+        flags += _VENDOR_SANITIZE if model.vendor else ()
     program = folder / "build" / (model.value + ("_sanitize" if sanitize else ""))
     program.parent.mkdir(exist_ok=True)
     start = time.perf_counter()
+    if model is Model.BOUNDED:
+        source = "build/bounded.cpp"
+        flags += ["-I.", "-pthread"]
+        sed = Tool(name="sed", command=("sed",))
+        text = run(sed, ["-f", "bounded.sed", "nchw_top.cpp"], cwd=folder).stdout
+        (folder / source).write_text(text)
     run(
         find_compiler(),
-        ["-std=c++14", *flags, "nchw_top.cpp", "testbench.cpp", "-o", str(program.absolute())],
+        ["-std=c++14", *flags, source, "testbench.cpp", "-o", str(program.absolute())],
         cwd=folder,
         what="compiling the HLS project",
         timeout=_LIMIT,
@@ -166,14 +187,14 @@ def verify_hls(
 
 
 def replay(
-    folder: Path, program: Path, files: Sequence[str]
+    folder: Path, program: Path, arguments: Sequence[str]
 ) -> tuple[bytes, subprocess.CompletedProcess[str]]:
-    """Runs a compiled test bench on `files` in `folder`: what it observed, and what it printed."""
+    """Runs a compiled test bench in `folder`: what it observed, and what it printed."""
     path = folder / "build" / "observed.bin"
     path.unlink(missing_ok=True)
     done = run(
         Tool(name="C simulation", command=(str(program.absolute()),)),
-        [*files, "--observed", str(path.absolute())],
+        [*arguments, "--observed", str(path.absolute())],
         cwd=folder,
         accept=(0, 1),
         timeout=_LIMIT,
@@ -184,9 +205,16 @@ def replay(
         raise ToolError(f"the C simulation left no observed spikes: {error}") from error
 
 
+def dropped(text: str) -> Counter[str]:
+    """What the test bench says of transfers that were dropped, by reason; none that is 0."""
+    line = re.search("^dropped: (.*)$", text, re.MULTILINE)
+    assert line is not None, "the test bench counts what is dropped"
+    return Counter({k: int(n) for k, n in re.findall(r"(\w+) (\d+)", line[1]) if int(n)})
+
+
 def faults(text: str) -> list[str]:
     """What the test bench says of broken packets and of events that nobody read, each once."""
-    wrong = ("WARNING: Hls::stream", "is not one packet")
+    wrong = ("WARNING: Hls::stream", "is not one packet", "deadlock: ")
     lines = [line for line in text.splitlines() if any(part in line for part in wrong)]
     return list(dict.fromkeys(lines))  # a stream that runs dry says so every time
 

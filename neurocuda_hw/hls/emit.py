@@ -20,10 +20,23 @@ if TYPE_CHECKING:
     from neurocuda_hw.reference.snn import SpikingNetwork
 
 PART = "xc7z020clg400-1"
+BOARDS = {
+    "pynq-z2": "xc7z020clg400-1",
+    "kv260": "xck26-sfvc784-2LV-c",
+    "zcu102": "xczu9eg-ffvb1156-2-e",
+    "zcu104": "xczu7ev-ffvc1156-2-e",
+}
 CLOCK_NS = 10
 STIMULUS, EXPECTED = "golden/stimulus.bin", "golden/expected.bin"
 _RENDERED = ("nchw_top.cpp", "nchw_top.h", "nchw_testbench.h", "run_hls.tcl")
-_VERBATIM = ("nchw_types.h", "nchw_sim.h", "testbench.cpp", "Makefile")
+_VERBATIM = (
+    "nchw_types.h",
+    "nchw_sim.h",
+    "nchw_bounded.h",
+    "bounded.sed",
+    "testbench.cpp",
+    "Makefile",
+)
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -73,7 +86,7 @@ def to_hls_cpp(snn: Network | SpikingNetwork, lanes: Mapping[str, int] | None = 
 
 def _files(plan: HlsPlan) -> dict[str, bytes]:
     environment = _environment()
-    values = {**context(plan), "part": PART, "clock_ns": CLOCK_NS}
+    values = {**context(plan), "part": PART, "boards": BOARDS, "clock_ns": CLOCK_NS}
     files = {
         name: environment.get_template(f"{name}.j2").render(values).encode() for name in _RENDERED
     }

@@ -82,7 +82,14 @@ def _parameter(layer: HlsLayer, parameter: Parameter) -> Rom | None:
 
 
 def lookup(rom: Rom, groups: int) -> str:
-    return f"{rom.name}[{'g' if len(rom.values) == groups else 'row'}][l]"
+    rows = len(rom.values)
+    index = "0" if rows == 1 else "g" if rows == groups else "row"
+    return f"rom_value<{rom.bits}>({rom.name}[{index}][l])"
+
+
+def read(rom: Rom, axis: str) -> str:
+    """The value of a table for a coordinate of event `e`."""
+    return f"rom_value<{rom.bits}>({rom.name}[e.{axis}])"
 
 
 def _literal(value: int) -> str:
@@ -106,7 +113,8 @@ def _rom(name: str, file: str, values: np.ndarray, *, signed: bool = False) -> R
 
 
 def weights_of(target: str, edge: Edge) -> Rom:
-    return _rom("weights", f"{target}_{edge.number}_weights", edge.fanout.weights, signed=True)
+    name = f"weights_{edge.number}"
+    return _rom(name, f"{target}_{edge.number}_weights", edge.fanout.weights, signed=True)
 
 
 def tables_of(target: str, edge: Edge) -> list[Rom]:
@@ -125,7 +133,9 @@ def tables_of(target: str, edge: Edge) -> list[Rom]:
                 ("weight", taps.tap * weights),
             )
             found += [
-                _rom(f"{axis}_{what}", f"{target}_{edge.number}_{axis}_{what}", column)
+                _rom(
+                    f"{axis}_{what}_{edge.number}", f"{target}_{edge.number}_{axis}_{what}", column
+                )
                 for what, column in columns
                 if (column != column[0]).any()
             ]
@@ -136,7 +146,7 @@ def tables_of(target: str, edge: Edge) -> list[Rom]:
             ("weight", part.channel_base),
         )
         found += [
-            _rom(f"c_{what}", f"{target}_{edge.number}_c_{what}", column)
+            _rom(f"c_{what}_{edge.number}", f"{target}_{edge.number}_c_{what}", column)
             for what, column in columns
             if (column != column[0]).any()
         ]
@@ -154,8 +164,9 @@ def terms(edge: Edge, tables: dict[str, Rom], what: str) -> list[str]:
         "c": part.channel_first if what == "row" else part.channel_base,
     }
     for axis, column in firsts.items():
-        if f"{axis}_{what}" in tables:
-            found.append(f"{axis}_{what}[e.{axis}]")
+        table = f"{axis}_{what}_{edge.number}"
+        if table in tables:
+            found.append(read(tables[table], axis))
         elif axis == "c" and what == "weight" and part.uniform and len(column) > 1:
             found.append(f"e.c * {int(part.channel_rows[0])}")
         else:
@@ -182,12 +193,12 @@ def levels(edge: Edge, tables: dict[str, Rom]) -> list[Values]:
     for axis, name, counts, row_step, weight_step in steps:
         most = int(counts.max())
         if most > 1:
-            table = f"{axis}_count"
+            table = f"{axis}_count_{edge.number}"
             found.append(
                 {
                     "name": name,
                     "bits": unsigned_bits(most),
-                    "count": f"{table}[e.{axis}]" if table in tables else str(int(counts[0])),
+                    "count": read(tables[table], axis) if table in tables else str(int(counts[0])),
                     "row_step": row_step,
                     "weight_step": _signed(weight_step),
                     "inner": [level["name"] for level in found],

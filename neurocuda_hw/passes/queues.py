@@ -25,9 +25,26 @@ is ready to go on too: in a step, or, if it fires in a part of the steps only, i
 then it integrates in the others). Then inferences follow one another as fast as the slowest layer
 works; `passes.pipeline` says how fast with any depth. Each target has a queue of its own: that of a
 skip connection waits for the layers that it skips.
+
+**Readers in turn** (the C++) take one stream to its marker before they touch the next: of each step
+the delayed projections, then the others by their source's rank; a loop of recurrent projections is
+one process that takes its members in turn. Let (k, l) be the first unfinished one again. It lacks
+no input: what it reads is finished. So it writes, to a full stream e, in step k. Its reader is in
+step k, and waits; not for a delayed stream (of step k - 1), nor for one of a lower rank than l's.
+
+- It has e before it, and waits for one of l's rank or a higher one, or, as a later member of a
+  loop, for room behind an earlier one. Then e holds what l sends in step k; a delayed one of step
+  k - 1, too.
+- It has e behind it. An undelayed e has been read to its marker of step k: there is nothing in it.
+  A delayed one holds what l sends in step k.
+
+If e has room for that, (k, l) finishes. In all other cases any depth will do.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.plan import LayerPlan
@@ -55,3 +72,35 @@ def queue_depth(plan: LayerPlan) -> int:
     if masks > ENOUGH:
         masks = max(ENOUGH, masks + plan.timesteps if steps < plan.timesteps else 2 * rows)
     return min(DEEPEST, max(SHORTEST, 1 << (masks - 1).bit_length()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One stream of a process that reads its streams in turn.
+
+    Parameters
+    ----------
+    rank : int
+        The source's place in topological order.
+    delay : int
+        Steps by which it is read late, 0 or 1.
+    words : int
+        The most that the source sends in a step, with the marker.
+    later : bool
+        It belongs to another than the first member of a loop.
+    """
+
+    rank: int
+    delay: int
+    words: int
+    later: bool = False
+
+
+def reading_depths(reads: Sequence[Read]) -> list[int]:
+    """Words that each stream must hold, in the order of reading; see "Readers in turn"."""
+    depths = []
+    for place, read in enumerate(reads):
+        waits = any(not r.delay and r.rank >= read.rank for r in reads[:place])
+        steps = read.delay + (waits or read.later)
+        depths.append(max(1, steps * read.words))
+    return depths

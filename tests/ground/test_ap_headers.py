@@ -20,7 +20,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
     """A machine without any of them."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tmp_path))
-    for variable in ("NCHW_AP_INCLUDE", "XILINX_HLS"):
+    for variable in ("NCHW_AP_INCLUDE", "XILINX_HLS", "XILINX_VITIS"):
         monkeypatch.delenv(variable, raising=False)
     return monkeypatch
 
@@ -51,9 +51,10 @@ def test_a_named_folder_without_them_is_refused(
     )
 
 
-def test_vitis_on_the_path(nowhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["vitis-run", "vitis_hls"])
+def test_vitis_on_the_path(name: str, nowhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
     include = headers(tmp_path / "Vitis" / "include")
-    program = tmp_path / "Vitis" / "bin" / "vitis_hls"
+    program = tmp_path / "Vitis" / "bin" / name
     program.parent.mkdir()
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
@@ -63,7 +64,7 @@ def test_vitis_on_the_path(nowhere: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_the_wheel_comes_last(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for variable in ("NCHW_AP_INCLUDE", "XILINX_HLS"):
+    for variable in ("NCHW_AP_INCLUDE", "XILINX_HLS", "XILINX_VITIS"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     package = tmp_path / "site" / "hls4ml"

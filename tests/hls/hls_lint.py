@@ -3,7 +3,7 @@
 Checked is the synthesizable part (``nchw_top.cpp`` and ``nchw_types.h`` with ``__SYNTHESIS__``):
 only documented pragmas with documented options, on loops, arrays, streams and ports that exist; a
 data flow of calls whose streams have one writer and one reader; no recursion, no dynamic memory, no
-loop but ``for`` with a constant bound.
+loop but ``for`` with a constant bound and pipelined ``while`` loops that read a stream.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ _ARRAY = {"variable": r"\w+", "type": "complete|block|cyclic", "dim": r"\d+", "f
 _STORAGE = "fifo|ram_1p|ram_1wnr|ram_2p|ram_s2p|ram_t2p|rom_1p|rom_2p|rom_np"
 # AMD, Vitis High-Level Synthesis User Guide (UG1399), chapter HLS Pragmas: those used here
 DOCUMENTED: dict[str, dict[str, str]] = {
+    "AGGREGATE": {"variable": r"\w+", "compact": "bit|byte|none|auto"},
     "ARRAY_PARTITION": _ARRAY,
     "ARRAY_RESHAPE": _ARRAY,
     "BIND_STORAGE": {
@@ -44,18 +45,18 @@ DOCUMENTED: dict[str, dict[str, str]] = {
     },
     "INLINE": {"off": "", "recursive": ""},
     "INTERFACE": {"mode": "axis|s_axilite|ap_ctrl_hs|ap_ctrl_chain|ap_none", "port": r"\w+"},
-    "LOOP_FLATTEN": {"off": ""},
     "LOOP_TRIPCOUNT": {"min": r"\d+", "max": r"\d+", "avg": r"\d+"},
     "PIPELINE": {"II": r"\d+", "off": "", "rewind": "", "style": "stp|frp|flp"},
+    "RESET": {"variable": r"\w+", "off": ""},
     "STREAM": {"variable": r"\w+", "depth": r"\d+", "type": "fifo|pipo|shared"},
     "UNROLL": {"factor": r"\d+", "skip_exit_check": ""},
 }
-IN_LOOPS = ("PIPELINE", "UNROLL", "LOOP_TRIPCOUNT", "LOOP_FLATTEN", "DEPENDENCE")
+IN_LOOPS = ("PIPELINE", "UNROLL", "LOOP_TRIPCOUNT", "DEPENDENCE")
 ON_ARRAYS = ("ARRAY_PARTITION", "ARRAY_RESHAPE", "BIND_STORAGE", "DEPENDENCE")
 _ALLOCATES = ("malloc", "calloc", "realloc", "free", "operator new", "operator delete")
 _DECLARES = (Kind.VAR_DECL, Kind.PARM_DECL)
 _FUNCTIONS = (Kind.FUNCTION_DECL, Kind.FUNCTION_TEMPLATE, Kind.CXX_METHOD)
-_UNBOUNDED = (Kind.WHILE_STMT, Kind.DO_STMT, Kind.CXX_FOR_RANGE_STMT, Kind.GOTO_STMT)
+_UNBOUNDED = (Kind.DO_STMT, Kind.CXX_FOR_RANGE_STMT, Kind.GOTO_STMT)
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Function:
     def __init__(self, cursor: ci.Cursor) -> None:
         self.cursor = cursor
         self.all = list(cursor.walk_preorder())
-        self.loops = [c for c in self.all if c.kind == Kind.FOR_STMT]
+        self.loops = [c for c in self.all if c.kind in (Kind.FOR_STMT, Kind.WHILE_STMT)]
         self.variables = [c for c in self.all if c.kind in _DECLARES]
 
 
@@ -110,7 +111,13 @@ def _parse(folder: Path) -> ci.TranslationUnit:
     ).stderr
     listed = re.search(r"search starts here:\n( .*?)End of search", found, re.DOTALL)
     assert listed is not None
-    arguments = ["-std=c++14", "-DNCHW_FAST", "-D__SYNTHESIS__", "-Wno-unknown-pragmas"]
+    arguments = [
+        "-std=c++14",
+        "-DNCHW_FAST",
+        "-D__SYNTHESIS__",
+        "-DNCHW_CHECK",
+        "-Wno-unknown-pragmas",
+    ]
     for line in listed[1].splitlines():
         arguments += ["-isystem", line.strip()]
     return ci.Index.create().parse(str(folder / "nchw_top.cpp"), arguments)
@@ -128,6 +135,11 @@ def _statements(function: Function) -> Iterator[str]:
     for cursor in function.all:
         if cursor.kind in _UNBOUNDED:
             yield _at(cursor, f"a loop must be a for loop, not {cursor.kind.name}")
+        elif cursor.kind == Kind.WHILE_STMT:
+            # as long as the packet or step: a blocking read paces it, and its pipeline is stated
+            words = [t.spelling for t in cursor.get_tokens()]
+            if "read" not in words or "PIPELINE" not in words:
+                yield _at(cursor, "a while loop must be pipelined and read a stream")
         elif cursor.kind == Kind.FOR_STMT:
             if not _bounded(cursor):
                 yield _at(cursor, "a for loop must count to a constant, by one")
@@ -135,8 +147,15 @@ def _statements(function: Function) -> Iterator[str]:
             yield _at(cursor, "memory must not be dynamic")
         elif cursor.kind == Kind.CALL_EXPR and cursor.spelling in _ALLOCATES:
             yield _at(cursor, f"memory must not be dynamic: {cursor.spelling}")
+        elif _static(cursor) and not cursor.type.is_pod():
+            # its construction is guarded at run time; at namespace scope it is not
+            yield _at(cursor, f"{cursor.spelling} must not be a static of class type")
         elif cursor.kind in _DECLARES and "std::" in cursor.type.spelling:
             yield _at(cursor, f"{cursor.spelling} must not be of the standard library")
+
+
+def _static(cursor: ci.Cursor) -> bool:
+    return cursor.kind == Kind.VAR_DECL and cursor.storage_class == ci.StorageClass.STATIC
 
 
 def _bounded(loop: ci.Cursor) -> bool:
@@ -242,7 +261,7 @@ def _variable(pragma: Pragma, function: Function, constants: list[ci.Cursor]) ->
             kind, rank = kind.element_type, rank + 1
         if rank == 0 or int(pragma.options.get("dim", "1")) > rank:
             yield f"{pragma.name}: {name!r} must be an array of that dimension"
-    elif "hls::stream" not in kind.spelling:
+    elif pragma.name == "STREAM" and "hls::stream" not in kind.spelling:
         yield f"{pragma.name}: {name!r} must be a stream"
 
 

@@ -4,81 +4,33 @@ from __future__ import annotations
 
 import os
 import random
-from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from rtl.bench import Bench, packet
+from rtl.bench import Bench
 from strategies import inputs_for, networks
 
+from benchmarks.odd import OddPackets
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Dense
-from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.queues import limits_input
-from neurocuda_hw.reference.reference import Reference
-from sim.odd_packets import Reader, Transfer
 
 # more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_packets.py
 EXAMPLES = int(os.environ.get("NCHW_RANDOM_NETWORKS", "25"))
 
 
-def reader_of(network: Network, word_bits: int) -> Reader:
-    arrivals = network.arrivals
-    return Reader(
-        shape=network.input.chw,
-        bits=address_bits(network.input),
-        payload_bits=payload_bits(network.input),
-        word_bits=word_bits,
-        timesteps=network.timesteps,
-        start=arrivals.start,
-        stop=arrivals.stop,
-        most=network.input.size if limits_input(network) else None,
-    )
-
-
-def meaning(network: Network, reader: Reader, transfers: list[Transfer]) -> np.ndarray | None:
-    """A packet as an input of the reference; None where a neuron comes twice in a step."""
-    neuron = network.input.neuron
-    assert isinstance(neuron, Input)
-    steps, _ = reader.read(transfers)
-    frames = np.zeros((reader.stop - reader.start, *network.input.chw), dtype=np.int64)
-    for frame, words in zip(frames, steps[reader.start : reader.stop], strict=True):
-        places = [reader.place(word) for word in words]
-        if len(set(places)) < len(places):
-            return None
-        for place, word in zip(places, words, strict=True):
-            value = word >> sum(reader.bits) if reader.payload_bits else 1
-            value -= (value > neuron.payload[1]) << reader.payload_bits
-            frame[place] = value
-    frames = frames.reshape(-1, *network.input.shape)
-    return frames[0] if neuron.encoding is Encoding.CURRENT else frames
-
-
 def check(network: Network, inputs: np.ndarray, seed: int, **options: object) -> None:
     """Sends rubbish, and the packets of `inputs` spoiled, in turn; compares what can be known."""
-    chance = random.Random(seed)
     bench = Bench(network, seed=seed, **options)  # type: ignore[arg-type]
-    reader = reader_of(network, bench.top.tdata_bits)
-    legal = [[word for word, _ in packet(network, x, reader.word_bits)] for x in inputs]
-    packets = [
-        sent for words in legal for sent in (reader.rubbish(chance), reader.spoiled(words, chance))
-    ]
-    meant = [meaning(network, reader, transfers) for transfers in packets]
-    for sample, frames in zip(inputs, meant[1::2], strict=True):
-        assert frames is not None
-        assert np.array_equal(frames, sample), "a spoiled packet must mean the same"
-    known = [i for i, frames in enumerate(meant) if frames is not None]
-    samples = np.stack([np.zeros_like(inputs[0]) if x is None else x for x in meant])
-    got = bench.run(samples, packets)
-    want = Reference(network).trace(samples)
-    for name, spikes in want.spikes.items():
-        assert np.array_equal(got.spikes[name][known], spikes[known]), f"spikes of {name!r}"
-    assert np.array_equal(got.outputs[known], want.outputs[known])
-    assert bench.faults == sum((reader.read(sent)[1] for sent in packets), start=Counter())
+    odd = OddPackets.of(network, inputs, bench.top.tdata_bits, random.Random(seed))
+    got = bench.run(odd.trace.inputs, odd.sent)
+    told: list[str] = []
+    assert odd.unequal(got, told.append) == 0, told
+    assert bench.faults == odd.dropped
 
 
 @settings(

@@ -62,6 +62,9 @@ struct uint_w {
     storage_t value;
 };
 
+#ifdef NCHW_BOUNDED
+#include "nchw_bounded.h"
+#else
 namespace hls {
 // A FIFO without a bound. Like the vendor's model it tells what would lock up hardware.
 template <class T>
@@ -90,5 +93,6 @@ class stream {
     std::deque<T> items;
 };
 }  // namespace hls
+#endif
 
 #endif

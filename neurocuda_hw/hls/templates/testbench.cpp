@@ -1,12 +1,14 @@
 // Replays golden inferences and compares every spike of every layer, and the output.
 //
-//   testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only]
-//   testbench STIMULUS --observed FILE [--samples N]
+//   testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only] [--keep FILE]
+//   testbench STIMULUS --observed FILE [--samples N] [--keep FILE]
 //
 // STIMULUS holds packets of stream words, EXPECTED the spikes of a golden trace; --observed writes what
 // was seen in the format of EXPECTED and goes on after a divergence; --outputs-only leaves the layers
-// out (in co-simulation nothing reports their spikes). Without EXPECTED nothing is compared. Exit code: 0 equal, 1 a divergence (printed),
-// 2 an unusable file. All files are little-endian:
+// out (in co-simulation nothing reports their spikes); --keep has the TKEEP of each word, a byte each.
+// Without EXPECTED nothing is compared. With -DNCHW_BOUNDED all packets are under way at once, between
+// FIFOs of their declared depths; --seed N decides whose turn it is, and stalls at both ends.
+// Exit code: 0 equal, 1 a divergence or a deadlock (printed), 2 an unusable file. Little-endian files:
 //
 //   stimulus   "NCHWSTM1"  u32 bytes per word  u32 samples  u64 words
 //              u64[samples] index of the word after each packet's last  words
@@ -14,11 +16,13 @@
 //              per sample and population: steps x ceil(neurons / 8) bytes, first neuron in bit 0; then
 //              i64[outputs]
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -48,7 +52,7 @@ struct Layout {
 };
 
 const Layout kLayout;
-Bytes seen;  // spikes of the sample that runs
+std::vector<Bytes> seen;  // spikes of the samples that run; empty before and after
 
 template <class T>
 T get(const Bytes &bytes, size_t place) {
@@ -70,7 +74,7 @@ Bytes read_file(const char *path, const char *magic, size_t head) {
     for (size_t n; (n = std::fread(block, 1, sizeof block, file)) > 0;)
         bytes.insert(bytes.end(), block, block + n);
     std::fclose(file);
-    if (bytes.size() < head || std::memcmp(bytes.data(), magic, 8) != 0)
+    if (bytes.size() < head || std::memcmp(bytes.data(), magic, std::strlen(magic)) != 0)
         unusable(std::string(path) + " must be a file of " + magic);
     return bytes;
 }
@@ -85,13 +89,14 @@ std::string place(const Population &population, unsigned neuron) {
 
 // The first spike that differs, by step, then topological order.
 bool spikes_equal(const uint8_t *expected, unsigned sample) {
-    if (std::memcmp(expected, seen.data(), kLayout.spikes) == 0) return true;
+    const Bytes &spikes = seen[sample];
+    if (std::memcmp(expected, spikes.data(), kLayout.spikes) == 0) return true;
     for (unsigned step = 0; step < kSteps; ++step) {
         for (unsigned p = 0; p < kPopulations; ++p) {
             const size_t row = kLayout.start[p] + step * kLayout.width[p];
             for (unsigned neuron = 0; neuron < kSpiking[p].neurons(); ++neuron) {
                 const int want = expected[row + neuron / 8] >> (neuron % 8) & 1;
-                const int got = seen[row + neuron / 8] >> (neuron % 8) & 1;
+                const int got = spikes[row + neuron / 8] >> (neuron % 8) & 1;
                 if (want == got) continue;
                 std::printf(
                     "first divergence: sample %u, population '%s', step %u, neuron %u %s: "
@@ -121,13 +126,14 @@ bool outputs_equal(const uint8_t *expected, const std::vector<int64_t> &got, uns
 }
 
 // The packet that came out, as one number per neuron; false if it is no packet.
-bool read_outputs(hls::stream<axis_word> &m_axis, std::vector<int64_t> &outputs, unsigned sample) {
+bool read_outputs(std::deque<axis_word> &sent, std::vector<int64_t> &outputs, unsigned sample) {
     const unsigned cell = kOutput.height * kOutput.width;
     unsigned words = 0, steps = 0;
     bool last = false;
     outputs.assign(kLayout.outputs(), 0);
-    while (!m_axis.empty() && !last) {
-        const axis_word in = m_axis.read();
+    while (!sent.empty() && !last) {
+        const axis_word in = sent.front();
+        sent.pop_front();
         const word_t word = in.data;
         last = in.last;
         if (!kOutputSpikes) {
@@ -149,7 +155,12 @@ bool read_outputs(hls::stream<axis_word> &m_axis, std::vector<int64_t> &outputs,
         ++words;
     }
     const bool whole = kOutputSpikes ? steps == kSteps : words == outputs.size();
-    if (whole && last && m_axis.empty()) return true;
+#ifdef NCHW_BOUNDED
+    const bool more = false;  // the packets behind it
+#else
+    const bool more = !sent.empty();
+#endif
+    if (whole && last && !more) return true;
     std::printf("first divergence: sample %u: the output is not one packet of %s\n", sample,
                 kOutputSpikes ? "all steps" : "all neurons");
     return false;
@@ -159,6 +170,8 @@ struct Options {
     const char *stimulus = nullptr;
     const char *expected = nullptr;
     const char *observed = nullptr;
+    const char *keep = nullptr;
+    unsigned seed = 1;
     unsigned samples = ~0u;
     bool outputs_only = false;
 };
@@ -171,6 +184,10 @@ Options parse(int argc, char **argv) {
             options.observed = argv[++i];
         else if (word == "--samples" && i + 1 < argc)
             options.samples = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
+        else if (word == "--keep" && i + 1 < argc)
+            options.keep = argv[++i];
+        else if (word == "--seed" && i + 1 < argc)
+            options.seed = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
         else if (word == "--outputs-only")
             options.outputs_only = true;
         else if (!options.stimulus)
@@ -182,8 +199,8 @@ Options parse(int argc, char **argv) {
     }
     if (!options.stimulus || (!options.expected && !options.observed))
         unusable(
-            "usage: testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only], or "
-            "testbench STIMULUS --observed FILE [--samples N]");
+            "usage: testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only] "
+            "[--keep FILE], or testbench STIMULUS --observed FILE [--samples N] [--keep FILE]");
     return options;
 }
 
@@ -211,31 +228,93 @@ void check_expected(const Bytes &expected, const Bytes &head, unsigned samples) 
         unusable("the expected spikes must be whole, of this network and these samples");
 }
 
-void send_packet(const Bytes &stimulus, size_t words, uint64_t first, uint64_t end,
-                 hls::stream<axis_word> &s_axis) {
-    for (uint64_t i = first; i < end; ++i) {
-        axis_word out;
-        out.data = get<word_t>(stimulus, words + i * sizeof(word_t));
-        out.keep = -1;
-        out.strb = -1;
-        out.last = i + 1 == end;
-        s_axis.write(out);
+// Time, and that of the processor, whatever else runs.
+struct Stopwatch {
+    std::chrono::steady_clock::time_point before;
+    std::clock_t began = 0, ticks = 0;
+    double seconds = 0;
+    void start() {
+        before = std::chrono::steady_clock::now();
+        began = std::clock();
     }
+    void stop() {
+        ticks += std::clock() - began;
+        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
+    }
+    void print(unsigned samples) const {
+        const double busy = double(ticks) / CLOCKS_PER_SEC;
+        std::printf("%u samples in %.4f s, %.4f s of one core: %.1f samples/s\n", samples, seconds, busy,
+                    busy > 0 ? samples / busy : 0.0);
+    }
+};
+
+// What goes in: words, and where each packet ends.
+struct Packets {
+    Bytes stimulus, keep;
+    unsigned samples;
+    size_t words;
+
+    explicit Packets(const Options &options) : stimulus(read_file(options.stimulus, "NCHWSTM1", kStimulusHead)) {
+        check_stimulus(stimulus);
+        samples = get<uint32_t>(stimulus, 12);
+        words = kStimulusHead + 8 * size_t(samples);
+        if (options.keep) {
+            keep = read_file(options.keep, "", 0);
+            if (keep.size() != get<uint64_t>(stimulus, 16)) unusable("--keep must hold a byte for each word");
+        }
+    }
+    uint64_t end(unsigned sample) const { return get<uint64_t>(stimulus, kStimulusHead + 8 * size_t(sample)); }
+    void send(unsigned sample, hls::stream<axis_word> &s_axis) const {
+        for (uint64_t i = sample ? end(sample - 1) : 0; i < end(sample); ++i) {
+            axis_word out;
+            out.data = get<word_t>(stimulus, words + i * sizeof(word_t));
+            out.keep = keep.empty() ? int((1u << sizeof(word_t)) - 1) : int(keep[i]);
+            out.strb = -1;
+            out.last = i + 1 == end(sample);
+            s_axis.write(out);
+        }
+    }
+};
+
+#ifdef NCHW_BOUNDED
+// All packets at once, from a thread and to a thread that stall; false if no process could go on.
+bool run_all(const Packets &packets, unsigned samples, std::deque<axis_word> &sent, dropped_words &dropped) {
+    hls::stream<axis_word> s_axis("s_axis"), m_axis("m_axis");
+    nchw::Scheduler &all = nchw::scheduler();
+    all.packets = samples;
+    nchw::start("the source of s_axis", [&] {
+        for (unsigned sample = 0; sample < samples; ++sample) packets.send(sample, s_axis);
+    });
+    nchw::start("the sink of m_axis", [&] {
+        for (unsigned ended = 0; ended < samples;) {
+            while (all.chance() % 4 == 0) nchw::pass_on(true);
+            sent.push_back(m_axis.read());
+            if (sent.back().last) ++ended;
+        }
+    });
+    nchw_top(s_axis, m_axis, dropped);
+    std::printf("%s", all.locked.c_str());
+    return all.locked.empty();
 }
+#endif
 
 }  // namespace
 
-void nchw_tap(int population, int step, int neuron) {
-    const size_t row = kLayout.start[population] + step * kLayout.width[population];
-    seen[row + neuron / 8] |= static_cast<uint8_t>(1u << (neuron % 8));
+void nchw_tap(int population, int neuron) {
+    static unsigned steps[kPopulations + 1];
+    unsigned &step = steps[population];
+    if (neuron < 0) {
+        ++step;
+        return;
+    }
+    const size_t row = kLayout.start[population] + step % kSteps * kLayout.width[population];
+    seen[step / kSteps][row + neuron / 8] |= static_cast<uint8_t>(1u << (neuron % 8));
 }
 
 int main(int argc, char **argv) {
     const Options options = parse(argc, argv);
-    const Bytes stimulus = read_file(options.stimulus, "NCHWSTM1", kStimulusHead);
-    check_stimulus(stimulus);
-    unsigned samples = get<uint32_t>(stimulus, 12);
-    const size_t words = kStimulusHead + 8 * size_t(samples);
+    const Packets packets(options);
+    unsigned samples = packets.samples;
     const size_t head = expected_head(samples).size();
     Bytes expected;
     if (options.expected) {
@@ -247,22 +326,31 @@ int main(int argc, char **argv) {
     Bytes observed = expected_head(samples);
     bool equal = true;
     unsigned done = 0;
-    double seconds = 0;
-    std::clock_t ticks = 0;  // of the processor, whatever else runs
-    uint64_t first = 0;
-    hls::stream<axis_word> s_axis("s_axis"), m_axis("m_axis");
+    Stopwatch watch;
     std::vector<int64_t> outputs;
+    std::deque<axis_word> sent;
+    dropped_words dropped = {0, 0, 0, 0, 0};
+    seen.resize(samples);
+#ifdef NCHW_BOUNDED
+    nchw::scheduler().chance.seed(options.seed);
+    for (Bytes &spikes : seen) spikes.assign(kLayout.spikes, 0);
+    watch.start();
+    const bool whole = samples == 0 || run_all(packets, samples, sent, dropped);
+    watch.stop();
+#else
+    hls::stream<axis_word> s_axis("s_axis"), m_axis("m_axis");
+    const bool whole = true;
+#endif
     for (; done < samples && (equal || options.observed); ++done) {
-        const uint64_t end = get<uint64_t>(stimulus, kStimulusHead + 8 * size_t(done));
-        send_packet(stimulus, words, first, end, s_axis);
-        first = end;
-        seen.assign(kLayout.spikes, 0);
-        const auto before = std::chrono::steady_clock::now();
-        const std::clock_t began = std::clock();
-        nchw_top(s_axis, m_axis);
-        ticks += std::clock() - began;
-        seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count();
-        const bool packet = read_outputs(m_axis, outputs, done);
+#ifndef NCHW_BOUNDED
+        packets.send(done, s_axis);
+        seen[done].assign(kLayout.spikes, 0);
+        watch.start();
+        nchw_top(s_axis, m_axis, dropped);
+        watch.stop();
+        while (!m_axis.empty()) sent.push_back(m_axis.read());
+#endif
+        const bool packet = read_outputs(sent, outputs, done);
         const uint8_t *golden = expected.data() + head + size_t(done) * kLayout.record();
         if (!options.expected)
             equal = packet;
@@ -270,21 +358,29 @@ int main(int argc, char **argv) {
             equal = (options.outputs_only || spikes_equal(golden, done)) && packet &&
                     outputs_equal(golden + kLayout.spikes, outputs, done);
         if (!packet) break;
-        observed.insert(observed.end(), seen.begin(), seen.end());
+        observed.insert(observed.end(), seen[done].begin(), seen[done].end());
+        Bytes().swap(seen[done]);
         const uint8_t *bytes = reinterpret_cast<const uint8_t *>(outputs.data());
         observed.insert(observed.end(), bytes, bytes + 8 * outputs.size());
     }
     if (options.observed) {
+        const Bytes ended = expected_head(done);
+        std::copy(ended.begin(), ended.end(), observed.begin());
         std::FILE *file = std::fopen(options.observed, "wb");
         if (!file || std::fwrite(observed.data(), 1, observed.size(), file) != observed.size() ||
             std::fclose(file) != 0)
             unusable(std::string(options.observed) + " cannot be written");
     }
+    equal = equal && whole && done == samples && sent.empty();
     if (equal && options.expected)
         std::printf("%u samples equal, every spike of %u populations and every output\n", done,
                     kPopulations);
-    const double busy = double(ticks) / CLOCKS_PER_SEC;
-    std::printf("%u samples in %.4f s, %.4f s of one core: %.1f samples/s\n", done, seconds, busy,
-                busy > 0 ? done / busy : 0.0);
+    watch.print(done);
+    std::printf("dropped: OVERLONG %u, KEEP %u, ADDRESS %u, WINDOW %u, CROWDED %u\n", dropped.overlong,
+                dropped.keep, dropped.address, dropped.window, dropped.crowded);
+    std::fflush(stdout);
+#ifdef NCHW_BOUNDED
+    std::_Exit(equal ? 0 : 1);  // processes that are locked up have no end
+#endif
     return equal ? 0 : 1;
 }
