@@ -1,8 +1,8 @@
 """Finds the vendor's ``ap_int.h``, which C simulations of the HLS target are compiled with.
 
 Looked for in this order: the folder that ``NCHW_AP_INCLUDE`` names, an installed Vitis
-(``XILINX_HLS``, ``XILINX_VITIS``, then its program on PATH), the wheel of hls4ml, which holds the same headers
-under the Apache-2.0 licence. Nothing is imported from hls4ml, and no header is copied.
+(``XILINX_HLS``, ``XILINX_VITIS``, then its program on PATH), the wheel of hls4ml, which holds the
+same headers under the Apache-2.0 licence. Nothing is imported from hls4ml, and no header is copied.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ def find_make() -> Tool:
 
 
 def find_vitis() -> Tool:
-    """What runs Vitis HLS' Tcl scripts: ``vitis-run``, or ``vitis_hls`` of versions before 2024.2."""
+    """What runs Vitis HLS' Tcl scripts: ``vitis-run``, or ``vitis_hls`` before 2024.2."""
     for name in ("vitis-run", "vitis_hls"):
         if found := shutil.which(name):
             return Tool(name="vitis", command=(found,), version=name)

@@ -346,8 +346,8 @@ def _streams(plan: HlsPlan) -> list[Values]:
 
 
 def _outs(streams: list[Values], *sources: str) -> list[Values]:
-    """Those that `sources` write, in the order that needs most room, as hardware writes all at once:
-    the one that is waited for last."""
+    """Those that `sources` write, in the order that needs most room, as hardware writes all at
+    once: the one that is waited for last."""
     found = [s for s in reversed(streams) if s["source"] in sources]
     return sorted(found, key=lambda s: -s["delay"])
 
