@@ -3,13 +3,16 @@
     import neurocuda_hw as nc
     snn, stats = nc.convert(ann, train_loader, test_loader=test_loader)
 
-The names below load their modules when they are first used, so importing the package is cheap.
+The names below load their modules when they are first used, so importing the package is cheap; type
+checkers see them as plain imports.
 Files are written by `build.build` and checked by `verify.verify`.
 """
 
 from __future__ import annotations
 
+import ast
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,79 +66,21 @@ if TYPE_CHECKING:
     from neurocuda_hw.targets.backends import compile as compile
     from neurocuda_hw.targets.backends import list_backends as list_backends
 
-_MODULES = {
-    "conversion": (
-        "IFNeuron",
-        "LIFNeuron",
-        "OverTime",
-        "QCFS",
-        "Stats",
-        "average_weights",
-        "convert",
-        "finetune",
-        "fold_batchnorm",
-        "quantized_ann",
-        "recode",
-        "validate_snn",
-        "with_qcfs",
-    ),
-    "ground.errors": ("NeurocudaError",),
-    "hls": ("to_hls_cpp",),
-    "network": (
-        "Conv2d",
-        "CubaLIF",
-        "CubaReadout",
-        "Dense",
-        "Diagonal",
-        "Encoding",
-        "IF",
-        "Input",
-        "LIF",
-        "LeakyReadout",
-        "Network",
-        "Population",
-        "Projection",
-        "Readout",
-        "Reset",
-        "SumPool",
-        "Window",
-    ),
-    "network.model_file": (
-        "load",
-        "save",
-    ),
-    "network.ranges": ("network_ranges",),
-    "network.trace": (
-        "Trace",
-        "first_divergence",
-        "load_trace",
-    ),
-    "nir": (
-        "from_nir",
-        "to_nir",
-    ),
-    "reference.metrics": (
-        "energy_estimate",
-        "measure_sparsity",
-        "neurobench_report",
-        "synaptic_operations",
-    ),
-    "reference.reference": ("Reference",),
-    "reference.snn": ("SpikingNetwork",),
-    "targets.backends": (
-        "benchmark",
-        "compile",
-        "list_backends",
-    ),
+# The module of every name above. They are read, for to run the imports would load all of them.
+_HOMES = {
+    name.asname: str(node.module)
+    for node in ast.walk(ast.parse(Path(__file__).read_bytes()))
+    if isinstance(node, ast.ImportFrom)
+    for name in node.names
+    if name.asname
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         try:
-            return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+            return getattr(import_module(_HOMES[name]), name)
         except ModuleNotFoundError as error:
             from neurocuda_hw.ground.errors import missing_package
 

@@ -1,11 +1,12 @@
 """The command ``nchw``: one function per command in `commands`; torch and amaranth load when used.
 
 Exit codes: 0 done and equal, 1 a divergence, 2 bad input or usage, 3 a tool is missing or failed, 4
-too little was compared to say equal, 130 interrupted.
+too little was compared to say equal, 130 interrupted, 143 terminated.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from neurocuda_hw.commands.report import report
 from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.ground.errors import NeurocudaError, missing_package
+from neurocuda_hw.ground.programs import ended_by_signals
 
 _BAD_INPUT = 2
 _INTERRUPTED = 130
@@ -60,9 +62,16 @@ for _command in (convert, inspect, build, verify, synth, report, golden, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Runs the command line and exits; whatever goes wrong is one sentence and an exit code."""
+    """Runs the command line and exits; whatever goes wrong is one sentence and an exit code.
+
+    With the process's own arguments nobody comes after it, and Python need not take itself and
+    torch to pieces, which would take 0.3 s.
+    """
     try:
-        code = cli.main(arguments, prog_name="nchw", standalone_mode=False) or 0
+        with ended_by_signals():
+            code = cli.main(arguments, prog_name="nchw", standalone_mode=False) or 0
+        if sys.stdout:
+            sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         code = _BAD_INPUT
@@ -81,6 +90,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         code = _complain(f"{error.strerror or error}{where}", _BAD_INPUT)
     except MemoryError:
         code = _complain("out of memory; take fewer samples, or a smaller model", _BAD_INPUT)
+    if arguments is None:
+        atexit._run_exitfuncs()
+        os._exit(code)
     sys.exit(code)
 
 

@@ -35,7 +35,7 @@ LONGEST = 12  # rooms on the longest way down
 AT_LOADING = {
     "torch": (
         *("conversion", "linear", "nir"),
-        *("reference", "network.model_file", "data.batches", "loihi"),
+        *("reference", "network.inputs", "network.model_file", "data.batches", "loihi"),
     ),
     "click": ("cli", "commands"),
 }

@@ -18,6 +18,7 @@ from neurocuda_hw.commands.networks import (
     show_comparison,
 )
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
+from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.targets.base import ALL, Options
 from neurocuda_hw.targets.table import BUILT, parts
@@ -86,6 +87,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 @network_options
 @click.option("--force", is_flag=True, help="Replace an earlier build even if files were added.")
 @as_json
+@uncollected()
 def build(
     model: str,
     target: str,

@@ -103,6 +103,10 @@ def verify(
     nchw verify net.nir --steps 100          a NIR graph, as integers
     nchw verify --golden                     all of ./golden
 
+    The folder's hardware is compiled and run here: Verilog and C++ can run any program. Test
+    benches and Makefiles are this package's own, never the folder's. Verify a folder of somebody
+    you do not trust where it can do no harm, such as in a container.
+
     \b
     Exit codes: 0 equal   1 a divergence, printed first   2 bad input   3 a tool is missing
                 4 too little was compared to say equal
@@ -136,6 +140,9 @@ def verify(
     elif data is not None or inputs is not None or lanes or reading.given():
         raise click.UsageError("--data, --inputs and --lanes need a model or a build folder")
     built = opened.built if opened else None
+    if built is not None and built.changed:
+        told = f"{len(built.changed)} of its files are not as built, first {built.changed[0]!r}"
+        say(f"{built.path}: {told}; they are verified as they are.", err=True)
     names = names or [verified_by(built.target if built else None)]
     to_stdout = json_file == "-"
     with progress_bar(quiet=to_stdout) as progress:

@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from neurocuda_hw.ground.archives import TooLarge, open_zip
 from neurocuda_hw.ground.errors import DataError, ModelError, first_line
 from neurocuda_hw.ground.files import read_file
 
@@ -83,7 +84,7 @@ def load_trained(
 def check_program(content: bytes, where: str) -> None:
     """Raises ModelError unless a torch.export archive holds tensors and known operators only."""
     way_out = "if you trust it, read it with --unpickle"
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+    with open_zip(content) as archive:
         if archive.testzip() is not None:
             raise zipfile.BadZipFile("a checksum is wrong")
         names = archive.namelist()
@@ -94,6 +95,8 @@ def check_program(content: bytes, where: str) -> None:
                 f"{where} must be a program of tensors and operators that PyTorch 2.8 or newer "
                 f"exported, not hold {strange[0]!r}; export it again or, {way_out}"
             )
+        for name in (n for n in names if n.endswith(".pt")):
+            open_zip(archive.read(name)).close()
         for name in (n for n in names if n.endswith("_config.json")):
             for entry in json.loads(archive.read(name))["config"].values():
                 if entry["use_pickle"] or not re.fullmatch(r"\w+", entry["path_name"]):
@@ -137,7 +140,7 @@ def _texts(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
 
 def _is_program(content: bytes) -> bool:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # which is only listed
             return not any(name.endswith("/data.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError):
         return False
@@ -155,6 +158,8 @@ def _load_program(content: bytes, where: str, *, trusted: bool) -> ExportedProgr
             return torch.export.load(io.BytesIO(content))
     except ModelError:
         raise
+    except TooLarge as error:
+        raise ModelError(f"{where} is too large: {error}") from error
     except Exception as error:  # damaged archives break the reader in any way they can
         raise ModelError(
             f"{where} cannot be read as a torch.export program ({first_line(error)}); it may be "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import struct
 import zipfile
 import zlib
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neurocuda_hw.ground.archives import gunzipped, npz_names, read_npz
 from neurocuda_hw.ground.errors import DataError
 
 _CIFAR_RECORD = 1 + 3 * 32 * 32
@@ -129,21 +129,25 @@ def _load_cifar(paths: list[Path]) -> tuple[np.ndarray, np.ndarray]:
 
 def _load_npz(path: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            for x, y in ((f"x_{split}", f"y_{split}"), ("x", "y")):
-                if x in archive.files and y in archive.files:
-                    return archive[x], archive[y]
-            names = ", ".join(archive.files) or "nothing"
+        content = path.read_bytes()
+        names = npz_names(content)
+        for x, y in ((f"x_{split}", f"y_{split}"), ("x", "y")):
+            if x in names and y in names:
+                found = read_npz(content, (x, y))
+                return found[x], found[y]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{str(path)!r} is not a readable .npz: {error}") from error
-    raise DataError(f"{str(path)!r} must hold x and y, or x_{split} and y_{split}, not {names}")
+    raise DataError(
+        f"{str(path)!r} must hold x and y, or x_{split} and y_{split}, not "
+        + (", ".join(names) or "nothing")
+    )
 
 
 def _read(path: Path) -> bytes:
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    except (OSError, EOFError, zlib.error) as error:
+        return gunzipped(content) if content[:2] == b"\x1f\x8b" else content
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise DataError(f"cannot read {str(path)!r}: {error}") from error
 
 

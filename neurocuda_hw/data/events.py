@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from neurocuda_hw.ground.archives import check_size
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import read_file
 
@@ -167,45 +168,37 @@ def is_nmnist(path: str | Path) -> bool:
         return tarfile.is_tarfile(place)
     if not place.is_dir():
         return False
-    return any(place.rglob("*.bs2")) or any(place.rglob("[0-9]/*.bin")) or _holds_archive(place)
-
-
-def _holds_archive(folder: Path) -> bool:
-    return sum(_is_archive(file) for file in folder.iterdir()) == 1
-
-
-def _is_archive(file: Path) -> bool:
-    return file.name.endswith((".tar", ".tar.gz", ".tgz")) and file.is_file()
+    return any(place.rglob("*.bs2")) or any(place.rglob("[0-9]/*.bin"))
 
 
 def _archive(path: Path) -> Path:
     """The one tar file of a folder that holds it as it was downloaded; else the path itself."""
-    packed = [p for p in sorted(path.glob("*.tar*")) if p.is_file()] if path.is_dir() else []
-    return packed[0] if len(packed) == 1 and not any(path.rglob("*.bs2")) else path
+    names = [f for f in path.rglob("*") if {".tar", ".tgz"} & {*f.suffixes}]
+    packed = [f for f in names if f.is_file()]
+    alone = len(packed) == 1 and not any(f.suffix in _SUFFIXES for f in path.rglob("*"))
+    return packed[0] if alone else path
 
 
 def _files(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     """Names (relative) and contents of the recordings and lists in a folder or an archive."""
     wanted = (*_SUFFIXES, ".txt")
     if path.is_dir():
-        found = [file for file in sorted(path.rglob("*")) if file.is_file()]
-        archives = [file for file in found if _is_archive(file)]
-        if len(archives) == 1 and not any(file.suffix in _SUFFIXES for file in found):
-            yield from _files(archives[0])
-            return
-        for file in found:
-            if file.suffix in wanted:
+        for file in sorted(path.rglob("*")):
+            if file.suffix in wanted and file.is_file():
                 yield PurePosixPath(file.relative_to(path).as_posix()), read_file(file, "recording")
         return
     content = read_file(path, "recordings")
     try:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            total = 0
             for member in archive:
+                total += member.size
+                check_size(total, len(content))
                 name = PurePosixPath(member.name)
                 opened = archive.extractfile(member) if name.suffix in wanted else None
                 if opened is not None:
                     yield name, opened.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
         raise DataError(f"{str(path)!r} must be a folder or a whole tar file: {error}") from error
 
 

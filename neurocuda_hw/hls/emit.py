@@ -56,6 +56,11 @@ def emit(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> di
     return _files(plan_network(subject, lanes))
 
 
+def bench_files() -> dict[str, bytes]:
+    """What is the same for every network: types, test bench, Makefile."""
+    return {name: (_TEMPLATES / name).read_bytes() for name in _VERBATIM}
+
+
 def golden_files(network: Network, trace: Trace) -> dict[str, bytes]:
     """The inputs and expected spikes of `trace` as the test bench reads them."""
     bits = word_bits(network)
@@ -85,7 +90,7 @@ def _files(plan: HlsPlan) -> dict[str, bytes]:
     files = {
         name: environment.get_template(f"{name}.j2").render(values).encode() for name in _RENDERED
     }
-    files |= {name: (_TEMPLATES / name).read_bytes() for name in _VERBATIM}
+    files |= bench_files()
     files |= {rom.file: rom.text().encode() for rom in roms(plan)}
     return files
 

@@ -224,7 +224,11 @@ class DirectNetwork:
             spread = np.broadcast_to(some, (len(samples), *array.shape[1:]))
             timed[name] = torch.from_numpy(np.array(spread.swapaxes(0, 1)[:steps]))
         result = engine.run(
-            {g.name: self._sent(g, timed, len(samples)) for g in self.groups if g.neuron is None},
+            {
+                g.name: timed[g.name].to(torch.float64 if g.payload > 1 else torch.uint8)
+                for g in self.groups
+                if g.neuron is None
+            },
             steps,
             len(samples),
             currents={g.name: timed[g.name] for g in self.groups if g.neuron and g.name in timed},
@@ -240,18 +244,13 @@ class DirectNetwork:
                 recording.u[name] = state["u"].transpose(0, 1).numpy()
         return recording
 
-    @staticmethod
-    def _sent(group: Group, timed: Mapping[str, torch.Tensor], batch: int) -> torch.Tensor:
-        if group.name not in timed:
-            return torch.zeros((0, batch, group.size), dtype=torch.uint8)
-        data = timed[group.name]
-        return data.to(torch.float64) if group.payload > 1 else data.to(torch.uint8)
-
     def _data(
         self, inputs: Mapping[str, np.ndarray], currents: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         groups = {group.name: group for group in self.groups}
-        found = {}
+        found = {
+            g.name: np.zeros((1, 0, g.size), np.uint8) for g in self.groups if g.neuron is None
+        }
         for what, given in (("inputs", inputs), ("currents", currents)):
             for name, values in given.items():
                 group = groups.get(name)
@@ -316,9 +315,8 @@ def _edges(synapses: Synapses, payload: int) -> list[Edge]:
             Edge(
                 source=synapses.source,
                 target=synapses.target,
-                deliver=operator,
+                operator=operator,
                 hop=1 + delay,
-                bound=operator.bound,
                 exponent=exponent,
             )
         )

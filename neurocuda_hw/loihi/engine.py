@@ -17,8 +17,8 @@ import torch
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import fits_float32
 from neurocuda_hw.loihi.neuron import Running, shift, wrap_register
+from neurocuda_hw.loihi.operators import Operator
 
-Deliver = Callable[[torch.Tensor], torch.Tensor]
 FRAME_ELEMENTS = 2**23
 
 
@@ -36,14 +36,13 @@ class Node:
 class Edge:
     """A connection: what spikes of one step add to the target, `hop` steps later.
 
-    `bound` is the largest magnitude that it can deliver before the exponent is applied.
+    The operator's `bound` is the largest magnitude before the exponent is applied.
     """
 
     source: str
     target: str
-    deliver: Deliver
+    operator: Operator
     hop: int
-    bound: int
     exponent: int = 0
 
 
@@ -164,21 +163,20 @@ class _Group:
 
     def _feed(self, node: Node, current: torch.Tensor | None) -> _Feed:
         """Everything that arrives at `node` from outside the group, in all steps."""
-        bound = sum(e.bound * 2 ** max(e.exponent, 0) for e in self.outer if e.target == node.name)
+        bound = sum(
+            e.operator.bound * 2 ** max(e.exponent, 0) for e in self.outer if e.target == node.name
+        )
         wide = current is not None or not fits_float32(bound)
         feed = _Feed(self.steps, self.batch, node.size, torch.float64 if wide else torch.float32)
         for edge in self.outer:
             if edge.target != node.name:
                 continue
             sent = self.result.spikes[edge.source][: max(0, self.steps - edge.hop)]
-            busy = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
-            if not len(busy):
-                continue
-            first, last = int(busy[0]), int(busy[-1]) + 1
+            used = busy(sent)
             chunk = max(1, FRAME_ELEMENTS // (self.batch * max(node.size, sent.shape[-1])))
-            for start in range(first, last, chunk):
-                stop = min(start + chunk, last)
-                arrived = edge.deliver(sent[start:stop].flatten(0, 1))
+            for start in range(used.start, used.stop, chunk):
+                stop = min(start + chunk, used.stop)
+                arrived = edge.operator(sent[start:stop].flatten(0, 1))
                 feed.add(start + edge.hop, shift(arrived, edge.exponent))
         if current is not None:
             feed.add(0, current[: self.steps].flatten(0, 1).to(torch.float64, copy=True))
@@ -198,7 +196,7 @@ class _Group:
             sent = self.result.spikes[edge.source][step - edge.hop]
             if not sent.any():
                 continue
-            part = shift(edge.deliver(sent).to(torch.float64), edge.exponent)
+            part = shift(edge.operator(sent).to(torch.float64), edge.exponent)
             total = part if total is None else total + part
         if total is not None and node.accumulator_bits is not None:
             before = total.clone()
@@ -245,6 +243,12 @@ class _Feed:
         if self.sums is None or not self.first <= step < self.last:
             return None
         return self.sums[step - self.first]
+
+
+def busy(sent: torch.Tensor) -> slice:
+    """From the first to the last step with an event."""
+    steps = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
+    return slice(int(steps[0]), int(steps[-1]) + 1) if len(steps) else slice(0, 0)
 
 
 def _loops(names: list[str], arcs: list[tuple[str, str]]) -> list[list[str]]:

@@ -13,10 +13,11 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.fixed import fits_float32
+from neurocuda_hw.loihi.cuts import counter_of
+from neurocuda_hw.loihi.engine import Result, busy
 from neurocuda_hw.loihi.lower import Route
 from neurocuda_hw.loihi.mapping import Mapping
 from neurocuda_hw.loihi.operators import Operator, counting, fan_out_of
-from neurocuda_hw.loihi.simulator import Chunk
 from neurocuda_hw.network import Population
 from neurocuda_hw.network.synapses import Conv2d, Dense
 
@@ -118,8 +119,7 @@ class EventCounter:
         network, mapping = self.mapping.lowered.network, self.mapping
         source, target = network[route.projection.source], network[route.projection.target]
         targets, sources = mapping.of(target.name), mapping.of(source.name)
-        synapse = route.projection.synapse
-        counter = counting(synapse, source.shape, target.shape)
+        counter = counter_of(network, route)
         per_core = fan_out_of(counter, [part.neurons for part in targets]).to(torch.float64)
         words = torch.ceil(per_core * (8 * route.planes) / WORD_BITS)
         reached = (per_core > 0).to(torch.float64)
@@ -131,16 +131,16 @@ class EventCounter:
             route=route,
             cores=[part.core for part in targets],
             senders=[(core, _indices(n), matrix[_indices(n)].contiguous()) for core, n in places],
-            conv=isinstance(synapse, Conv2d),
+            conv=isinstance(route.projection.synapse, Conv2d),
         )
 
     @torch.inference_mode()
-    def observe(self, chunk: Chunk) -> None:
-        """Counts the events of one chunk; its run must have recorded which neurons were awake."""
-        mapping, result = self.mapping, chunk.result
-        steps, batch, cores = mapping.lowered.steps, len(chunk.samples), mapping.cores
+    def observe(self, result: Result) -> None:
+        """Counts the events of one batch; its run must have recorded which neurons were awake."""
+        mapping = self.mapping
+        steps, batch, _ = result.spikes[mapping.lowered.network.input.name].shape
         counts = {
-            name: np.zeros((steps, batch, cores), dtype=np.int64)
+            name: np.zeros((steps, batch, mapping.cores), dtype=np.int64)
             for name in (
                 "active",
                 "spikes",
@@ -156,7 +156,7 @@ class EventCounter:
             self._count(lane, result.spikes[lane.route.projection.source], counts, pairs)
         for population in mapping.lowered.network.targets:
             fired = result.spikes[population.name] != 0
-            active = self._active(population, chunk)
+            active = self._active(population, result)
             for part in mapping.of(population.name):
                 neurons = _indices(part.neurons)
                 counts["spikes"][..., part.core] += fired[..., neurons].sum(dim=-1).numpy()
@@ -171,11 +171,11 @@ class EventCounter:
         counts: dict[str, np.ndarray],
         pairs: dict[tuple[int, int], np.ndarray],
     ) -> None:
-        busy = _busy(sent)
+        used = busy(sent)
         n, kind = len(lane.cores), "conv_ops" if lane.conv else "dense_ops"
         rows = max(1, ROW_ELEMENTS // (sent.shape[1] * sent.shape[2]))
-        for start in range(busy.start, busy.stop, rows):
-            steps = slice(start, min(start + rows, busy.stop))
+        for start in range(used.start, used.stop, rows):
+            steps = slice(start, min(start + rows, used.stop))
             for source, neurons, matrix in lane.senders:
                 events = (sent[steps][..., neurons] != 0).to(matrix.dtype)
                 found = torch.matmul(events, matrix).to(torch.int64).numpy()
@@ -189,19 +189,19 @@ class EventCounter:
                     whole = pairs.setdefault((source, core), np.zeros(sent.shape[:2], np.int64))
                     whole[steps] += messages
 
-    def _active(self, population: Population, chunk: Chunk) -> torch.Tensor:
+    def _active(self, population: Population, result: Result) -> torch.Tensor:
         """Neurons with state, bias or synaptic input, ``(K, B, N)``."""
-        active = chunk.result.awake[population.name].clone()
+        active = result.awake[population.name].clone()
         active |= torch.from_numpy(population.each(population.neuron.bias).reshape(-1) != 0)
         network = self.mapping.lowered.network
         for route in self.mapping.lowered.routes:
             if route.projection.target == population.name and route.hop < len(active):
                 source = network[route.projection.source]
-                sent = chunk.result.spikes[source.name][: len(active) - route.hop]
-                busy = _busy(sent)
-                if busy.stop:
-                    later = slice(busy.start + route.hop, busy.stop + route.hop)
-                    active[later] |= _reached(route, source, population, sent[busy] != 0)
+                sent = result.spikes[source.name][: len(active) - route.hop]
+                used = busy(sent)
+                if used.stop:
+                    later = slice(used.start + route.hop, used.stop + route.hop)
+                    active[later] |= _reached(route, source, population, sent[used] != 0)
         return active
 
     def _travel(
@@ -237,12 +237,6 @@ def _indices(neurons: np.ndarray) -> Indices:
     if last - first + 1 == len(neurons):  # they are sorted
         return slice(first, last + 1)
     return torch.from_numpy(neurons)
-
-
-def _busy(sent: torch.Tensor) -> slice:
-    """From the first to the last step with an event."""
-    steps = torch.nonzero(sent.flatten(1).any(dim=1)).flatten()
-    return slice(int(steps[0]), int(steps[-1]) + 1) if len(steps) else slice(0, 0)
 
 
 def _path(

@@ -58,7 +58,6 @@ class Placement:
     `why` says why the built-in neuron does not do; empty if it does.
     """
 
-    population: Population
     depth: int
     model: CubaNeuron | Program | None
     why: str
@@ -133,7 +132,6 @@ def lower(network: Network, limits: ChipLimits) -> Lowered:
         waits = [r.hop - 1 for r in routes if r.projection.target == name]
         model, why = _model(network, population, ranges[name], depth[name], limits)
         placements[name] = Placement(
-            population=population,
             depth=depth[name],
             model=model,
             why=why,

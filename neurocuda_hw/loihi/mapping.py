@@ -15,7 +15,7 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.cuts import Cut, counter_of, cuts, weight_bytes
 from neurocuda_hw.loihi.limits import ChipLimits
-from neurocuda_hw.loihi.lower import Lowered, Route
+from neurocuda_hw.loihi.lower import Lowered
 from neurocuda_hw.loihi.operators import fan_out_of
 from neurocuda_hw.network import Population
 
@@ -35,7 +35,7 @@ class Usage:
     core_bytes: int
     in_axons: int
     out_axons: int
-    groups: int = 1
+    groups: int
 
     def fill(self, limits: ChipLimits) -> dict[str, float]:
         """Share of each limit that is taken, 1.0 being full."""
@@ -329,29 +329,16 @@ class _Mapper:
                 in_axons += (fan_out_of(counter, cut) > 0).sum(dim=1).numpy()
                 synapse_bytes += [weight_bytes(route, population, part) for part in cut]
             if route.projection.source == name and route.projection.target in self.cuts:
-                out_axons += self._out_axons(route, cut)
-        budget = self.lowered.placements[name].budget.bytes
-        usages = []
-        for row, neurons in enumerate(cut):
-            total = (
-                int(synapse_bytes[row])
-                + len(neurons) * budget
-                + int(in_axons[row]) * limits.in_axon_bytes.value
-                + int(out_axons[row]) * limits.out_axon_bytes.value
-            )
-            usages.append(
-                Usage(
-                    neurons=len(neurons),
-                    synapse_bytes=int(synapse_bytes[row]),
-                    core_bytes=total,
-                    in_axons=int(in_axons[row]),
-                    out_axons=int(out_axons[row]),
-                )
-            )
-        return usages
-
-    def _out_axons(self, route: Route, cut: list[np.ndarray]) -> np.ndarray:
-        counter = self.counters[self.lowered.routes.index(route)]
-        found = fan_out_of(counter, self.cuts[route.projection.target])
-        reached = (found > 0).sum(dim=0).numpy()
-        return np.array([int(reached[part].sum()) for part in cut])
+                targets = self.cuts[route.projection.target]
+                reached = (fan_out_of(counter, targets) > 0).sum(dim=0).numpy()
+                out_axons += [int(reached[part].sum()) for part in cut]
+        neurons = np.array([len(part) for part in cut])
+        core_bytes = (
+            synapse_bytes
+            + neurons * self.lowered.placements[name].budget.bytes
+            + in_axons * limits.in_axon_bytes.value
+            + out_axons * limits.out_axon_bytes.value
+        )
+        taken = (neurons, synapse_bytes, core_bytes, in_axons, out_axons, np.ones_like(neurons))
+        rows = np.stack(taken, axis=1).tolist()
+        return [Usage(**dict(zip(ChipLimits.PER_CORE, row, strict=True))) for row in rows]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, wrap_register
+from neurocuda_hw.loihi.neuron import ONE, STATE_BITS, STATE_LIMIT, Running, wrap_register
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.neurons import Ints, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges
@@ -33,6 +33,28 @@ class Overflow:
     value: int
     count: int
     bits: int = STATE_BITS
+
+    @staticmethod
+    def at(
+        population: Population,
+        register: str,
+        place: tuple[int, int, int, int],
+        count: int,
+        bits: int = STATE_BITS,
+    ) -> Overflow:
+        """That of `place`: step, sample, neuron and value."""
+        step, sample, neuron, value = place
+        return Overflow(
+            population=population.name,
+            register=register,
+            neuron=neuron,
+            coordinates=population.coordinates(neuron),
+            step=step,
+            sample=sample,
+            value=value,
+            count=count,
+            bits=bits,
+        )
 
     def __str__(self) -> str:
         return (
@@ -71,7 +93,7 @@ def state_budget(population: Population, longest_delay: int) -> StateBudget:
     """Words per neuron: v (and u), every parameter that differs per neuron, and one dendritic
     accumulator for each step that an arriving weight may wait."""
     neuron = population.neuron
-    per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.array_fields())
+    per_neuron = sum(getattr(neuron, name).ndim > 0 for name in neuron.arrays)
     return StateBudget(
         variables=1 if neuron.current_leak is None else 2,
         parameters=per_neuron,
@@ -103,7 +125,7 @@ class Program:
         self.timesteps, self.window = network.timesteps, network.window(population.name)
         self.proved = max(ranges.membrane.bits, ranges.current.bits) <= STATE_BITS
         neuron = population.neuron
-        for name in neuron.array_fields():
+        for name in neuron.arrays:
             values = getattr(neuron, name)
             if values.size and not (values.min() >= -STATE_LIMIT and values.max() < STATE_LIMIT):
                 raise ModelError(
@@ -124,14 +146,12 @@ class Program:
         return torch.from_numpy(np.array(row.reshape(1, -1))).to(self.dtype)
 
 
-class ProgramState:
+class ProgramState(Running):
     """A population's program in flight.
 
     The step of `neurons` in floating point, in place, with a look at every register: the chip's own
     arithmetic, and an oracle of the reference that the tests compare it with.
     """
-
-    graded = False
 
     def __init__(self, program: Program, batch: int, offset: int, report: Report) -> None:
         self.program, self.offset, self.report = program, offset, report
@@ -182,15 +202,6 @@ class ProgramState:
             v.clamp_(min=neuron.v_floor)
         return fired
 
-    def state(self) -> dict[str, torch.Tensor]:
-        """u and v after the step."""
-        found = {"v": self.v.clone()}
-        return found if self.u is None else found | {"u": self.u.clone()}
-
-    def awake(self) -> torch.Tensor:
-        """Which neurons hold a state that is not zero."""
-        return self.v != 0 if self.u is None else (self.v != 0) | (self.u != 0)
-
     def _check(self, values: torch.Tensor, register: str, local: int) -> None:
         if self.program.proved:
             return
@@ -199,17 +210,6 @@ class ProgramState:
             return
         outside = (values < -STATE_LIMIT) | (values >= STATE_LIMIT)
         sample, neuron = (int(i) for i in outside.nonzero()[0])
-        population = self.program.population
-        self.report(
-            Overflow(
-                population=population.name,
-                register=register,
-                neuron=neuron,
-                coordinates=population.coordinates(neuron),
-                step=local,
-                sample=self.offset + sample,
-                value=int(values[sample, neuron]),
-                count=int(outside.sum()),
-            )
-        )
+        place = (local, self.offset + sample, neuron, int(values[sample, neuron]))
+        self.report(Overflow.at(self.program.population, register, place, int(outside.sum())))
         wrap_register(values, STATE_BITS)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 import torch
@@ -33,10 +33,15 @@ Ints: TypeAlias = "int | Sequence[int] | np.ndarray"
 Watch: TypeAlias = Callable[[torch.Tensor, int], None]
 
 
-class Running(Protocol):
-    """A population in flight: what `start` of a neuron model returns."""
+class Running:
+    """A population in flight, what `start` of a neuron model returns: its state v, u if it has one.
 
-    graded: bool
+    `graded` says that it sends payloads.
+    """
+
+    graded = False
+    v: torch.Tensor
+    u: torch.Tensor | None = None
 
     def step(self, drive: torch.Tensor | None, step: int) -> torch.Tensor | None:
         """Advances one step; `drive` is the sum of weights ``(B, N)`` or None where nothing came.
@@ -47,12 +52,16 @@ class Running(Protocol):
             ``(B, N)`` of 0 and 1, or payloads if `graded`; None where no neuron fired for sure. It
             may be overwritten by the next step.
         """
+        raise NotImplementedError
 
     def state(self) -> dict[str, torch.Tensor]:
         """The state after the step by name, ``(B, N)``; new tensors."""
+        found = {"v": self.v.clone()}
+        return found if self.u is None else found | {"u": self.u.clone()}
 
     def awake(self) -> torch.Tensor:
         """Which neurons hold a state that the next step depends on, ``(B, N)`` bool."""
+        return self.v != 0 if self.u is None else (self.v != 0) | (self.u != 0)
 
 
 def _bounded(values: Ints, name: str, low: int, high: int) -> np.ndarray:
@@ -219,14 +228,14 @@ def _filled(values: object, batch: int, size: int) -> torch.Tensor:
     return _row(values).expand(batch, size).clone()
 
 
-class CubaState:
+class CubaState(Running):
     """`CubaNeuron` in flight.
 
     Bounds of |u| and |v| are carried along, so that the wrap and the clip cost nothing in the steps
     in which they cannot happen. `watch` is called with v in a step in which it is about to clip.
     """
 
-    graded = False
+    u: torch.Tensor
 
     def __init__(self, neuron: CubaNeuron, batch: int, size: int) -> None:
         self.keep_u = _row(ONE - 1 - np.asarray(neuron.du)).div_(ONE)
@@ -281,15 +290,12 @@ class CubaState:
             self.dead = torch.where(self.fired > 0, self.refractory, waited)
         return self.fired
 
-    def state(self) -> dict[str, torch.Tensor]:
-        return {"u": self.u.clone(), "v": self.v.clone()}
-
     def awake(self) -> torch.Tensor:
-        awake = self.v != 0
-        return awake | (self.u != 0) if self.u_factor else awake
+        """As ever; a current that the next step forgets does not count."""
+        return super().awake() if self.u_factor else self.v != 0
 
 
-class _Graded:
+class _Graded(Running):
     """`GradedNeuron` in flight."""
 
     graded = True
@@ -304,17 +310,9 @@ class _Graded:
         payload = wrap_register(drive.to(torch.float64).clone(), STATE_BITS)
         return payload.masked_fill_(payload.abs() <= self.threshold, 0)
 
-    def state(self) -> dict[str, torch.Tensor]:
-        return {"v": self.v.clone()}
 
-    def awake(self) -> torch.Tensor:
-        return self.v != 0
-
-
-class _SoftReset:
+class _SoftReset(Running):
     """`SoftResetNeuron` in flight."""
-
-    graded = False
 
     def __init__(self, neuron: SoftResetNeuron, batch: int, size: int) -> None:
         self.threshold, self.bias = _row(neuron.threshold), _row(neuron.bias)
@@ -328,9 +326,3 @@ class _SoftReset:
         torch.ge(self.v, self.threshold, out=self.fired)
         self.v.addcmul_(self.fired, self.threshold, value=-1)
         return self.fired
-
-    def state(self) -> dict[str, torch.Tensor]:
-        return {"v": self.v.clone()}
-
-    def awake(self) -> torch.Tensor:
-        return self.v != 0

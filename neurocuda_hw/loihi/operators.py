@@ -40,8 +40,7 @@ class Operator:
 
     def __init__(self, synapse: Synapse, source: Shape, target: Shape, payload: int = 1) -> None:
         self.synapse, self.source, self.target = synapse, source, target
-        cells = synapse.pool.cells if synapse.pool else 1
-        self.bound = int(synapse.summed(np.abs(synapse.weight)).max()) * cells * payload
+        self.bound = synapse.magnitude * payload
         if not fits_float64(self.bound):
             raise ModelError(f"sums of weights must stay below 2^53, not {self.bound}")
         self.dtype = torch.float32 if fits_float32(self.bound) else torch.float64

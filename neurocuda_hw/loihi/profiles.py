@@ -15,7 +15,7 @@ BRIEF = "Intel, Loihi 2 technology brief"
 ORDER = ("published", "fitted", "scaled", "assumed")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Constant:
     """Time and energy of one event, and where each is from."""
 
@@ -91,28 +91,24 @@ class Profile:
         return "\n".join(rows)
 
 
-def _constant(ns: float, pj: float, label: str, source: str) -> Constant:
-    return Constant(ns=ns, pj=pj, label=label, source=source)
-
-
-_FREE = _constant(0.0, 0.0, "assumed", "contained in the other constants")
+_FREE = Constant(0.0, 0.0, "assumed", "contained in the other constants")
 
 LOIHI1_DAVIES = Profile(
     name="loihi1-davies2018",
     chip="loihi1",
     overlapped=False,
     structure="sum within a core, maximum over cores and links, then the barrier (assumed)",
-    neuron=_constant(8.4, 81.0, "published", DAVIES),
-    idle=_constant(5.3, 52.0, "published", DAVIES),
+    neuron=Constant(8.4, 81.0, "published", DAVIES),
+    idle=Constant(5.3, 52.0, "published", DAVIES),
     spike=_FREE,
-    dense=_constant(3.5, 23.6, "published", DAVIES),
-    conv=_constant(3.5, 23.6, "published", DAVIES),
+    dense=Constant(3.5, 23.6, "published", DAVIES),
+    conv=Constant(3.5, 23.6, "published", DAVIES),
     word=_FREE,
     send=_FREE,
     receive=_FREE,
-    tile=_constant(2.1, 1.7, "published", DAVIES),
-    east_west=_constant(4.1, 3.0, "published", DAVIES),
-    north_south=_constant(6.5, 4.0, "published", DAVIES),
+    tile=Constant(2.1, 1.7, "published", DAVIES),
+    east_west=Constant(4.1, 3.0, "published", DAVIES),
+    north_south=Constant(6.5, 4.0, "published", DAVIES),
     barrier=((1, 113.0), (32, 465.0)),
     barrier_label="published",
     barrier_source=f"{DAVIES}; linear in between (assumed)",
@@ -123,17 +119,17 @@ LOIHI1_SILICON = Profile(
     chip="loihi1",
     overlapped=False,
     structure="sum within a core, maximum over cores and links, then the barrier (assumed)",
-    neuron=_constant(9.7, 72.8, "fitted", f"{FIT}: access and update"),
-    idle=_constant(6.0, 51.2, "fitted", f"{FIT}: access"),
-    spike=_constant(30.0, 69.3, "fitted", f"{FIT}: spike out"),
-    dense=_constant(3.8, 35.5, "fitted", FIT),
-    conv=_constant(3.1, 24.0, "fitted", FIT),
+    neuron=Constant(9.7, 72.8, "fitted", f"{FIT}: access and update"),
+    idle=Constant(6.0, 51.2, "fitted", f"{FIT}: access"),
+    spike=Constant(30.0, 69.3, "fitted", f"{FIT}: spike out"),
+    dense=Constant(3.8, 35.5, "fitted", FIT),
+    conv=Constant(3.1, 24.0, "fitted", FIT),
     word=_FREE,
-    send=_constant(5.1, 111.0, "fitted", f"{FIT}: axon out"),
-    receive=_constant(16.0, 0.0, "fitted", f"{FIT}: axon in"),
+    send=Constant(5.1, 111.0, "fitted", f"{FIT}: axon out"),
+    receive=Constant(16.0, 0.0, "fitted", f"{FIT}: axon in"),
     tile=_FREE,
-    east_west=_constant(4.1, 3.0, "published", DAVIES),
-    north_south=_constant(6.5, 4.2, "fitted", FIT),
+    east_west=Constant(4.1, 3.0, "published", DAVIES),
+    north_south=Constant(6.5, 4.2, "fitted", FIT),
     barrier=((1, 600.0), (2, 1000.0), (4, 1400.0), (29, 1800.0)),
     barrier_label="fitted",
     barrier_source=f"{FIT}; linear in between (assumed)",
@@ -142,50 +138,32 @@ LOIHI1_SILICON = Profile(
 _NEURON_FACTOR, _SYNAPSE_FACTOR, _SPIKE_FACTOR = 2.0, 5.0, 10.0
 _FACTORS = f"{BRIEF}; energy scaled by the factor of the speed (assumed)"
 
+
+def _scaled(constant: Constant, factor: float, source: str) -> Constant:
+    """A constant of Loihi 1, faster by the published factor."""
+    source = f"{source} / {factor:g}: {_FACTORS}"
+    return Constant(constant.ns / factor, constant.pj / factor, "scaled", source)
+
+
 LOIHI2_SCALED = Profile(
     name="loihi2-scaled",
     chip="loihi2",
     overlapped=True,
     structure="maximum over cores, links and the barrier of work done side by side "
     "(published structure, arXiv 2601.10035; its rates are not public)",
-    neuron=_constant(
-        8.4 / _NEURON_FACTOR,
-        81.0 / _NEURON_FACTOR,
-        "scaled",
-        f"Davies 2018 / {_NEURON_FACTOR:g}: {_FACTORS}",
-    ),
-    idle=_constant(
-        5.3 / _NEURON_FACTOR,
-        52.0 / _NEURON_FACTOR,
-        "scaled",
-        f"Davies 2018 / {_NEURON_FACTOR:g}: {_FACTORS}",
-    ),
-    spike=_constant(
-        30.0 / _SPIKE_FACTOR,
-        69.3 / _SPIKE_FACTOR,
-        "scaled",
-        f"SANA-FE fit / {_SPIKE_FACTOR:g}: {_FACTORS}",
-    ),
-    dense=_constant(
-        3.5 / _SYNAPSE_FACTOR,
-        23.6 / _SYNAPSE_FACTOR,
-        "scaled",
-        f"Davies 2018 / {_SYNAPSE_FACTOR:g}: {_FACTORS}",
-    ),
-    conv=_constant(
-        3.5 / _SYNAPSE_FACTOR,
-        23.6 / _SYNAPSE_FACTOR,
-        "scaled",
-        f"Davies 2018 / {_SYNAPSE_FACTOR:g}: {_FACTORS}",
-    ),
-    word=_constant(
+    neuron=_scaled(LOIHI1_DAVIES.neuron, _NEURON_FACTOR, "Davies 2018"),
+    idle=_scaled(LOIHI1_DAVIES.idle, _NEURON_FACTOR, "Davies 2018"),
+    spike=_scaled(LOIHI1_SILICON.spike, _SPIKE_FACTOR, "SANA-FE fit"),
+    dense=_scaled(LOIHI1_DAVIES.dense, _SYNAPSE_FACTOR, "Davies 2018"),
+    conv=_scaled(LOIHI1_DAVIES.conv, _SYNAPSE_FACTOR, "Davies 2018"),
+    word=Constant(
         0.7, 0.0, "assumed", "a 64-bit word as fast as one weight; energy in dense, conv"
     ),
     send=_FREE,
     receive=_FREE,
-    tile=_constant(2.1, 1.7, "assumed", "as Loihi 1, Davies 2018"),
-    east_west=_constant(4.1, 3.0, "assumed", "as Loihi 1, Davies 2018"),
-    north_south=_constant(6.5, 4.0, "assumed", "as Loihi 1, Davies 2018"),
+    tile=Constant(2.1, 1.7, "assumed", "as Loihi 1, Davies 2018"),
+    east_west=Constant(4.1, 3.0, "assumed", "as Loihi 1, Davies 2018"),
+    north_south=Constant(6.5, 4.0, "assumed", "as Loihi 1, Davies 2018"),
     barrier=((1, 200.0),),
     barrier_label="published",
     barrier_source=f"{BRIEF}: shortest step below 200 ns, taken as 200 ns",

@@ -106,7 +106,6 @@ class CostReport:
         all cores), fill, work and energy; per step time and energy; every constant."""
         names, fill = self.mapping.fill()
         limits, samples = self.mapping.limits, self.events.samples
-        constants = self.profile.constants()
         return {
             "note": DISCLAIMER,
             "chip": limits.name,
@@ -141,10 +140,7 @@ class CostReport:
             "core_fill": {"limits": list(names), "cores": fill.tolist()},
             "core_utilisation": self.utilisation().tolist(),
             "core_pj": core_energy(self.events, self.profile).mean(axis=0).sum(axis=0).tolist(),
-            "constants": {
-                n: {"ns": c.ns, "pj": c.pj, "label": c.label, "source": c.source}
-                for n, c in constants.items()
-            },
+            "constants": {name: asdict(c) for name, c in self.profile.constants().items()},
             "barrier": {
                 "points": [list(point) for point in self.profile.barrier],
                 "label": self.profile.barrier_label,
@@ -202,7 +198,8 @@ class LoihiProgram:
             If a register of 24 bits overflows; it names neuron and step.
         """
         counter = EventCounter(self.mapping) if cost else None
-        run = ChipSimulator(self.lowered, overflow=overflow).run(
+        simulator = ChipSimulator(self.lowered, overflow=overflow)
+        trace = simulator.run(
             inputs,
             membranes=membranes,
             batch=batch,
@@ -219,7 +216,7 @@ class LoihiProgram:
                 timing=step_times(events, self.profile, self.mapping.tiles),
                 energy=step_energy(events, self.profile),
             )
-        return LoihiRun(trace=run.trace, report=report, overflows=tuple(run.overflows))
+        return LoihiRun(trace=trace, report=report, overflows=tuple(simulator.overflows))
 
     def files(self, inputs: object | None = None) -> dict[str, bytes]:
         """What ``nchw build --target loihi`` writes, ``{relative path: content}``.
@@ -332,7 +329,7 @@ def spikes(
     DataError
         If `inputs` has the wrong type, shape or range.
     """
-    return ChipSimulator(lower(network, _limits(chip))).run(inputs, progress=progress).trace
+    return ChipSimulator(lower(network, _limits(chip))).run(inputs, progress=progress)
 
 
 def _limits(chip: str) -> ChipLimits:

@@ -1,63 +1,30 @@
 """Runs a lowered network step by step of the chip, batched, and brings its spikes back in time.
 
 A population at depth d does its step t in step t + d, so its spike train is the golden one shifted
-by d: `ChipRun.trace` is the run with every shift undone, to be compared bit for bit.
+by d: the trace of a run has every shift undone, to be compared bit for bit.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 import torch
 
 from neurocuda_hw.loihi.engine import Edge, Engine, Node, Result
-from neurocuda_hw.loihi.limits import ChipLimits
-from neurocuda_hw.loihi.lower import ACCUMULATOR_BITS, Lowered
+from neurocuda_hw.loihi.lower import ACCUMULATOR_BITS, Lowered, Route
 from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
-from neurocuda_hw.loihi.neuron import ALIGN, STATE_BITS, STATE_LIMIT, CubaNeuron, Running
+from neurocuda_hw.loihi.neuron import ALIGN, STATE_LIMIT, CubaNeuron, Running
 from neurocuda_hw.loihi.operators import Operator
 from neurocuda_hw.network import Population
-from neurocuda_hw.network.trace import Trace, pack
+from neurocuda_hw.network.trace import Part, Trace, join, pack
 from neurocuda_hw.network.wire import payload as payload_of
 from neurocuda_hw.reference.reference import check_inputs
 
 BATCH_ELEMENTS = 2**25
 Progress = Callable[[int, int], None]
-
-
-@dataclass(slots=True, kw_only=True)
-class Chunk:
-    """Some samples on the chip, in its own steps.
-
-    Parameters
-    ----------
-    samples : range
-    result : Result
-        Spikes, and states where they were asked for, ``(K, B, N)``.
-    """
-
-    samples: range
-    result: Result
-
-
-@dataclass(slots=True, kw_only=True)
-class ChipRun:
-    """What the chip did.
-
-    Parameters
-    ----------
-    trace : Trace
-        Spikes in the network's own steps, membranes on request.
-    overflows : list of Overflow
-        First overflow of each population and step, under ``overflow="wrap"``.
-    """
-
-    trace: Trace
-    overflows: list[Overflow] = field(default_factory=list)
 
 
 class ChipSimulator:
@@ -67,7 +34,8 @@ class ChipSimulator:
     ----------
     lowered : Lowered
     overflow : str
-        ``"raise"`` stops at the first register that overflows; ``"wrap"`` lets it and lists it.
+        ``"raise"`` stops at the first register that overflows; ``"wrap"`` lets it, and lists the
+        first of each population and step in `overflows`.
     """
 
     def __init__(self, lowered: Lowered, *, overflow: str = "raise") -> None:
@@ -75,21 +43,14 @@ class ChipSimulator:
             raise ValueError(f"overflow must be 'raise' or 'wrap', not {overflow!r}")
         self.lowered, self.network, self.overflow = lowered, lowered.network, overflow
         self.overflows: list[Overflow] = []
-        self.edges = [self._edge(i) for i in range(len(lowered.routes))]
+        self.edges = [self._edge(route) for route in lowered.routes]
 
-    def _edge(self, index: int) -> Edge:
-        route = self.lowered.routes[index]
+    def _edge(self, route: Route) -> Edge:
         projection = route.projection
         source, target = self.network[projection.source], self.network[projection.target]
         payload = max(abs(bound) for bound in payload_of(source))
         operator = Operator(projection.synapse, source.shape, target.shape, payload)
-        return Edge(
-            source=source.name,
-            target=target.name,
-            deliver=operator,
-            hop=route.hop,
-            bound=operator.bound,
-        )
+        return Edge(source=source.name, target=target.name, operator=operator, hop=route.hop)
 
     def _report(self, overflow: Overflow) -> None:
         if self.overflow == "raise":
@@ -97,7 +58,7 @@ class ChipSimulator:
         self.overflows.append(overflow)
 
     def _nodes(self, offset: int) -> Iterator[Node]:
-        limits: ChipLimits = self.lowered.limits
+        bits = None if self.lowered.limits.microcode else ACCUMULATOR_BITS
         for population in self.network.populations:
             model = self.lowered.placements[population.name].model
             start: Callable[[int], Running] | None = None
@@ -105,7 +66,6 @@ class ChipSimulator:
                 start = partial(model.start, offset=offset, report=self._report)
             elif isinstance(model, CubaNeuron):
                 start = partial(self._watched, population, model, offset)
-            bits = None if limits.microcode else ACCUMULATOR_BITS
             yield Node(
                 name=population.name, size=population.size, start=start, accumulator_bits=bits
             )
@@ -121,38 +81,11 @@ class ChipSimulator:
             if 0 <= local < self.network.timesteps:
                 outside = v.abs() >= STATE_LIMIT
                 sample, neuron = (int(i) for i in outside.nonzero()[0])
-                self._overflow(
-                    population,
-                    "the membrane",
-                    (local, offset + sample, neuron, int(v[sample, neuron])),
-                    int(outside.sum()),
-                )
+                place = (local, offset + sample, neuron, int(v[sample, neuron]))
+                self._report(Overflow.at(population, "the membrane", place, int(outside.sum())))
 
         state.watch = watch
         return state
-
-    def _overflow(
-        self,
-        population: Population,
-        register: str,
-        place: tuple[int, int, int, int],
-        count: int,
-        bits: int = STATE_BITS,
-    ) -> None:
-        step, sample, neuron, value = place
-        self._report(
-            Overflow(
-                population=population.name,
-                register=register,
-                neuron=neuron,
-                coordinates=population.coordinates(neuron),
-                step=step,
-                sample=sample,
-                value=value,
-                count=count,
-                bits=bits,
-            )
-        )
 
     def _report_wrapped(self, result: Result, offset: int) -> None:
         """Reports the first accumulator of each population and step that wrapped."""
@@ -163,18 +96,20 @@ class ChipSimulator:
                 local = step - self.lowered.placements[name].depth
                 if count and local < self.network.timesteps:
                     place = (local, offset + sample, neuron, value)
-                    self._overflow(
-                        self.network[name], "the accumulator", place, count, ACCUMULATOR_BITS
+                    self._report(
+                        Overflow.at(
+                            self.network[name], "the accumulator", place, count, ACCUMULATOR_BITS
+                        )
                     )
 
-    def chunks(
+    def batches(
         self,
         inputs: object,
         *,
         membranes: bool = False,
         awake: bool = False,
         batch: int | None = None,
-    ) -> Iterator[Chunk]:
+    ) -> Iterator[Result]:
         """Runs `batch` samples at a time (default: as many as fit some 100 MB)."""
         data = check_inputs(self.network, inputs)
         widest = sum(p.size for p in self.network.populations)
@@ -191,7 +126,7 @@ class ChipSimulator:
                 awake=awake,
             )
             self._report_wrapped(result, start)
-            yield Chunk(samples=range(start, start + len(part)), result=result)
+            yield result
 
     def _sent(self, data: torch.Tensor) -> torch.Tensor:
         """Input events ``(steps from 0, B, N)``: spikes and payloads up to 255 as bytes."""
@@ -215,9 +150,9 @@ class ChipSimulator:
         membranes: bool = False,
         batch: int | None = None,
         progress: Progress | None = None,
-        observe: Callable[[Chunk], None] | None = None,
-    ) -> ChipRun:
-        """Runs any number of samples.
+        observe: Callable[[Result], None] | None = None,
+    ) -> Trace:
+        """Runs any number of samples; `overflows` lists what wrapped meanwhile.
 
         Parameters
         ----------
@@ -226,7 +161,8 @@ class ChipSimulator:
         membranes : bool
             Whether the trace holds every membrane.
         observe : callable, optional
-            Called with each `Chunk` (the cost model counts its events there).
+            Called with the `Result` of each batch, in the chip's own steps (the cost model counts
+            its events there).
 
         Raises
         ------
@@ -238,30 +174,18 @@ class ChipSimulator:
         network, self.overflows = self.network, []
         data = check_inputs(network, inputs)
         names = [p.name for p in network.populations if p.spiking]
-        spikes: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        kept: dict[str, list[np.ndarray]] = {name: [] for name in names if membranes}
-        outputs = []
-        for chunk in self.chunks(data, membranes=membranes, awake=observe is not None, batch=batch):
-            for name in names:
-                bits = self._in_time(chunk.result.spikes[name], name)
-                spikes[name].append(pack(bits.numpy()))
-                if membranes:
-                    kept[name].append(self._membranes(chunk.result, name))
-            outputs.append(self._outputs(chunk.result))
+        parts: list[Part] = []
+        for result in self.batches(
+            data, membranes=membranes, awake=observe is not None, batch=batch
+        ):
+            spikes = {n: pack(self._in_time(result.spikes[n], n).numpy()) for n in names}
+            kept = {n: self._membranes(result, n) for n in names if membranes}
+            parts.append((spikes, kept, self._outputs(result)))
             if observe:
-                observe(chunk)
+                observe(result)
             if progress:
-                progress(chunk.samples.stop, len(data))
-        trace = Trace(
-            network_hash=network.hash,
-            timesteps=network.timesteps,
-            sizes={name: network[name].size for name in names},
-            inputs=data.numpy(),
-            spikes={name: np.concatenate(parts) for name, parts in spikes.items()},
-            outputs=np.concatenate(outputs),
-            membranes={name: np.concatenate(parts) for name, parts in kept.items()},
-        )
-        return ChipRun(trace=trace, overflows=self.overflows)
+                progress(sum(len(outputs) for *_, outputs in parts), len(data))
+        return join(network, data.numpy(), parts)
 
     def _in_time(self, values: torch.Tensor, name: str) -> torch.Tensor:
         """Undoes a population's shift: ``(K, B, N)`` to ``(B, T, N)``."""

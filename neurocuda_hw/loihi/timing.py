@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurocuda_hw.loihi.energy import costs
 from neurocuda_hw.loihi.events import Events
 from neurocuda_hw.loihi.profiles import Profile
 
@@ -59,17 +60,13 @@ def barrier_ns(profile: Profile, tiles: int) -> float:
 
 
 def core_work(events: Events, profile: Profile) -> dict[str, np.ndarray]:
-    """What each core's work in each step takes, by kind, each ``(S, K, C)`` ns."""
-    idle = events.neurons - events.active
-    return {
-        "neurons": events.active * profile.neuron.ns
-        + idle * profile.idle.ns
-        + events.spikes * profile.spike.ns,
-        "synapses": events.dense_ops * profile.dense.ns + events.conv_ops * profile.conv.ns,
-        "reads": events.words * profile.word.ns,
-        "messages": events.messages_out * profile.send.ns
-        + events.messages_in * (profile.receive.ns + profile.tile.ns),
-    }
+    """What each core's work in each step takes, by kind, each ``(S, K, C)`` ns; a neuron's spike
+    is part of its update."""
+    found: dict[str, np.ndarray] = {}
+    for name, counts, constants in costs(events, profile):
+        kind = "neurons" if name == "spikes" else name
+        found[kind] = found.get(kind, 0) + counts * sum(c.ns for c in constants)
+    return found
 
 
 def step_times(events: Events, profile: Profile, tiles: int) -> Timing:

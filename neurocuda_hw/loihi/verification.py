@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.lower import depths
 from neurocuda_hw.loihi.program import LoihiProgram
 from neurocuda_hw.loihi.program import spikes as run_spikes
@@ -70,11 +69,7 @@ def verify_loihi(
     ModelError
         If the trace is of another network, or the chip cannot run the network.
     """
-    if trace.network_hash != network.hash:
-        raise ModelError(
-            f"trace must be of this network ({network.hash[:12]}), not {trace.network_hash[:12]}; "
-            "make it again with 'nchw golden'"
-        )
+    trace.check(network)
     if program is None:
         got, depth = run_spikes(network, trace.inputs, chip), depths(network)
     else:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurocuda_hw.ground.archives import TooLarge, open_zip
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.files import read_file, write_file
 from neurocuda_hw.ground.fixed import narrow
@@ -110,7 +111,7 @@ def load_plain(path: str | Path) -> Any:
         raise ModelError(f"{str(path)!r} must be a PyTorch file, not something else or empty")
     try:
         if content.startswith(b"PK"):
-            with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            with open_zip(content) as archive:
                 if archive.testzip() is not None:
                     raise zipfile.BadZipFile("a checksum is wrong")
                 names = archive.namelist()
@@ -127,6 +128,8 @@ def load_plain(path: str | Path) -> Any:
         ) from error
     except ModelError:
         raise
+    except TooLarge as error:
+        raise ModelError(f"{str(path)!r} is too large: {error}") from error
     except Exception as error:  # damaged bytes break the readers in any way they can
         raise ModelError(
             f"{str(path)!r} is truncated or damaged; write or copy it again"
@@ -164,6 +167,8 @@ def _rebuild(value: Any) -> Any:
             return _ENUMS[kind](value["value"])
         return _CLASSES[kind](**{k: _rebuild(v) for k, v in value.items() if k != "kind"})
     if isinstance(value, torch.Tensor):
+        if value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError("a tensor claims more values than it holds")
         array = value.numpy()
         return array if np.issubdtype(array.dtype, np.floating) else array.astype(np.int64)
     if isinstance(value, list):

@@ -25,19 +25,7 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import quantise
-from neurocuda_hw.network.neurons import (
-    IF,
-    LIF,
-    CubaLIF,
-    Encoding,
-    Input,
-    Ints,
-    Neuron,
-    Readout,
-    Window,
-    freeze,
-    whole,
-)
+from neurocuda_hw.network.neurons import Input, Ints, Neuron, Window, whole
 from neurocuda_hw.network.synapses import Synapse
 
 SCHEMA_VERSION = 1
@@ -82,7 +70,7 @@ class Population:
             raise TypeError(
                 f"population {self.name!r}: neuron must be a Neuron, not {self.neuron!r}"
             )
-        for field in self.neuron.array_fields():
+        for field in self.neuron.arrays:
             found = getattr(self.neuron, field).shape
             if found not in ((), shape[:1], shape):
                 raise ModelError(
@@ -309,11 +297,7 @@ class Network:
     @property
     def arrivals(self) -> Window:
         """The steps in which events of the input come; of a CURRENT, which is held, step 0."""
-        neuron = self.input.neuron
-        assert isinstance(neuron, Input)
-        if neuron.encoding is Encoding.CURRENT:
-            return Window(start=0, stop=1)
-        return self.window(self.input.name)
+        return Window(start=0, stop=1) if self.input_neuron.held else self.window(self.input.name)
 
     @cached_property
     def hash(self) -> str:
@@ -342,20 +326,6 @@ def _feed(digest: Any, value: object) -> None:
         digest.update(str(value.value).encode())
     else:
         digest.update(repr(value).encode())
-
-
-__all__ = [
-    "IF",
-    "LIF",
-    "CubaLIF",
-    "Input",
-    "Network",
-    "Population",
-    "Projection",
-    "Readout",
-    "Window",
-    "freeze",
-]
 
 
 def as_network(model: object) -> Network:

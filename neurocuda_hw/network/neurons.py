@@ -117,7 +117,7 @@ class Window:
 class Neuron:
     """Base of all neuron kinds: what a kind does not say of itself is as here."""
 
-    arrays: ClassVar[tuple[str, ...]] = ()
+    arrays: ClassVar[tuple[str, ...]] = ()  # parameters that may differ per channel or neuron
     decays: ClassVar[tuple[str, ...]] = ()  # which of them is the leak of v, and of u
     spiking: ClassVar[bool] = False  # fires; see `Spiking`
     readout: ClassVar[bool] = False  # its membranes are the network's output
@@ -171,10 +171,6 @@ class Neuron:
             v = decay(v, spread(self.leak))
         v = v if drive is None else v + drive
         return v + spread(self.bias) if np.any(self.bias) else v, u
-
-    def array_fields(self) -> tuple[str, ...]:
-        """Names of the parameters that may differ per channel or per neuron."""
-        return self.arrays
 
     def __post_init__(self) -> None:
         for name in self.arrays:

@@ -71,7 +71,7 @@ def drive_bounds(projection: Projection, source: Population) -> tuple[np.ndarray
     cells = synapse.pool.cells if synapse.pool else 1
     positive = synapse.summed(np.maximum(synapse.weight, 0)) * cells
     negative = synapse.summed(np.minimum(synapse.weight, 0)) * cells
-    magnitude = int((positive - negative).max()) * max(high, -low)
+    magnitude = synapse.magnitude * max(high, -low)
     return negative * high + positive * low, positive * high + negative * low, magnitude
 
 

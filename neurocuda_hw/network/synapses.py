@@ -120,6 +120,12 @@ class Synapse:
         sums: np.ndarray = weight.sum(axis=tuple(range(1, weight.ndim)))
         return sums
 
+    @property
+    def magnitude(self) -> int:
+        """Largest sum of magnitudes, of weights and so of events worth 1, that ends in a neuron."""
+        cells = self.pool.cells if self.pool else 1
+        return int(self.summed(np.abs(self.weight)).max()) * cells
+
     def stored(self, channels: int, neurons: int) -> int:
         """Weights that so many neurons of a target, in so many of its channels, need."""
         return channels * int(np.prod(self.weight.shape[1:]))

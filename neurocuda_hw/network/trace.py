@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from neurocuda_hw.ground.archives import npz_names, read_npz
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.ground.fixed import narrow
@@ -21,6 +23,8 @@ from neurocuda_hw.network.network import Network
 
 FORMAT = "neurocuda_hw.trace"
 FORMAT_VERSION = 1
+Part = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
+"""Packed spikes, membranes and outputs of some samples, as a `Trace` holds them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -39,7 +43,7 @@ class Trace:
     spikes : dict of str to array of uint8, (S, T, ceil(N / 8))
     outputs : array of int64, (S, N of the output)
         Membranes of a Readout after the last step, or spike counts.
-    membranes : dict of str to array of int64, (S, T, N), optional
+    membranes : dict of str to array of int, (S, T, N), optional
         Membrane at the end of each step.
     """
 
@@ -95,8 +99,10 @@ class Trace:
         return buffer.getvalue()
 
     @staticmethod
-    def from_bytes(content: bytes, where: str = "trace") -> Trace:
-        """Reads what `to_bytes` wrote.
+    def from_bytes(content: bytes, where: str = "trace", *, membranes: bool = True) -> Trace:
+        """Reads what `to_bytes` wrote; integers stay as small as they are in the file.
+
+        Without `membranes`, those are left in the file.
 
         Raises
         ------
@@ -104,8 +110,8 @@ class Trace:
             If it is no trace, is truncated, or is of another format version.
         """
         try:
-            with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            kept = [n for n in npz_names(content) if membranes or not n.startswith("membranes.")]
+            arrays = read_npz(content, kept)
             meta = json.loads(arrays.pop("meta").tobytes())
             if meta["format"] != FORMAT:
                 raise KeyError(meta["format"])
@@ -118,11 +124,11 @@ class Trace:
                 network_hash=meta["network"],
                 timesteps=int(meta["timesteps"]),
                 sizes={str(k): int(n) for k, n in meta["sizes"].items()},
-                inputs=arrays.pop("inputs").astype(np.int64),
+                inputs=arrays.pop("inputs"),
                 outputs=arrays.pop("outputs"),
                 spikes={n: arrays[f"spikes.{n}"] for n in meta["sizes"]},
                 membranes={
-                    n.removeprefix("membranes."): a.astype(np.int64)
+                    n.removeprefix("membranes."): a
                     for n, a in arrays.items()
                     if n.startswith("membranes.")
                 },
@@ -143,15 +149,66 @@ class Trace:
             spikes, membranes = self.spikes[name], self.membranes.get(name)
             if spikes.shape != (*places, (size + 7) // 8) or spikes.dtype != np.uint8:
                 raise ValueError(f"spikes of {name} have the shape {spikes.shape}")
+            if size % 8 and (spikes[..., -1] >> size % 8).any():
+                raise ValueError(f"spikes of {name} are of more than {size} neurons")
             if membranes is not None and membranes.shape != (*places, size):
                 raise ValueError(f"membranes of {name} have the shape {membranes.shape}")
         if self.outputs.shape[:1] != (self.samples,) or self.outputs.ndim != 2:
             raise ValueError(f"outputs have the shape {self.outputs.shape}")
+        for name, array in (("inputs", self.inputs), ("outputs", self.outputs)):
+            if array.dtype.kind not in "iu":
+                raise ValueError(f"{name} are {array.dtype}, no integers")
+
+    def check(self, network: Network) -> None:
+        """Raises ModelError unless this may be a trace of `network`, whatever it says that it did.
+
+        Every target relies on it; the range of the inputs is left to `inputs.check_inputs`.
+        """
+        way_out = "record it again with 'nchw golden'"
+        if self.network_hash != network.hash:
+            raise ModelError(
+                f"the trace must be of network {network.hash[:12]}, not of "
+                f"{self.network_hash[:12]}; {way_out}"
+            )
+        layers = {p.name: p.size for p in network.populations if p.spiking}
+        for what, wanted, got in (
+            ("steps", network.timesteps, self.timesteps),
+            ("spiking layers", ", ".join(layers) or "none", ", ".join(self.sizes) or "none"),
+            *((f"neurons of {n!r}", size, self.sizes.get(n)) for n, size in layers.items()),
+            ("outputs", network.output.size, self.outputs.shape[-1]),
+        ):
+            if wanted != got:
+                raise ModelError(f"the trace's {what} must be {wanted}, not {got}; {way_out}")
+        if not self.samples:
+            raise ModelError(f"the trace must hold at least one sample, not none; {way_out}")
+        try:
+            self._check()
+        except (ValueError, KeyError) as error:
+            raise ModelError(f"the trace is inconsistent ({error}); {way_out}") from error
 
 
-def load_trace(path: str | Path) -> Trace:
+def join(network: Network, inputs: np.ndarray, parts: Sequence[Part]) -> Trace:
+    """The trace of batches that follow one another; `inputs` are those of all."""
+    spikes, membranes, outputs = zip(*parts, strict=True)
+    return Trace(
+        network_hash=network.hash,
+        timesteps=network.timesteps,
+        sizes={p.name: p.size for p in network.populations if p.spiking},
+        inputs=inputs,
+        spikes=concatenated(spikes),
+        outputs=np.concatenate(outputs),
+        membranes=concatenated(membranes),
+    )
+
+
+def concatenated(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays that follow one another as one, name by name."""
+    return {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+
+
+def load_trace(path: str | Path, *, membranes: bool = True) -> Trace:
     """Reads a trace file; DataError or ModelError say what is wrong with it."""
-    return Trace.from_bytes(read_file(path, "trace"), repr(str(path)))
+    return Trace.from_bytes(read_file(path, "trace"), repr(str(path)), membranes=membranes)
 
 
 def pack(spikes: np.ndarray) -> np.ndarray:
@@ -215,26 +272,21 @@ def first_divergence(network: Network, expected: Trace, got: Trace) -> Divergenc
     outputs = np.argwhere(expected.outputs != got.outputs)
     if len(outputs) and (first is None or int(outputs[0][0]) < first[0]):
         sample, neuron = (int(i) for i in outputs[0])
-        return Divergence(
-            sample=sample,
-            population=network.output.name,
-            step=-1,
-            neuron=neuron,
-            coordinates=network.output.coordinates(neuron),
-            expected=int(expected.outputs[sample, neuron]),
-            got=int(got.outputs[sample, neuron]),
-        )
-    if first is None:
+        step, population = -1, network.output
+        wanted, found = (int(t.outputs[sample, neuron]) for t in (expected, got))
+    elif first is None:
         return None
-    sample, step, order, neuron = first
-    name = list(expected.sizes)[order]
-    wanted = int(expected.bits(name, sample)[step, neuron])
+    else:
+        sample, step, order, neuron = first
+        population = network[list(expected.sizes)[order]]
+        wanted = int(expected.bits(population.name, sample)[step, neuron])
+        found = 1 - wanted
     return Divergence(
         sample=sample,
-        population=name,
+        population=population.name,
         step=step,
         neuron=neuron,
-        coordinates=network[name].coordinates(neuron),
+        coordinates=population.coordinates(neuron),
         expected=wanted,
-        got=1 - wanted,
+        got=found,
     )

@@ -35,18 +35,18 @@ class Study:
 
     Raises
     ------
-    ModelError
-        If the trace is of another network.
+    ModelError, DataError
+        If the trace is not of this network: every target takes it as it is.
     """
 
     def __init__(
         self, network: Network, *, trace: Trace | None = None, lanes: Lanes = None
     ) -> None:
-        if trace is not None and trace.network_hash != network.hash:
-            raise ModelError(
-                f"the trace must be of network {network.hash[:12]}, not of "
-                f"{trace.network_hash[:12]}; record it again with 'nchw golden'"
-            )
+        if trace is not None:
+            from neurocuda_hw.network.inputs import check_inputs
+
+            trace.check(network)
+            check_inputs(network, trace.inputs, small=True)
         self.network = network
         self._trace, self._lanes = trace, lanes
         self._planners: dict[str, Planner] = {}

@@ -8,10 +8,10 @@ simulated.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.data.stimulus import default_inputs
-from neurocuda_hw.ground.errors import OutputError
+from neurocuda_hw.ground.aside import aside, entries, restore, take_place
+from neurocuda_hw.ground.errors import ModelError, OutputError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
@@ -121,16 +122,21 @@ def folder_files(
 def check_folder(folder: Path, *, force: bool = False) -> None:
     """Raises OutputError unless a build may be written to `folder`, replacing what is there."""
     try:
-        if not folder.exists():
+        place = Path(os.path.realpath(folder))
+        restore(place)
+        if not place.exists():
             return
-        if not folder.is_dir():
+        if not place.is_dir():
             raise OutputError(f"output folder {str(folder)!r} must be a folder, not a file")
-        found = sorted(path.name for path in folder.iterdir())
+        found = [path.name for path in entries(place)]
     except OSError as error:
         raise OutputError(f"cannot read {str(folder)!r}: {error.strerror}") from error
     if not found:
         return
-    built = read_built(folder)
+    try:
+        built = read_built(place)
+    except ModelError:  # edited, or of another version: what in it is ours is not known
+        built = None
     if built is None:
         raise OutputError(
             f"output folder {str(folder)!r} must be empty or an earlier build, not hold "
@@ -148,7 +154,7 @@ def check_folder(folder: Path, *, force: bool = False) -> None:
 def write_folder(
     files: Mapping[str, bytes], folder: Path, *, network: Network, force: bool = False
 ) -> None:
-    """Writes `files` and ``model.pt`` beside `folder`, then takes its place.
+    """Writes `files` and ``model.pt`` beside `folder`, then takes its place; links stay.
 
     Raises
     ------
@@ -156,27 +162,18 @@ def write_folder(
         If something cannot be written; nothing is left behind then, and an earlier build stays.
     """
     check_folder(folder, force=force)
-    folder = folder.absolute()
-    aside = folder.parent / f".{folder.name}.{os.getpid()}.part"
-    old = folder.parent / f".{folder.name}.{os.getpid()}.old"
+    folder = Path(os.path.realpath(folder))
+    beside = not folder.exists() or os.access(folder.parent, os.W_OK)
     try:
-        try:
+        if folder.parent.is_file():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with aside(folder.parent if beside else folder, folder.name) as part:
             for path, content in files.items():
-                target = aside / path
+                target = part / "new" / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(content)
-            save(network, aside / "model.pt")
-            if folder.exists():
-                folder.rename(old)
-            try:
-                aside.rename(folder)
-            except BaseException:
-                if old.exists():
-                    old.rename(folder)
-                raise
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            if folder.exists():
-                shutil.rmtree(old, ignore_errors=True)
+            save(network, part / "new" / "model.pt")
+            take_place(part / "new", folder)
     except OSError as error:
         raise OutputError(f"cannot write {str(folder)!r}: {error.strerror}") from error

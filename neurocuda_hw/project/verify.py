@@ -168,16 +168,18 @@ def verify(
         return [
             _verify(
                 Subject(name=entry.name, network=network, built=built),
-                load_trace(folder / entry.trace),
+                load_trace(folder / entry.trace, membranes=False),
                 asked,
             )
             for entry, network in models
         ]
     if given is None:
         raise DataError("name a model, a build folder, or a golden folder to verify")
-    trace = golden if isinstance(golden, Trace) else load_trace(folder) if folder else None
+    trace = golden if isinstance(golden, Trace) else None
+    if folder is not None:
+        trace = load_trace(folder, membranes=False)
     if trace is None and inputs is None and given.built is not None:
-        trace = load_trace(given.built.path / TRACE)
+        trace = load_trace(given.built.path / TRACE, membranes=False)
     if trace is None:
         chosen = default_inputs(given.network) if inputs is None else inputs
         reference = Reference(given.network)

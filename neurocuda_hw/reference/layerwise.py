@@ -24,10 +24,10 @@ import torch
 
 from neurocuda_hw.ground.fixed import decay, fits_float64
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
+from neurocuda_hw.network.neurons import Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, magnitude
 from neurocuda_hw.reference.delivery import Delivery, exact_type
-from neurocuda_hw.reference.stepping import Run
+from neurocuda_hw.reference.stepping import Run, parameter
 
 
 def is_layered(network: Network) -> bool:
@@ -97,14 +97,14 @@ class _Stage:
         ]
         self.dtype = torch.int64 if neuron.leak is not None else exact_type(bound, device)
         self.v_init, self.bias, *fire = (
-            _parameter(population, values, device, self.dtype)
+            parameter(population, values, device, self.dtype)
             for values in (neuron.v_init, neuron.bias, *_fire_values(neuron))
         )
         self.biased = bias > 0
         if fire:
             self.threshold, self.v_reset = fire
         self.leaks = [
-            _parameter(population, leak, device, self.dtype)
+            parameter(population, leak, device, self.dtype)
             for leak in (neuron.leak, neuron.current_leak)
             if leak is not None
         ]
@@ -304,11 +304,3 @@ def _fire_values(neuron: Neuron) -> tuple[np.ndarray, ...]:
     if not isinstance(neuron, Spiking):
         return ()
     return np.asarray(neuron.threshold), np.asarray(neuron.v_reset)
-
-
-def _parameter(
-    population: Population, values: Ints, device: torch.device, dtype: torch.dtype
-) -> torch.Tensor:
-    """A parameter of a population, shaped to broadcast against ``(B, *shape)``."""
-    array = np.array(population.spread(values), dtype=np.int64)
-    return torch.from_numpy(array).to(device=device, dtype=dtype)

@@ -234,8 +234,11 @@ def _count(
         acs=0.0,
         projections={q.label: 0.0 for q in network.projections},
     )
-    ones = _all_ones(network, keep_zeros=True)
-    reach = [Delivery(ones, q, torch.device("cpu"), network.timesteps) for q in ones.projections]
+    reach = []  # weights of 1 where there is a synapse
+    for projection in network.projections:
+        synapse = replace(projection.synapse, weight=projection.synapse.weight != 0)
+        counting = replace(projection, synapse=synapse)
+        reach.append(Delivery(network, counting, torch.device("cpu"), network.timesteps))
     delayed = any(q.delay for q in network.projections)
     for number, (x, y) in enumerate(batches):
         payload = snn.quantise(x)
@@ -279,29 +282,15 @@ def _events(
     return counts.cpu()
 
 
-def _all_ones(network: Network, *, keep_zeros: bool) -> Network:
-    """The network with weights of 1 where there is a synapse."""
-
-    def ones(weight: np.ndarray) -> np.ndarray:
-        return (weight != 0).astype(np.int64) if keep_zeros else np.ones_like(weight)
-
-    projections = tuple(
-        replace(q, synapse=replace(q.synapse, weight=ones(q.synapse.weight)))
-        for q in network.projections
-    )
-    return replace(network, projections=projections)
-
-
 def _synapses(network: Network, projection: Projection, *, pooled: bool = False) -> int:
     """Synapses of a projection, zero weights too: pairs of a source and a target neuron, or with
     `pooled` of a pooling window and a target neuron."""
-    ones = _all_ones(network, keep_zeros=False)
-    place = network.projections.index(projection)
-    one = Delivery(ones, ones.projections[place], torch.device("cpu"))
+    one = replace(projection, synapse=projection.synapse.counting())
     everything = torch.ones((1, *network[projection.source].shape))
+    sums = Delivery(network, one, torch.device("cpu")).deliver(everything)
     pool = projection.synapse.pool
     cells = 1 if pool is None or not pooled else pool.cells
-    return round(float(one.deliver(everything).sum(dtype=torch.float64)) / cells)
+    return round(float(sums.sum(dtype=torch.float64)) / cells)
 
 
 def _dense(network: Network) -> int:

@@ -13,14 +13,14 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network, Projection
+from neurocuda_hw.network.inputs import check_inputs as check_inputs
 from neurocuda_hw.network.ranges import network_ranges
-from neurocuda_hw.network.trace import Divergence, Trace, pack
+from neurocuda_hw.network.trace import Divergence, Part, Trace, join, pack
 from neurocuda_hw.reference.delivery import Delivery, exact_arithmetic
 from neurocuda_hw.reference.layerwise import Layerwise, is_layered
 from neurocuda_hw.reference.stepping import Run as Run
-from neurocuda_hw.reference.stepping import Stepper, join
+from neurocuda_hw.reference.stepping import Stepper, join_runs
 
 Progress = Callable[[int, int], None]
 
@@ -29,41 +29,6 @@ Progress = Callable[[int, int], None]
 _CPU_ELEMENTS = 2**20
 _GPU_ELEMENTS = 2**25
 _TRACE_BYTES = 2**28
-
-
-def check_inputs(network: Network, inputs: object) -> torch.Tensor:
-    """Inputs as an int64 tensor ``(B, steps, *shape)`` (``(B, *shape)`` for CURRENT).
-
-    An input whose window has one step may leave the step axis out.
-
-    Raises
-    ------
-    DataError
-        If the type, the shape or the range is wrong.
-    """
-    neuron = network.input_neuron
-    data = torch.as_tensor(inputs)
-    if data.is_floating_point() or data.is_complex():
-        raise DataError(f"inputs must be integers, not {data.dtype}; quantise real data first")
-    steps = network.window(network.input.name).steps
-    shape = network.input.shape
-    want = shape if neuron.held else (steps, *shape)
-    if not neuron.held and steps == 1 and tuple(data.shape[1:]) == shape:
-        data = data.unsqueeze(1)
-    if data.ndim != len(want) + 1 or tuple(data.shape[1:]) != want:
-        raise DataError(
-            f"inputs must have the shape (samples, {', '.join(map(str, want))}), "
-            f"not {tuple(data.shape)}"
-        )
-    if data.shape[0] == 0:
-        raise DataError("inputs must hold at least one sample, not none")
-    low, high = neuron.payload
-    data = data.to(torch.int64)
-    if int(data.min()) < low or int(data.max()) > high:
-        raise DataError(
-            f"inputs must be {low} to {high}, not {int(data.min())} to {int(data.max())}"
-        )
-    return data
 
 
 class Reference:
@@ -124,7 +89,7 @@ class Reference:
             layerwise = self._recording if membranes else self._plain
             room = _CPU_ELEMENTS if self.device.type == "cpu" else _GPU_ELEMENTS
             parts = torch.split(data, max(1, room // layerwise.elements))
-            return join([layerwise.run(part.to(self.device), spikes=spikes) for part in parts])
+            return join_runs([layerwise.run(part.to(self.device), spikes=spikes) for part in parts])
 
     def trace(
         self,
@@ -139,37 +104,20 @@ class Reference:
         `progress` is called with (samples done, samples in all). Without `batch`, as many as about
         256 MiB of spikes and membranes hold.
         """
-        data = check_inputs(self.network, inputs)
+        data = check_inputs(self.network, inputs, small=True)
         names = [p.name for p in self.network.populations if p.spiking]
         if batch is None:
             each = self.network.timesteps * sum(self.network[name].size for name in names)
             batch = min(250, max(1, _TRACE_BYTES // max(1, each * (9 if membranes else 1))))
-        runs: list[Run] = []
-        packed: dict[str, list[np.ndarray]] = {name: [] for name in names}
-        potentials: dict[str, list[np.ndarray]] = {name: [] for name in names if membranes}
+        parts: list[Part] = []
         for start in range(0, len(data), batch):
             run = self.run(data[start : start + batch], spikes=True, membranes=membranes)
-            for name in names:
-                packed[name].append(pack(run.spikes.pop(name).flatten(2).cpu().numpy()))
-                if membranes:
-                    potentials[name].append(run.membranes.pop(name).flatten(2).cpu().numpy())
-            runs.append(run)
+            packed = {n: pack(run.spikes.pop(n).flatten(2).cpu().numpy()) for n in names}
+            potentials = {n: m.flatten(2).cpu().numpy() for n, m in run.membranes.items()}
+            parts.append((packed, potentials, run.outputs.cpu().numpy()))
             if progress:
                 progress(min(start + batch, len(data)), len(data))
-        return Trace(
-            network_hash=self.network.hash,
-            timesteps=self.network.timesteps,
-            sizes={name: self.network[name].size for name in names},
-            inputs=data.numpy(),
-            spikes={name: np.concatenate(parts) for name, parts in packed.items()},
-            outputs=torch.cat([run.outputs for run in runs]).cpu().numpy(),
-            membranes={name: np.concatenate(parts) for name, parts in potentials.items()},
-        )
-
-
-def run(network: Network, inputs: object, *, spikes: bool = False, membranes: bool = False) -> Run:
-    """Runs one batch on the CPU; see `Reference`."""
-    return Reference(network).run(inputs, spikes=spikes, membranes=membranes)
+        return join(self.network, data.numpy(), parts)
 
 
 def explain(network: Network, expected: Trace, divergence: Divergence) -> Divergence:

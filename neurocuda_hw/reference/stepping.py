@@ -37,7 +37,7 @@ class Run:
     membranes: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
-def join(runs: list[Run]) -> Run:
+def join_runs(runs: list[Run]) -> Run:
     """Several batches as one."""
     if len(runs) == 1:
         return runs[0]
@@ -53,9 +53,14 @@ def join(runs: list[Run]) -> Run:
     return Run(outputs=torch.cat([run.outputs for run in runs]), **tables)
 
 
-def parameter(population: Population, values: Ints, data: torch.Tensor) -> torch.Tensor:
-    """A parameter, shaped to broadcast against ``(B, *shape)``, where `data` is."""
-    return torch.from_numpy(np.array(population.spread(values))).to(data.device)
+def parameter(
+    population: Population,
+    values: Ints,
+    device: torch.device,
+    dtype: torch.dtype = torch.int64,
+) -> torch.Tensor:
+    """A parameter of a population, shaped to broadcast against ``(B, *shape)``."""
+    return torch.from_numpy(np.array(population.spread(values))).to(device=device, dtype=dtype)
 
 
 class Stepper:
@@ -79,7 +84,7 @@ class Stepper:
         self.sent: dict[str, torch.Tensor | None] = {}
         self.previous: dict[str, torch.Tensor | None] = {}
         self.v = {
-            p.name: parameter(p, p.neuron.v_init, data).expand(len(data), *p.shape)
+            p.name: parameter(p, p.neuron.v_init, data.device).expand(len(data), *p.shape)
             for p in network.targets
         }
         self.u = {p.name: torch.zeros_like(self.v[p.name]) for p in network.targets}
@@ -131,7 +136,7 @@ class Stepper:
         drive = self._drive(population)
 
         def own(values: Ints) -> torch.Tensor:
-            return parameter(population, values, self.data)
+            return parameter(population, values, self.data.device)
 
         v, self.u[name] = neuron.integrate(self.v[name], self.u[name], drive, own)
         fired = None

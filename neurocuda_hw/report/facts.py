@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from neurocuda_hw.network.trace import Trace, load_trace
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import RECORD, TRACE
 from neurocuda_hw.project.record import read_record
-from neurocuda_hw.targets.base import FORMAT_VERSION, REPORT, Built, Target
+from neurocuda_hw.targets.base import REPORT, Built, Target
 from neurocuda_hw.targets.table import parts
 
 LOIHI = "loihi/report.json"
@@ -145,13 +144,13 @@ def read_facts(folder: str | Path) -> Facts:
             f"build folder {str(place)!r} is damaged: model.pt is network {network.hash[:12]}, "
             f"{REPORT} tells of {str(head['hash'])[:12]}; build it again"
         )
-    trace = load_trace(place / TRACE) if TRACE in report["files"] else None
-    if trace is not None and trace.network_hash != network.hash:
-        raise ModelError(
-            f"build folder {str(place)!r} is damaged: {TRACE} is of another network; build it again"
-        )
+    trace = load_trace(place / TRACE, membranes=False) if TRACE in report["files"] else None
+    try:
+        study = Study(network, trace=trace)
+    except (ModelError, DataError) as error:
+        raise ModelError(f"build folder {str(place)!r} is damaged: {TRACE}: {error}") from error
     known = trace is not None and len(chosen) > 0
-    cycles, pace = chosen[0].cycles(Study(network, trace=trace), built) if known else ({}, 0.0)
+    cycles, pace = chosen[0].cycles(study, built) if known else ({}, 0.0)
     checks, mutants, fault = _record(place)
     return Facts(
         folder=place,
@@ -165,7 +164,7 @@ def read_facts(folder: str | Path) -> Facts:
         mutants=mutants,
         record_fault=fault,
         digest=built.digest,
-        changed=_changed(place, report["files"]),
+        changed=built.changed,
         loihi=_loihi(place) if LOIHI in report["files"] else None,
         pace=pace or None,
     )
@@ -179,20 +178,7 @@ def _built(folder: Path) -> Built:
             f"{str(folder)!r} must be a folder that 'nchw build' wrote: "
             + (f"{reason}" if not folder.is_file() else "it is a file")
         )
-    content = read_file(path, "report")
-    try:
-        built = Built.of(folder, content)
-        if built.report["version"] != FORMAT_VERSION:
-            raise ValueError(f"its version is {built.report['version']!r}")
-        named = isinstance(built.report["network"]["hash"], str)
-        if not named or not built.report["files"].items():
-            raise ValueError("it names no network or no files")
-        str(built.report["target"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(
-            f"{str(path)!r} is damaged ({type(error).__name__}: {error}); build the folder again"
-        ) from error
-    return built
+    return Built.of(folder, read_file(path, "report"))
 
 
 def _record(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | None, str]:
@@ -203,20 +189,6 @@ def _record(folder: Path) -> tuple[dict[str, dict[str, Any]], dict[str, Any] | N
     except (DataError, ModelError) as error:
         return {}, None, str(error)
     return record["checks"], record["mutants"], ""
-
-
-def _changed(folder: Path, files: dict[str, str]) -> tuple[str, ...]:
-    """Files that are missing or not as they were written."""
-    found = []
-    for name, digest in files.items():
-        try:
-            content = (folder / name).read_bytes()
-        except OSError:
-            found.append(f"{name} (missing)")
-            continue
-        if hashlib.sha256(content).hexdigest() != digest:
-            found.append(name)
-    return tuple(found)
 
 
 def _loihi(folder: Path) -> dict[str, Any]:

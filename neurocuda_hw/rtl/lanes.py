@@ -2,7 +2,7 @@
 
 ::
 
-    cycle 0   row address to the state memory and the weight memories
+    cycle 0   row address to the state memory
     cycle 1   weight x value (or bias, threshold); the state, or a newer one still on its way
     cycle 2   add, compare, reset; write back; spikes come out
 
@@ -44,8 +44,9 @@ class Lanes(Component):
         The row of the cycle before is in the last line, the last column of blocks.
     port : In
         Which projection a row of weights comes from.
-    weight, value : In, one per projection
-        Weight row address, and the payload of the event (signed).
+    weights, value : In, one per projection
+        The weights of the row of the cycle before, as a `RowSource` gives them; the payload of the
+        event (signed).
     fire, restore : In
         In a sweep: neurons may fire; the initial state is written instead of the membrane.
         `restore` must be low while rows of weights are added.
@@ -82,8 +83,8 @@ class Lanes(Component):
             "membranes": Out(p * plan.state_bits),
             "again": Out(1),
         }
-        for i, f in enumerate(plan.fanouts):
-            members[f"weight_{i}"] = In(max(1, (len(f.weights) - 1).bit_length()))
+        for i, bits in enumerate(plan.weight_bits):
+            members[f"weights_{i}"] = In(p * bits)
             members[f"value_{i}"] = In(signed(self.value_bits))
         super().__init__(members)
 
@@ -162,12 +163,9 @@ class Lanes(Component):
         """weight x value of each lane in cycle 1, from the projection that was asked."""
         plan, p = self.plan, self.plan.layout.lanes
         per_port = []
-        for i, (f, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
-            name = f"{plan.population.name}.{plan.projection_name(i)}.weight.mem"
-            rom = Rom(words=f.weights, bits=bits, file=name)
-            m.submodules[f"weights_{i}"] = rom
-            m.d.comb += rom.address.eq(getattr(self, f"weight_{i}"))
-            weights = [rom.data.word_select(lane, bits).as_signed() for lane in range(p)]
+        for i, bits in enumerate(plan.weight_bits):
+            row = getattr(self, f"weights_{i}")
+            weights = [row.word_select(lane, bits).as_signed() for lane in range(p)]
             if payload_bits(plan.sources[i]):
                 value = Signal(signed(self.value_bits), name=f"value1_{i}")
                 m.d.sync += value.eq(getattr(self, f"value_{i}"))

@@ -2,26 +2,27 @@
 
 ::
 
-    events_0 -> Walker_0 --+            +-> Lanes --> Compactor -> events
-    events_1 -> Walker_1 --+-> choose --+            or Serializer -> values
-                  Sweep ---+
+    events_0 -> Walker_0 -> Rows_0 --+            +-> Lanes --> Compactor -> events
+    events_1 -> Walker_1 -> Rows_1 --+-> choose --+            or Serializer -> values
+                            Sweep ---+
 
-In each cycle one row goes to the lanes: a walker's row of weights if there is one; the sweep's row
-once every walker stands at its end-of-step marker. A source that has ended its step therefore waits
-until all have; that this cannot deadlock is shown in `passes.queues`.
+In each cycle one row goes to the lanes: a row of weights if there is one; the sweep's row once
+every source's end-of-step marker has come through its rows. A source that has ended its step
+therefore waits until all have; that this cannot deadlock is shown in `passes.queues`.
 """
 
 from __future__ import annotations
 
-from amaranth import Cat, Elaboratable, Module, Signal
+from amaranth import Cat, Elaboratable, Module, Signal, Value
 from amaranth.lib import stream
-from amaranth.lib.wiring import Component, In, Out
+from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.lanes import Lanes
+from neurocuda_hw.rtl.rows import RomRows, RowSource
 from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.rtl.sweep import Sweep
@@ -44,6 +45,8 @@ class LayerCore(Component):
     branches : int
         To how many targets its spikes go. Each has a queue of its own, so that a target that waits
         for another source (where a skip connection ends, say) does not hold up the others.
+    source : type of RowSource
+        Where rows of weights come from. Cycles are those of `RomRows`; another may take longer.
 
     Members
     -------
@@ -55,8 +58,10 @@ class LayerCore(Component):
         What the layer does in this cycle; see `activity`.
     """
 
-    def __init__(self, plan: LayerPlan, branches: int = 1) -> None:
-        self.plan, self.branches = plan, branches
+    def __init__(
+        self, plan: LayerPlan, branches: int = 1, source: type[RowSource] = RomRows
+    ) -> None:
+        self.plan, self.branches, self.source = plan, branches, source
         members = {f"events_{i}": In(events_of(s)) for i, s in enumerate(plan.sources)}
         out = events_of(plan.population) if plan.fires else values_of(plan.state_bits)
         members["activity"] = Out(activity_layout(len(plan.sources)))
@@ -72,30 +77,34 @@ class LayerCore(Component):
         plan = self.plan
         m.submodules.lanes = lanes = Lanes(plan)
         m.submodules.sweep = sweep = Sweep(plan)
-        walkers = [self._walker(m, i, lanes) for i in range(len(plan.sources))]
-        m.d.comb += sweep.start.eq(Cat(w.end for w in walkers).all())
+        sources = [self._rows(m, i, lanes) for i in range(len(plan.sources))]
+        offers = [o for o, _ in sources]
+        rows = [o.valid & ~o.payload.end for o in offers]
+        ends = [o.valid & o.payload.end for o in offers]
+        m.d.comb += sweep.start.eq(Cat(ends).all())
         m.d.comb += [lanes.group.eq(sweep.group), lanes.row.eq(sweep.row)]
         m.d.comb += [lanes.fire.eq(sweep.fire), lanes.restore.eq(sweep.restore)]
         m.d.comb += lanes.peek.eq(sweep.peek)
         layout = plan.layout
         m.d.comb += lanes.bottom.eq(sweep.y1 == layout.lines - 1)
         m.d.comb += lanes.right.eq(sweep.x1 == layout.columns - 1)
-        # the first walker with a row goes first; the sweep only starts when none has any
+        # the first source with a row goes first; the sweep only starts when none has any
         taken = sweep.kind == Action.CLEAR
         m.d.comb += lanes.kind.eq(sweep.kind)
-        for i, walker in enumerate(walkers):
-            m.d.comb += walker.take.eq((walker.row & ~taken) | (walker.end & sweep.end))
-            with m.If(walker.row & ~taken):
+        for i, (o, row, end) in enumerate(zip(offers, rows, ends, strict=True)):
+            m.d.comb += o.ready.eq((row & ~taken) | (end & sweep.end))
+            with m.If(row & ~taken):
                 m.d.comb += [
                     lanes.kind.eq(Action.ACCUMULATE),
                     lanes.port.eq(i),
-                    lanes.row.eq(walker.state),
+                    lanes.row.eq(o.payload.state),
                     lanes.restore.eq(0),
                 ]
-            taken = taken | walker.row
+            taken = taken | row
         if plan.touched:
             self._list_touched(m, sweep, lanes)
-        self._observe(m, sweep, walkers)
+        starved = Cat(end | ~holds for end, (_, holds) in zip(ends, sources, strict=True)).all()
+        self._observe(m, sweep, Cat(rows).any(), starved & ~sweep.start)
         end1, end2 = Signal(), Signal()
         m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
         if plan.fires:
@@ -104,16 +113,17 @@ class LayerCore(Component):
             self._serialize(m, sweep, lanes)
         return m
 
-    def _observe(self, m: Module, sweep: Sweep, walkers: list[Walker]) -> None:
+    def _observe(self, m: Module, sweep: Sweep, adds: Value, starved: Value) -> None:
         """Says what this cycle is spent on."""
-        state, events = self.activity.state, [w.events for w in walkers]
+        state = self.activity.state
+        events = [getattr(self, f"events_{i}") for i in range(len(self.plan.sources))]
         with m.If((sweep.kind != Action.PASS) | sweep.end):
             m.d.comb += state.eq(State.SWEEPING)
-        with m.Elif(Cat(w.row for w in walkers).any()):
+        with m.Elif(adds):
             m.d.comb += state.eq(State.INTEGRATING)
         with m.Elif(sweep.start & ~sweep.room):
             m.d.comb += state.eq(State.STALLED)
-        with m.Elif(Cat(w.end | ~w.holds for w in walkers).all() & ~sweep.start):
+        with m.Elif(starved):
             m.d.comb += state.eq(State.STARVED)
         with m.Else():
             m.d.comb += state.eq(State.BUBBLE)
@@ -124,21 +134,20 @@ class LayerCore(Component):
             self.activity.spike.eq(sent & ~self.out.payload.end if self.plan.fires else sent),
         ]
 
-    def _walker(self, m: Module, index: int, lanes: Lanes) -> Walker:
+    def _rows(self, m: Module, index: int, lanes: Lanes) -> tuple[stream.Interface, Value]:
+        """What the source of a walker's rows offers, and whether the two hold anything."""
         plan = self.plan
-        walker = Walker(
-            source=plan.sources[index], fanout=plan.fanouts[index], rows=plan.layout.rows
-        )
-        m.submodules[f"walker_{index}"] = walker
-        events = getattr(self, f"events_{index}")
+        source, fanout = plan.sources[index], plan.fanouts[index]
+        walker = Walker(source=source, fanout=fanout, rows=plan.layout.rows)
+        rows = self.source(plan, index)
+        m.submodules[f"walker_{index}"], m.submodules[f"rows_{index}"] = walker, rows
+        connect(m, flipped(getattr(self, f"events_{index}")), walker.events)
+        connect(m, walker.addresses, rows.i)
         m.d.comb += [
-            walker.events.payload.eq(events.payload),
-            walker.events.valid.eq(events.valid),
-            events.ready.eq(walker.events.ready),
-            getattr(lanes, f"weight_{index}").eq(walker.weight),
-            getattr(lanes, f"value_{index}").eq(walker.value),
+            getattr(lanes, f"weights_{index}").eq(rows.weights),
+            getattr(lanes, f"value_{index}").eq(rows.o.payload.value),
         ]
-        return walker
+        return rows.o, walker.holds | rows.holds
 
     def _list_touched(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         m.submodules.touched = touched = TouchedRows(self.plan)

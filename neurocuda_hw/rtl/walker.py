@@ -2,7 +2,7 @@
 
 ::
 
-    events -> [ slot ] -> tables -> [ counters ] -> rows
+    events -> [ slot ] -> tables -> [ counters ] -> addresses
                  |     y, x, c: count,     |  w, s: weight row and state row,
                  |     first rows          |  stepped by constants
 
@@ -13,14 +13,16 @@ still walk the one before: for each output line, each output position in it, eac
 from __future__ import annotations
 
 from amaranth import C, Elaboratable, Module, Signal, Value
-from amaranth.hdl import Shape, unsigned
+from amaranth.hdl import unsigned
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.taps import AxisTaps
-from neurocuda_hw.rtl.signatures import events_of, value_shape
+from neurocuda_hw.rtl.rows import address_layout
+from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.rtl.table import Table
 
 
@@ -42,32 +44,17 @@ class Walker(Component):
     Members
     -------
     events : In, stream
-    row : Out
-        A row of weights is offered: `weight` and `state` are its addresses, `value` the payload
-        (absent for spikes). Latency from an accepted event to its first row: 2 cycles.
-    end : Out
-        An end-of-step marker is offered instead; all rows before it have been taken.
-    take : In
-        The row or marker is taken in this cycle.
+    addresses : Out, stream
+        For a `RowSource`. Latency from an accepted event to its first row: 2 cycles.
     holds : Out
         An event or marker is in the walker, whether it is offered yet or not.
     """
 
     def __init__(self, *, source: Population, fanout: Fanout, rows: int) -> None:
         self.source, self.fanout, self.rows = source, fanout, rows
-        self.value_shape: Shape = value_shape(source)
-        super().__init__(
-            {
-                "events": In(events_of(source)),
-                "row": Out(1),
-                "end": Out(1),
-                "weight": Out(max(1, unsigned_bits(len(fanout.weights) - 1))),
-                "state": Out(max(1, unsigned_bits(rows - 1))),
-                "value": Out(self.value_shape),
-                "take": In(1),
-                "holds": Out(1),
-            }
-        )
+        events, addresses = events_of(source), address_layout(source, fanout, rows)
+        out = Out(stream.Signature(addresses))
+        super().__init__({"events": In(events), "addresses": out, "holds": Out(1)})
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
@@ -76,7 +63,7 @@ class Walker(Component):
         full = Signal()
         busy, last = Signal(), Signal()
         free = Signal()  # the counters take a new event in this cycle
-        m.d.comb += [free.eq(~busy | (self.take & last)), self.holds.eq(busy | full)]
+        m.d.comb += [free.eq(~busy | (self.addresses.ready & last)), self.holds.eq(busy | full)]
 
         lookup = _Lookup(m, f, slot)
         reaches = Signal()
@@ -90,14 +77,11 @@ class Walker(Component):
         with m.If(self.events.ready):
             m.d.sync += [full.eq(self.events.valid), slot.eq(self.events.payload)]
 
-        ending = Signal()
-        m.d.comb += [self.row.eq(busy & ~ending), self.end.eq(busy & ending)]
+        ending, value = Signal(), Signal.like(slot.value)
+        row = self.addresses.payload.row
+        m.d.comb += [self.addresses.valid.eq(busy), row.end.eq(ending), row.value.eq(value)]
         with m.If(free):
-            m.d.sync += [
-                busy.eq(full & reaches),
-                ending.eq(slot.end),
-                self.value.eq(slot.value),
-            ]
+            m.d.sync += [busy.eq(full & reaches), ending.eq(slot.end), value.eq(slot.value)]
         _Counters(m, f, lookup, self, free=free, ending=ending, last=last)
         return m
 
@@ -163,9 +147,9 @@ class _Counters:
         y_left = Signal(unsigned_bits(int(f.y.count.max())))
         x_left, x_again = (Signal(unsigned_bits(int(f.x.count.max()))) for _ in range(2))
         c_left, c_again = (Signal(unsigned_bits(int(f.channel_rows.max()))) for _ in range(2))
-        position, line = _Pair(walker, "position"), _Pair(walker, "line")
-        now = _Pair(walker, "now")
-        m.d.comb += [walker.weight.eq(now.weight), walker.state.eq(now.state)]
+        address = walker.addresses.payload
+        now, position, line = (_Pair(address, name) for name in ("now", "position", "line"))
+        m.d.comb += [address.weight.eq(now.weight), address.row.state.eq(now.state)]
         c_last, x_last, y_last = c_left == 1, x_left == 1, y_left == 1
         m.d.comb += last.eq(ending | (c_last & x_last & y_last))
         tap = f.rows_per_tap
@@ -181,7 +165,7 @@ class _Counters:
             ]
             for pair in (now, position, line):
                 m.d.sync += [pair.weight.eq(lookup.weight), pair.state.eq(lookup.state)]
-        with m.Elif(walker.take):
+        with m.Elif(walker.addresses.ready):
             with m.If(~c_last):
                 m.d.sync += [
                     c_left.eq(c_left - 1),
@@ -199,9 +183,9 @@ class _Counters:
 class _Pair:
     """A weight row and a state row that step together."""
 
-    def __init__(self, walker: Walker, name: str) -> None:
-        self.weight = Signal.like(walker.weight, name=f"{name}_weight")
-        self.state = Signal.like(walker.state, name=f"{name}_state")
+    def __init__(self, address: data.View, name: str) -> None:
+        self.weight = Signal.like(address.weight, name=f"{name}_weight")
+        self.state = Signal.like(address.row.state, name=f"{name}_state")
 
     def step(self, step: tuple[int, int], *into: _Pair) -> list[object]:
         """Statements that put this pair, moved by (state, weight) rows, into others."""

@@ -67,9 +67,8 @@ def bit_flips(network: Network, rng: np.random.Generator) -> Iterator[Mutant]:
             weight = np.array(place.synapse.weight)
             flat, index, bit = _flip(weight, place.synapse.weight_bits, rng)
             where = f"{place.label} weight{_index(weight.shape, index)} bit {bit}"
-            synapse = replace(place.synapse, weight=flat)
-            network_ = _with_projection(network, place, replace(place, synapse=synapse))
-            yield Mutant(kind="weight bit", place=where, network=network_)
+            changed = _with_weight(network, place, flat)
+            yield Mutant(kind="weight bit", place=where, network=changed)
         else:
             threshold = _thresholds(place)
             bits = int(threshold.max()).bit_length()
@@ -77,9 +76,8 @@ def bit_flips(network: Network, rng: np.random.Generator) -> Iterator[Mutant]:
             if flat.min() < 1:
                 continue
             where = f"{place.name} threshold{_index(threshold.shape, index)} bit {bit}"
-            neuron = replace(place.neuron, threshold=flat)  # type: ignore[call-arg]
-            network_ = _with_population(network, place, replace(place, neuron=neuron))
-            yield Mutant(kind="threshold bit", place=where, network=network_)
+            changed = _with_threshold(network, place, flat)
+            yield Mutant(kind="threshold bit", place=where, network=changed)
 
 
 def lane_swaps(
@@ -102,8 +100,7 @@ def lane_swaps(
         weight = projection.synapse.weight
         per_neuron = len(weight) == population.size and cells > 1
         rows = (swapped[:, None] * cells + np.arange(cells)).ravel() if per_neuron else swapped
-        synapse = replace(projection.synapse, weight=weight[rows])
-        changed = _with_projection(network, projection, replace(projection, synapse=synapse))
+        changed = _with_weight(network, projection, weight[rows])
         place = f"{projection.label} lanes {first} and {second}"
         yield Mutant(kind="swapped lanes", place=place, network=changed)
 
@@ -121,25 +118,16 @@ def halved_thresholds(network: Network, lanes: dict[str, int]) -> Iterator[Mutan
         several = _several_thresholds(population)
         order = np.argsort(threshold, axis=None).tolist() if several else []
         halved = np.where(threshold > 1, threshold // 2, threshold + 1)
-        mutant = _with_threshold(network, population, halved, "halved")
+        changed, where = _with_threshold(network, population, halved), " halved"
         for index in order[:_TRIES]:
             one = threshold.copy()
             one.flat[index] = halved.flat[index]
-            where = f"{_index(threshold.shape, index)} halved"
-            candidate = _with_threshold(network, population, one, where)
-            if _widths(candidate.network, lanes) == wanted:
-                mutant = candidate
+            candidate = _with_threshold(network, population, one)
+            if _widths(candidate, lanes) == wanted:
+                changed, where = candidate, f"{_index(threshold.shape, index)} halved"
                 break
-        yield mutant
-
-
-def _with_threshold(
-    network: Network, population: Population, threshold: np.ndarray, what: str
-) -> Mutant:
-    neuron = replace(population.neuron, threshold=threshold)  # type: ignore[call-arg]
-    changed = _with_population(network, population, replace(population, neuron=neuron))
-    place = f"{population.name} threshold{what if what.startswith('[') else f' {what}'}"
-    return Mutant(kind="threshold", place=place, network=changed)
+        place = f"{population.name} threshold{where}"
+        yield Mutant(kind="threshold", place=place, network=changed)
 
 
 def run_mutants(
@@ -300,11 +288,14 @@ def _index(shape: tuple[int, ...], index: int) -> list[int]:
     return [int(i) for i in np.unravel_index(index, shape)]
 
 
-def _with_projection(network: Network, old: Projection, new: Projection) -> Network:
+def _with_weight(network: Network, old: Projection, weight: np.ndarray) -> Network:
+    new = replace(old, synapse=replace(old.synapse, weight=weight))
     projections = tuple(new if p is old else p for p in network.projections)
     return replace(network, projections=projections)
 
 
-def _with_population(network: Network, old: Population, new: Population) -> Network:
+def _with_threshold(network: Network, old: Population, threshold: np.ndarray) -> Network:
+    neuron = replace(old.neuron, threshold=threshold)  # type: ignore[call-arg]
+    new = replace(old, neuron=neuron)
     populations = tuple(new if p is old else p for p in network.populations)
     return replace(network, populations=populations)

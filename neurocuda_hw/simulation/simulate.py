@@ -14,6 +14,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -24,14 +25,16 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.data.stimulus import expected_bytes, observed_trace, stimulus_bytes
+from neurocuda_hw.ground.aside import aside
 from neurocuda_hw.ground.errors import OutputError, ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.network.trace import Trace, concatenated
 from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files, bench_folder
 
 _SUMS = ("samples", "cycles", "gap_cycles", "gaps", "unequal_outputs")
+_DAY = 86_400  # seconds, beyond what any build takes
 _KEPT = 24  # compiled harnesses; each is about a megabyte
 _NO_BUILD_INPUT = (
     *("sim/config.mk", "sim/ports.vlt"),
@@ -209,10 +212,7 @@ def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> Sim
         fault=told[-1]["fault"],
         observed=replace(
             expected.select(slice(0, total["samples"])),
-            spikes={
-                name: np.concatenate([part.spikes[name] for part in seen])
-                for name in expected.sizes
-            },
+            spikes=concatenated([part.spikes for part in seen]),
             outputs=np.concatenate([part.outputs for part in seen]),
             membranes={},
         ),
@@ -266,17 +266,14 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
         return binary
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix="part-") as name:
-            work = Path(name)
+        with aside(folder, "bulk") as work:
             for path in _build_inputs(files):
                 target = work / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
             (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
             _make(make, compiler, work, folder / "runtime")
-            aside = work / "bulk"
-            shutil.copy2(work / "obj_dir" / "bulk", aside)
-            aside.replace(binary)
+            (work / "obj_dir" / "bulk").replace(binary)
         _forget_old(folder)
     except OSError as error:
         raise OutputError(
@@ -306,3 +303,6 @@ def _forget_old(folder: Path) -> None:
     found = sorted(folder.glob("bulk-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found[_KEPT:]:
         path.unlink(missing_ok=True)
+    for path in folder.glob("part-*"):  # work folders of earlier versions
+        if path.stat().st_mtime < time.time() - _DAY:
+            shutil.rmtree(path, ignore_errors=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 
 from neurocuda_hw.ground.errors import OutputError, ToolError
-from neurocuda_hw.ground.programs import stream
+from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.synth.area import Area, count_cells
@@ -98,7 +98,7 @@ def _run(folder: Path, family: Family, progress: Progress | None) -> None:
             done += 1
             progress("yosys", min(done, total - 1), total)
 
-    stream(find_yosys(), ["-s", "synth.ys"], cwd=folder, on_line=follow, what="synthesis")
+    run(find_yosys(), ["-s", "synth.ys"], cwd=folder, on_line=follow, what="synthesis")
     if progress:
         progress("yosys", total, total)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurocuda_hw.ground.errors import DivergenceError, ModelError
+from neurocuda_hw.ground.errors import DivergenceError, ModelError, first_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,10 +44,20 @@ class Built:
 
     @classmethod
     def of(cls, path: Path, content: bytes) -> Built:
-        """The folder `path` with this ``report.json``; raises ValueError if that is none."""
-        report = json.loads(content)
-        if not isinstance(report, dict) or report.get("format") != FORMAT:
-            raise ValueError("its format is another one")
+        """The folder `path` with this ``report.json``; raises ModelError if that is none.
+
+        What is read of it later is checked here: it may be edited, or of another version.
+        """
+        try:
+            report = json.loads(content)
+            if not isinstance(report, dict) or report.get("format") != FORMAT:
+                raise ValueError("its format is another one")
+            _check(report)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ModelError(
+                f"{str(path / REPORT)!r} is damaged ({type(error).__name__}: "
+                f"{first_line(error)}); build the folder again"
+            ) from error
         return cls(path=path, report=report, digest=hashlib.sha256(content).hexdigest())
 
     @property
@@ -62,17 +72,61 @@ class Built:
         except OSError as error:
             raise self.damaged(error) from error
 
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """Files that are missing or not as the build wrote them, by what the report says."""
+        found = []
+        for name, digest in self.report["files"].items():
+            try:
+                content = (self.path / name).read_bytes()
+            except OSError:
+                found.append(f"{name} (missing)")
+                continue
+            if hashlib.sha256(content).hexdigest() != digest:
+                found.append(name)
+        return tuple(found)
+
     def damaged(self, error: Exception) -> ModelError:
         """The error to raise where it does not hold what a build wrote."""
         return ModelError(f"build folder {str(self.path)!r} is damaged ({error}); build it again")
 
 
+def _check(report: dict[str, Any]) -> None:
+    """Raises an error of any kind unless a report holds what one of this version does."""
+    if report["version"] != FORMAT_VERSION:
+        raise ValueError(f"its version is {report['version']!r}, not {FORMAT_VERSION}")
+    for key in ("name", "hash"):
+        _must_be(report["network"][key], str, f"the network's {key}")
+    _must_be(report["target"], str, "target")
+    for name, digest in _must_be(report["files"], dict, "files").items():
+        _must_be(digest, str, f"the hash of {name}")
+        parts = name.replace("\\", "/").split("/")
+        if ".." in parts or not parts[0] or ":" in parts[0]:
+            raise ValueError(f"file {name!r} must be in the folder")
+    for population in _must_be(report.get("populations", []), list, "populations"):
+        _must_be(population["name"], str, "the name of a population")
+        if _must_be(population["lanes"], int, "lanes") < 0:
+            raise ValueError(f"lanes must be at least 0, not {population['lanes']}")
+    for name, lanes in _must_be(report.get("lanes") or {}, dict, "lanes").items():
+        if _must_be(lanes, int, f"the lanes of {name}") < 1:
+            raise ValueError(f"the lanes of {name} must be at least 1, not {lanes}")
+    if "stream" in report and report["stream"]["word_bits"] not in (32, 64):
+        raise ValueError(f"word_bits must be 32 or 64, not {report['stream']['word_bits']!r}")
+
+
+def _must_be(value: Any, kind: type, what: str) -> Any:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise TypeError(f"{what} must be {kind.__name__}, not {value!r:.40}")
+    return value
+
+
 def read_built(path: Path) -> Built | None:
-    """The build in `path`, or None if that holds none."""
+    """The build in `path`, or None if it has no report; raises ModelError if that is damaged."""
     try:
-        return Built.of(path, (path / REPORT).read_bytes())
-    except (OSError, ValueError):
+        content = (path / REPORT).read_bytes()
+    except OSError:
         return None
+    return Built.of(path, content)
 
 
 def head(network: Network, target: str) -> dict[str, Any]:

@@ -81,6 +81,7 @@ class Hls(Target):
         """The C++ against the golden trace, and again between FIFOs of the declared depths: that of
         the build folder where it holds some."""
         from neurocuda_hw.hls import Model, emit, verify_hls
+        from neurocuda_hw.hls.emit import bench_files
         from neurocuda_hw.targets.checks import compared
 
         golden, under = study.trace, self.within(built)
@@ -90,6 +91,7 @@ class Hls(Target):
             names = [n for n in built.report["files"] if n.startswith(under)]
             read = built.read(n for n in names if not n.startswith("golden/"))
             files = {name.removeprefix(under): content for name, content in read.items()}
+            files |= bench_files()  # the package's own, not the folder's
         asked.tell("hls", 0, golden.samples)
         with tempfile.TemporaryDirectory(prefix="nchw_") as name:
             found = verify_hls(study.network, golden, name, files=files)

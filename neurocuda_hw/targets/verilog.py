@@ -167,7 +167,10 @@ class Verilog(Target):
 
 def lanes_of(built: Built) -> dict[str, int]:
     """Lanes of each population of a build."""
-    return {p["name"]: int(p["lanes"]) for p in built.report["populations"]}
+    try:
+        return {p["name"]: p["lanes"] for p in built.report["populations"]}
+    except KeyError as error:
+        raise built.damaged(error) from error
 
 
 def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
@@ -178,15 +181,13 @@ def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
     if built is None:
         design = study.once(emit)
         return design.files, design.tdata_bits
-    folder = built.path
-    found = [*(folder / "rtl").rglob("*"), *(folder / "sim").glob("*"), folder / "Makefile"]
-    found += (folder / "ip").glob("*")
-    files = built.read(p.relative_to(folder).as_posix() for p in found if p.is_file())
+    # what the build wrote and nothing else; all that runs it is the package's own
+    files = built.read(p for p in built.report["files"] if p.startswith(("rtl/", "ip/")))
     try:
         if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
             raise FileNotFoundError(2, "no memory files")
-        return files, int(built.report["stream"]["word_bits"])
-    except (OSError, KeyError, TypeError) as error:
+        return files, built.report["stream"]["word_bits"]
+    except (OSError, KeyError) as error:
         raise built.damaged(error) from error
 
 
@@ -229,9 +230,8 @@ def cocotb_files(study: Study, built: Built | None, golden: Trace) -> dict[str, 
         files = files | ip_of(study.network, design, Options().registers)
     else:
         report = built.report
-    own = {path: content for path, content in files.items() if path.startswith(("rtl/", "ip/"))}
-    own |= bench_of(study.network, golden, word_bits)
-    return own | {REPORT: json.dumps(report).encode()}
+    files = files | bench_of(study.network, golden, word_bits)
+    return files | {REPORT: json.dumps(report).encode()}
 
 
 def ip_of(network: Network, design: Design, registers: str) -> dict[str, bytes]:

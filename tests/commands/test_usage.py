@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from shell import Shell
@@ -57,3 +60,17 @@ def test_wrong_usage(nchw: Shell, arguments: list[str], complaint: str) -> None:
     assert complaint in result.err
     assert "Usage: nchw" in result.err
     assert result.out == ""
+
+
+def test_a_process_that_ends_at_once_leaves_nothing_unsaid(tmp_path: Path) -> None:
+    script = f"""
+import sys, tempfile
+from neurocuda_hw import cli
+folder = tempfile.TemporaryDirectory(dir={str(tmp_path)!r})
+cli.cli.add_command(cli.click.Command("words", callback=lambda: sys.stdout.write("said") and 4))
+sys.argv = ["nchw", "words"]
+cli.main()
+"""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, list(tmp_path.iterdir())) == (4, "said", [])

@@ -6,7 +6,7 @@ import tarfile
 import numpy as np
 import pytest
 
-from neurocuda_hw.data.events import Events, bin_events, decode, encode, load_nmnist
+from neurocuda_hw.data.events import Events, bin_events, decode, encode, is_nmnist, load_nmnist
 from neurocuda_hw.ground.errors import DataError
 
 
@@ -103,3 +103,18 @@ def test_nothing_there(tmp_path):
     (tmp_path / "bad.tar.gz").write_bytes(b"\x1f\x8bnonsense")
     with pytest.raises(DataError, match=r"must be a folder or a whole tar file: "):
         load_nmnist(tmp_path / "bad.tar.gz")
+
+
+def test_what_looks_like_recordings(tmp_path):
+    """Not a folder of other data with its archive beside it, such as CIFAR-10's."""
+    folders = {name: tmp_path / name for name in ("packed", "classes", "cifar", "empty")}
+    for folder in folders.values():
+        folder.mkdir()
+    for name in ("packed", "cifar"):
+        write_archive(folders[name] / "data.tar.gz", {"1.bs2": b"12345"})
+    (folders["cifar"] / "data_batch_1.bin").write_bytes(b"12345")
+    (folders["classes"] / "3").mkdir()
+    (folders["classes"] / "3" / "1.bin").write_bytes(b"12345")
+    assert [name for name, folder in folders.items() if is_nmnist(folder)] == ["packed", "classes"]
+    assert is_nmnist(folders["packed"] / "data.tar.gz")
+    assert not is_nmnist(folders["cifar"] / "data_batch_1.bin")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -212,9 +213,13 @@ def test_failing_tool_shows_its_last_lines() -> None:
     )
 
 
-def test_tool_that_hangs_is_stopped() -> None:
+@pytest.mark.parametrize("command", [("sleep", "30"), ("sh", "-c", "sleep 30 & wait")])
+def test_tool_that_hangs_is_stopped(command: tuple[str, ...]) -> None:
+    """With what it started: a child that is left over would hold the pipe."""
+    start = time.monotonic()
     with pytest.raises(ToolError, match=r"^sleep was stopped after 1 s without an answer$"):
-        run(Tool(name="sleep", command=("sleep", "30")), [], timeout=1)
+        run(Tool(name="sleep", command=command), [], timeout=1)
+    assert time.monotonic() - start < 15
 
 
 def test_tool_that_cannot_be_started(tmp_path: Path) -> None:

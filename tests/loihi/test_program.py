@@ -22,9 +22,9 @@ from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.lower import lower
 from neurocuda_hw.loihi.mapping import map_network
-from neurocuda_hw.loihi.profiles import LOIHI1_SILICON, LOIHI2_SCALED, PROFILES
+from neurocuda_hw.loihi.profiles import LOIHI1_DAVIES, LOIHI1_SILICON, LOIHI2_SCALED, PROFILES
 from neurocuda_hw.loihi.simulator import ChipSimulator
-from neurocuda_hw.loihi.timing import barrier_ns, step_times
+from neurocuda_hw.loihi.timing import barrier_ns, core_work, step_times
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import IF, Reset
 from neurocuda_hw.network.synapses import Dense
@@ -152,6 +152,9 @@ def test_energy_of_a_step_by_hand() -> None:
     by_core = loihi.program.core_energy(events, LOIHI1_SILICON)
     without_hops = sum(float(e[0, 0]) for name, e in energy.items() if name != "hops")
     assert by_core.sum() == pytest.approx(without_hops)
+    arrivals = loihi.program.step_energy(events, LOIHI1_DAVIES)["messages"]
+    assert arrivals[0, 0] == pytest.approx(4 * 1.7)  # within the last tile, which SANA-FE has not
+    assert core_work(events, LOIHI1_DAVIES)["messages"][0, 0].tolist() == [2.1, 3 * 2.1]
 
 
 @pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
@@ -244,8 +247,8 @@ def test_verify_refuses_the_trace_of_another_network() -> None:
     network, inputs = example()
     other = dense(3, 2, 2)
     message = (
-        f"trace must be of this network ({other.hash[:12]}), not {network.hash[:12]}; "
-        "make it again with 'nchw golden'"
+        f"the trace must be of network {other.hash[:12]}, not of {network.hash[:12]}; record it "
+        "again with 'nchw golden'"
     )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         loihi.verify_loihi(other, Reference(network).trace(inputs))

@@ -59,12 +59,12 @@ def test_equals_the_golden_trace(data: st.DataObject) -> None:
     assume(can_keep_time(network))
     inputs = data.draw(inputs_for(network, samples=3))
     golden = Reference(network).trace(inputs, membranes=True)
-    run = ChipSimulator(lower(network, LOIHI2)).run(inputs, membranes=True)
-    assert first_divergence(network, golden, run.trace) is None
+    trace = ChipSimulator(lower(network, LOIHI2)).run(inputs, membranes=True)
+    assert first_divergence(network, golden, trace) is None
     for name, expected in golden.membranes.items():
         model = lower(network, LOIHI2).placements[name].model
         if not isinstance(model, loihi.CubaNeuron):
-            assert np.array_equal(run.trace.membranes[name], expected), name
+            assert np.array_equal(trace.membranes[name], expected), name
 
 
 @pytest.mark.slow
@@ -76,15 +76,15 @@ def test_every_step_of_the_chip_equals_the_naive_chip(data: st.DataObject) -> No
     assume(can_keep_time(network))
     inputs = data.draw(inputs_for(network, samples=1))
     simulator = ChipSimulator(lower(network, LOIHI2))
-    (chunk,) = simulator.chunks(inputs, membranes=True)
+    (result,) = simulator.batches(inputs, membranes=True)
     naive = NaiveNetworkChip(network)
     naive.run(inputs[0])
     for name, spikes in naive.spikes.items():
-        got = chunk.result.spikes[name][:, 0].to(torch.int64).tolist()
+        got = result.spikes[name][:, 0].to(torch.int64).tolist()
         assert got == spikes, name
     for population in network.targets:
         if population.spiking:
-            got = chunk.result.states[population.name]["v"][:, 0].tolist()
+            got = result.states[population.name]["v"][:, 0].tolist()
             assert got == naive.membranes[population.name], population.name
 
 
@@ -112,23 +112,23 @@ def test_built_in_neurons_equal_the_golden_trace(data: st.DataObject) -> None:
     assert all(p.model is None or not p.why for p in lowered.placements.values())
     inputs = data.draw(inputs_for(network, samples=2))
     golden = Reference(network).trace(inputs)
-    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs).trace) is None
+    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs)) is None
 
 
 def test_batches_of_any_size_give_the_same_run() -> None:
     network, rng = small(), np.random.default_rng(1)
     inputs = rng.integers(0, 2, (7, 4, 3))
     simulator = ChipSimulator(lower(network, LOIHI2))
-    whole = simulator.run(inputs).trace.to_bytes()
+    whole = simulator.run(inputs).to_bytes()
     for batch in (1, 2, 7):
-        assert simulator.run(inputs, batch=batch).trace.to_bytes() == whole
+        assert simulator.run(inputs, batch=batch).to_bytes() == whole
 
 
 def test_spikes_come_later_by_the_depth() -> None:
     inputs = np.zeros((1, 4, 3), dtype=np.int64)
     inputs[0, 0] = 1
-    (chunk,) = ChipSimulator(lower(small(threshold=1), LOIHI2)).chunks(inputs)
-    hidden = chunk.result.spikes["hidden"][:, 0]
+    (result,) = ChipSimulator(lower(small(threshold=1), LOIHI2)).batches(inputs)
+    hidden = result.spikes["hidden"][:, 0]
     assert hidden.nonzero()[:, 0].unique().tolist() == [1, 2, 3, 4]
     assert len(hidden) == 4 + 2
 
@@ -164,7 +164,8 @@ def test_an_overflow_names_neuron_and_step() -> None:
         with pytest.raises(loihi.LoihiOverflowError, match=f"^{re.escape(message)}$"):
             simulator.run(inputs, batch=batch)
     wrapping = ChipSimulator(lower(overflowing(), LOIHI2), overflow="wrap")
-    (found,) = wrapping.run(inputs).overflows
+    wrapping.run(inputs)
+    (found,) = wrapping.overflows
     assert (found.population, found.neuron, found.step, found.sample) == ("hidden", 1, 2, 1)
 
 
@@ -236,7 +237,7 @@ def test_skip_connections_wait_in_a_synaptic_delay() -> None:
     inputs = np.random.default_rng(2).integers(0, 2, (5, 5, 2, 3, 3))
     golden = Reference(network).trace(inputs)
     assert golden.counts("sum").sum() > 50
-    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs).trace) is None
+    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs)) is None
 
 
 def test_a_loop_over_two_hops_is_refused() -> None:
@@ -292,7 +293,7 @@ def test_a_bias_before_the_first_step_is_taken_back() -> None:
     lowered = lower(network, LOIHI1)
     assert lowered.placements["hidden"].model.v_init.tolist() == [-128, -128]  # type: ignore[union-attr]
     golden = Reference(network).trace(inputs)
-    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs).trace) is None
+    assert first_divergence(network, golden, ChipSimulator(lowered).run(inputs)) is None
 
 
 def test_weights_beyond_two_planes_are_refused() -> None:

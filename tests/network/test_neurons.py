@@ -54,10 +54,10 @@ def test_window() -> None:
     assert [step in window for step in range(4)] == [False, True, True, False]
 
 
-def test_array_fields_name_what_may_differ_per_neuron() -> None:
-    assert IF(threshold=1).array_fields() == ("threshold", "bias", "v_init", "v_reset")
-    assert LIF(threshold=1, decay=0).array_fields()[-1] == "decay"
-    assert CubaLIF(threshold=1, du=0, dv=0).array_fields()[-2:] == ("du", "dv")
+def test_arrays_name_what_may_differ_per_neuron() -> None:
+    assert IF(threshold=1).arrays == ("threshold", "bias", "v_init", "v_reset")
+    assert LIF(threshold=1, decay=0).arrays[-1] == "decay"
+    assert CubaLIF(threshold=1, du=0, dv=0).arrays[-2:] == ("du", "dv")
 
 
 def plain(values: object) -> int:

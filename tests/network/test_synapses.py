@@ -77,6 +77,11 @@ def test_weight_bits(weight: list[list[int]], bits: int) -> None:
     assert Dense(weight=np.array(weight)).weight_bits == bits
 
 
+def test_magnitude_adds_every_weight_of_a_neuron_and_every_cell_of_its_pool() -> None:
+    assert Dense(weight=np.array([[3, -4], [5, 1]])).magnitude == 7
+    assert Diagonal(weight=np.array([-2, 1]), pool=SumPool(kernel=(2, 3))).magnitude == 2 * 6
+
+
 def test_weights_are_copied_and_read_only() -> None:
     given_ = ones(2, 3).astype(np.int8)
     synapse = Dense(weight=given_)

@@ -107,8 +107,10 @@ def test_truncated(tmp_path: Path, kept: float) -> None:
     content = recorded().to_bytes()
     path = tmp_path / "trace.npz"
     path.write_bytes(content[: int(len(content) * kept)])
-    reason = "File is not a zip file" if kept else "No data left in file"
-    message = f"{str(path)!r} is not a readable trace ({reason}); make it again with 'nchw golden'"
+    message = (
+        f"{str(path)!r} is not a readable trace (File is not a zip file); make it again with "
+        "'nchw golden'"
+    )
     with pytest.raises(ModelError, match=f"^{re.escape(message)}$"):
         load_trace(path)
 

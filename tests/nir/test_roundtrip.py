@@ -158,7 +158,7 @@ def test_structure_alone_reads_back_as_the_same_network():
     for want, got in zip(network.targets, again.targets, strict=True):
         assert want.shape == got.shape
         assert type(want.neuron) is type(got.neuron)
-        for field in want.neuron.array_fields():
+        for field in want.neuron.arrays:
             one, two = getattr(want.neuron, field), getattr(got.neuron, field)
             one, two = (np.broadcast_to(want.spread(v), want.shape) for v in (one, two))
             assert np.array_equal(one, two), (want.name, field)

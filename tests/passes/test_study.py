@@ -5,20 +5,25 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from small import small_network
 
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.verify import verify
-from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.network import ranges
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.passes.plan import Planner
 from neurocuda_hw.passes.study import Study, balanced
+from neurocuda_hw.reference.reference import Reference
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 MODEL, TRACE = GOLDEN / "mixed.pt", GOLDEN / "mixed.npz"  # four layers, five populations
@@ -126,3 +131,57 @@ def test_what_is_made_of_a_study_is_made_once() -> None:
 
     assert [study.once(make, p) for p in (None, "a", None)] == ["made None", "made a", "made None"]
     assert calls == [(study, None), (study, "a")]
+
+
+def test_a_trace_that_does_not_fit_is_refused_before_any_target_runs() -> None:
+    """Each has the right hash: what it says that it recorded is what is wrong."""
+    network = small_network()
+    good = Reference(network).trace(default_inputs(network, 3))
+    spikes, sizes = good.spikes, good.sizes
+    extra = {**sizes, "extra": 1}
+    cases = {
+        "steps must be 5, not 3": {
+            "timesteps": 3,
+            "spikes": {n: s[:, :3] for n, s in spikes.items()},
+        },
+        "spiking layers must be conv, hidden, not conv": {"sizes": {"conv": 120}},
+        "spiking layers must be conv, hidden, not hidden, conv": {
+            "sizes": dict(reversed(sizes.items()))
+        },
+        "spiking layers must be conv, hidden, not conv, hidden, extra": {
+            "sizes": extra,
+            "spikes": {**spikes, "extra": spikes["hidden"]},
+        },
+        "neurons of 'conv' must be 120, not 112": {
+            "sizes": {**sizes, "conv": 112},
+            "spikes": {**spikes, "conv": spikes["conv"][..., :14]},
+        },
+        "outputs must be 3, not 2": {"outputs": good.outputs[:, :2]},
+    }
+    for told, changed in cases.items():
+        with pytest.raises(ModelError) as error:
+            Study(network, trace=replace(good, **changed))
+        assert str(error.value) == (f"the trace's {told}; record it again with 'nchw golden'")
+    empty = good.select(slice(0, 0))
+    none = {"inputs": empty.inputs, "spikes": empty.spikes, "outputs": empty.outputs}
+    stray = {**spikes, "hidden": spikes["hidden"] | np.uint8(128)}
+    for told, changed in {
+        "the trace must hold at least one sample, not none": none,
+        "the trace is inconsistent (outputs have the shape (2, 3))": {"outputs": good.outputs[:2]},
+        "the trace is inconsistent (spikes of conv have the shape (3, 5, 14))": {
+            "spikes": {**spikes, "conv": spikes["conv"][..., :14]}
+        },
+        "the trace is inconsistent (spikes of hidden are of more than 6 neurons)": {
+            "spikes": stray
+        },
+        "the trace is inconsistent (inputs are float64, no integers)": {
+            "inputs": good.inputs.astype(float)
+        },
+    }.items():
+        with pytest.raises(ModelError) as error:
+            Study(network, trace=replace(good, **changed))
+        assert str(error.value) == f"{told}; record it again with 'nchw golden'"
+    with pytest.raises(DataError, match=r"^inputs must have the shape \(samples, 2, 2, 5, 6\)"):
+        Study(network, trace=replace(good, inputs=good.inputs[:, :1]))
+    with pytest.raises(DataError, match=r"^inputs must be 0 to 15, not "):
+        Study(network, trace=replace(good, inputs=good.inputs + 1))

@@ -15,6 +15,7 @@ from tools import need
 
 import neurocuda_hw.project.build as build_module
 from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground import aside
 from neurocuda_hw.ground.errors import DataError, ModelError, OutputError
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout
@@ -243,14 +244,40 @@ def test_old_build_stays_where_the_new_one_cannot_take_its_place(
     rename = Path.rename
 
     def fail(self: Path, other: Path) -> Path:
-        if self.name.endswith(".part"):
+        if self.parent.name == "new" and self.name == "model.pt":
             raise OSError(13, "Permission denied")
         return rename(self, other)
 
     monkeypatch.setattr(Path, "rename", fail)
+    monkeypatch.setattr(aside, "_exchange", lambda one, other: False)
     with pytest.raises(OutputError, match=r"cannot write '.*out': Permission denied$"):
         build(NETWORK, target, lanes=LANES)
     assert tree(tmp_path) == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_the_folder_that_one_stands_in_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "out" / "lost+found").mkdir(parents=True)  # as of a mounted file system
+    monkeypatch.chdir(tmp_path / "out")
+    for samples in (3, 4):
+        build(NETWORK, ".", lanes=LANES, inputs=default_inputs(NETWORK, samples))
+        assert os.getcwd() == str(tmp_path / "out")  # which a removed folder has not
+        assert load_trace("golden/trace.npz").samples == samples
+    assert (tmp_path / "out" / "lost+found").is_dir()
+    assert not [name for name in (*os.listdir(), *os.listdir("..")) if name.endswith(".part")]
+
+
+def test_a_link_to_a_folder_stays(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    build(NETWORK, tmp_path / "link", lanes=LANES)
+    assert (tmp_path / "link").is_symlink()
+    assert load(tmp_path / "real" / "model.pt") == NETWORK
+    (tmp_path / "new").symlink_to("nothing")
+    build(NETWORK, tmp_path / "new", lanes=LANES)
+    assert load(tmp_path / "nothing" / "model.pt") == NETWORK
 
 
 def test_trace_of_another_network(tmp_path: Path) -> None:

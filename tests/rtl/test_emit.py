@@ -5,6 +5,7 @@ import pytest
 from small import wired
 from tools import need
 
+from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network.neurons import IF, CubaLIF, Encoding, Input, Readout
@@ -57,10 +58,10 @@ def test_equal_networks_give_equal_files():
 
 def test_other_weights_do_not_call_yosys_again(monkeypatch):
     first = emit(network()).files
-    monkeypatch.setattr("neurocuda_hw.rtl.verilog.subprocess", None)
+    monkeypatch.setattr("neurocuda_hw.rtl.verilog._run_yosys", lambda *files: "called")
     second = emit(network(order=-1)).files
     assert [p for p in first if first[p] != second[p]] == ["rtl/mem/out.leaky.weight.mem"]
-    with pytest.raises(AttributeError):
+    with pytest.raises(ToolError, match="could not write the Verilog: called"):
         emit(network(7))
 
 

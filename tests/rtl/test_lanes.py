@@ -25,6 +25,7 @@ from neurocuda_hw.network.ranges import population_ranges
 from neurocuda_hw.passes.plan import SETTLE
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.lanes import Lanes
+from neurocuda_hw.rtl.memory import word
 
 pytestmark = pytest.mark.slow
 
@@ -141,7 +142,8 @@ def draw(name, plan, seed):
             if isinstance(neuron, Input) and neuron.encoding is not Encoding.SPIKES:
                 value = chance.randint(*neuron.payload)
             if model.accumulate(row, port, weight, value):
-                at = {f"weight_{port}": weight, f"value_{port}": value}
+                words = word(plan.fanouts[port].weights[weight], plan.weight_bits[port])
+                at = {f"weights_{port}": words, f"value_{port}": value}
                 put(Action.ACCUMULATE, row, port=port, **at)
         elif what < 0.7:
             put()
@@ -177,7 +179,7 @@ def run(plan, operations):
     seen = []
 
     async def drive(context):
-        place = (0, 0)
+        place, before = (0, 0), {}
         for operation, _ in [*operations, *[({"kind": Action.PASS, "row": 0}, None)] * 2]:
             position, group = divmod(operation["row"], layout.groups)
             context.set(lanes.kind, operation["kind"])
@@ -186,7 +188,9 @@ def run(plan, operations):
             context.set(lanes.bottom, int(place[0] == layout.lines - 1))
             context.set(lanes.right, int(place[1] == layout.columns - 1))
             for name in inputs:
-                context.set(getattr(lanes, name), operation.get(name, 0))
+                late = name.startswith("weights")  # they come in the cycle after
+                context.set(getattr(lanes, name), (before if late else operation).get(name, 0))
+            before = operation
             place = divmod(position, layout.columns)
             membranes = context.get(lanes.membranes)
             values = [membranes >> bits * i & (1 << bits) - 1 for i in range(layout.lanes)]

@@ -9,10 +9,12 @@ import oracle
 import pytest
 from amaranth.sim import Simulator
 from rtl.layers import LAYERS, plan_of
+from rtl.slow_rows import SlowRows
 
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.rtl.activity import State
 from neurocuda_hw.rtl.layer import LayerCore
+from neurocuda_hw.rtl.rows import RomRows
 
 pytestmark = pytest.mark.slow
 
@@ -88,6 +90,7 @@ class Run:
         Cycles in which a branch takes nothing, at first.
     drain : float
         Share of the cycles in which a branch takes something, beside `stalls`.
+    source : type of RowSource
     """
 
     def __init__(
@@ -101,9 +104,10 @@ class Run:
         late=None,
         blocked=None,
         drain=1.0,
+        source=RomRows,
     ):
         self.drain = drain
-        self.plan, self.core = plan, LayerCore(plan, branches)
+        self.plan, self.core = plan, LayerCore(plan, branches, source)
         self.feeds = [words(*pair, sent) for pair in zip(plan.sources, plan.held, strict=True)]
         self.chance, self.stalls = random.Random(seed), stalls
         self.late, self.blocked = late or {}, blocked or {}
@@ -204,6 +208,38 @@ def test_spikes_and_values(name, lanes, touched, stalls):
     check(plan, LAYERS[name], sent, run)
     if plan.fires:
         assert sum(map(len, run.steps())) > 3
+
+
+@pytest.mark.parametrize(
+    ("name", "lanes", "touched", "stalls"),
+    [(*case, 0.0) for case in CASES[1::3]] + [(*case, 0.4) for case in CASES[2::6]],
+)
+def test_a_slow_source_of_rows_changes_the_time_only(name, lanes, touched, stalls):
+    plan = plan_of(name, lanes, touched=touched)
+    sent = drawn(plan, seed=lanes)
+    slow, fast = (Run(plan, sent, stalls=stalls, source=s) for s in (SlowRows, RomRows))
+    check(plan, LAYERS[name], sent, slow)
+    if plan.fires:
+        assert slow.steps() == fast.steps()
+    assert slow.came[0][-1] > 1.5 * fast.came[0][-1]
+    adds = [run.states.count(State.INTEGRATING) for run in (slow, fast)]
+    assert adds[0] == adds[1]
+
+
+def test_who_waits_for_rows_is_not_starved_of_events():
+    plan = plan_of("subtract", 4)
+    assert plan.layout.rows < SlowRows.DEPTH  # an event's rows may all have left the walker
+    run = Run(plan, drawn(plan, seed=1), stalls=0.9, source=SlowRows)
+    feed, starved = run.feeds[0], 0
+    for cycle, state in enumerate(run.states):
+        if state is State.STARVED:
+            events = sum(
+                c < cycle and not w["end"] for c, w in zip(run.taken[0], feed, strict=True)
+            )
+            added = run.states[:cycle].count(State.INTEGRATING)
+            assert added == events * plan.layout.rows
+            starved += bool(added)
+    assert starved > 50
 
 
 @pytest.mark.parametrize("ahead", [0, 1])

@@ -106,17 +106,18 @@ def walk(walker, words):
 
     async def drive(context):
         nonlocal taken
-        context.set(walker.take, 1)
+        context.set(walker.addresses.ready, 1)
         for cycle in range(40 + 60 * len(words)):
             context.set(walker.events.valid, int(taken < len(words)))
             if taken < len(words):
                 context.set(walker.events.payload, words[taken])
                 taken += context.get(walker.events.ready)
-            if context.get(walker.row):
-                rows[-1].append((context.get(walker.weight), context.get(walker.state)))
-                cycles.append(cycle)
-            if context.get(walker.end):
+            address = context.get(walker.addresses.payload)
+            if context.get(walker.addresses.valid) and address.row.end:
                 rows.append([])
+            elif context.get(walker.addresses.valid):
+                rows[-1].append((address.weight, address.row.state))
+                cycles.append(cycle)
             await context.tick()
 
     simulator = Simulator(walker)

@@ -8,7 +8,7 @@ from small import SPIKES, chain
 from tools import need
 
 from neurocuda_hw.ground.errors import ToolError
-from neurocuda_hw.ground.programs import Tool, stream
+from neurocuda_hw.ground.programs import Tool, run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import IF, Network, Readout
 from neurocuda_hw.network.synapses import Dense
@@ -80,8 +80,8 @@ def test_without_yosys(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lines_of_a_long_run_arrive_as_they_are_printed() -> None:
     lines: list[str] = []
     shell = Tool(name="sh", command=("sh", "-c"))
-    stream(shell, ["echo one; echo two >&2"], on_line=lines.append)
+    run(shell, ["echo one; echo two >&2"], on_line=lines.append)
     assert sorted(lines) == ["one\n", "two\n"]
     with pytest.raises(ToolError) as error:
-        stream(shell, ["echo lost; exit 4"], what="test")
+        run(shell, ["echo lost; exit 4"], what="test")
     assert str(error.value) == "sh (test) failed with exit code 4:\nlost"

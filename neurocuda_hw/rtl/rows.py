@@ -1,0 +1,73 @@
+"""Where rows of weights come from, between a walker and the lanes.
+
+::
+
+    walker -> i -> RowSource -> o -------> lanes   cycle 0: the row's state is asked for
+                             -> weights -> lanes   cycle 1: state and weights are there
+
+Lanes never wait: a row is offered once its weights are sure to come in the cycle after it is taken.
+How long weights take is known in here only.
+"""
+
+from __future__ import annotations
+
+from amaranth import Elaboratable, Module
+from amaranth.hdl import unsigned
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.ground.fixed import unsigned_bits
+from neurocuda_hw.network import Population
+from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.memory import Rom
+from neurocuda_hw.rtl.signatures import value_shape
+
+
+def address_layout(source: Population, fanout: Fanout, rows: int) -> data.StructLayout:
+    """``{weight, row: {state, value, end}}``: a row of weights, and one of `rows` to add it to.
+
+    With ``end`` set it marks the end of a step, and the rest is without meaning.
+    """
+    state, weight = (unsigned(max(1, unsigned_bits(n - 1))) for n in (rows, len(fanout.weights)))
+    row = data.StructLayout({"state": state, "value": value_shape(source), "end": unsigned(1)})
+    return data.StructLayout({"weight": weight, "row": row})
+
+
+class RowSource(Component):
+    """Gives the rows of one projection, and markers, in the order in which they are asked for.
+
+    A subclass says from where. It may hold as many of them as it likes, for as long as it needs.
+
+    Members
+    -------
+    i : In, stream
+        Addresses and markers.
+    o : Out, stream
+        The `row` of each.
+    weights : Out
+        All lanes of the row that was taken in the cycle before; else without meaning.
+    holds : Out
+        Something has been taken in and is not yet offered.
+    """
+
+    def __init__(self, plan: LayerPlan, index: int) -> None:
+        self.plan, self.index, self.fanout = plan, index, plan.fanouts[index]
+        self.bits = plan.weight_bits[index]
+        address = address_layout(plan.sources[index], self.fanout, plan.layout.rows)
+        i, o = (stream.Signature(shape) for shape in (address, address["row"].shape))
+        weights = plan.layout.lanes * self.bits
+        super().__init__({"i": In(i), "o": Out(o), "weights": Out(weights), "holds": Out(1)})
+
+
+class RomRows(RowSource):
+    """All rows are in a ROM on the chip: each is offered in the cycle in which it is asked for."""
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        name = f"{self.plan.population.name}.{self.plan.projection_name(self.index)}.weight.mem"
+        m.submodules.rom = rom = Rom(words=self.fanout.weights, bits=self.bits, file=name)
+        m.d.comb += [rom.address.eq(self.i.payload.weight), self.weights.eq(rom.data)]
+        m.d.comb += [self.o.payload.eq(self.i.payload.row), self.o.valid.eq(self.i.valid)]
+        m.d.comb += self.i.ready.eq(self.o.ready)
+        return m

