@@ -45,7 +45,10 @@ class Edge:
     @property
     def iterations(self) -> int:
         """The most rows that one step can bring, with one turn for events that reach none."""
-        return int(np.maximum(self.fanout.visits(), 1).sum()) + 1
+        rows = np.maximum(self.fanout.visits(), 1)
+        if self.source.fed:  # as many events as neurons, but the same one may come again
+            return int(rows.max()) * self.source.size + 1
+        return int(rows.sum()) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
