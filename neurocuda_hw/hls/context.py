@@ -260,6 +260,7 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "delay": delay,
         "source_size": edge.source.size,
         "iterations": edge.iterations,
+        "endless": edge.endless,
         "most_rows": int(part.visits().max()),
         "weights": weights,
         "weight_row_bits": max(1, unsigned_bits(len(part.weights) - 1)),
@@ -325,6 +326,7 @@ def _streams(plan: HlsPlan) -> list[Values]:
                     "local": edge.inside,
                     "delay": edge.projection.delay,
                     "needed": depth,
+                    "step": edge.source.size + 1,
                     "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
                 }
             )

@@ -15,6 +15,7 @@ from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.passes.study import Study
 
 MOST_LANES = 64  # a row's spikes travel as one word, which the fast C simulation keeps in 64 bits
@@ -33,6 +34,8 @@ class Edge:
         Source and target belong to one loop of recurrent projections, hence to one process.
     held : bool
         The source is an input of CURRENT: its events add to a held current.
+    endless : bool
+        The source is an input that may send any number of events; see `queues.limits_input`.
     """
 
     number: int
@@ -41,11 +44,15 @@ class Edge:
     fanout: Fanout
     inside: bool
     held: bool
+    endless: bool
 
     @property
     def iterations(self) -> int:
         """The most rows that one step can bring, with one turn for events that reach none."""
-        return int(np.maximum(self.fanout.visits(), 1).sum()) + 1
+        rows = np.maximum(self.fanout.visits(), 1)
+        if self.source.fed:  # as many events as neurons, but the same one may come again
+            return int(rows.max()) * self.source.size + 1
+        return int(rows.sum()) + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -186,6 +193,7 @@ def _edges(
             fanout=part,
             inside=any({source.name, name} <= set(process) for process in processes),
             held=held,
+            endless=source.fed and not limits_input(network),
         )
         for number, projection, source, part, held in parts
     ]

@@ -26,15 +26,16 @@ then it integrates in the others). Then inferences follow one another as fast as
 works; `passes.pipeline` says how fast with any depth. Each target has a queue of its own: that of a
 skip connection waits for the layers that it skips.
 
-**Readers in turn** (the C++) take one stream to its marker before they touch the next: of each step
-the delayed projections, then the others by their source's rank; a loop of recurrent projections is
-one process that takes its members in turn. Let (k, l) be the first unfinished one again. It lacks
-no input: what it reads is finished. So it writes, to a full stream e, in step k. Its reader is in
-step k, and waits; not for a delayed stream (of step k - 1), nor for one of a lower rank than l's.
+**Readers in turn** (the C++) take one stream to its marker before they touch the next: of each
+step the delayed projections, then the others by their source's rank; a loop of recurrent
+projections is one process that takes its members in turn. Let (k, l) be the first unfinished one
+again. It lacks no input: what it reads is finished. So it writes, to a full stream e, in step k.
+Its reader is in step k, and waits; not for a delayed stream (of step k - 1), nor for one of a lower
+rank than l's.
 
 - It has e before it, and waits for one of l's rank or a higher one, or, as a later member of a
-  loop, for room behind an earlier one. Then e holds what l sends in step k; a delayed one of step
-  k - 1, too.
+  loop, for room behind an earlier one. Then e holds what l sends in step k; a delayed one what it
+  sent in step k - 1, too.
 - It has e behind it. An undelayed e has been read to its marker of step k: there is nothing in it.
   A delayed one holds what l sends in step k.
 

@@ -136,7 +136,7 @@ def _statements(function: Function) -> Iterator[str]:
         if cursor.kind in _UNBOUNDED:
             yield _at(cursor, f"a loop must be a for loop, not {cursor.kind.name}")
         elif cursor.kind == Kind.WHILE_STMT:
-            # as long as the packet or step: a blocking read paces it, and its pipeline is stated
+            # as long as the packet or the step: a blocking read paces it
             words = [t.spelling for t in cursor.get_tokens()]
             if "read" not in words or "PIPELINE" not in words:
                 yield _at(cursor, "a while loop must be pipelined and read a stream")

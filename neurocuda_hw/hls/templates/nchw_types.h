@@ -131,10 +131,10 @@ wire_s<W> leak(wire_s<W> v, wire_u<13> keep) {
 }
 
 // Reads the events of one step, up to its end, and forgets them.
-template <class EVENT>
+template <class EVENT, int MOST>
 void drain(hls::stream<typename EVENT::word> &events) {
 events_of_step:
-    while (true) {
+    for (int n = 0; n < MOST; ++n) {
 #pragma HLS PIPELINE II=1
         const EVENT e(events.read());
         if (e.end) break;
