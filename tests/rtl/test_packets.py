@@ -81,6 +81,7 @@ def check(network: Network, inputs: np.ndarray, seed: int, **options: object) ->
     assert bench.faults == sum((reader.read(sent)[1] for sent in packets), start=Counter())
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -133,7 +134,7 @@ def exact(encoding: Encoding, window: Window | None, *, delay: bool = False) -> 
     )
 
 
-@pytest.mark.parametrize("delay", [False, True])
+@pytest.mark.parametrize("delay", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize(
     ("encoding", "window"),
     [
