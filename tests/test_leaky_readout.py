@@ -64,7 +64,12 @@ def network(neuron, encoding=Encoding.SPIKES, bits=1):
 def cases():
     for name, neuron in READOUTS.items():
         for kind, (encoding, bits) in ENCODINGS.items():
-            yield pytest.param(network(neuron, encoding, bits), id=f"{name}, {kind}")
+            quick = kind == "spikes" and name == "leaky, all parameters"
+            yield pytest.param(
+                network(neuron, encoding, bits),
+                id=f"{name}, {kind}",
+                marks=[] if quick else [pytest.mark.slow],
+            )
 
 
 def inputs_of(found, samples=6):

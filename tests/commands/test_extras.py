@@ -30,6 +30,7 @@ def nchw(arguments: list[str]) -> str:
     return f"from neurocuda_hw import cli; cli.main({arguments!r})"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -106,6 +106,7 @@ def test_bits_chosen_to_keep_an_agreement(nchw):
     assert json.loads(many)["nir"]["layers"]["s"]["agreement"] >= 0.99
 
 
+@pytest.mark.slow
 def test_all_targets_in_one_folder(nchw, tmp_path):
     need(find_compiler())
     given = ["--steps", 12, "--data", "data.npz"]

@@ -80,6 +80,7 @@ def trained(
     return {name: value.clone() for name, value in model.state_dict().items()}, kept
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scored", [False, True])
 @pytest.mark.parametrize("loader", [False, True])
 def test_ends_as_without_the_break(tmp_path: Path, loader: bool, scored: bool) -> None:

@@ -15,6 +15,8 @@ from neurocuda_hw.conversion.graph import evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code
 
+pytestmark = pytest.mark.slow
+
 STYLES = [(Plain(), (1, 8, 8)), (Residual(), (3, 8, 8))]
 
 

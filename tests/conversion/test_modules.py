@@ -84,7 +84,7 @@ def integers(
 
 
 @pytest.mark.parametrize(("name", "make"), NEURONS)
-@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize("static", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_it_becomes_integers(name: str, make: Make, static: bool) -> None:
     layers = net(make)
     model, x = (OverTime(layers, STEPS), images()) if static else (OverTime(layers), recordings())

@@ -42,6 +42,7 @@ def test_every_pragma_that_the_target_needs_is_used(tmp_path: Path) -> None:
     assert [name for name in DOCUMENTED if f"#pragma HLS {name}" not in text] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [

@@ -243,6 +243,7 @@ def values_of(rng):
     return ["same", "valid", "", "IF"][rng.integers(4)] if kind == 3 else bool(rng.integers(2))
 
 
+@pytest.mark.slow
 def test_mutated_fields_never_crash():
     rng = np.random.default_rng(6)
     paths = []

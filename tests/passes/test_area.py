@@ -103,6 +103,7 @@ CASES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "lanes"), CASES)
 def test_memories_are_those_of_the_verilog(make: object, lanes: dict[str, int]) -> None:
     network: Network = make()  # type: ignore[operator]

@@ -139,6 +139,7 @@ def smallest() -> Network:
     )
 
 
+@pytest.mark.slow
 def test_a_core_that_took_any_packet_is_as_one_that_took_none(tmp_path: Path) -> None:
     need(find_yosys())
     for path, content in emit(smallest(), {"h": 1, "o": 1}).files.items():

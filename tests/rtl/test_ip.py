@@ -67,6 +67,7 @@ def sources(folder: Path) -> list[Path]:
     return [*sorted((folder / "ip").glob("*.v")), *sorted((folder / "rtl").glob("*.v"))]
 
 
+@pytest.mark.slow
 def test_verilator_has_no_complaint(folder: Path) -> None:
     verilator = find_verilator()
     need(verilator)

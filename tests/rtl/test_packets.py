@@ -33,6 +33,7 @@ def check(network: Network, inputs: np.ndarray, seed: int, **options: object) ->
     assert bench.faults == odd.dropped
 
 
+@pytest.mark.slow
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -85,7 +86,7 @@ def exact(encoding: Encoding, window: Window | None, *, delay: bool = False) -> 
     )
 
 
-@pytest.mark.parametrize("delay", [False, True])
+@pytest.mark.parametrize("delay", [pytest.param(False, marks=pytest.mark.slow), True])
 @pytest.mark.parametrize(
     ("encoding", "window"),
     [

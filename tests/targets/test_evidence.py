@@ -106,6 +106,7 @@ def test_silence_is_too_little_for_every_target() -> None:
     assert (found.equal, found.exit_code) == (False, 0)
 
 
+@pytest.mark.slow
 def test_each_check_counts_what_it_compares_itself() -> None:
     need(find_verilator(), find_cocotb())  # cocotb: the first 20 samples
     inputs = np.concatenate([np.repeat(SILENT, 20, axis=0), default_inputs(NETWORK, 2)[1:]])

@@ -173,6 +173,7 @@ nchw("doctor", "--json")
 """
 
 
+@pytest.mark.slow
 def test_a_new_target_is_one_file_and_one_row(tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(
