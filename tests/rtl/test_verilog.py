@@ -53,7 +53,14 @@ def test_a_missing_yosys_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         verilog._written("module \\missing\nend\n")
 
 
-def test_a_program_that_wrote_verilog_ends_in_silence() -> None:
-    program = "from neurocuda_hw.rtl import verilog; verilog._written('module \\\\x\\nend\\n')"
+def test_yosys_is_freed_before_wasmtime_goes() -> None:
+    program = """
+import atexit
+from neurocuda_hw.rtl import verilog
+verilog._written("module \\\\x\\nend\\n")
+assert verilog._loaded.cache_info().currsize == 1
+atexit._run_exitfuncs()
+assert verilog._loaded.cache_info().currsize == 0
+"""
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
