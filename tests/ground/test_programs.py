@@ -19,6 +19,8 @@ SHELL = Tool(name="shell", command=("sh", "-c"))
 # a tool that starts another, as make starts compilers; both numbers are noted
 BREEDING = "sleep 60 & echo $$ $! > {0}.new; mv {0}.new {0}; wait"
 SCRIPT = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has none
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from neurocuda_hw.ground.programs import Tool, ended_by_signals, run

@@ -150,7 +150,7 @@ def test_a_wide_state_wraps_as_ap_int_does(tmp_path: Path) -> None:
     files = dict(emit(network))
     text = files["nchw_top.cpp"].decode()
     files["nchw_top.cpp"] = _changed(
-        text, r"typedef int_w<\d+> v_t", "typedef int_w<6> v_t"
+        text, r"typedef row_w<LANES, \d+> v_row", "typedef row_w<LANES, 6> v_row"
     ).encode()
     found = [
         verify_hls(network, trace, tmp_path, model=model, optimise=0, files=files)

@@ -98,8 +98,10 @@ def test_verify_reads_the_report_and_the_model_once(
     monkeypatch.setattr(sys.modules[__name__], "WATCHED", True)
     done = CliRunner().invoke(verify, [str(folder), "--samples", "3"])
     assert done.exit_code == 0, done.output
-    read = Counter(Path(path).name for path in OPENED if path.startswith(str(folder)))
-    assert read["report.json"] == read["model.pt"] == read["trace.npz"] == 1
+    inside = (Path(path) for path in OPENED if path.startswith(str(folder)))
+    read = Counter(path.relative_to(folder).as_posix() for path in inside)
+    assert read["report.json"] == read["model.pt"] == 1
+    assert read["golden/trace.npz"] == 2  # held against its recorded hash, then loaded
     record = json.loads((folder / "verification.json").read_text())
     assert set(record["checks"]) == {"reference", "loihi"}
 
