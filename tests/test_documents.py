@@ -42,7 +42,9 @@ def clothes(folder: Path) -> None:
     for split, stem in (("train", "train"), ("test", "t10k")):
         images = sample[f"x_{split}"].reshape(-1, 28, 28)
         shape = np.array(images.shape, dtype=">u4").tobytes()
-        (target / f"{stem}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + shape + images.tobytes())
+        (target / f"{stem}-images-idx3-ubyte").write_bytes(
+            b"\0\0\x08\x03" + shape + images.tobytes()
+        )
         labels = sample[f"y_{split}"].astype(np.uint8)
         (target / f"{stem}-labels-idx1-ubyte").write_bytes(
             b"\0\0\x08\x01" + shape[:4] + labels.tobytes()
@@ -52,7 +54,9 @@ def clothes(folder: Path) -> None:
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=page.relative_to(ROOT).as_posix(), marks=[pytest.mark.slow] * heavy(page))
+        pytest.param(
+            page, id=page.relative_to(ROOT).as_posix(), marks=[pytest.mark.slow] * heavy(page)
+        )
         for page in PAGES
         if any(block.page == page and not block.why for block in BLOCKS)
     ],
@@ -86,7 +90,9 @@ def test_all_code_is_seen(page: Path) -> None:
             assert block.language in LANGUAGES, block.place
             assert block.title or block.why or block.language in LANGUAGES[:3], block.place
             if block.language == "text":
-                hidden = re.search(r"^\s*(?:\$ |nchw |make |pip |python )", block.text, re.MULTILINE)
+                hidden = re.search(
+                    r"^\s*(?:\$ |nchw |make |pip |python )", block.text, re.MULTILINE
+                )
                 assert hidden is None, f"{block.place}: a command in a block of text is not run"
 
 
@@ -106,6 +112,8 @@ def test_named_files_exist(page: Path) -> None:
     text = page.read_text()
     folders = "examples|neurocuda_hw|golden|tests|benchmarks|sim|results|docs"
     for path in re.findall(rf"`((?:{folders})/[\w./]*)`", text):
+        if "NAME" in path:  # of something that is to be added
+            continue
         assert (ROOT / path).exists(), path
     for link in re.findall(r"\]\(((?!https?:|#)[^)#]+)(?:#[^)]*)?\)", text):
         assert (page.parent / link).exists(), link
