@@ -256,6 +256,7 @@ def test_a_memory_file_that_cannot_be_read(case: Case, digit: bytes, more: bytes
         case.simulator.run(case.golden, memories={file: damaged})
 
 
+@pytest.mark.slow
 def test_a_cache_below_a_space(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NCHW_CACHE", str(tmp_path / "my cache"))
     again = Simulator(case.network, tiny_design(case.network), 32)
