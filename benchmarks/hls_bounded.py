@@ -113,8 +113,9 @@ def random_networks(asked: Namespace) -> dict[str, object]:
         wrong += unequal(network, trace, asked.seeds, lanes, level=0)
         say(f"{has['networks']} random networks, {wrong} runs went wrong")
 
-    if asked.random:
-        one()
+    if not asked.random:
+        return {}
+    one()
     return {**sorted_counts(has), "lanes": sorted(lanes_had), "unequal": wrong}
 
 
