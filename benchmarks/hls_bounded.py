@@ -86,6 +86,8 @@ def features(network: Network) -> set[str]:
 
 def random_networks(asked: Namespace) -> dict[str, object]:
     """As many as asked for, each with lanes of its own."""
+    if not asked.random:
+        return {}
     networks, inputs_for = from_tests("strategies", "networks", "inputs_for")
     has: Counter[str] = Counter()
     lanes_had: set[int] = set()
@@ -113,8 +115,6 @@ def random_networks(asked: Namespace) -> dict[str, object]:
         wrong += unequal(network, trace, asked.seeds, lanes, level=0)
         say(f"{has['networks']} random networks, {wrong} runs went wrong")
 
-    if not asked.random:
-        return {}
     one()
     return {**sorted_counts(has), "lanes": sorted(lanes_had), "unequal": wrong}
 
