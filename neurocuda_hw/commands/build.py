@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.commands.folding import as_plain, device_options, fold_for, parse_wish, show
 from neurocuda_hw.commands.networks import (
     Reading,
@@ -20,6 +20,7 @@ from neurocuda_hw.commands.networks import (
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.targets.base import ALL, Options
 from neurocuda_hw.targets.table import BUILT, parts
 
@@ -43,7 +44,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", callback=there("model"))
 @click.option(
     "--target",
     type=click.Choice([*BUILT, ALL]),
@@ -82,7 +83,12 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     metavar="N",
     help="Chips of Loihi 2 that the network may take.",
 )
-@click.option("--golden", metavar="TRACE", help="Golden trace to ship, as 'nchw golden' wrote it.")
+@click.option(
+    "--golden",
+    metavar="TRACE",
+    callback=there("trace"),
+    help="Golden trace to ship, as 'nchw golden' wrote it.",
+)
 @stimulus_options
 @network_options
 @click.option("--force", is_flag=True, help="Replace an earlier build even if files were added.")
@@ -162,7 +168,7 @@ def build(
             study = study.laid_out(folding.lanes)
         progress(target, 0, 1)
         writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing)
+        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
         files, report = folder_files(study, target, options)
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
@@ -185,13 +191,13 @@ def build(
         sizes = report["sizes"]
         say(
             f"Verilog {sizes['verilog_bytes']:,} bytes, memory files "
-            f"{sizes['memory_file_bytes']:,} bytes; golden spikes of {trace.samples} samples "
-            f"({origin})."
+            f"{sizes['memory_file_bytes']:,} bytes."
         )
     else:
         for path in report["files"]:
             if "/" not in path or not path.startswith("tables/"):
                 say(f"  {folder / path}")
+    say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))
         return

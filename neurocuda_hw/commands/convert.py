@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.ground.words import some
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,11 +22,12 @@ _PLOTTED = 200  # samples
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", callback=there("model"))
 @click.option(
     "--data",
     required=True,
     metavar="DATA",
+    callback=there("data"),
     help="Real samples: a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz with x_train, "
     "y_train, x_test, y_test (or x, y). The training part calibrates; the test part is only "
     "reported on. Or recordings of N-MNIST (a folder or a tar file), counted per step: folders "
@@ -110,6 +112,7 @@ _PLOTTED = 200  # samples
 @click.option(
     "--teacher",
     metavar="FILE",
+    callback=there("model"),
     help="A better model of the same inputs and classes, in any of the forms of MODEL, which need "
     "not be convertible: its answers are learnt in the training.  [default: MODEL's own]",
 )
@@ -288,7 +291,8 @@ def _figures(network: Network, stats: Stats, output: str) -> dict[str, Any]:
         "file": output,
         "hash": network.hash,
         "timesteps": network.timesteps,
-        "neurons": sum(p.size for p in network.targets),
+        "inputs": network.input.size,
+        "neurons": network.neurons,
         "weights": sum(p.synapse.weight.size for p in network.projections),
         **stats.as_dict(),
     }
@@ -306,9 +310,10 @@ def _show(
             ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
         ]
         print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
+        say(_compared(stats, tested))
         say(
-            f"{stats.unequal:,} of them with any spike count or logit that is not the quantised "
-            f"ANN's; {100 * (stats.sparsity or 0):.1f} % of neurons and steps without a spike."
+            f"{stats.sparsity or 0:.1f} % of the neurons' steps in which they may fire are "
+            "without a spike."
         )
         activity = [
             (name, network[name].size, count, count / network[name].size)
@@ -319,11 +324,24 @@ def _show(
     for note in stats.notes:
         say(f"Note: {note}.")
     for layer, count in stats.silent_channels.items():
-        say(f"Note: {count} channels of {layer} never fired on the calibration data.")
+        say(f"Note: {some(count, 'channel')} of {layer} never fired on the calibration data.")
     say(
-        f"Wrote {output}: {figures['neurons']:,} neurons, {figures['weights']:,} weights, "
-        f"T = {figures['timesteps']}, {stats.strategy}."
+        f"Wrote {output}: {some(network.input.size, 'input')}, "
+        f"{some(network.neurons, 'neuron')}, {figures['weights']:,} weights, "
+        f"T = {network.timesteps}, {stats.course}."
     )
     if plot is not None:
         say(f"Drew {plot}: activity of each layer in each step.")
     say(f"Next: nchw inspect {output}   nchw build {output} --target verilog -o build")
+
+
+def _compared(stats: Stats, tested: int) -> str:
+    """Integers against the quantised ANN: equal under the exact code."""
+    if stats.unequal is None:
+        return "A model of spiking neurons: there is no quantised ANN to compare counts with."
+    if not stats.unequal:
+        return "Every spike count and logit is the quantised ANN's."
+    return (
+        f"The rate code approximates the quantised ANN: in {stats.unequal:,} of the {tested:,} "
+        "samples some spike count or logit is another one, as is to be expected of it."
+    )
