@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from neurocuda_hw.ground.errors import no_data
 from neurocuda_hw.ground.files import check_there
 
 as_json = click.option(
@@ -24,6 +26,13 @@ def there(what: str) -> Callable[[click.Context, click.Parameter, str | None], s
         return value
 
     return check
+
+
+def there_is_data(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The same for a data set."""
+    if value and not os.path.exists(value):
+        raise no_data(value)
+    return value
 
 
 def print_json(value: object) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from neurocuda_hw.commands.console import there
+from neurocuda_hw.commands.console import there, there_is_data
 from neurocuda_hw.ground.words import RANDOM
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def stimulus_options(command: Command) -> Command:
         click.option(
             "--data",
             metavar="DATA",
-            callback=there("data"),
+            callback=there_is_data,
             help="Test images from a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz "
             "with x_test and y_test, or x and y; quantised with the model's input scale. Or "
             "recordings of N-MNIST (a folder or a tar file), counted per step.",
