@@ -237,7 +237,7 @@ SENTENCES = {
     ),
     "no file": (
         ["inspect", "none.nir", "--steps", 4],
-        "nchw: cannot read the NIR file 'none.nir': No such file or directory",
+        "nchw: cannot read the model 'none.nir': No such file or directory",
     ),
     "damaged": (
         ["build", "damaged.nir", "--steps", 4],
