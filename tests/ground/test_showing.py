@@ -116,7 +116,7 @@ def test_tables_hold_what_the_objects_hold() -> None:
     assert nc.SpikingNetwork(network)._repr_html_() == network._repr_html_()
     assert [row[0] for row in table.rows[1:]] == [p.name for p in network.populations]
     first = network.incoming("features_0")[0].synapse
-    shape, weights = " \u00d7 ".join("16 28 28".split()), f"{first.weight.size:,}"
+    shape, weights = " \u00d7 ".join(["16", "28", "28"]), f"{first.weight.size:,}"
     assert table.rows[2][1:] == ["IF", shape, "12,544", weights, "8", "0 to 7"]
     spikes = {row[0]: row[2:] for row in Cells(trace._repr_html_()).rows[1:]}
     for name in trace.sizes:
