@@ -113,7 +113,7 @@ class Stats(Mapping[str, Any]):
         if self.unequal is not None:
             rows.append(("samples unlike the quantised ANN", f"{self.unequal:,}"))
         if self.sparsity is not None:
-            rows.append(("neuron steps without a spike", f"{100 * self.sparsity:.1f} %"))
+            rows.append(("neuron steps without a spike", f"{self.sparsity:.1f} %"))
         rows.append(("time to convert", f"{self.conversion_time:.1f} s"))
         rows += [("note", note) for note in self.notes]
         head = html_table(f"Conversion: {self.strategy}", ("", ">"), rows)
@@ -122,11 +122,11 @@ class Stats(Mapping[str, Any]):
             (
                 name,
                 f"{self.spikes[name]:,.1f}" if name in self.spikes else "",
-                f"{self.thresholds[name][0]:,} to {self.thresholds[name][2]:,}"
-                if name in self.thresholds
+                f"{self.threshold_ranges[name][0]:,} to {self.threshold_ranges[name][2]:,}"
+                if name in self.threshold_ranges
                 else "",
             )
-            for name in {**self.spikes, **self.thresholds}
+            for name in {**self.spikes, **self.threshold_ranges}
         ]
         return head + html_table("Populations", heads, layers)
 

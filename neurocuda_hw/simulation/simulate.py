@@ -242,7 +242,8 @@ def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> Sim
 
 
 def _reasons(counts: list[int]) -> Counter[str]:
-    return Counter({fault.name: counts[fault] for fault in Fault if counts[fault]})
+    names = Fault.__members__
+    return Counter({name: counts[fault] for name, fault in names.items() if counts[fault]})
 
 
 def _added(counts: list[dict[str, int]]) -> dict[str, int]:
