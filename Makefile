@@ -34,8 +34,9 @@ setup: $(READY)
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.10 or newer is needed; install it, or name it: make PYTHON=..."; exit 3; }
 	test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"
-	"$(BIN)/python" -m pip install --quiet "$(TORCH)"
-	"$(BIN)/python" -m pip install --quiet -e ".[sim,synth,hls,nir,test,lint]"
+	@echo "make: PyTorch first, then the rest: some minutes, most of them in pip's downloads"
+	"$(BIN)/python" -m pip install "$(TORCH)"
+	"$(BIN)/python" -m pip install -e ".[all,test,lint]"
 	touch "$@"
 
 demo: $(READY)
