@@ -162,7 +162,15 @@ def build(
             study = study.laid_out(folding.lanes)
         progress(target, 0, 1)
         writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing)
+        told: dict[str, Any] = {"conversion": loaded.told} if loaded.told else {}
+        if labels is not None:
+            right = int((trace.outputs.argmax(axis=1) == labels).sum())
+            told["accuracy"] = {"samples": trace.samples, "right": right}
+        if folding is not None:
+            told["folding"] = as_plain(folding)
+        options = Options(
+            registers=registers, chips=chips, writing=writing, inputs=origin, told=told
+        )
         files, report = folder_files(study, target, options)
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
@@ -171,8 +179,6 @@ def build(
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
-        if folding is not None:
-            facts["folding"] = as_plain(folding)
         print_json(facts | report)
         return
     if compared is not None:

@@ -207,20 +207,21 @@ def convert(
             progress=progress,
             **options,
         )
-    save(snn, output)
+    seen = (
+        test is not None and test[0].shape == train[0].shape and bool((test[0] == train[0]).all())
+    )
+    tested = 0 if test is None else len(test[0])
+    save(snn, output, told=stats.told(data + " (trained on)" * seen, tested))
     if plot is not None and kind is not None:
         from neurocuda_hw.ground.files import write_file
         from neurocuda_hw.report import activity_figure, figure_bytes
 
         trace = snn.trace((train if test is None else test)[0][:_PLOTTED])
         write_file(plot, figure_bytes(activity_figure(snn.network, trace), kind))
-    seen = (
-        test is not None and test[0].shape == train[0].shape and bool((test[0] == train[0]).all())
-    )
     if as_json:
         print_json(_figures(snn.network, stats, output) | {"tested_on_training_data": seen})
         return
-    _show(snn.network, stats, output, 0 if test is None else len(test[0]), seen, plot)
+    _show(snn.network, stats, output, tested, seen, plot)
 
 
 def _samples(data: str, step_us: int, options: dict[str, Any]) -> tuple[Pair, Pair | None]:
