@@ -18,7 +18,7 @@ def accuracy_sections(facts: Facts) -> list[Section]:
     for name, key in (
         ("trained model", "ann_accuracy"),
         ("quantised ANN", "qcfs_accuracy"),
-        ("integer network, which this build computes", "integer_accuracy"),
+        ("integer network", "integer_accuracy"),
     ):
         value = found.get(key)
         if value is not None:
@@ -30,13 +30,15 @@ def accuracy_sections(facts: Facts) -> list[Section]:
         told.append(f"Test data: {found['samples']:,} samples of {found['data']}.")
         if found.get("unequal") is not None:
             told.append(
-                f"In {found['unequal']:,} of them a spike count or logit is not the quantised ANN's"
-                f" ({found['strategy']})."
+                f"In {found['unequal']:,} of them some spike count or logit is not the quantised "
+                f"ANN's ({found['strategy']})."
+                if found["unequal"]
+                else f"Every spike count and logit is the quantised ANN's ({found['strategy']})."
             )
     if golden:
         told.append(
             f"Of the {inferences(golden['samples'])} in this folder {golden['right']:,} answer "
-            f"their label ({100 * golden['right'] / golden['samples']:.2f} %)."
+            f"their label ({100 * golden['right'] / golden['samples']:.2f}\u00a0%)."
         )
     if not told:
         return []
