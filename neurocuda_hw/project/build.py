@@ -119,6 +119,7 @@ def folder_files(
         files |= {f"{under}{path}": c for path, c in part.files(study, options).items()}
     report = head(study.network, target) | chosen[0].facts(study)
     report["golden"] = {"samples": study.trace.samples, "inputs": options.inputs}
+    report |= options.told
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files, report
