@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from documents import LANGUAGES, PAGES, ROOT, Block, Reader, blocks, unfenced
+from docs.pages import LANGUAGES, PAGES, ROOT, Block, Reader, blocks, unfenced
 from tools import need
 
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from documents import ROOT, blocks
+from docs.pages import ROOT, blocks
 
 import neurocuda_hw as nc
 from neurocuda_hw.rtl.register_map import LAYER_COUNTERS, REGISTERS
