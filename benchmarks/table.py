@@ -56,6 +56,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "compiler": lambda: find_compiler().problem,
     "ap_int": _ap_int,
     "git": _git,
+    "hypothesis": partial(_package, "hypothesis", "test"),
     "nir": partial(_package, "nir", "nir"),
     "spikingjelly": partial(_package, "spikingjelly", "peers"),
     "sinabs": partial(_package, "sinabs", "peers"),
@@ -128,6 +129,7 @@ DEVICE = option("--device", "cpu or cuda; cuda if there is one")
 STATES = option("--checkpoints", "folder of states to go on from after a break", type=Path)
 KEPT = option("--networks", "folder to write the networks to", type=Path)
 PEERS = option("--peers", "Python with nengo-loihi and sanafe", default=sys.executable)
+SENT = ("convolutions", "loops", "currents", "mixed", "mnist_mlp", "mnist_cnn")
 LANES_784 = tuple(1 << n for n in range(8))
 
 FIGURES: tuple[Figure, ...] = (
@@ -208,6 +210,16 @@ FIGURES: tuple[Figure, ...] = (
         option("--network", choices=MLP_CNN, default="cnn"),
         option("--code", choices=EXACT_RATE, default="exact"),
         SAMPLES(default=500), option("--runs", "of each model", default=3, type=number(1)),
+    )),
+    Figure("hls_bounded", ("compiler", "hypothesis"), (
+        option("--random", "networks", default=150), option("--seeds", default=[1, 2, 3]), SEED,
+        SAMPLES(default=8),
+        option("--networks", "saved ones, beside those of golden/", nargs="*", default=()),
+        flag("--skip-committed", "leave golden/ out"),
+    )),
+    Figure("packets", ("verilator", "compiler"), (
+        option("--packets", "of each network", default=10_000, type=number(2)),
+        option("--networks", choices=SENT, default=[*SENT[:-1]]),
     )),
     Figure("hls_cycles", ("verilator",), (NETWORKS, CODES, SAMPLES(default=100))),
     Figure("loihi_equality", (), (

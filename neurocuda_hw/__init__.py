@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import convert as convert
     from neurocuda_hw.conversion import finetune as finetune
     from neurocuda_hw.conversion import fold_batchnorm as fold_batchnorm
+    from neurocuda_hw.conversion import mismatch as mismatch
     from neurocuda_hw.conversion import quantized_ann as quantized_ann
     from neurocuda_hw.conversion import recode as recode
     from neurocuda_hw.conversion import validate_snn as validate_snn

@@ -279,12 +279,7 @@ def _stats(
 
 def _tell(stats: Stats) -> None:
     """One line of figures on standard error."""
-    named = {
-        "trained model": stats.ann_accuracy,
-        "quantised ANN": stats.qcfs_accuracy,
-        "integer network": stats.integer_accuracy,
-    }
-    told = [f"{name} {value:.2f} %" for name, value in named.items() if value is not None]
+    told = [f"{name} {value:.2f} %" for name, value in stats.accuracies.items()]
     if stats.sparsity is not None:
         told.append(f"{stats.sparsity:.1f} % of neuron steps silent")
     line = ", ".join([*told, f"{stats.conversion_time:.0f} s"])

@@ -13,11 +13,12 @@ from neurocuda_hw.conversion.quantize import QuantizedAnn
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.showing import html_table
 from neurocuda_hw.reference.reference import Run
 from neurocuda_hw.reference.snn import SpikingNetwork
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Stats(Mapping[str, Any]):
     """What a conversion cost and what came of it; fields are read as attributes or as keys.
 
@@ -91,6 +92,43 @@ class Stats(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(fields(self))
+
+    @property
+    def accuracies(self) -> dict[str, float]:
+        """Those that are known, in per cent, by what they are of."""
+        named = {
+            "trained model": self.ann_accuracy,
+            "quantised ANN": self.qcfs_accuracy,
+            "integer network": self.integer_accuracy,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    def __repr__(self) -> str:
+        told = [self.strategy, *(f"{n} {v:.2f} %" for n, v in self.accuracies.items())]
+        return f"Stats({', '.join([*told, f'{self.conversion_time:.0f} s'])})"
+
+    def _repr_html_(self) -> str:
+        """Accuracies, and spikes of each population, as tables for notebooks."""
+        rows = [(f"{name}, accuracy", f"{value:.2f} %") for name, value in self.accuracies.items()]
+        if self.unequal is not None:
+            rows.append(("samples unlike the quantised ANN", f"{self.unequal:,}"))
+        if self.sparsity is not None:
+            rows.append(("neuron steps without a spike", f"{self.sparsity:.1f} %"))
+        rows.append(("time to convert", f"{self.conversion_time:.1f} s"))
+        rows += [("note", note) for note in self.notes]
+        head = html_table(f"Conversion: {self.strategy}", ("", ">"), rows)
+        heads = ("population", ">spikes per sample", ">thresholds, lowest to highest")
+        layers = [
+            (
+                name,
+                f"{self.spikes[name]:,.1f}" if name in self.spikes else "",
+                f"{self.threshold_ranges[name][0]:,} to {self.threshold_ranges[name][2]:,}"
+                if name in self.threshold_ranges
+                else "",
+            )
+            for name in {**self.spikes, **self.threshold_ranges}
+        ]
+        return head + html_table("Populations", heads, layers)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

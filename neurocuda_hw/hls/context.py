@@ -20,7 +20,7 @@ from neurocuda_hw.hls.tables import (
 from neurocuda_hw.network import Network, Population, wire
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
-from neurocuda_hw.passes.queues import Read, limits_input, reading_depths
+from neurocuda_hw.passes.queues import Read, limits_input, loop_depth, reading_depths
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
@@ -314,9 +314,13 @@ def _streams(plan: HlsPlan) -> list[Values]:
             for i, e in outer
         ]
         depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}
-        for _, edge in edges:
-            # a FIFO that one process both writes and reads holds what it writes before it reads
-            depth = depths.get(edge.number, edge.source.size + 1)
+        for place, edge in edges:
+            step = edge.source.size + 1
+            if edge.inside:
+                start = process.index(edge.source.name)
+                depth = loop_depth(step, edge.projection.delay, start, place)
+            else:
+                depth = depths[edge.number]
             found.append(
                 {
                     "name": _stream_name(edge),
@@ -326,7 +330,7 @@ def _streams(plan: HlsPlan) -> list[Values]:
                     "local": edge.inside,
                     "delay": edge.projection.delay,
                     "needed": depth,
-                    "step": edge.source.size + 1,
+                    "step": step,
                     "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
                 }
             )

@@ -40,6 +40,10 @@ rank than l's.
   A delayed one holds what l sends in step k.
 
 If e has room for that, (k, l) finishes. In all other cases any depth will do.
+
+A stream between two members of one loop has one process at both ends, which waits for nobody: it
+holds all that is written before it is read (`loop_depth`), of a step; of two where it is delayed
+and its source comes first, for then step k is written before step k - 1 is read.
 """
 
 from __future__ import annotations
@@ -105,3 +109,8 @@ def reading_depths(reads: Sequence[Read]) -> list[int]:
         steps = read.delay + (waits or read.later)
         depths.append(max(1, steps * read.words))
     return depths
+
+
+def loop_depth(words: int, delay: int, source: int, target: int) -> int:
+    """Words that a stream between two members of a loop must hold, by their places in it."""
+    return words * (1 + (delay if source < target else 0))

@@ -16,6 +16,7 @@ import numpy as np
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import DataError, ModelError
+from neurocuda_hw.ground.showing import html_table
 from neurocuda_hw.ground.words import GIVEN, RANDOM
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.golden import read_manifest
@@ -26,12 +27,12 @@ from neurocuda_hw.project.build import TRACE
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.simulation.mutate import MutantResult
 from neurocuda_hw.targets.base import Built, the_build
-from neurocuda_hw.targets.checks import Check, Request
+from neurocuda_hw.targets.checks import ROW_HEADS, Check, Request
 from neurocuda_hw.targets.evidence import EXIT_CODE, none_caught
 from neurocuda_hw.targets.table import BENCHES, TABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Verification:
     """All checks of one network.
 
@@ -79,6 +80,20 @@ class Verification:
         if self.different:
             return 1
         return EXIT_CODE if self.little and not self.allow_little else 0
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{c.target} {c.verdict}" for c in self.checks)
+        mutants = f", {len(self.mutants)} mutants" if self.mutants else ""
+        return f"Verification({self.name!r}, network {self.network[:12]}: {told}{mutants})"
+
+    def _repr_html_(self) -> str:
+        """One row for each check, for notebooks."""
+        rows = [check.row for check in self.checks]
+        if self.mutants:
+            outcomes = ("caught", "missed", "not exercised")
+            told = ", ".join(f"{self.count(o)} {o}" for o in outcomes)
+            rows.append(("mutants", told, "", "", "", ""))
+        return html_table(f"{self.name}, network {self.network[:12]}", ROW_HEADS, rows)
 
     def count(self, outcome: str) -> int:
         """Mutants of one outcome."""

@@ -42,7 +42,7 @@ def unequal(conversion: Converted, payload: np.ndarray) -> int:
 
 
 @pytest.mark.parametrize(("kind", "shape"), STYLES)
-@pytest.mark.parametrize(("levels", "bits"), [(4, 8), (7, 3)])
+@pytest.mark.parametrize(("levels", "bits"), [(4, 8), pytest.param(7, 3, marks=pytest.mark.slow)])
 def test_exact_code_equals_the_quantised_ann(
     kind: Callable[[], nn.Module], shape: tuple[int, ...], levels: int, bits: int
 ) -> None:

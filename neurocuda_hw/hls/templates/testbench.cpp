@@ -271,6 +271,9 @@ struct Packets {
             out.keep = keep.empty() ? int((1u << sizeof(word_t)) - 1) : int(keep[i]);
             out.strb = -1;
             out.last = i + 1 == end(sample);
+#ifdef NCHW_BOUNDED
+            nchw::stall();
+#endif
             s_axis.write(out);
         }
     }
@@ -287,7 +290,7 @@ bool run_all(const Packets &packets, unsigned samples, std::deque<axis_word> &se
     });
     nchw::start("the sink of m_axis", [&] {
         for (unsigned ended = 0; ended < samples;) {
-            while (all.chance() % 4 == 0) nchw::pass_on(true);
+            nchw::stall();
             sent.push_back(m_axis.read());
             if (sent.back().last) ++ended;
         }
