@@ -1,12 +1,13 @@
 """Builds the wheel, installs it alone outside the tree, and runs one command of each kind.
 
-    python .ci/wheel.py                  without an extra, with each that a command asks for, with all
-    python .ci/wheel.py --only none nir
+    python .ci/wheel.py              without an extra, with each that a command asks for, with all
+    python .ci/wheel.py --only nir   without an extra, and with this one
 
-Each command must work, or end with exit code 3 and a line of pip that names an extra. Then that line
-is followed, in an environment of its own: what asked for the extra must not ask for it again. With
-the extra `all` everything must work. What the wheel needs in any case is taken from the packages of
-this Python, so that PyTorch is not installed again; nothing else of them can be imported.
+Each command must work, or end with exit code 3 and a line of pip that names an extra. Then that
+line is followed, in an environment of its own: what asked for the extra must not ask for it again.
+With the extra `all` everything must work. What the wheel needs in any case is taken from the
+packages of this Python, so that PyTorch is not installed again; nothing else of them can be
+imported.
 User code is checked by mypy against the wheel (tests/typed/user_code.py).
 """
 
@@ -26,6 +27,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PIP_LINE = re.compile(r"pip install '?neurocuda_hw\[(\w+)\]'?")
 TRAINED = """
+import neurocuda_hw
+print(neurocuda_hw.__file__)
 import numpy as np, torch
 from torch import nn
 torch.manual_seed(0)
@@ -137,9 +140,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def tried(here: Environment, graph: Path) -> dict[str, str]:
     """What each command asks for: an extra, or nothing; a failure is told and ends all."""
-    inside = here.run(
-        "python", "-c", f"import neurocuda_hw; print(neurocuda_hw.__file__)\n{TRAINED}"
-    )
+    inside = here.run("python", "-c", TRAINED)
     if str(here.bin.parent) not in inside.stdout:
         sys.exit(f"the wheel cannot be imported alone: {inside.stdout}{inside.stderr[-2000:]}")
     shutil.copy(graph, here.work / "graph.nir")
@@ -165,13 +166,13 @@ def typed(here: Environment, place: Path) -> None:
     done = subprocess.run(command, cwd=place, env=environment(), capture_output=True, text=True)
     print(f"[{here.name}] mypy --strict user_code.py: {done.stdout.strip()}")
     if done.returncode:
-        sys.exit(1)
+        sys.exit("user code does not type-check against the wheel")
 
 
 def main() -> None:
     """Builds, then one environment after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="EXTRA", help="'none' and extras; all")
+    parser.add_argument("--only", nargs="+", metavar="EXTRA", help="of the extras; all")
     only = parser.parse_args().only
     with tempfile.TemporaryDirectory(prefix="nchw_wheel_") as name:
         place = Path(name)
