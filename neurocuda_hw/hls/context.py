@@ -141,11 +141,14 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
     cuba = neuron.current_leak is not None
-    states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
+    states: list[Values] = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
     if layer.held_bits:
         states.append({"type": "held_t", "name": "held", "bits": layer.held_bits})
+    for state in states:
+        large = layout.rows * layout.lanes * state["bits"] > BLOCK_RAM_BITS
+        state["ram"] = "bram" if large else "lutram"
     masked = members < layout.lanes
     return {
         **_events(population),
@@ -165,7 +168,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "v_bits": layer.v_bits,
         "u_bits": layer.u_bits,
         "states": states,
-        "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
         "roms": [rom for _, rom in found if rom is not None],
         **{
             p.name: f"{p.name.upper()}" if rom is None else lookup(rom, layout.groups)

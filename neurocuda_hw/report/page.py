@@ -76,7 +76,12 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
     draw = _drawer(png)
     verdict = judge(facts)
     sections = [_network(facts), *_activity(facts, draw, sample), *_cycles(facts, verdict, draw)]
-    sections += [*chip_sections(facts, draw), _verification(facts, verdict), *_origin(facts)]
+    sections += [
+        *_schedule(facts),
+        *chip_sections(facts, draw),
+        _verification(facts, verdict),
+        *_origin(facts),
+    ]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("neurocuda_hw.report"),
         undefined=jinja2.StrictUndefined,
@@ -238,6 +243,37 @@ def _cycles(facts: Facts, verdict: Verdict, draw: Draw) -> list[Section]:
             )
         )
     return [Section(title="Cycles", lead=lead, plots=tuple(plots))]
+
+
+def _schedule(facts: Facts) -> list[Section]:
+    """What the C++ asks of the vendor's tool, and why."""
+    asked = facts.report.get("hls")
+    if asked is None:
+        return []
+    heads = {
+        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
+        "fifos": ("name", ">words", ">needed", "reason"),
+        "memories": ("name", ">rows", ">bits", "storage", "reason"),
+    }
+    tables = tuple(
+        Table(
+            heads=names,
+            rows=tuple(
+                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
+            ),
+        )
+        for what, names in heads.items()
+    )
+    lead = (
+        "What the C++ asks of Vitis HLS: cycles from one iteration of a loop to the next, "
+        "iterations in a step, and to the nearest dependence through memory; FIFOs; memories. "
+        "No vendor tool has been run."
+    )
+    return [Section(title="Schedule", lead=lead, tables=tables)]
+
+
+def _told(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _verification(facts: Facts, verdict: Verdict) -> Section:
