@@ -43,6 +43,14 @@ class DataError(NeurocudaError):
     """Input data has the wrong shape, type or range."""
 
 
+def no_data(path: object) -> DataError:
+    """What to say of a data set that is not there."""
+    return DataError(
+        f"there is no data at {str(path)!r}; name a folder of idx or CIFAR binary files, or a .npz "
+        "with x and y"
+    )
+
+
 class OutputError(NeurocudaError):
     """A file or folder cannot be written."""
 

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.aside import aside, entries, restore, take_place
 from neurocuda_hw.ground.errors import ModelError, OutputError
+from neurocuda_hw.ground.words import RANDOM
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
@@ -82,11 +84,14 @@ def build(
     """
     folder = Path(out_dir)
     check_folder(folder, force=force)
+    options = Options(registers=registers.value)
     if trace is None:
-        given = default_inputs(network) if inputs is None else inputs
-        trace = Reference(network).trace(given, progress=progress)
+        if inputs is None:
+            options = replace(options, inputs=RANDOM)
+            inputs = default_inputs(network)
+        trace = Reference(network).trace(inputs, progress=progress)
     study = Study(network, trace=trace, lanes=lanes)
-    files, _ = folder_files(study, next(iter(BUILT)), Options(registers=registers.value))
+    files, _ = folder_files(study, next(iter(BUILT)), options)
     write_folder(files, folder, network=network, force=force)
     return folder
 
@@ -115,7 +120,7 @@ def folder_files(
     report = head(study.network, target)
     for part in reversed(chosen):
         report |= part.facts(study)
-    report["golden"] = {"samples": study.trace.samples}
+    report["golden"] = {"samples": study.trace.samples, "inputs": options.inputs}
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files, report

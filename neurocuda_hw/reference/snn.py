@@ -129,8 +129,11 @@ class SpikingNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         """Shown by ``print``."""
-        names = " -> ".join(f"{p.name}{p.shape}" for p in self.network.populations)
-        return f"{self.network.name!r}, T={self.timesteps}: {names}"
+        return self.network.outline
+
+    def _repr_html_(self) -> str:
+        """The populations as a table, for notebooks."""
+        return self.network._repr_html_()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_references": {}}

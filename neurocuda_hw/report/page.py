@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import jinja2
 from markupsafe import Markup
 
-from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import check_writable, write_file
 from neurocuda_hw.project.build import PAGE
 from neurocuda_hw.report import figures
@@ -68,11 +67,8 @@ def report(
 
 def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
     """The page as HTML, the same for the same folder."""
-    if facts.trace is not None and not 0 <= sample < facts.trace.samples:
-        raise DataError(
-            f"sample must be 0 to {facts.trace.samples - 1}, those of the golden trace, "
-            f"not {sample}"
-        )
+    if facts.trace is not None:
+        figures.chosen_sample(facts.trace, sample)
     draw = _drawer(png)
     verdict = judge(facts)
     sections = [_network(facts), *_activity(facts, draw, sample), *_cycles(facts, verdict, draw)]

@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -27,7 +28,7 @@ import numpy as np
 
 from neurocuda_hw.data.stimulus import expected_bytes, observed_trace, stimulus_bytes
 from neurocuda_hw.ground.aside import aside
-from neurocuda_hw.ground.errors import OutputError, ToolError
+from neurocuda_hw.ground.errors import DataError, OutputError, ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
@@ -195,7 +196,13 @@ class Simulator:
             *(("--keep", "../keep") if (mem.parent / "keep").stat().st_size else ()),
         ]
         harness = Tool(name="bulk harness", command=(str(self.binary),))
-        run(harness, arguments, cwd=mem, accept=(0, 1), what="simulation")
+        done = run(harness, arguments, cwd=mem, accept=(0, 1), what="simulation")
+        if not result.exists():  # Verilator ends the process where it cannot read a memory file
+            said = [line for line in done.stdout.splitlines() if "Error" in line] or ["nothing"]
+            raise DataError(
+                f"the simulation ended before it compared anything; it said: {said[0]}; build the "
+                "folder again"
+            )
         told = json.loads(result.read_text())
         return told, observed_trace(observed.read_bytes(), expected.select(part))
 
@@ -235,7 +242,8 @@ def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> Sim
 
 
 def _reasons(counts: list[int]) -> Counter[str]:
-    return Counter({fault.name: counts[fault] for fault in Fault if counts[fault]})
+    names = Fault.__members__
+    return Counter({name: counts[fault] for name, fault in names.items() if counts[fault]})
 
 
 def _added(counts: list[dict[str, int]]) -> dict[str, int]:
@@ -284,14 +292,15 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
         return binary
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with aside(folder, "bulk") as work:
+        with aside(folder, "bulk") as place, _spaceless(place) as work:
             for path in _build_inputs(files):
                 target = work / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
             (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
             _make(make, compiler, work, folder / "runtime")
-            (work / "obj_dir" / "bulk").replace(binary)
+            shutil.move(work / "obj_dir" / "bulk", place / "bulk")
+            (place / "bulk").replace(binary)
         _forget_old(folder)
     except OSError as error:
         raise OutputError(
@@ -299,6 +308,16 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
             "NCHW_CACHE"
         ) from error
     return binary
+
+
+@contextmanager
+def _spaceless(place: Path) -> Iterator[Path]:
+    """`place`, or where make cannot build there, as it cannot below a space, another folder."""
+    if not any(sign.isspace() for sign in str(place.absolute())):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="nchw_") as name:
+        yield Path(name)
 
 
 def _make(make: Tool, compiler: Tool, work: Path, runtime: Path) -> None:

@@ -132,7 +132,7 @@ def test_words_of_a_model_are_not_markup(loihi: Path) -> None:
 def test_a_sample_that_is_not_there_is_told(loihi: Path) -> None:
     with pytest.raises(DataError) as error:
         render(read_facts(loihi), sample=3)
-    assert str(error.value) == "sample must be 0 to 2, those of the golden trace, not 3"
+    assert str(error.value) == "sample must be 0 to 2, those of the trace, not 3"
 
 
 def test_a_page_that_cannot_be_written_is_told(loihi: Path, tmp_path: Path) -> None:
