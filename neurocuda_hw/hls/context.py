@@ -44,6 +44,8 @@ def context(plan: HlsPlan) -> Values:
     last = plan.layers[network.output.name]
     return {
         "hash": network.hash[:12],
+        "network_id": network.hash[:16],
+        "host": _host(network),
         "name": network.name,
         "steps": network.timesteps,
         "word_bits": word_bits(network),
@@ -73,6 +75,24 @@ def _reader(network: Network, outs: list[Values]) -> Values:
         "outside": outside,
         "window": f"steps {arrivals.start} to {arrivals.stop - 1}",
         "most": source.size if limits_input(network) else None,
+    }
+
+
+def _host(network: Network) -> Values:
+    """What a driver has to know, as Python writes it."""
+    source, out, arrivals = network.input, network.output, network.arrivals
+    lowest, highest = wire.payload(source)
+    return {
+        "start": arrivals.start,
+        "frames": arrivals.stop - arrivals.start,
+        "shape": source.chw,
+        "bits": wire.address_bits(source),
+        "value_bits": wire.payload_bits(source),
+        "lowest": lowest,
+        "highest": highest,
+        "out_spikes": out.spiking,
+        "out_shape": out.chw,
+        "out_bits": wire.address_bits(out),
     }
 
 

@@ -26,6 +26,8 @@ def test_the_project_is_whole(name: str) -> None:
     files = emit(case(name))
     assert {
         "Makefile",
+        "board/board.tcl",
+        "board/nchw_host.py",
         "bounded.sed",
         "nchw_bounded.h",
         "nchw_sim.h",
