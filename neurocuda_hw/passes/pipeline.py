@@ -23,7 +23,7 @@ from neurocuda_hw.passes.cycles import TOUCHED_WAIT, values_wait
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import queue_depth
 
-HOP = 6  # cycles from a row that is swept to the first row that its spikes visit
+HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,11 @@ class _Stage:
     sweep: list[float]
     end: list[float]
 
+    @property
+    def hop(self) -> int:
+        """Cycles from a row that it sweeps to the first row that its events visit."""
+        return HOP + (len(self.plan.division) if self.plan else 0)
+
     def before(self, k: int) -> float:
         return self.end[k - 1] if k else 0.0
 
@@ -64,13 +69,14 @@ class _Stage:
 def predict(plans: Mapping[str, LayerPlan], activity: Activity) -> Prediction:
     """Runs the model over all inferences of the trace that `activity` counts."""
     network, samples = activity.network, activity.trace.samples
-    stages = _stages(plans, activity)
-    for k in range(samples * network.timesteps):
+    steps = max(plan.timesteps for plan in plans.values())
+    stages = _stages(plans, activity, steps)
+    for k in range(samples * steps):
         for stage in stages.values():
             _advance(stage, k)
     out = network.output
     after = HOP + (0 if out.spiking else out.size)
-    ends = np.array(stages[out.name].end)[network.timesteps - 1 :: network.timesteps] + after
+    ends = np.array(stages[out.name].end)[steps - 1 :: steps] + after
     mean = float(ends[-1] - ends[0]) / (samples - 1) if samples > 1 else float(ends[0])
     return Prediction(cycles=mean, latency=round(float(ends[0])))
 
@@ -82,9 +88,9 @@ def _advance(stage: _Stage, k: int) -> None:
         stage.sweep.append(stage.begin[-1])
     else:
         known = [(s, k - d) for s, d in stage.sources if k >= d]
-        begin = max([stage.before(k), *(s.sweep[j] + HOP for s, j in known)])
+        begin = max([stage.before(k), *(s.sweep[j] + s.hop for s, j in known)])
         stage.begin.append(begin)
-        stage.sweep.append(max([begin + stage.rows[k], *(s.end[j] + HOP for s, j in known)]))
+        stage.sweep.append(max([begin + stage.rows[k], *(s.end[j] + s.hop for s, j in known)]))
     stage.end.append(max(stage.sweep[-1] + stage.swept[k], _room(stage, k)))
 
 
@@ -102,16 +108,17 @@ def _room(stage: _Stage, k: int) -> float:
         if j < k:
             begin, length = target.begin[j], target.sweep[j] - target.begin[j]
         else:
-            begin = max(target.before(k), stage.sweep[k] + HOP)
+            begin = max(target.before(k), stage.sweep[k] + stage.hop)
             length = target.rows[k]
         latest = max(latest, begin + part * length)
     return latest
 
 
-def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _Stage]:
-    network, samples = activity.network, activity.trace.samples
-    words = np.stack([activity.sent(network.input.name, s).sum(axis=1) for s in range(samples)])
-    stages = {network.input.name: _stage(None, np.zeros_like(words), words + 1, words, 1)}
+def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> dict[str, _Stage]:
+    network = activity.network
+    words = activity.words(steps)
+    marks = network.timesteps // steps
+    stages = {network.input.name: _stage(None, np.zeros_like(words), words, words - marks, 1)}
     for name, plan in plans.items():
         rows = activity.rows(plan)
         swept = np.maximum(rows.swept, 1)  # a step that sweeps nothing is passed on in one cycle

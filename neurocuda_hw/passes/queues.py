@@ -53,6 +53,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
+IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
 
 
 def limits_input(network: Network) -> bool:
@@ -66,9 +67,17 @@ def limits_input(network: Network) -> bool:
     return len(projections) > 1 or any(p.delay for p in projections)
 
 
+def in_flight(plan: LayerPlan) -> int:
+    """Rows that may be between the sweep's decision and the queue: those being divided, too."""
+    return IN_FLIGHT + len(plan.division)
+
+
 def queue_depth(plan: LayerPlan) -> int:
     """Masks that the queue holds, within limits; a power of two."""
     rows, steps = plan.layout.rows, plan.fire_stop - plan.fire_start
+    if plan.burst:  # all that an inference sends, and its other steps' markers
+        words = max(rows + plan.timesteps - 1, SHORTEST, 2 * in_flight(plan))
+        return min(DEEPEST, 1 << (words - 1).bit_length())
     masks = steps * rows + 1
     if masks > ENOUGH:
         masks = max(ENOUGH, masks + plan.timesteps if steps < plan.timesteps else 2 * rows)

@@ -24,6 +24,7 @@ from neurocuda_hw.ground.errors import ModelError, OutputError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Progress, Reference
 from neurocuda_hw.rtl.register_map import Registers
@@ -42,6 +43,7 @@ def build(
     out_dir: str | Path,
     *,
     lanes: dict[str, int] | None = None,
+    bursts: str = "auto",
     trace: Trace | None = None,
     inputs: np.ndarray | None = None,
     registers: Registers = Registers.COUNTERS,
@@ -56,6 +58,9 @@ def build(
         Made if missing; replaced if an earlier build is all it holds.
     lanes : dict of str to int, optional
         Lanes of each population; chosen by `passes.folding` where None.
+    bursts : str
+        ``auto``, ``on`` or ``off``: whether populations that can send bursts do so; ``auto``: where
+        that pays, see `passes.choice`.
     trace : Trace, optional
         Golden trace to ship.
     inputs : int array, optional
@@ -85,14 +90,19 @@ def build(
     if trace is None:
         given = default_inputs(network) if inputs is None else inputs
         trace = Reference(network).trace(given, progress=progress)
-    study = Study(network, trace=trace, lanes=lanes)
-    files, _ = folder_files(study, next(iter(BUILT)), Options(registers=registers.value))
+    choice = choose(Study(network, trace=trace, lanes=lanes), bursts)
+    options = Options(registers=registers.value)
+    files, _ = folder_files(choice.study, next(iter(BUILT)), options, bursts=choice.facts)
     write_folder(files, folder, network=network, force=force)
     return folder
 
 
 def folder_files(
-    study: Study, target: str, options: Options | None = None
+    study: Study,
+    target: str,
+    options: Options | None = None,
+    *,
+    bursts: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but ``model.pt`` of a build, by path, and what ``report.json`` among them says.
 
@@ -100,6 +110,8 @@ def folder_files(
     ----------
     target : str
         A name of `table.BUILT`, or ``all`` (see `table.parts`).
+    bursts : mapping, optional
+        What the report says of them: `choice.Choice.facts`.
 
     Raises
     ------
@@ -113,6 +125,8 @@ def folder_files(
         under = "" if part.name == target else part.subfolder
         files |= {f"{under}{path}": c for path, c in part.files(study, options).items()}
     report = head(study.network, target) | chosen[0].facts(study)
+    if bursts:
+        report["bursts"] = dict(bursts)
     report["golden"] = {"samples": study.trace.samples}
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
