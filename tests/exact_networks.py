@@ -1,4 +1,4 @@
-"""Random networks under the exact code: windows in turn, maxima, and populations that do not fit in.
+"""Random networks under the exact code: windows in turn, maxima, populations that do not fit in.
 
 The shape is drawn as other random networks are (`strategies`); then every population gets a window
 behind those of its sources.

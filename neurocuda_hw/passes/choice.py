@@ -1,4 +1,4 @@
-"""Whether bursts pay: the design with them against the one without, by cycles and what they take."""
+"""Whether bursts pay: the designs with and without them, by cycles and by what they take."""
 
 from __future__ import annotations
 

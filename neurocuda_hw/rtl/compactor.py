@@ -1,8 +1,8 @@
 """The compactor: a row of spikes in, single events out, one per cycle, lowest lane first.
 
-A row is a mask, or the counts of its bursts, where 0 is no event. Masks wait in a queue, so that the layer goes on while its events drain; `passes.queues` says how
-long it is. Masks without spikes are not queued, except the last of a step, which carries the
-end-of-step marker.
+A row is a mask, or the counts of its bursts, where 0 is no event. Rows wait in a queue, so that the
+layer goes on while its events drain; `passes.queues` says how long it is. Those without spikes are
+not queued, except the last of a step, which carries the end-of-step marker.
 """
 
 from __future__ import annotations

@@ -36,8 +36,9 @@ class Top(Component):
         What each layer does in this cycle, the first target population's `activity_layout` lowest.
 
     For each spiking population NAME there are the internal signals ``tap_NAME_valid`` and
-    ``tap_NAME_data`` (``{end, address}``, or ``{end, count, address}`` of a burst): what it sent in
-    this cycle. ``tap_NAME_activity`` is the part of `activity` of each target population. Nothing reads them.
+    ``tap_NAME_data`` (``{end, address}``, of a burst ``{end, count, address}``): what it sent in
+    this cycle. ``tap_NAME_activity`` is the part of `activity` of each target population. Nothing
+    reads them.
     """
 
     def __init__(self, network: Network, plans: dict[str, LayerPlan]) -> None:

@@ -265,6 +265,7 @@ def ip_of(network: Network, design: Design, registers: str) -> dict[str, bytes]:
         tdata_bits=design.tdata_bits,
         counters=chosen is Registers.COUNTERS,
         sources=list(design.files),
+        bursts=design.bursts,
     )
 
 
@@ -313,7 +314,13 @@ def _population(network: Network, population: Population, design: Design) -> dic
     ranges = population_ranges(network, population)
     projections = network.incoming(population.name)
     window = network.window(population.name)
-    return {
+    bursts = {}
+    if design.bursts.counts:
+        bursts = {
+            "burst": design.bursts.counts.get(population.name, 0),
+            "receives": [design.bursts.received(network, p) for p in projections],
+        }
+    return bursts | {
         "name": population.name,
         "kind": type(population.neuron).__name__,
         "spiking": population.spiking,

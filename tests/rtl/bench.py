@@ -11,8 +11,7 @@ from amaranth.sim import Simulator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace, pack
-from neurocuda_hw.network.wire import address_bits
-from neurocuda_hw.network.wire import event_bits
+from neurocuda_hw.network.wire import address_bits, event_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.axi import Fault
