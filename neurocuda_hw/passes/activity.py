@@ -34,12 +34,15 @@ class StepRows:
         State rows that the hardware sweeps: in the last sweep it takes all.
     fired : array
         State rows with a spike.
+    parts : tuple of array
+        `events` of each projection.
     """
 
     events: np.ndarray
     needed: np.ndarray
     swept: np.ndarray
     fired: np.ndarray
+    parts: tuple[np.ndarray, ...]
 
 
 class Activity(Mapping[str, np.ndarray]):
@@ -113,6 +116,7 @@ class Activity(Mapping[str, np.ndarray]):
                 needed=rows.needed[first],
                 swept=rows.swept[first],
                 fired=rows.fired[first],
+                parts=tuple(part[first] for part in rows.parts),
             )
         own = (plan.burst, plan.bursts, plan.timesteps)
         key = (plan.population.name, plan.layout.lanes, plan.touched, own)
@@ -141,7 +145,7 @@ class Activity(Mapping[str, np.ndarray]):
     def _rows_of(self, plan: LayerPlan) -> StepRows:
         samples, steps, rows = self.trace.samples, self.network.timesteps, plan.layout.rows
         links = list(zip(plan.projections, plan.sources, plan.fanouts, plan.bursts, strict=True))
-        events = np.zeros((samples, steps), dtype=np.int64)
+        parts = []
         needed = np.zeros((samples, plan.timesteps), dtype=np.int64)
         spikes = np.zeros_like(needed)
         for projection, _, part, burst in links:
@@ -149,7 +153,9 @@ class Activity(Mapping[str, np.ndarray]):
             if burst:  # all at once: who sends any sends in the first step
                 first = self.network.window(projection.source).start
                 visits[:, np.arange(steps) != first] = 0
-            events[:, projection.delay :] += visits[:, : steps - projection.delay]
+            late = np.zeros_like(visits)
+            late[:, projection.delay :] = visits[:, : steps - projection.delay]
+            parts.append(_merged(late, plan.timesteps))
         fired = np.zeros((rows, samples, -(-steps // 8)), dtype=np.uint8)
         if plan.fires:
             own = np.take(self.times(plan.population.name), plan.layout.neurons(), axis=0)
@@ -158,10 +164,12 @@ class Activity(Mapping[str, np.ndarray]):
                 first = self.network.window(plan.population.name).start
                 fired = fired & _at(first, fired.shape[-1])
             spikes = _merged(_in_steps(fired, steps), plan.timesteps)
-        events = _merged(events, plan.timesteps)
+        events = np.sum(parts, axis=0)
         if not plan.touched:
             needed[:, plan.sweep_steps()] = rows
-            return StepRows(events=events, needed=needed, swept=needed, fired=spikes)
+            return StepRows(
+                events=events, needed=needed, swept=needed, fired=spikes, parts=tuple(parts)
+            )
         for projection, source, part, burst in links:
             times = self.times(projection.source)[:-1]
             if burst:
@@ -179,7 +187,7 @@ class Activity(Mapping[str, np.ndarray]):
             needed[:, sweep] = ((fired & until).any(axis=-1) | awake).sum(axis=0)
         swept = needed.copy()
         swept[:, plan.last_sweep] = rows
-        return StepRows(events=events, needed=needed, swept=swept, fired=spikes)
+        return StepRows(events=events, needed=needed, swept=swept, fired=spikes, parts=tuple(parts))
 
     def _visits(self, name: str, part: Fanout) -> np.ndarray:
         """Rows of weights that the events of one source visit, ``(S, T)``."""

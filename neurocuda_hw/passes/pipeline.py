@@ -7,6 +7,9 @@ E rows of events, W rows of the sweep, and ``k`` counting the steps of all infer
     sweep[l, k] = max(begin[l, k] + E, end[s, k])            and ends the step when it has swept
     end[l, k]   = max(sweep[l, k] + W, until its queue has room)
 
+Bursts of several sources come at different times, one long before another, and the layer adds each
+as it comes: in the order of their sweeps, ``t = max(t, sweep[s, k]) + E[s]``.
+
 A layer's spikes wait in a queue of so many masks (`queue_depth`): it cannot end a step before its
 targets have taken all but that many. Within a step a target takes them at an even pace.
 """
@@ -49,6 +52,7 @@ class _Stage:
     plan: LayerPlan | None
     sources: list[tuple[_Stage, int]]
     rows: list[int]
+    parts: list[list[int]]  # `rows` of each source
     swept: list[int]
     masks: np.ndarray  # cumulative, with 0 in front
     depth: int
@@ -88,9 +92,16 @@ def _advance(stage: _Stage, k: int) -> None:
         stage.sweep.append(stage.begin[-1])
     else:
         known = [(s, k - d) for s, d in stage.sources if k >= d]
-        begin = max([stage.before(k), *(s.sweep[j] + s.hop for s, j in known)])
+        begins = [s.sweep[j] + s.hop for s, j in known]
+        if any(stage.plan.bursts):
+            begin = done = max(stage.before(k), min(begins))
+            for begins_at, part in sorted(zip(begins, stage.parts, strict=True)):
+                done = max(done, begins_at) + part[k]
+        else:
+            begin = max([stage.before(k), *begins])
+            done = begin + stage.rows[k]
         stage.begin.append(begin)
-        stage.sweep.append(max([begin + stage.rows[k], *(s.end[j] + s.hop for s, j in known)]))
+        stage.sweep.append(max([done, *(s.end[j] + s.hop for s, j in known)]))
     stage.end.append(max(stage.sweep[-1] + stage.swept[k], _room(stage, k)))
 
 
@@ -107,6 +118,10 @@ def _room(stage: _Stage, k: int) -> float:
             continue  # a delay holds a whole step
         if j < k:
             begin, length = target.begin[j], target.sweep[j] - target.begin[j]
+            if stage.plan is not None and stage.plan.burst:
+                # all of it is there at once: it is taken while the target waits for other sources
+                begin = max(target.before(j), stage.sweep[j] + stage.hop)
+                length = min(length, target.rows[j])
         else:
             begin = max(target.before(k), stage.sweep[k] + stage.hop)
             length = target.rows[k]
@@ -118,7 +133,8 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
     network = activity.network
     words = activity.words(steps)
     marks = network.timesteps // steps
-    stages = {network.input.name: _stage(None, np.zeros_like(words), words, words - marks, 1)}
+    none = np.zeros_like(words)
+    stages = {network.input.name: _stage(None, none, (), words, words - marks, 1)}
     for name, plan in plans.items():
         rows = activity.rows(plan)
         swept = np.maximum(rows.swept, 1)  # a step that sweeps nothing is passed on in one cycle
@@ -130,7 +146,7 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
             swept = swept + SETTLE * (rows.swept > 0)
         swept[:, plan.last_sweep] += values_wait(plan)
         depth = queue_depth(plan) if plan.fires else 1
-        stages[name] = _stage(plan, rows.events, swept, rows.fired, depth)
+        stages[name] = _stage(plan, rows.events, rows.parts, swept, rows.fired, depth)
     for name, plan in plans.items():
         for projection in plan.projections:
             source, delay = stages[projection.source], projection.delay
@@ -140,13 +156,19 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
 
 
 def _stage(
-    plan: LayerPlan | None, rows: np.ndarray, swept: np.ndarray, masks: np.ndarray, depth: int
+    plan: LayerPlan | None,
+    rows: np.ndarray,
+    parts: tuple[np.ndarray, ...],
+    swept: np.ndarray,
+    masks: np.ndarray,
+    depth: int,
 ) -> _Stage:
     sums = np.concatenate([[0], np.cumsum(masks.ravel())])
     return _Stage(
         plan=plan,
         sources=[],
         rows=rows.ravel().tolist(),
+        parts=[part.ravel().tolist() for part in parts],
         swept=swept.ravel().tolist(),
         masks=sums,
         depth=depth,

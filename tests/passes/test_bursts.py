@@ -49,7 +49,8 @@ def network(**cells: object) -> Network:
 def test_all_of_a_network_of_the_exact_code() -> None:
     found = find_bursts(network())
     assert dict(found.counts) == {"a": 4, "m": 4, "b": 4}
-    assert found.maxima == {"m"} and found.merged
+    assert found.maxima == {"m"}
+    assert found.merged
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,9 @@ def test_all_of_a_network_of_the_exact_code() -> None:
 )
 def test_what_must_read_step_by_step_sends_step_by_step(cell: IF) -> None:
     found = find_bursts(network(b=cell))
-    assert "b" not in found.counts and "a" in found.counts and not found.merged
+    assert set(found.counts) >= {"a"}
+    assert "b" not in found.counts
+    assert not found.merged
 
 
 @pytest.mark.parametrize(
