@@ -89,20 +89,19 @@ class Checker {
         const Neurons& neurons = kNeurons[p];
         const uint64_t address = data & ((uint64_t{1} << neurons.address_bits()) - 1);
         const uint64_t count = neurons.count_bits ? data >> neurons.address_bits() : 1;
-        const uint64_t sample = tap_sample_[p];
-        const auto step = std::to_string(tap_step_[p]);
-        if (count < 1 || count > neurons.burst)
+        const uint64_t sample = tap_sample_[p], step = tap_step_[p];
+        const auto refuse = [&](const std::string& what) {
             fail(std::string("population '") + neurons.name + "', sample " + std::to_string(sample) + ": address " +
-                 std::to_string(address) + " sent a burst of " + std::to_string(count) + " spikes, not of 1 to " +
-                 std::to_string(neurons.burst));
-        else if (!neurons.merged && tap_step_[p] != neurons.start)
-            fail(std::string("population '") + neurons.name + "', sample " + std::to_string(sample) +
-                 ": a burst came in step " + step + ", not in step " + std::to_string(neurons.start));
-        else
-            for (uint64_t i = 0; i < count; ++i, ++spikes_[p]) {
-                uint8_t* row = observed(sample) + record_.start[p] + (neurons.start + i) * record_.row[p];
-                if (!mark(row, neurons, address, sample, neurons.start + i, "fired")) return;
-            }
+                 std::to_string(address) + " sent a burst " + what);
+        };
+        if (count < 1 || count > neurons.burst)
+            return refuse("of " + std::to_string(count) + " spikes, not of 1 to " + std::to_string(neurons.burst));
+        if (!neurons.merged && step != neurons.start)
+            return refuse("in step " + std::to_string(step) + ", not in step " + std::to_string(neurons.start));
+        for (uint64_t at = neurons.start; at < neurons.start + count; ++at, ++spikes_[p]) {
+            uint8_t* row = observed(sample) + record_.start[p] + at * record_.row[p];
+            if (!mark(row, neurons, address, sample, at, "fired")) return;
+        }
     }
 
     void on_output(uint64_t data, bool last) {

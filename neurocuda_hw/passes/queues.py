@@ -16,8 +16,12 @@ there. Let (k, l) be the first unfinished one, by steps, then in topological ord
    two markers (`rtl.delay`), and what it held of the step before is taken, by (1) and (2) for its
    target's step k, so it takes all.
 
+5. An expander holds a burst of every neuron, so between two markers it takes all that comes; then
+   it sends to its target alone. It is a layer by itself, between its source and its target.
+
 So l finishes step k: a contradiction. The input's fork sends each branch on when it can, as a queue
-of one event would.
+of one event would. With bursts all of this holds as it is: a queue holds counts instead of masks, each
+neuron sends once per inference, and a step of the hardware may be a whole inference.
 
 **The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
 integrates while it sweeps. It can go on at once if its queue holds what it sends until its target

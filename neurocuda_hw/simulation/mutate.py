@@ -14,7 +14,6 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Spiking, Window
 from neurocuda_hw.network.trace import Trace, first_divergence
@@ -134,16 +133,11 @@ def halved_thresholds(network: Network, lanes: dict[str, int], bursts: Bursts) -
 
 
 def shortened_windows(network: Network, bursts: Bursts) -> Iterator[Mutant]:
-    """For each population of bursts: a window of one step less, so that counts end at L - 1.
-
-    Only where counts stay as wide, for the harness reads them as those of the original.
-    """
+    """For each population of bursts: a window of one step less, so that counts end at L - 1."""
     for name, most in bursts.counts.items():
-        narrower = unsigned_bits(most - 1) if most > 2 else 0
-        if narrower != unsigned_bits(most):
+        population, window = network[name], network.window(name)
+        if most == 1:
             continue
-        population = network[name]
-        window = network.window(name)
         neuron = replace(  # type: ignore[call-arg]
             population.neuron, window=Window(start=window.start, stop=window.stop - 1)
         )
@@ -252,7 +246,7 @@ def _judge(
         if path.endswith(".mem") and design.files.get(path) != content
     }
     if _verilog(mutated) != _verilog(design):
-        simulator = Simulator(network, mutated.files, mutated.tdata_bits, design.bursts)
+        simulator = Simulator(network, mutated.files, mutated.tdata_bits, mutated.bursts)
         place = f"{mutant.place} (Verilog built again)"
     else:
         place = f"{mutant.place} ({_where(design, changed)})"

@@ -7,43 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from exact_networks import exact_networks
+from exact_small import FIRST, SECOND
+from exact_small import exact_network as network
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small import wired
 from strategies import inputs_for
 
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, LeakyReadout, Readout, Reset
+from neurocuda_hw.network.neurons import IF, LIF, LeakyReadout, Reset
 from neurocuda_hw.network.neurons import Window as W
-from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 from neurocuda_hw.reference.reference import Reference
-
-FIRST, SECOND = W(start=0, stop=4), W(start=3, stop=7)
-
-
-def network(**cells: object) -> Network:
-    """Input, two layers in turn, a maximum of the first, and a readout; `cells` replace some."""
-    neurons = {
-        "x": Input(encoding=Encoding.GRADED, payload_bits=2, window=W(start=0, stop=1)),
-        "a": IF(threshold=3, window=FIRST),
-        "m": IF(threshold=2, window=FIRST, reset=Reset.ZERO),
-        "b": IF(threshold=5, window=SECOND),
-        "o": Readout(bias=1),
-    } | cells
-    sizes = {"x": 4, "a": 4, "m": 2, "b": 3, "o": 2}
-    ones = {name: np.ones((sizes[name], 4), dtype=np.int64) for name in "am"}
-    return wired(
-        7,
-        {name: ((size,), neurons[name]) for name, size in sizes.items()},
-        ("x", "a", Dense(weight=ones["a"])),
-        ("a", "m", Dense(weight=2 * ones["m"])),
-        ("a", "b", Dense(weight=np.ones((3, 4), dtype=np.int64))),
-        ("m", "b", Dense(weight=np.ones((3, 2), dtype=np.int64))),
-        ("b", "o", Dense(weight=np.ones((2, 3), dtype=np.int64))),
-    )
 
 
 def test_all_of_a_network_of_the_exact_code() -> None:
@@ -99,11 +75,11 @@ def test_who_takes_bursts() -> None:
 
 @given(exact_networks(odd=True), st.data())
 @settings(max_examples=60)
-def test_spikes_are_the_first_of_their_window(network: Network, data: st.DataObject) -> None:
-    trace = Reference(network).trace(data.draw(inputs_for(network, samples=4)))
-    for name, most in find_bursts(network).counts.items():
+def test_spikes_are_the_first_of_their_window(drawn: Network, data: st.DataObject) -> None:
+    trace = Reference(drawn).trace(data.draw(inputs_for(drawn, samples=4)))
+    for name, most in find_bursts(drawn).counts.items():
         for sample in range(trace.samples):
-            spikes, window = trace.bits(name, sample), network.window(name)
+            spikes, window = trace.bits(name, sample), drawn.window(name)
             assert most == window.steps
             inside = spikes[window.start : window.stop].astype(np.int64)
             assert inside.sum() == spikes.sum()
