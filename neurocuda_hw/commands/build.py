@@ -190,7 +190,16 @@ def build(
             study = study.laid_out(folding.lanes)
         progress(target, 0, 1)
         writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
+        noted = made.told if made else loaded.told
+        told: dict[str, Any] = {"conversion": noted} if noted else {}
+        if labels is not None:
+            right = int((trace.outputs.argmax(axis=1) == labels).sum())
+            told["accuracy"] = {"samples": trace.samples, "right": right}
+        if folding is not None:
+            told["folding"] = as_plain(folding)
+        options = Options(
+            registers=registers, chips=chips, writing=writing, inputs=origin, told=told
+        )
         files, report = folder_files(study, target, options)
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
@@ -201,8 +210,6 @@ def build(
             facts["conversion"] = made.as_plain()
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
-        if folding is not None:
-            facts["folding"] = as_plain(folding)
         print_json(facts | report)
         return
     if made is not None:

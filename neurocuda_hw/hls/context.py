@@ -44,6 +44,8 @@ def context(plan: HlsPlan) -> Values:
     last = plan.layers[network.output.name]
     return {
         "hash": network.hash[:12],
+        "network_id": network.hash[:16],
+        "host": _host(network),
         "name": network.name,
         "steps": network.timesteps,
         "word_bits": word_bits(network),
@@ -73,6 +75,24 @@ def _reader(network: Network, outs: list[Values]) -> Values:
         "outside": outside,
         "window": f"steps {arrivals.start} to {arrivals.stop - 1}",
         "most": source.size if limits_input(network) else None,
+    }
+
+
+def _host(network: Network) -> Values:
+    """What a driver has to know, as Python writes it."""
+    source, out, arrivals = network.input, network.output, network.arrivals
+    lowest, highest = wire.payload(source)
+    return {
+        "start": arrivals.start,
+        "frames": arrivals.stop - arrivals.start,
+        "shape": source.chw,
+        "bits": wire.address_bits(source),
+        "value_bits": wire.payload_bits(source),
+        "lowest": lowest,
+        "highest": highest,
+        "out_spikes": out.spiking,
+        "out_shape": out.chw,
+        "out_bits": wire.address_bits(out),
     }
 
 
@@ -141,11 +161,14 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
     cuba = neuron.current_leak is not None
-    states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
+    states: list[Values] = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
     if layer.held_bits:
         states.append({"type": "held_t", "name": "held", "bits": layer.held_bits})
+    for state in states:
+        large = layout.rows * layout.lanes * state["bits"] > BLOCK_RAM_BITS
+        state["ram"] = "bram" if large else "lutram"
     masked = members < layout.lanes
     return {
         **_events(population),
@@ -165,7 +188,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "v_bits": layer.v_bits,
         "u_bits": layer.u_bits,
         "states": states,
-        "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
         "roms": [rom for _, rom in found if rom is not None],
         **{
             p.name: f"{p.name.upper()}" if rom is None else lookup(rom, layout.groups)

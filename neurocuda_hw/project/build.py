@@ -117,8 +117,11 @@ def folder_files(
     for part in chosen:
         under = "" if part.name == target else part.subfolder
         files |= {f"{under}{path}": c for path, c in part.files(study, options).items()}
-    report = head(study.network, target) | chosen[0].facts(study)
+    report = head(study.network, target)
+    for part in reversed(chosen):
+        report |= part.facts(study)
     report["golden"] = {"samples": study.trace.samples, "inputs": options.inputs}
+    report |= options.told
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files, report

@@ -74,7 +74,7 @@ def test_only_stated_dependences(tools: tuple[Tool, Tool], name: str, tmp_path: 
             "pack(v[row * 5 % ROWS], v_lanes);\n spikes",
             "sweep",
         ),
-        ("unpack(v_lanes, v[row]);", "unpack(v_lanes, v[row > 0 ? row - 1 : 0]);", "sweep"),
+        (" v_now = v[row];", " v_now = v[row > 0 ? row - 1 : 0];", "sweep"),
         ("#pragma HLS DEPENDENCE variable=state", "// ", "add_input_0"),
     ],
 )
