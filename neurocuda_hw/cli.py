@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 import click
 
-from neurocuda_hw import __version__
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.convert import convert
 from neurocuda_hw.commands.doctor import doctor
@@ -40,7 +39,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="nchw")
+@click.version_option(package_name="neurocuda_hw", prog_name="nchw")
 def cli() -> None:
     """A trained PyTorch model in, verified spiking hardware out.
 
