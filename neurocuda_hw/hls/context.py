@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neurocuda_hw.ground.fixed import unsigned_bits
+from neurocuda_hw.hls.host import host
 from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
@@ -45,7 +46,7 @@ def context(plan: HlsPlan) -> Values:
     return {
         "hash": network.hash[:12],
         "network_id": network.hash[:16],
-        "host": _host(network),
+        "host": host(network),
         "name": network.name,
         "steps": network.timesteps,
         "word_bits": word_bits(network),
@@ -75,24 +76,6 @@ def _reader(network: Network, outs: list[Values]) -> Values:
         "outside": outside,
         "window": f"steps {arrivals.start} to {arrivals.stop - 1}",
         "most": source.size if limits_input(network) else None,
-    }
-
-
-def _host(network: Network) -> Values:
-    """What a driver has to know, as Python writes it."""
-    source, out, arrivals = network.input, network.output, network.arrivals
-    lowest, highest = wire.payload(source)
-    return {
-        "start": arrivals.start,
-        "frames": arrivals.stop - arrivals.start,
-        "shape": source.chw,
-        "bits": wire.address_bits(source),
-        "value_bits": wire.payload_bits(source),
-        "lowest": lowest,
-        "highest": highest,
-        "out_spikes": out.spiking,
-        "out_shape": out.chw,
-        "out_bits": wire.address_bits(out),
     }
 
 
