@@ -52,6 +52,19 @@ def device_options(command: Command) -> Command:
     return command
 
 
+def bursts_option(command: Command) -> Command:
+    """Adds --bursts."""
+    option = click.option(
+        "--bursts",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="Under the exact code, the Verilog may send one event with a count for all spikes of "
+        "a neuron: where that pays, wherever it is possible, or nowhere.",
+    )
+    return option(command)
+
+
 def parse_wish(
     device: str | None, target: int | None, fit: bool, lanes: int | None, build_for: str
 ) -> Wish:
@@ -75,7 +88,7 @@ def fold_for(study: Study, wish: Wish, progress: Progress) -> Folding:
 
     assert wish.device is not None
     device = find_device(wish.device)
-    folder = Folder(study.network, study.activity, progress=progress)
+    folder = Folder(study.network, study.activity, bursts=study.bursts, progress=progress)
     try:
         return folder.fold(device, target=wish.target)
     except DoesNotFit as error:

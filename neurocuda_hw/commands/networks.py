@@ -256,12 +256,17 @@ def load_network(
     path = path / "model.pt" if path.is_dir() else path
     if known is None and is_nir(path):
         return _from_graph(path, reading, exports)
-    given = reading.given(*(("dt", "fires", "integrate_dt") if exports else ()))
-    if given:
-        raise click.UsageError(f"{given[0]} is for .nir files, which {str(path)!r} is not")
+    refuse(reading, path, exports)
     network = known or load(path)
     told = {} if known else read_told(path)
     return Loaded(network=network, graph=None, reading=reading, told=told)
+
+
+def refuse(reading: Reading, path: Path, exports: bool) -> None:
+    """Refuses options on NIR graphs for a file that is none."""
+    given = reading.given(*(("dt", "fires", "integrate_dt") if exports else ()))
+    if given:
+        raise click.UsageError(f"{given[0]} is for .nir files, which {str(path)!r} is not")
 
 
 def _from_graph(path: Path, reading: Reading, exports: bool) -> Loaded:

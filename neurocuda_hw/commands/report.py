@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from neurocuda_hw.commands.console import say
+from neurocuda_hw.commands.console import say, there
 
 
 @click.command()
-@click.argument("folder", metavar="BUILD_DIR")
+@click.argument("folder", metavar="BUILD_DIR", callback=there("build folder"))
 @click.option(
     "-o", "--output", metavar="FILE", help="Where to write the page; default: in the folder."
 )

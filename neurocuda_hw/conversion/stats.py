@@ -27,7 +27,9 @@ class Stats(Mapping[str, Any]):
     Parameters
     ----------
     strategy : str
-        The code, and how it was fine-tuned.
+        What ``auto`` came to, or what was asked for: ``exact``, ``qcfs_direct`` or ``qcfs_if_ft``.
+    course : str
+        The code, and how it was fine-tuned, in words.
     ann_accuracy : float, optional
         Of the trained model.
     replaced_accuracy : float, optional
@@ -43,10 +45,13 @@ class Stats(Mapping[str, Any]):
     unequal : int, optional
         Test samples of which any spike count or logit differs from the quantised ANN's: none under
         the exact code.
-    thresholds : dict
-        Integer thresholds of each spiking population: lowest, median, highest.
+    thresholds : list
+        Integer thresholds of each spiking population in turn: one per channel, or a single one.
+    threshold_ranges : dict
+        The same by population: lowest, median, highest.
     sparsity : float, optional
-        Share of neurons and steps of their windows without a spike, over the test data.
+        Per cent of the neurons' steps without a spike over the test data, as `measure_sparsity`
+        counts them: of those steps in which a neuron may fire.
     spikes : dict
         Mean spikes per sample and population (events of the input).
     spike_agreement : dict
@@ -60,14 +65,16 @@ class Stats(Mapping[str, Any]):
         Seconds, without the evaluation.
     """
 
-    strategy: str = ""
+    strategy: str
+    course: str = ""
     ann_accuracy: float | None
     replaced_accuracy: float | None
     qcfs_accuracy: float | None
     if_accuracy: float | None
     integer_accuracy: float | None
     unequal: int | None
-    thresholds: dict[str, tuple[int, int, int]]
+    thresholds: list[list[int]]
+    threshold_ranges: dict[str, tuple[int, int, int]]
     sparsity: float | None
     spikes: dict[str, float]
     spike_agreement: dict[str, float]
@@ -106,7 +113,7 @@ class Stats(Mapping[str, Any]):
         if self.unequal is not None:
             rows.append(("samples unlike the quantised ANN", f"{self.unequal:,}"))
         if self.sparsity is not None:
-            rows.append(("neuron steps without a spike", f"{100 * self.sparsity:.1f} %"))
+            rows.append(("neuron steps without a spike", f"{self.sparsity:.1f} %"))
         rows.append(("time to convert", f"{self.conversion_time:.1f} s"))
         rows += [("note", note) for note in self.notes]
         head = html_table(f"Conversion: {self.strategy}", ("", ">"), rows)
@@ -115,11 +122,11 @@ class Stats(Mapping[str, Any]):
             (
                 name,
                 f"{self.spikes[name]:,.1f}" if name in self.spikes else "",
-                f"{self.thresholds[name][0]:,} to {self.thresholds[name][2]:,}"
-                if name in self.thresholds
+                f"{self.threshold_ranges[name][0]:,} to {self.threshold_ranges[name][2]:,}"
+                if name in self.threshold_ranges
                 else "",
             )
-            for name in {**self.spikes, **self.thresholds}
+            for name in {**self.spikes, **self.threshold_ranges}
         ]
         return head + html_table("Populations", heads, layers)
 
@@ -201,7 +208,7 @@ def score(
     return Scores(
         integer=100 * right / total,
         unequal=unequal if quantized.timeless else None,
-        sparsity=1 - fired / slots,
+        sparsity=100 * (1 - fired / slots),
         spikes={name: count / total for name, count in spikes.items()},
     )
 

@@ -313,6 +313,16 @@ class Network:
         """All populations that compute: every one but the input."""
         return tuple(p for p in self.populations if not p.fed)
 
+    @property
+    def neurons(self) -> int:
+        """Neurons of all populations that compute: an input's values are none."""
+        return sum(p.size for p in self.targets)
+
+    @property
+    def weights(self) -> int:
+        """Weights of all projections, as they are stored: a kernel's once."""
+        return sum(p.synapse.weight.size for p in self.projections)
+
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections that end in population `name`."""
         return tuple(p for p in self.projections if p.target == name)

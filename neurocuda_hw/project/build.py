@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ import numpy as np
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.aside import aside, entries, restore, take_place
 from neurocuda_hw.ground.errors import ModelError, OutputError
+from neurocuda_hw.ground.words import RANDOM
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Progress, Reference
 from neurocuda_hw.rtl.register_map import Registers
@@ -42,6 +45,7 @@ def build(
     out_dir: str | Path,
     *,
     lanes: dict[str, int] | None = None,
+    bursts: str = "auto",
     trace: Trace | None = None,
     inputs: np.ndarray | None = None,
     registers: Registers = Registers.COUNTERS,
@@ -56,6 +60,9 @@ def build(
         Made if missing; replaced if an earlier build is all it holds.
     lanes : dict of str to int, optional
         Lanes of each population; chosen by `passes.folding` where None.
+    bursts : str
+        ``auto``, ``on`` or ``off``: whether populations that can send bursts do so; ``auto``: where
+        that pays, see `passes.choice`.
     trace : Trace, optional
         Golden trace to ship.
     inputs : int array, optional
@@ -82,17 +89,24 @@ def build(
     """
     folder = Path(out_dir)
     check_folder(folder, force=force)
+    options = Options(registers=registers.value)
     if trace is None:
-        given = default_inputs(network) if inputs is None else inputs
-        trace = Reference(network).trace(given, progress=progress)
-    study = Study(network, trace=trace, lanes=lanes)
-    files, _ = folder_files(study, next(iter(BUILT)), Options(registers=registers.value))
+        if inputs is None:
+            options = replace(options, inputs=RANDOM)
+            inputs = default_inputs(network)
+        trace = Reference(network).trace(inputs, progress=progress)
+    choice = choose(Study(network, trace=trace, lanes=lanes), bursts)
+    if choice.facts:
+        options = replace(options, told={"bursts": choice.facts})
+    files, _ = folder_files(choice.study, next(iter(BUILT)), options)
     write_folder(files, folder, network=network, force=force)
     return folder
 
 
 def folder_files(
-    study: Study, target: str, options: Options | None = None
+    study: Study,
+    target: str,
+    options: Options | None = None,
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but ``model.pt`` of a build, by path, and what ``report.json`` among them says.
 
@@ -112,7 +126,9 @@ def folder_files(
     for part in chosen:
         under = "" if part.name == target else part.subfolder
         files |= {f"{under}{path}": c for path, c in part.files(study, options).items()}
-    report = head(study.network, target) | chosen[0].facts(study)
+    report = head(study.network, target)
+    for part in reversed(chosen):
+        report |= part.facts(study)
     report["golden"] = {"samples": study.trace.samples, "inputs": options.inputs}
     report |= options.told
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}

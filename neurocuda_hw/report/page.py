@@ -89,6 +89,7 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0, clock: float = C
     sections += [*_activity(facts, draw, sample), *_cycles(facts, verdict, draw, clock)]
     sections += [
         *device_sections(facts),
+        *_schedule(facts),
         *chip_sections(facts, draw),
         _verification(facts, verdict),
         *_origin(facts),
@@ -283,6 +284,37 @@ def _cycles(facts: Facts, verdict: Verdict, draw: Draw, clock: float) -> list[Se
 
 def _time(lead: str, plots: list[Plot], table: Table) -> Section:
     return Section(title="Time", lead=lead, plots=tuple(plots), tables=(table,))
+
+
+def _schedule(facts: Facts) -> list[Section]:
+    """What the C++ asks of the vendor's tool, and why."""
+    asked = facts.report.get("hls")
+    if asked is None:
+        return []
+    heads = {
+        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
+        "fifos": ("name", ">words", ">needed", "reason"),
+        "memories": ("name", ">rows", ">bits", "storage", "reason"),
+    }
+    tables = tuple(
+        Table(
+            heads=names,
+            rows=tuple(
+                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
+            ),
+        )
+        for what, names in heads.items()
+    )
+    lead = (
+        "What the C++ asks of Vitis HLS: cycles from one iteration of a loop to the next, "
+        "iterations in a step, and to the nearest dependence through memory; FIFOs; memories. "
+        "No vendor tool has been run."
+    )
+    return [Section(title="Schedule", lead=lead, tables=tables)]
+
+
+def _told(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _verification(facts: Facts, verdict: Verdict) -> Section:

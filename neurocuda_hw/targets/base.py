@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurocuda_hw.ground.errors import DivergenceError, ModelError, first_line
+from neurocuda_hw.ground.words import GIVEN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,14 +45,14 @@ class Built:
 
     @classmethod
     def of(cls, path: Path, content: bytes) -> Built:
-        """The folder `path` with this ``report.json``; raises ModelError if that is none.
+        """The folder `path` with this ``report.json``; raises ModelError if it is none.
 
         What is read of it later is checked here: it may be edited, or of another version.
         """
         try:
             report = json.loads(content)
-            if not isinstance(report, dict) or report.get("format") != FORMAT:
-                raise ValueError("its format is another one")
+            if isinstance(report, dict) and report.get("format") != FORMAT:
+                raise ModelError(_no_build(path, f"its {REPORT} is of something else"))
             _check(report)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(
@@ -64,6 +65,13 @@ class Built:
     def target(self) -> str:
         """What it was built for."""
         return str(self.report.get("target"))
+
+    @property
+    def told_inputs(self) -> str:
+        """Where its golden inputs came from, in brackets; empty if an earlier version built it."""
+        told = self.report.get("golden")
+        inputs = told.get("inputs") if isinstance(told, dict) else None
+        return f" ({inputs})" if inputs else ""
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         """The content of some of its files."""
@@ -107,6 +115,9 @@ def _check(report: dict[str, Any]) -> None:
         _must_be(population["name"], str, "the name of a population")
         if _must_be(population["lanes"], int, "lanes") < 0:
             raise ValueError(f"lanes must be at least 0, not {population['lanes']}")
+    for name, most in _must_be(report.get("bursts", {}).get("counts", {}), dict, "bursts").items():
+        if _must_be(most, int, f"the bursts of {name}") < 1:
+            raise ValueError(f"the bursts of {name} must be at least 1, not {most}")
     for name, lanes in _must_be(report.get("lanes") or {}, dict, "lanes").items():
         if _must_be(lanes, int, f"the lanes of {name}") < 1:
             raise ValueError(f"the lanes of {name} must be at least 1, not {lanes}")
@@ -143,6 +154,31 @@ def _must_be(value: Any, kind: type, what: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{what} must be {kind.__name__}, not {value!r:.40}")
     return value
+
+
+def the_build(path: Path) -> Built:
+    """The build in `path`; raises ModelError, with the reason, if there is none."""
+    built = read_built(path)
+    if built is not None:
+        return built
+    if not path.is_dir():
+        reason = "it is a file" if path.exists() else "there is no such folder"
+        raise ModelError(_no_build(path, reason))
+    raise ModelError(_no_build(path, f"it has no {REPORT}"))
+
+
+def _no_build(path: Path, reason: str) -> str:
+    """What to say of a folder that is no build; of a part of one, which folder is meant."""
+    over = next((p for p in path.absolute().parents if _holds_build(p)), None)
+    way_out = f"; it lies in the build {str(over)!r}: name that" if over else ""
+    return f"{str(path)!r} must be a folder that 'nchw build' wrote: {reason}{way_out}"
+
+
+def _holds_build(path: Path) -> bool:
+    try:
+        return read_built(path) is not None
+    except ModelError:
+        return False
 
 
 def read_built(path: Path) -> Built | None:
@@ -183,7 +219,7 @@ class Options:
     writing : mapping
         Arguments of `nir.to_nir`.
     inputs : str
-        Where the golden inputs came from.
+        Where the golden inputs came from, for those who read the reports.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
     """
@@ -191,7 +227,7 @@ class Options:
     registers: str = "counters"
     chips: int = 1
     writing: Mapping[str, Any] = field(default_factory=dict)
-    inputs: str = ""
+    inputs: str = GIVEN
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.showing import Brief, html_table
+from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
 from neurocuda_hw.reference.reference import explain
@@ -112,6 +113,8 @@ class Request:
         Of the Verilog that is made for a network; a build folder has its own.
     stalls : Stalls
         Of the bulk harness.
+    origin : str
+        Where inputs that are given come from, for those who read the results.
     progress : callable, optional
         Called with (what is being done, done, in all).
     """
@@ -123,6 +126,7 @@ class Request:
     seed: int = 0
     lanes: dict[str, int] | None = None
     stalls: Stalls = field(default_factory=Stalls)
+    origin: str = GIVEN
     progress: Progress | None = None
 
     def __post_init__(self) -> None:

@@ -209,7 +209,7 @@ def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) ->
     for arguments in ((built, "--golden"), ("--golden", built)):
         assert nchw("verify", *arguments).code == 1
     nchw.refuses(
-        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote",
+        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote: it has no report.json",
         *("verify", nchw.folder, "--golden"),
     )
     assert nchw("verify", "--golden").code == 0  # no folder is named: the one of committed traces
@@ -243,7 +243,9 @@ def test_a_damaged_build(nchw: Shell, built: Path) -> None:
     shutil.rmtree(built / "rtl")
     assert nchw("verify", built).code == 2
     nchw.refuses(
-        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote", "verify", nchw.folder
+        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote: it has no report.json",
+        "verify",
+        nchw.folder,
     )
 
 
