@@ -47,15 +47,19 @@ def accuracy_sections(facts: Facts) -> list[Section]:
 
 def time_table(facts: Facts, measured: CheckRow | None, clock: float) -> Table:
     """Cycles as milliseconds at a clock."""
-    named: list[tuple[str, float]] = []
-    if facts.pace is not None:
-        named.append(("between results, predicted", facts.pace))
+    between = {"between results, predicted": facts.pace or 0.0}
+    single = {}
     if measured is not None:
-        named.append(("between results, measured in simulation", measured.cycles))
-        named.append(("from first input to first result, measured", float(measured.latency)))
+        between["between results, measured in simulation"] = measured.cycles
+        single["from first input to first result, measured"] = float(measured.latency)
     rows = tuple(
-        (name, f"{cycles:,.1f}", f"{cycles / clock / 1e3:,.4f}", f"{1e6 * clock / cycles:,.0f}")
-        for name, cycles in named
+        (
+            name,
+            f"{cycles:,.1f}",
+            f"{cycles / clock / 1e3:,.4f}",
+            f"{1e6 * clock / cycles:,.0f}" if name in between else "",
+        )
+        for name, cycles in (between | single).items()
         if cycles
     )
     return Table(heads=("time", ">cycles", f">ms at {clock:g} MHz", ">per second"), rows=rows)
