@@ -63,8 +63,9 @@ golden: $(READY)
 	$(RUN) python golden/regenerate.py
 
 docs: $(READY)
-	"$(BIN)/python" -m pip install --quiet -e ".[docs]"
-	$(RUN) NO_MKDOCS_2_WARNING=1 PYTHONPATH=. python -m mkdocs build --strict
+	"$(BIN)/python" -c "import material, mkdocstrings" 2> /dev/null || \
+		"$(BIN)/python" -m pip install --quiet -e ".[docs]"
+	$(RUN) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 clean:
 	rm -rf build dist obj_dir sim_build cocotb_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

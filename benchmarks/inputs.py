@@ -20,9 +20,11 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.trace import Trace
-from neurocuda_hw.project.verify import verify
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.targets.checks import Check, Request
+from neurocuda_hw.targets.table import BUILT
 
 SAMPLE = ROOT / "examples" / "data" / "mnist_sample.npz"
 MNIST = {"mlp": MnistMLP, "cnn": MnistCNN}
@@ -91,7 +93,9 @@ def traced(case: Case, batch: int | None = None) -> tuple[Network, Trace]:
     return network, Reference(network).trace(inputs, **more)
 
 
-def simulated(network: Network, trace: Trace, lanes: dict[str, int]) -> Check:
+def simulated(
+    network: Network, trace: Trace, lanes: dict[str, int], bursts: Bursts = NO_BURSTS
+) -> Check:
     """The Verilog's run of a trace.
 
     Raises
@@ -99,9 +103,9 @@ def simulated(network: Network, trace: Trace, lanes: dict[str, int]) -> Check:
     DivergenceError
         Unless every spike and every output is equal.
     """
-    request = Request(targets=("verilog",), lanes=lanes)
-    (result,) = verify(network, golden=trace, request=request)
-    (check,) = result.checks
+    study = Study(network, trace=trace, lanes=lanes, bursts=bursts)
+    (bench,) = [b for b in BUILT["verilog"].benches if b.name == "verilog"]
+    check = bench.check(study, None, Request(targets=("verilog",)))
     if not check.equal:
         raise DivergenceError(f"{network.name}: {check.message or check.little}")
     return check

@@ -42,11 +42,13 @@ from neurocuda_hw.network.neurons import Encoding, Spiking
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.area import branches_of, layer_parts, network_area, total
+from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.rtl.emit import emit, plan_network
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.synth import synthesise
 
 FAMILY = Family.SERIES7
@@ -138,6 +140,7 @@ def conv(
     channels: int = 8,
     steps: int = 8,
     kind: type[Spiking] = IF,
+    exact: bool = False,
 ) -> Network:
     """Two or four convolutions, one behind a sum pool, with or without a skip connection."""
     net = Net(source, steps, bits, seed=2)
@@ -148,8 +151,12 @@ def conv(
     def neuron(count: int) -> Spiking:
         worth = bits + (pixels - 1 if len(net.populations) == 1 else 0)
         threshold = net.random.integers(1 << worth, 3 << worth, count)
-        more = {"decay": 400} if kind is LIF else {}
-        return kind(threshold=threshold, v_init=threshold // 2, **more)  # type: ignore[call-arg]
+        more: dict[str, object] = {"decay": 400} if kind is LIF else {}
+        if exact:  # windows in turn
+            start = (len(net.populations) - 1) * (steps - 1)
+            more["window"] = Window(start=start, stop=start + steps)
+            net.timesteps = start + steps
+        return kind(threshold=threshold, v_init=threshold // 2, **more)  # type: ignore[arg-type]
 
     def kernel(outputs: int, given: int, stride: int = 1, pool: int = 1) -> Conv2d:
         return Conv2d(
@@ -190,11 +197,22 @@ def _mnist() -> Network:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A network and its fold; `density` of the random inputs."""
+    """A network and its fold; `density` of the random inputs; whether it sends bursts."""
 
     make: Callable[[], Network]
     lanes: Callable[[Network], dict[str, int]]
     density: float = 0.15
+    bursts: bool = False
+
+    def study(self) -> Study:
+        """What is predicted and built."""
+        network = self.make()
+        study = Study(network, lanes=self.lanes(network))
+        return study.relaid(find_bursts(network)) if self.bursts else study
+
+
+def _bursts(make: Callable[[], Network], lanes: Callable[[Network], dict[str, int]]) -> Case:
+    return Case(make, lanes, bursts=True)
 
 
 CASES: Mapping[str, Case] = {
@@ -213,6 +231,30 @@ CASES: Mapping[str, Case] = {
     "skip4": Case(lambda: conv(image(14, 2), bits=4, skip=True), _lanes(4, out=2)),
     "skip8": Case(lambda: conv(events(12), bits=6, skip=True), _lanes(8, out=4), 0.06),
     "leak8": Case(lambda: conv(events(12), bits=6, kind=LIF), _lanes(8, out=2), 0.06),
+    "burst_mlp8": _bursts(_mnist, _lanes(8, out=2)),
+    "burst_mlp32": _bursts(_mnist, _lanes(32, out=4)),
+    "burst_deep8": _bursts(
+        lambda: dense(14, (64, 32, 10), bits=8, pixels=8, kind=IF), _lanes(8, out=2)
+    ),
+    "burst_deep16": _bursts(
+        lambda: dense(16, (96, 64, 10), bits=5, pixels=1, kind=IF, steps=15), _lanes(16, out=4)
+    ),
+    "burst_conv4": _bursts(lambda: conv(image(14, 8), bits=8, exact=True), _lanes(4, out=1)),
+    "burst_conv8": _bursts(
+        lambda: conv(image(16, 4), bits=6, exact=True, steps=16), _lanes(8, second=16, out=2)
+    ),
+    "burst_skip4": _bursts(
+        lambda: conv(image(14, 2), bits=4, skip=True, exact=True, steps=4), _lanes(4, out=2)
+    ),
+    "burst_skip8": _bursts(
+        lambda: conv(image(12, 8), bits=8, skip=True, exact=True), _lanes(8, second=16, out=2)
+    ),
+    "burst_skip32": _bursts(
+        lambda: conv(image(12, 8), bits=8, skip=True, exact=True), _lanes(32, out=1)
+    ),
+    "burst_wide16": _bursts(
+        lambda: conv(image(16, 8), bits=8, channels=16, exact=True, steps=10), _lanes(16, out=1)
+    ),
 }
 
 
@@ -254,24 +296,23 @@ def predicted_and_measured(name: str, case: Case, before: Mapping[str, Any]) -> 
 
     Simulation and synthesis are left out where `before` holds their figures for the same design.
     """
-    network = case.make()
-    lanes = case.lanes(network)
-    plans = plan_network(network, lanes)
+    study = case.study()
+    network, plans = study.network, study.plans
     trace = Reference(network).trace(inputs_of(network, case.density))
     predicted = predict(plans, Activity(network, trace)).cycles
-    area = total(network_area(network, plans, FAMILY))
-    files = emit(network, lanes).files
+    area = total(network_area(network, plans, FAMILY, study.bursts))
+    files = emit(study).files
     design = hashlib.sha256(b"".join(files[path] for path in sorted(files))).hexdigest()[:16]
     if before.get("design") == design:
         figures = {key: before[key] for key in ("cycles", "luts", "blocks", "dsps")}
     else:
-        check = simulated(network, trace, lanes)
+        check = simulated(network, trace, study.lanes, study.bursts)
         found = synthesise(files, FAMILY)
         figures = {"cycles": check.cycles_per_inference, "luts": found.luts}
         figures |= {"blocks": found.blocks, "dsps": found.dsps}
     return Row(
         name=name,
-        lanes=" ".join(f"{n}" for n in lanes.values()),
+        lanes=" ".join(f"{n}" for n in study.lanes.values()),
         design=design,
         predicted_cycles=predicted,
         predicted_luts=area.luts,
@@ -297,8 +338,8 @@ def fitted(rows: list[Row]) -> dict[Part, float]:
     present = np.array([LUT_COSTS[FAMILY][part] for part in parts])
     counts, missing, sizes = [], [], []
     for row in rows:
-        network = CASES[row.name].make()
-        count = parts_of(network, plan_network(network, CASES[row.name].lanes(network)))
+        study = CASES[row.name].study()
+        count = parts_of(study.network, study.plans)
         counts.append([count[part] / row.luts for part in parts])
         missing.append((row.luts - row.predicted_luts) / row.luts)
         sizes.append(row.luts)

@@ -125,6 +125,7 @@ BATCH = option("--batch", "of the training", default=128)
 BITS = option("--weight-bits", "2 to 8", default=8)
 SEED = option("--seed", default=0)
 ROUNDS = option("--rounds", default=3, type=number(1))
+AGAINST = option("--against", "what to compare with", default="2ad39ec", metavar="COMMIT")
 DEVICE = option("--device", "cpu or cuda; cuda if there is one")
 STATES = option("--checkpoints", "folder of states to go on from after a break", type=Path)
 KEPT = option("--networks", "folder to write the networks to", type=Path)
@@ -187,12 +188,21 @@ FIGURES: tuple[Figure, ...] = (
         option("--network", "one of them", choices=("resnet20", "resnet18"), action="append"),
         option("--files", "a saved network instead", action="append", metavar="MODEL"), LANES,
     )),
+    Figure("start_speed", ("git",), (AGAINST, ROUNDS)),
     Figure("build_speed", ("git",), (
-        option("--against", "what to compare with", default="2ad39ec", metavar="COMMIT"),
+        AGAINST,
         option("--only", choices=("resnet20", "cnn_all"), default=["resnet20", "cnn_all"]),
         option("--network", "ResNet-20 in integers; made where there is none",
                default=Path("build/resnet20.pt"), metavar="FILE"),
         WEIGHTS, CIFAR_TOO, ROUNDS,
+    )),
+    Figure("bursts", ("verilator",), (
+        option("--only", choices=("cnn", "resnet20"), default=["cnn", "resnet20"]),
+        option("--network", "ResNet-20 in integers, L = 8", metavar="FILE"),
+        option("--network16", "the same at L = 16", metavar="FILE"),
+        CIFAR_TOO, option("--images", "of CIFAR-10's test set", default=20, type=number(2)),
+        option("--target-cycles", "pace at which memories are compared", default=231_484),
+        flag("--planned", "predict cycles, simulate nothing"),
     )),
     Figure("registers", ("yosys",), (option("model", nargs="?", default="golden/mnist_mlp.pt"),)),
     Figure("spike_words", (), (SAVED, SAMPLES(default=100), LANES)),

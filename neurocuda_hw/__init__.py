@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from neurocuda_hw.targets.backends import list_backends as list_backends
     from neurocuda_hw.targets.neurobench import neurobench_report as neurobench_report
 
+__version__ = "0.1.0"
+
 # The module of every name above. They are read, for to run the imports would load all of them.
 _HOMES = {
     name.asname: str(node.module)
@@ -78,15 +80,17 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        try:
-            return getattr(import_module(_HOMES[name]), name)
-        except ModuleNotFoundError as error:
-            from neurocuda_hw.ground.errors import missing_package
+if not TYPE_CHECKING:  # or a type checker would take any name for one of these
 
-            raise missing_package(error) from error
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            try:
+                return getattr(import_module(_HOMES[name]), name)
+            except ModuleNotFoundError as error:
+                from neurocuda_hw.ground.errors import missing_package
+
+                raise missing_package(error) from error
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

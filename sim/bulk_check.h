@@ -71,12 +71,37 @@ class Checker {
                  std::to_string(block_end_) + " inferences of " + std::to_string(kTimesteps) + " steps");
             return;
         }
-        if (data >> neurons.address_bits()) {
+        if (data >> (neurons.address_bits() + neurons.count_bits)) {
+            if (neurons.merged) tap_step_[p] = kTimesteps - 1;
             advance(tap_sample_[p], tap_step_[p]);
+            return;
+        }
+        if (neurons.burst) {
+            on_burst(p, data);
             return;
         }
         uint8_t* row = observed(tap_sample_[p]) + record_.start[p] + tap_step_[p] * record_.row[p];
         if (mark(row, neurons, data, tap_sample_[p], tap_step_[p], "fired")) ++spikes_[p];
+    }
+
+    // A burst of N stands for a spike in each of the first N steps of its population's window.
+    void on_burst(unsigned p, uint64_t data) {
+        const Neurons& neurons = kNeurons[p];
+        const uint64_t address = data & ((uint64_t{1} << neurons.address_bits()) - 1);
+        const uint64_t count = neurons.count_bits ? data >> neurons.address_bits() : 1;
+        const uint64_t sample = tap_sample_[p], step = tap_step_[p];
+        const auto refuse = [&](const std::string& what) {
+            fail(std::string("population '") + neurons.name + "', sample " + std::to_string(sample) + ": address " +
+                 std::to_string(address) + " sent a burst " + what);
+        };
+        if (count < 1 || count > neurons.burst)
+            return refuse("of " + std::to_string(count) + " spikes, not of 1 to " + std::to_string(neurons.burst));
+        if (!neurons.merged && step != neurons.start)
+            return refuse("in step " + std::to_string(step) + ", not in step " + std::to_string(neurons.start));
+        for (uint64_t at = neurons.start; at < neurons.start + count; ++at, ++spikes_[p]) {
+            uint8_t* row = observed(sample) + record_.start[p] + at * record_.row[p];
+            if (!mark(row, neurons, address, sample, at, "fired")) return;
+        }
     }
 
     void on_output(uint64_t data, bool last) {

@@ -135,7 +135,7 @@ class Block:
         """All counters, of one instant: frozen meanwhile."""
         await self.write(MAP["CONTROL"], MAP["CONTROL_FREEZE_MASK"])
         await self.until("STATUS.SETTLED", self.settled, looks=2000)
-        names = ("EVENTS", "SPIKES", *STATES)
+        names = ("EVENTS", "SPIKES", *STATES, *(["BURSTS"] if "LAYER_BURSTS" in MAP else []))
         design = ("CYCLES", "INPUT_TAKEN", "INPUT_STALLED", "OUTPUT_TAKEN", "OUTPUT_STALLED")
         found = {"": {name: await self.read(MAP[name]) for name in design}}
         for row in LAYERS:
@@ -164,11 +164,14 @@ def outputs_of(words: list[int]) -> list[int]:
 def events_to(row: dict[str, Any], sample: int) -> int:
     """Events that reach a layer in one inference, over all its projections."""
     total = 0
-    for source, delay in row["sources"]:
+    bursts = row.get("receives", [0] * len(row["sources"]))
+    for (source, delay), burst in zip(row["sources"], bursts, strict=True):
         if source == REPORT["network"]["input"]:
             total += sum(word < MARKER for word in GOLDEN.packets[sample])
         else:
             spikes = GOLDEN.spikes[source][sample]
+            if burst:  # one event for all spikes of a neuron
+                spikes = spikes.any(axis=0, keepdims=True)
             total += int(spikes[: GOLDEN.timesteps - delay].sum())
     return total
 
@@ -190,6 +193,9 @@ def check_counters(found: dict[str, dict[str, int]], samples: list[int]) -> None
         spikes = sum(spikes_of(row, s) for s in samples)
         assert seen["EVENTS"] == events, f"{name!r}: EVENTS is {seen['EVENTS']}, not {events}"
         assert seen["SPIKES"] == spikes, f"{name!r}: SPIKES is {seen['SPIKES']}, not {spikes}"
+        if row.get("burst"):
+            bursts = sum(int(GOLDEN.spikes[name][s].any(axis=0).sum()) for s in samples)
+            assert seen["BURSTS"] == bursts, f"{name!r}: BURSTS is {seen['BURSTS']}, not {bursts}"
         parts = {state: seen[state] for state in STATES}
         total = sum(parts.values())
         assert total == cycles, f"{name!r}: {parts} are {total} cycles of {cycles}"

@@ -24,11 +24,16 @@ SAMPLES = int(os.environ.get("NCHW_COCOTB_SAMPLES", "20"))
 
 @dataclass
 class Population:
-    """A spiking population, or the output: its size, how its events are addressed, its place."""
+    """A spiking population, or the output: its size, how its events are addressed, its place.
+
+    Its events are bursts of up to `burst` spikes that begin in step `start`; 0: single spikes.
+    """
 
     name: str
     shape: tuple[int, ...]
     bits: tuple[int, int, int]
+    burst: int = 0
+    start: int = 0
 
     @property
     def size(self) -> int:
@@ -37,6 +42,11 @@ class Population:
     @property
     def address_bits(self) -> int:
         return sum(self.bits)
+
+    @property
+    def count_bits(self) -> int:
+        """Bits of an event that say how many spikes it stands for."""
+        return self.burst.bit_length() if self.burst > 1 else 0
 
     def index(self, address: int) -> int:
         """Flat index of the neuron at {c, y, x}."""
@@ -62,8 +72,15 @@ class Golden:
         self.timesteps = report["network"]["timesteps"]
         self.word_bits = report["stream"]["word_bits"]
         rows = report["populations"]
+        self.merged = report.get("bursts", {}).get("merged", False)
         made = {
-            row["name"]: Population(row["name"], tuple(row["shape"]), tuple(row["address_bits"]))
+            row["name"]: Population(
+                row["name"],
+                tuple(row["shape"]),
+                tuple(row["address_bits"]),
+                row.get("burst", 0),
+                row["window"][0],
+            )
             for row in rows
         }
         self.populations = [made[row["name"]] for row in rows if row["spiking"]]
@@ -105,6 +122,7 @@ class Observed:
     outputs: list[list[int]] = field(default_factory=list)
     stream: list[list[int]] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
+    bursts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
 
 class Bench:
@@ -171,12 +189,27 @@ class Bench:
 
     def _event(self, population: Population, data: int) -> None:
         self.idle = 0
-        opened = self.seen.open[population.name]
-        if data >> population.address_bits:
-            self.seen.steps[population.name].append(opened)
-            self.seen.open[population.name] = []
+        name, steps = population.name, self.seen.steps[population.name]
+        opened, bursts = self.seen.open[name], self.seen.bursts.setdefault(name, [])
+        if data >> (population.address_bits + population.count_bits):
+            for _ in range(self.golden.timesteps if self.golden.merged else 1):
+                step = len(steps) % self.golden.timesteps - population.start
+                steps.append(opened + [i for i, count in bursts if 0 <= step < count])
+                opened = []
+            self.seen.open[name] = opened
+            if len(steps) % self.golden.timesteps == 0:
+                bursts.clear()
             return
-        index = population.index(data)
+        index = population.index(data & ((1 << population.address_bits) - 1))
+        if population.burst:
+            count = data >> population.address_bits if population.count_bits else 1
+            step = population.start if self.golden.merged else len(steps) % self.golden.timesteps
+            burst = f"population {name!r}: neuron {index} sent a burst of {count} in step {step}"
+            assert 1 <= count <= population.burst, f"{burst}, not of 1 to {population.burst}"
+            assert step == population.start, f"{burst}, not in step {population.start}"
+            assert index not in [i for i, _ in bursts], f"population {name!r}: neuron {index} twice"
+            bursts.append((index, count))
+            return
         assert index not in opened, f"population {population.name!r}: neuron {index} fired twice"
         opened.append(index)
 

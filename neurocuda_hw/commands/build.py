@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
-from neurocuda_hw.commands.folding import as_plain, device_options, fold_for, parse_wish, show
+from neurocuda_hw.commands.folding import (
+    as_plain,
+    bursts_option,
+    device_options,
+    fold_for,
+    parse_wish,
+    show,
+)
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
@@ -71,6 +80,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "these inputs."
 )
 @device_options
+@bursts_option
 @click.option(
     "--registers",
     type=click.Choice(["none", "control", "counters"]),
@@ -114,6 +124,7 @@ def build(
     device: str | None,
     target_cycles: int | None,
     fit: bool,
+    bursts: str,
     registers: str,
     chips: int,
     golden: str | None,
@@ -147,6 +158,7 @@ def build(
     make -C build sim
     """
     from neurocuda_hw.network.trace import load_trace
+    from neurocuda_hw.passes.choice import choose
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
     from neurocuda_hw.project.build import check_folder, folder_files, write_folder
@@ -159,7 +171,6 @@ def build(
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     wish = parse_wish(device, target_cycles, fit, lanes, target)
-    folding = None
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
     made = None
@@ -182,16 +193,28 @@ def build(
             )
             origin, labels = given.origin, given.labels
         network = loaded.network
+        writing = loaded.reading.writing(style)
+        options = Options(registers=registers, chips=chips, writing=writing)
+        writing = loaded.reading.writing(style)
+        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
-        if wish.device is not None:
-            folding = fold_for(study, wish, progress)
-            study = study.laid_out(folding.lanes)
+        fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
+        sends = any(t.gates for t in parts(target, options))
+        choice = choose(study, bursts if sends else "off", fold)
+        study, folding = choice.study, choice.folding
         progress(target, 0, 1)
-        writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
-        files, report = folder_files(study, target, options)
+        noted = made.told if made else loaded.told
+        told: dict[str, Any] = {"conversion": noted} if noted else {}
+        if labels is not None:
+            right = int((trace.outputs.argmax(axis=1) == labels).sum())
+            told["accuracy"] = {"samples": trace.samples, "right": right}
+        if folding is not None:
+            told["folding"] = as_plain(folding)
+        if choice.facts:
+            told["bursts"] = choice.facts
+        files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
         compared = loaded.compared(trace.inputs, labels)
@@ -201,8 +224,6 @@ def build(
             facts["conversion"] = made.as_plain()
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
-        if folding is not None:
-            facts["folding"] = as_plain(folding)
         print_json(facts | report)
         return
     if made is not None:
@@ -215,6 +236,8 @@ def build(
         show_populations(folder, report)
         if folding is not None:
             show(folding)
+        if str(choice):
+            say(str(choice))
         sizes = report["sizes"]
         say(
             f"Verilog {sizes['verilog_bytes']:,} bytes, memory files "

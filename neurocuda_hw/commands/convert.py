@@ -174,7 +174,7 @@ def convert(
     kind = None if plot is None else _kind(plot)
     with progress_bar(quiet=as_json) as progress:
         found = converted(model, data, progress, **options)
-    save(found.snn, output)
+    save(found.snn, output, told=found.told)
     if plot is not None and kind is not None:
         from neurocuda_hw.ground.files import write_file
         from neurocuda_hw.report import activity_figure, figure_bytes

@@ -33,6 +33,8 @@ class Converted:
         Samples of the test data; 0 without any.
     seen : bool
         Whether the test data is the training data.
+    data : str
+        Name of the data.
     """
 
     snn: SpikingNetwork
@@ -40,6 +42,7 @@ class Converted:
     shown: np.ndarray
     tested: int
     seen: bool
+    data: str
 
     @property
     def sentence(self) -> str:
@@ -49,6 +52,11 @@ class Converted:
             f"{some(network.input.size, 'input')}, {some(network.neurons, 'neuron')}, "
             f"{network.weights:,} weights, T = {network.timesteps}, {self.stats.course}."
         )
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a report of the network says of the conversion."""
+        return self.stats.told(self.data + " (trained on)" * self.seen, self.tested)
 
     def as_plain(self) -> dict[str, Any]:
         """All of it as plain values."""
@@ -138,6 +146,7 @@ def converted(
         seen=test is not None
         and test[0].shape == train[0].shape
         and bool((test[0] == train[0]).all()),
+        data=data,
     )
 
 

@@ -52,6 +52,19 @@ def device_options(command: Command) -> Command:
     return command
 
 
+def bursts_option(command: Command) -> Command:
+    """Adds --bursts."""
+    option = click.option(
+        "--bursts",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="Under the exact code, the Verilog may send one event with a count for all spikes of "
+        "a neuron: where that pays, wherever it is possible, or nowhere.",
+    )
+    return option(command)
+
+
 def parse_wish(
     device: str | None, target: int | None, fit: bool, lanes: int | None, build_for: str
 ) -> Wish:
@@ -75,7 +88,7 @@ def fold_for(study: Study, wish: Wish, progress: Progress) -> Folding:
 
     assert wish.device is not None
     device = find_device(wish.device)
-    folder = Folder(study.network, study.activity, progress=progress)
+    folder = Folder(study.network, study.activity, bursts=study.bursts, progress=progress)
     try:
         return folder.fold(device, target=wish.target)
     except DoesNotFit as error:
@@ -113,14 +126,26 @@ def show(folding: Folding, *, err: bool = False) -> None:
 
 def as_plain(folding: Folding) -> Mapping[str, object]:
     """The folding as plain values, for JSON."""
-    area = folding.area
+    from neurocuda_hw.passes.budget import LUT_SHARE
+
+    area, device = folding.area, folding.device
     return {
-        "device": folding.device.name,
+        "device": device.name,
         "cycles": round(folding.cycles, 1),
         "luts": round(area.luts),
         "blocks": area.blocks,
-        "block": folding.device.family.block_name,
+        "block": device.family.block_name,
         "dsps": area.dsps,
+        "usable": {
+            "luts": round(LUT_SHARE * device.luts),
+            "blocks": device.blocks,
+            "dsps": device.dsps,
+        },
+        "shared": {
+            "luts": round(folding.shared.luts),
+            "blocks": folding.shared.blocks,
+            "dsps": folding.shared.dsps,
+        },
         "layers": [
             {
                 "name": layer.name,

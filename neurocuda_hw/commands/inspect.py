@@ -8,6 +8,7 @@ import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
+from neurocuda_hw.commands.folding import bursts_option
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 @stimulus_options
 @network_options
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
+@bursts_option
 @as_json
 def inspect(
     model: str,
@@ -35,6 +37,7 @@ def inspect(
     step_us: int,
     reading: Reading,
     lanes: int | None,
+    bursts: str,
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
@@ -53,7 +56,7 @@ def inspect(
     given = stimulus(loaded.network, data, inputs, samples, step_us)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
-    facts = describe(network, given, lanes)
+    facts = describe(network, given, lanes, bursts)
     compared = loaded.compared(given.inputs, given.labels)
     if compared is not None:
         facts["nir"] = comparison_facts(compared)
@@ -96,16 +99,19 @@ def inspect(
         f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
         f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
+    if facts["bursts"]:
+        say(facts["bursts"]["says"])
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
         say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
 
 
-def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, Any]:
+def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) -> dict[str, Any]:
     """All that the command prints, as plain values."""
     from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.network.wire import address_bits
+    from neurocuda_hw.passes.choice import choose
     from neurocuda_hw.passes.cycles import network_work, slowest
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
@@ -113,7 +119,8 @@ def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, 
 
     trace = Reference(network).trace(given.inputs)
     wanted = balanced if lanes is None else uniform_lanes(network, lanes)
-    study, ranges = Study(network, trace=trace, lanes=wanted), network_ranges(network)
+    choice = choose(Study(network, trace=trace, lanes=wanted), bursts)
+    study, ranges = choice.study, network_ranges(network)
     events, chosen = study.activity, study.lanes
     work = network_work(study.plans, events)
     pace = slowest(work)
@@ -136,6 +143,7 @@ def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, 
                 "window": [window.start, window.stop],
                 "events": float(events[name].sum()) if name in events else 0.0,
                 "lanes": chosen.get(name, 0),
+                "burst": study.bursts.counts.get(name, 0),
                 "cycles": work[name].bound if name in work else 0.0,
             }
         )
@@ -154,6 +162,7 @@ def describe(network: Network, given: Stimulus, lanes: int | None) -> dict[str, 
         "inputs": given.origin,
         "samples": trace.samples,
         "right": right,
+        "bursts": choice.facts,
         "slowest": pace,
         "cycles": work[pace].bound,
     }

@@ -130,6 +130,19 @@ class Stats(Mapping[str, Any]):
         ]
         return head + html_table("Populations", heads, layers)
 
+    def told(self, data: str, samples: int) -> dict[str, str | float | None]:
+        """What a report of the network says of the conversion.
+
+        Parameters
+        ----------
+        data : str
+            The test data's name.
+        samples : int
+            Of it.
+        """
+        names = ("strategy", "ann_accuracy", "qcfs_accuracy", "integer_accuracy", "unequal")
+        return {name: self[name] for name in names} | {"data": data, "samples": samples}
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)

@@ -160,9 +160,9 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
 def _layer(
     study: Study, population: Population, processes: tuple[tuple[str, ...], ...]
 ) -> HlsLayer:
-    # blocks of positions are the Verilog's alone
+    # blocks of positions and bursts are the Verilog's alone
     lanes = min(study.lanes[population.name], population.chw[0])
-    plan = study.plan(population.name, lanes)
+    plan = study.plan(population.name, lanes, plain=True)
     if lanes > MOST_LANES:
         raise ModelError(
             f"population {population.name!r}: lanes must be at most {MOST_LANES} in the HLS "

@@ -3,7 +3,9 @@
 An event is ``{end, value, c, y, x}``, x in the lowest bits; `end` marks the end of a step, and then
 nothing else in it counts. A stream word holds the same fields from bit 0 up, and the mark in its
 top bit. There is a payload wherever the encoding of an input is not SPIKES, of 1 bit too: a payload
-of 0 is an event that adds 0. The events of all other populations are spikes, each worth 1.
+of 0 is an event that adds 0. The events of all other populations are spikes, each worth 1, or
+bursts (see `passes.bursts`): the payload is then how many spikes the event stands for, up to
+`burst`, which is 0 for populations that send spike by spike.
 """
 
 from __future__ import annotations
@@ -19,10 +21,12 @@ def address_bits(population: Population) -> tuple[int, int, int]:
     return c, y, x
 
 
-def payload_bits(population: Population) -> int:
+def payload_bits(population: Population, burst: int = 0) -> int:
     """Bits of the payload of an event of `population`; 0 where every event is worth 1."""
     neuron = population.neuron
-    if not isinstance(neuron, Input) or neuron.encoding is Encoding.SPIKES:
+    if not isinstance(neuron, Input):
+        return unsigned_bits(burst) if burst > 1 else 0
+    if neuron.encoding is Encoding.SPIKES:
         return 0
     return neuron.payload_bits
 
@@ -38,9 +42,9 @@ def payload_signed(population: Population) -> bool:
     return payload(population)[0] < 0
 
 
-def event_bits(population: Population) -> int:
+def event_bits(population: Population, burst: int = 0) -> int:
     """Bits of an event of `population`, its end mark included: what a word must have room for."""
-    return sum(address_bits(population)) + payload_bits(population) + 1
+    return sum(address_bits(population)) + payload_bits(population, burst) + 1
 
 
 def word_bits(network: Network, value_bits: int) -> int:

@@ -7,7 +7,7 @@ non-zero value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ from neurocuda_hw.passes.taps import AxisTaps
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class StepRows:
-    """Rows of one layer in every inference and step, each array ``(S, T)``.
+    """Rows of one layer in every inference and step of the hardware, each array ``(S, T)``.
 
     Parameters
     ----------
@@ -34,12 +34,15 @@ class StepRows:
         State rows that the hardware sweeps: in the last sweep it takes all.
     fired : array
         State rows with a spike.
+    parts : tuple of array
+        `events` of each projection.
     """
 
     events: np.ndarray
     needed: np.ndarray
     swept: np.ndarray
     fired: np.ndarray
+    parts: tuple[np.ndarray, ...]
 
 
 class Activity(Mapping[str, np.ndarray]):
@@ -49,7 +52,7 @@ class Activity(Mapping[str, np.ndarray]):
         self.network, self.trace, self._whole = network, trace, whole
         self._times: dict[str, np.ndarray] = {}
         self._counts: dict[tuple[str, bytes], np.ndarray] = {}
-        self._rows: dict[tuple[str, int, bool], StepRows] = {}
+        self._rows: dict[Hashable, StepRows] = {}
         self.means = {name: self._mean(name) for name in (network.input.name, *trace.sizes)}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -113,30 +116,64 @@ class Activity(Mapping[str, np.ndarray]):
                 needed=rows.needed[first],
                 swept=rows.swept[first],
                 fired=rows.fired[first],
+                parts=tuple(part[first] for part in rows.parts),
             )
-        key = (plan.population.name, plan.layout.lanes, plan.touched)
+        own = (plan.burst, plan.bursts, plan.timesteps)
+        key = (plan.population.name, plan.layout.lanes, plan.touched, own)
         if key not in self._rows:
             self._rows[key] = self._rows_of(plan)
         return self._rows[key]
 
+    def words(self, steps: int) -> np.ndarray:
+        """Words that the input sends in each of so many steps of the hardware, ``(S, steps)``."""
+        name, samples = self.network.input.name, self.trace.samples
+        sent = np.stack([self.sent(name, s).sum(axis=1) for s in range(samples)])
+        return _merged(sent + 1, steps)
+
+    def arriving(self, plan: LayerPlan) -> float:
+        """Mean events per inference that the layer takes."""
+        total = 0.0
+        for projection, burst in zip(plan.projections, plan.bursts, strict=True):
+            events = self[projection.source]
+            if burst:
+                times = self.times(projection.source)[:-1]
+                start = self.network.window(projection.source).start
+                events = (times & _at(start, times.shape[-1])).any(axis=-1).mean(axis=1)
+            total += float(events.sum())
+        return total
+
     def _rows_of(self, plan: LayerPlan) -> StepRows:
-        samples, steps, rows = self.trace.samples, plan.timesteps, plan.layout.rows
-        links = list(zip(plan.projections, plan.sources, plan.fanouts, strict=True))
-        events = np.zeros((samples, steps), dtype=np.int64)
-        needed, spikes = np.zeros_like(events), np.zeros_like(events)
-        for projection, _, part in links:
+        samples, steps, rows = self.trace.samples, self.network.timesteps, plan.layout.rows
+        links = list(zip(plan.projections, plan.sources, plan.fanouts, plan.bursts, strict=True))
+        parts = []
+        needed = np.zeros((samples, plan.timesteps), dtype=np.int64)
+        spikes = np.zeros_like(needed)
+        for projection, _, part, burst in links:
             visits = self._visits(projection.source, part)
-            events[:, projection.delay :] += visits[:, : steps - projection.delay]
+            if burst:  # all at once: who sends any sends in the first step
+                first = self.network.window(projection.source).start
+                visits[:, np.arange(steps) != first] = 0
+            late = np.zeros_like(visits)
+            late[:, projection.delay :] = visits[:, : steps - projection.delay]
+            parts.append(_merged(late, plan.timesteps))
         fired = np.zeros((rows, samples, -(-steps // 8)), dtype=np.uint8)
         if plan.fires:
             own = np.take(self.times(plan.population.name), plan.layout.neurons(), axis=0)
             fired = np.bitwise_or.reduce(own, axis=1)
-            spikes = _in_steps(fired, steps)
+            if plan.burst:
+                first = self.network.window(plan.population.name).start
+                fired = fired & _at(first, fired.shape[-1])
+            spikes = _merged(_in_steps(fired, steps), plan.timesteps)
+        events = np.sum(parts, axis=0)
         if not plan.touched:
             needed[:, plan.sweep_steps()] = rows
-            return StepRows(events=events, needed=needed, swept=needed, fired=spikes)
-        for projection, source, part in links:
+            return StepRows(
+                events=events, needed=needed, swept=needed, fired=spikes, parts=tuple(parts)
+            )
+        for projection, source, part, burst in links:
             times = self.times(projection.source)[:-1]
+            if burst:
+                times = times & _at(self.network.window(source.name).start, times.shape[-1])
             if projection.delay:
                 times = _later(times)
             _touch(fired, times.reshape(*source.chw, *times.shape[1:]), part)
@@ -150,7 +187,7 @@ class Activity(Mapping[str, np.ndarray]):
             needed[:, sweep] = ((fired & until).any(axis=-1) | awake).sum(axis=0)
         swept = needed.copy()
         swept[:, plan.last_sweep] = rows
-        return StepRows(events=events, needed=needed, swept=swept, fired=spikes)
+        return StepRows(events=events, needed=needed, swept=swept, fired=spikes, parts=tuple(parts))
 
     def _visits(self, name: str, part: Fanout) -> np.ndarray:
         """Rows of weights that the events of one source visit, ``(S, T)``."""
@@ -172,6 +209,16 @@ class Activity(Mapping[str, np.ndarray]):
             ]
             self._counts[key] = np.stack(each)
         return self._counts[key]
+
+
+def _at(step: int, octets: int) -> np.ndarray:
+    """The bit of one step, of steps packed in so many bytes."""
+    return np.packbits(np.arange(8 * octets) == step, bitorder="little")
+
+
+def _merged(per_step: np.ndarray, steps: int) -> np.ndarray:
+    """Counts ``(S, T)`` in the steps of the hardware: T, or all in one."""
+    return per_step if per_step.shape[1] == steps else per_step.sum(axis=1, keepdims=True)
 
 
 def _in_steps(rows: np.ndarray, steps: int) -> np.ndarray:

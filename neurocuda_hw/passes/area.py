@@ -18,6 +18,7 @@ import numpy as np
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import event_bits, payload_bits
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Memory, map_memory
@@ -80,7 +81,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
         queue = Memory(
             name=f"{name} queue",
             depth=depth,
-            width=layout.lanes + sum(layout.place_bits) + 1,
+            width=layout.lanes * _spike_bits(plan) + sum(layout.place_bits) + 1,
             rom=False,
             registered=depth > REGISTERS,
         )
@@ -99,11 +100,13 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
     parts = dict.fromkeys(Part, 0.0)
     parts[Part.LAYER] = 1
     # with one row only, the newest state is always the one on its way
-    parts[Part.STATE] = states * (0.8 if layout.rows == 1 else 1.0)
+    parts[Part.SUM if plan.burst else Part.STATE] = states * (0.8 if layout.rows == 1 else 1.0)
+    parts[Part.DIVISION] = lanes * plan.state_bits * len(plan.division)
     parts[Part.CURRENT] = lanes * (plan.synaptic_bits + plan.held_bits)
     if plan.fires:
         depth = queue_depth(plan)
         parts[Part.ENCODER] = branches * lanes * max(1.0, math.log2(lanes))
+        parts[Part.COUNT] = branches * lanes * (_spike_bits(plan) - 1)
         parts[Part.QUEUE] = branches * math.log2(depth)
         parts[Part.DEEP] = branches * math.log2(depth) if depth > REGISTERS else 0
     else:
@@ -112,7 +115,7 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
         parts[Part.LEAK] = lanes * (plan.state_bits + plan.synaptic_bits)
     if plan.v_floor is not None:
         parts[Part.FLOOR] = states
-    if not plan.threshold.uniform or not plan.bias.uniform:
+    if not plan.burst and not (plan.threshold.uniform and plan.bias.uniform):
         parts[Part.OWN] = lanes * max(plan.threshold.bits, plan.bias.bits)
     if plan.touched:
         parts[Part.LIST], parts[Part.AGAIN] = row_bits + 3, states
@@ -146,30 +149,39 @@ def layer_area(plan: LayerPlan, family: Family, branches: int = 1) -> LayerArea:
     return LayerArea(luts=luts + soft, blocks=blocks, dsps=dsps)
 
 
-def shared_area(network: Network, family: Family) -> LayerArea:
-    """Prediction for what is there once: packets in and out, forks and delays."""
+def shared_area(network: Network, family: Family, bursts: Bursts = NO_BURSTS) -> LayerArea:
+    """Prediction for what is there once: packets in and out, forks, delays and expanders."""
     costs = LUT_COSTS[family]
     luts = costs[Part.DESIGN]
     blocks = 0.0
+    queues = []
     for projection in network.projections:
+        source, most = network[projection.source], bursts.counts.get(projection.source, 0)
         if projection.delay:
-            source = network[projection.source]
-            depth = source.size + 1
-            memory = Memory(name="delay", depth=depth, width=event_bits(source), rom=False)
-            mapped = map_memory(memory, family)
-            blocks += mapped.blocks
-            luts += mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
-            luts += (costs[Part.QUEUE] + costs[Part.DEEP]) * math.log2(depth)
+            queues.append((source.size + 1, event_bits(source)))
+        if most and not bursts.received(network, projection):
+            queues.append((source.size, event_bits(source, most)))
+    if most := bursts.counts.get(network.output.name, 0):
+        queues.append((network.output.size, event_bits(network.output, most)))
+    for depth, width in queues:
+        memory = Memory(name="events", depth=max(2, depth), width=width, rom=False)
+        mapped = map_memory(memory, family)
+        blocks += mapped.blocks
+        luts += mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
+        luts += (costs[Part.QUEUE] + costs[Part.DEEP]) * math.log2(max(2, depth))
     return LayerArea(luts=luts, blocks=blocks, dsps=0)
 
 
 def network_area(
-    network: Network, plans: Mapping[str, LayerPlan], family: Family
+    network: Network,
+    plans: Mapping[str, LayerPlan],
+    family: Family,
+    bursts: Bursts = NO_BURSTS,
 ) -> dict[str, LayerArea]:
     """Prediction for every layer, by population, and under ``""`` for what they share."""
     return {
         **{n: layer_area(plan, family, branches_of(network, n)) for n, plan in plans.items()},
-        "": shared_area(network, family),
+        "": shared_area(network, family, bursts),
     }
 
 
@@ -212,11 +224,12 @@ def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
     yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are.
     """
     lanes, count, luts = plan.layout.lanes, 0, 0.0
-    factors = [
-        (bits, payload_bits(source) + 1)
-        for source, bits in zip(plan.sources, plan.weight_bits, strict=True)
-        if payload_bits(source)
-    ]
+    values = [payload_bits(*sender) for sender in plan.senders]
+    factors = [(b, v + 1) for v, b in zip(values, plan.weight_bits, strict=True) if v]
+    if any(plan.bursts):  # one multiplier for all projections; a maximum has none
+        factors = [(max(plan.weight_bits), max(values) + 1)] if max(values) else []
+    if plan.maximum:
+        factors = []
     leaks = ((plan.keep, plan.state_bits), (plan.keep_synaptic, plan.synaptic_bits))
     factors += [(bits, _KEEP_BITS) for keep, bits in leaks if keep is not None]
     for one, other in factors:
@@ -225,6 +238,11 @@ def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
         else:
             luts += lanes * one * (other - 1)
     return count, luts
+
+
+def _spike_bits(plan: LayerPlan) -> int:
+    """Bits that say what one lane sends."""
+    return payload_bits(plan.population, plan.burst) or 1
 
 
 def _power(number: int) -> bool:

@@ -17,6 +17,7 @@ from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.area import LayerArea, branches_of, layer_area, shared_area
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import DEVICES, Device, Family
 from neurocuda_hw.passes.folding import lane_choices
@@ -116,6 +117,8 @@ class Folder:
         What the layers have to do: `passes.activity.Activity` of a trace.
     limit : int
         Most lanes of a layer.
+    bursts : Bursts
+        What is sent as bursts.
     """
 
     def __init__(
@@ -124,14 +127,15 @@ class Folder:
         activity: Mapping[str, np.ndarray],
         *,
         limit: int = WIDEST,
+        bursts: Bursts = NO_BURSTS,
         progress: Progress | None = None,
     ) -> None:
-        self.network = network
+        self.network, self.bursts = network, bursts
         self._few = activity.first(PREDICTED) if isinstance(activity, Activity) else None
         self._plans: dict[str, dict[int, LayerPlan]] = {}
         self._cycles: dict[tuple[str, int], float] = {}
         for number, population in enumerate(network.targets):
-            planner = Planner(network, population)
+            planner = Planner(network, population, bursts)
             plans = {n: planner.plan(n) for n in lane_choices(population, limit)}
             self._plans[population.name] = plans
             for n, plan in plans.items():
@@ -229,12 +233,12 @@ class Folder:
     ) -> Folding:
         """The cheapest option of each layer that keeps the pace; one that fits, if there is one."""
         first: Folding | None = None
-        shared = shared_area(self.network, device.family)
+        shared = shared_area(self.network, device.family, self.bursts)
         for weights in _WEIGHTS:
             layers = tuple(
                 min(
                     (fold for fold in of_layer if pace is None or fold.cycles <= pace),
-                    key=lambda fold: (_share(fold.area, device, weights), fold.cycles),
+                    key=lambda fold: (share(fold.area, device, weights), fold.cycles),
                 )
                 for of_layer in options.values()
             )
@@ -327,7 +331,9 @@ def narrowed(plan: LayerPlan, bits: int) -> LayerPlan:
     )
 
 
-def _share(area: LayerArea, device: Device, weights: tuple[float, float, float]) -> float:
+def share(
+    area: LayerArea, device: Device, weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> float:
     """Weighted sum of the shares of a device that an area takes."""
     return (
         weights[0] * area.luts / device.luts

@@ -13,6 +13,9 @@ class Part(Enum):
     DESIGN = "what is there once"
     LAYER = "what each layer has: sweep, choice of rows, activity"
     STATE = "membrane bit of a lane: addition, comparison, reset, bypass"
+    SUM = "membrane bit of a lane of bursts: addition, bypass"
+    DIVISION = "membrane bit of a divider's stage"
+    COUNT = "lane and bit of a count beyond the first, in the compactor"
     CURRENT = "bit of a synaptic or held current"
     OWN = "bit of a threshold or bias of a lane's own"
     LEAK = "bit that decays"
@@ -35,6 +38,9 @@ _SIX = {
     Part.DESIGN: 25.0,
     Part.LAYER: 38.0,
     Part.STATE: 4.4,
+    Part.SUM: 3.0,
+    Part.DIVISION: 2.0,
+    Part.COUNT: 1.0,
     Part.CURRENT: 5.0,
     Part.OWN: 1.65,
     Part.LEAK: 4.0,

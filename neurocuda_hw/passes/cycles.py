@@ -67,7 +67,6 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
 
     Plain means do not tell which rows are touched: every sweep is then taken to walk all rows.
     """
-    arriving = float(sum(events[p.source].sum() for p in plan.projections))
     idle_steps = float(plan.timesteps - plan.sweeps)
     if isinstance(events, Activity):
         rows = events.rows(plan)
@@ -81,17 +80,19 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
             waits += SETTLE * float((rows.swept > 0).sum(axis=1).mean())
         waits += values_wait(plan)
         return LayerWork(
-            events=arriving,
+            events=events.arriving(plan),
             event_rows=float(rows.events.sum(axis=1).mean()),
             sweep_rows=float(rows.needed.sum(axis=1).mean()),
             walked_rows=float(rows.swept.sum(axis=1).mean()),
             waits=waits,
         )
-    visits = zip(plan.projections, plan.sources, plan.fanouts, strict=True)
-    event_rows = sum(
-        float((events[p.source].reshape(source.chw) * part.visits()).sum())
-        for p, source, part in visits
-    )
+    arriving = event_rows = 0.0
+    links = zip(plan.projections, plan.sources, plan.fanouts, plan.bursts, strict=True)
+    for projection, source, part, burst in links:
+        sent = events[projection.source]
+        sent = np.minimum(sent, 1) if burst else sent  # at most: means hide who is silent
+        arriving += float(sent.sum())
+        event_rows += float((sent.reshape(source.chw) * part.visits()).sum())
     swept = float(plan.sweeps * plan.layout.rows)
     return LayerWork(
         events=arriving,
@@ -129,9 +130,8 @@ def critical_path(plans: Mapping[str, LayerPlan], events: Activity) -> np.ndarra
     its events and one marker; a readout's values follow the last step.
     """
     network = events.network
-    samples, steps = events.trace.samples, network.timesteps
-    sent = [events.sent(network.input.name, s).sum(axis=1) + 1 for s in range(samples)]
-    ends = {network.input.name: np.cumsum(np.stack(sent), axis=1)}
+    samples, steps = events.trace.samples, max(plan.timesteps for plan in plans.values())
+    ends = {network.input.name: np.cumsum(events.words(steps), axis=1)}
     works = {}
     for name, plan in plans.items():
         rows = events.rows(plan)

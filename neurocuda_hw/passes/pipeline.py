@@ -7,6 +7,9 @@ E rows of events, W rows of the sweep, and ``k`` counting the steps of all infer
     sweep[l, k] = max(begin[l, k] + E, end[s, k])            and ends the step when it has swept
     end[l, k]   = max(sweep[l, k] + W, until its queue has room)
 
+Bursts of several sources come at different times, one long before another, and the layer adds each
+as it comes: in the order of their sweeps, ``t = max(t, sweep[s, k]) + E[s]``.
+
 A layer's spikes wait in a queue of so many masks (`queue_depth`): it cannot end a step before its
 targets have taken all but that many. Within a step a target takes them at an even pace.
 """
@@ -23,7 +26,7 @@ from neurocuda_hw.passes.cycles import TOUCHED_WAIT, values_wait
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import queue_depth
 
-HOP = 6  # cycles from a row that is swept to the first row that its spikes visit
+HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +52,7 @@ class _Stage:
     plan: LayerPlan | None
     sources: list[tuple[_Stage, int]]
     rows: list[int]
+    parts: list[list[int]]  # `rows` of each source
     swept: list[int]
     masks: np.ndarray  # cumulative, with 0 in front
     depth: int
@@ -57,6 +61,11 @@ class _Stage:
     sweep: list[float]
     end: list[float]
 
+    @property
+    def hop(self) -> int:
+        """Cycles from a row that it sweeps to the first row that its events visit."""
+        return HOP + (len(self.plan.division) if self.plan else 0)
+
     def before(self, k: int) -> float:
         return self.end[k - 1] if k else 0.0
 
@@ -64,13 +73,14 @@ class _Stage:
 def predict(plans: Mapping[str, LayerPlan], activity: Activity) -> Prediction:
     """Runs the model over all inferences of the trace that `activity` counts."""
     network, samples = activity.network, activity.trace.samples
-    stages = _stages(plans, activity)
-    for k in range(samples * network.timesteps):
+    steps = max(plan.timesteps for plan in plans.values())
+    stages = _stages(plans, activity, steps)
+    for k in range(samples * steps):
         for stage in stages.values():
             _advance(stage, k)
     out = network.output
     after = HOP + (0 if out.spiking else out.size)
-    ends = np.array(stages[out.name].end)[network.timesteps - 1 :: network.timesteps] + after
+    ends = np.array(stages[out.name].end)[steps - 1 :: steps] + after
     mean = float(ends[-1] - ends[0]) / (samples - 1) if samples > 1 else float(ends[0])
     return Prediction(cycles=mean, latency=round(float(ends[0])))
 
@@ -82,9 +92,16 @@ def _advance(stage: _Stage, k: int) -> None:
         stage.sweep.append(stage.begin[-1])
     else:
         known = [(s, k - d) for s, d in stage.sources if k >= d]
-        begin = max([stage.before(k), *(s.sweep[j] + HOP for s, j in known)])
+        begins = [s.sweep[j] + s.hop for s, j in known]
+        if any(stage.plan.bursts):
+            begin = done = max(stage.before(k), min(begins))
+            for begins_at, part in sorted(zip(begins, stage.parts, strict=True)):
+                done = max(done, begins_at) + part[k]
+        else:
+            begin = max([stage.before(k), *begins])
+            done = begin + stage.rows[k]
         stage.begin.append(begin)
-        stage.sweep.append(max([begin + stage.rows[k], *(s.end[j] + HOP for s, j in known)]))
+        stage.sweep.append(max([done, *(s.end[j] + s.hop for s, j in known)]))
     stage.end.append(max(stage.sweep[-1] + stage.swept[k], _room(stage, k)))
 
 
@@ -101,17 +118,23 @@ def _room(stage: _Stage, k: int) -> float:
             continue  # a delay holds a whole step
         if j < k:
             begin, length = target.begin[j], target.sweep[j] - target.begin[j]
+            if stage.plan is not None and stage.plan.burst:
+                # all of it is there at once: it is taken while the target waits for other sources
+                begin = max(target.before(j), stage.sweep[j] + stage.hop)
+                length = min(length, target.rows[j])
         else:
-            begin = max(target.before(k), stage.sweep[k] + HOP)
+            begin = max(target.before(k), stage.sweep[k] + stage.hop)
             length = target.rows[k]
         latest = max(latest, begin + part * length)
     return latest
 
 
-def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _Stage]:
-    network, samples = activity.network, activity.trace.samples
-    words = np.stack([activity.sent(network.input.name, s).sum(axis=1) for s in range(samples)])
-    stages = {network.input.name: _stage(None, np.zeros_like(words), words + 1, words, 1)}
+def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> dict[str, _Stage]:
+    network = activity.network
+    words = activity.words(steps)
+    marks = network.timesteps // steps
+    none = np.zeros_like(words)
+    stages = {network.input.name: _stage(None, none, (), words, words - marks, 1)}
     for name, plan in plans.items():
         rows = activity.rows(plan)
         swept = np.maximum(rows.swept, 1)  # a step that sweeps nothing is passed on in one cycle
@@ -123,7 +146,7 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _St
             swept = swept + SETTLE * (rows.swept > 0)
         swept[:, plan.last_sweep] += values_wait(plan)
         depth = queue_depth(plan) if plan.fires else 1
-        stages[name] = _stage(plan, rows.events, swept, rows.fired, depth)
+        stages[name] = _stage(plan, rows.events, rows.parts, swept, rows.fired, depth)
     for name, plan in plans.items():
         for projection in plan.projections:
             source, delay = stages[projection.source], projection.delay
@@ -133,13 +156,19 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _St
 
 
 def _stage(
-    plan: LayerPlan | None, rows: np.ndarray, swept: np.ndarray, masks: np.ndarray, depth: int
+    plan: LayerPlan | None,
+    rows: np.ndarray,
+    parts: tuple[np.ndarray, ...],
+    swept: np.ndarray,
+    masks: np.ndarray,
+    depth: int,
 ) -> _Stage:
     sums = np.concatenate([[0], np.cumsum(masks.ravel())])
     return _Stage(
         plan=plan,
         sources=[],
         rows=rows.ravel().tolist(),
+        parts=[part.ravel().tolist() for part in parts],
         swept=swept.ravel().tolist(),
         masks=sums,
         depth=depth,

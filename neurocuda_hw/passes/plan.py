@@ -8,15 +8,16 @@ added as they come.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from neurocuda_hw.ground.fixed import DECAY_ONE, decay, signed_bits, wrap
+from neurocuda_hw.ground.fixed import DECAY_ONE, decay, signed_bits, unsigned_bits, wrap
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
 from neurocuda_hw.network.synapses import weight_bits
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
 
 SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
@@ -66,6 +67,14 @@ class LayerPlan:
         -1 where a row must be swept in its initial state though nothing touched it; one lane.
     fire_start, fire_stop : int
         Steps in which neurons may fire; equal for a readout.
+    burst : int
+        The most spikes of one of its events, which are bursts then; 0 where each is a spike.
+    bursts : tuple of int
+        The same of the events of each projection.
+    maximum : bool
+        Lanes keep the largest count that arrives, not a sum; weights are 0 or -1, for yes.
+
+    Steps are those of the hardware: one per inference where `Bursts.merged`.
     """
 
     population: Population
@@ -95,6 +104,28 @@ class LayerPlan:
     awake: Parameter
     fire_start: int
     fire_stop: int
+    burst: int
+    bursts: tuple[int, ...]
+    maximum: bool
+
+    @property
+    def division(self) -> tuple[int, ...]:
+        """Multiples of the threshold that are compared with a membrane, in turn, to count spikes.
+
+        With w from the largest, ``v >= w * threshold`` adds w to the count and takes
+        ``w * threshold`` from v: that is floor(v / threshold), up to their sum.
+        """
+        if not self.burst or self.maximum:
+            return ()
+        bits = unsigned_bits(self.burst)
+        if self.burst == 1 << (bits - 1):  # then they add up to L, and nothing has to be clipped
+            return (*(1 << i for i in reversed(range(bits - 1))), 1)
+        return tuple(1 << i for i in reversed(range(bits)))
+
+    @property
+    def senders(self) -> list[tuple[Population, int]]:
+        """The source of each projection, and how many spikes its events stand for."""
+        return list(zip(self.sources, self.bursts, strict=True))
 
     @property
     def fires(self) -> bool:
@@ -133,16 +164,23 @@ class LayerPlan:
 
 
 def plan_layer(
-    network: Network, population: Population, lanes: int, *, touched: bool | None = None
+    network: Network,
+    population: Population,
+    lanes: int,
+    *,
+    touched: bool | None = None,
+    bursts: Bursts = NO_BURSTS,
 ) -> LayerPlan:
     """Plans one population for `lanes` lanes; see `Planner`, for several numbers of them."""
-    return Planner(network, population).plan(lanes, touched=touched)
+    return Planner(network, population, bursts).plan(lanes, touched=touched)
 
 
 class Planner:
     """One population: what does not depend on its lanes is worked out once."""
 
-    def __init__(self, network: Network, population: Population) -> None:
+    def __init__(
+        self, network: Network, population: Population, bursts: Bursts = NO_BURSTS
+    ) -> None:
         self.network, self.population, self.neuron = network, population, population.neuron
         neuron, each = population.neuron, population.each
         self.projections = network.incoming(population.name)
@@ -178,6 +216,19 @@ class Planner:
         membrane = self.ranges.membrane.bits
         self.state_bits = membrane if chained else _state_bits(self.ranges, self.bias)
         self.held_bits = _held_bits(network, self.projections, self.held)
+        self.burst = bursts.counts.get(population.name, 0)
+        self.bursts = tuple(bursts.received(network, p) for p in self.projections)
+        self.maximum = population.name in bursts.maxima
+        self.timesteps, start, stop = network.timesteps, self.window.start, self.window.stop
+        if bursts.merged:
+            self.timesteps, start, stop = 1, 0, 1
+            self.first, self.stop, self.last = 0, 1, 0
+        if self.burst:  # all is in: one sweep sends everything and restores the initial state
+            self.first, self.stop, self.last, stop = start, start + 1, start, start + 1
+            self.may_skip = False
+        if self.maximum:
+            self.state_bits, self.initial = unsigned_bits(self.burst), np.zeros_like(self.initial)
+        self.fire_steps = (start, stop) if self.neuron.spiking else (0, 0)
 
     def plan(self, lanes: int, *, touched: bool | None = None) -> LayerPlan:
         """The population for `lanes` lanes.
@@ -195,10 +246,12 @@ class Planner:
         network, neuron = self.network, self.neuron
         layout = state_layout(self.population, lanes)
         fanouts = tuple(fanout(network, p, lanes) for p in self.projections)
+        if self.maximum:
+            fanouts = tuple(replace(f, weights=-(f.weights != 0).astype(np.int8)) for f in fanouts)
         numbers, initial = _Numbers(self.population, layout), wrap(self.initial, self.state_bits)
         return LayerPlan(
             population=self.population,
-            timesteps=network.timesteps,
+            timesteps=self.timesteps,
             layout=layout,
             projections=self.projections,
             sources=tuple(network[p.source] for p in self.projections),
@@ -223,8 +276,11 @@ class Planner:
             touched=self.may_skip
             and (layout.rows >= FEWEST_TOUCHED if touched is None else touched),
             awake=numbers.awake(_awake(neuron, self.initial, self.threshold)),
-            fire_start=self.window.start if neuron.spiking else 0,
-            fire_stop=self.window.stop if neuron.spiking else 0,
+            fire_start=self.fire_steps[0],
+            fire_stop=self.fire_steps[1],
+            burst=self.burst,
+            bursts=self.bursts,
+            maximum=self.maximum,
         )
 
 

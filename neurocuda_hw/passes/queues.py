@@ -16,8 +16,12 @@ there. Let (k, l) be the first unfinished one, by steps, then in topological ord
    two markers (`rtl.delay`), and what it held of the step before is taken, by (1) and (2) for its
    target's step k, so it takes all.
 
+5. An expander holds a burst of every neuron, so between two markers it takes all that comes; then
+   it sends to its target alone. It is a layer by itself, between its source and its target.
+
 So l finishes step k: a contradiction. The input's fork sends each branch on when it can, as a queue
-of one event would.
+of one event would. With bursts all of this holds as it is: a queue holds counts instead of masks,
+each neuron sends once per inference, and a step of the hardware may be a whole inference.
 
 **The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
 integrates while it sweeps. It can go on at once if its queue holds what it sends until its target
@@ -57,6 +61,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
+IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
 
 
 def limits_input(network: Network) -> bool:
@@ -70,9 +75,17 @@ def limits_input(network: Network) -> bool:
     return len(projections) > 1 or any(p.delay for p in projections)
 
 
+def in_flight(plan: LayerPlan) -> int:
+    """Rows that may be between the sweep's decision and the queue: those being divided, too."""
+    return IN_FLIGHT + len(plan.division)
+
+
 def queue_depth(plan: LayerPlan) -> int:
     """Masks that the queue holds, within limits; a power of two."""
     rows, steps = plan.layout.rows, plan.fire_stop - plan.fire_start
+    if plan.burst:  # all that an inference sends, and its other steps' markers
+        words = max(rows + plan.timesteps - 1, SHORTEST, 2 * in_flight(plan))
+        return min(DEEPEST, 1 << (words - 1).bit_length())
     masks = steps * rows + 1
     if masks > ENOUGH:
         masks = max(ENOUGH, masks + plan.timesteps if steps < plan.timesteps else 2 * rows)

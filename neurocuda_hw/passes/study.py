@@ -16,6 +16,7 @@ from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, Planner
 
@@ -32,6 +33,8 @@ class Study:
         The golden one, for what is compared or counted with it.
     lanes : mapping of str to int, or a function of this study that gives one, optional
         Lanes of each population; up to 16 where None. See `balanced`.
+    bursts : Bursts
+        What the Verilog sends as bursts.
 
     Raises
     ------
@@ -40,7 +43,12 @@ class Study:
     """
 
     def __init__(
-        self, network: Network, *, trace: Trace | None = None, lanes: Lanes = None
+        self,
+        network: Network,
+        *,
+        trace: Trace | None = None,
+        lanes: Lanes = None,
+        bursts: Bursts = NO_BURSTS,
     ) -> None:
         if trace is not None:
             from neurocuda_hw.network.inputs import check_inputs
@@ -48,9 +56,9 @@ class Study:
             trace.check(network)
             check_inputs(network, trace.inputs, small=True)
         self.network = network
-        self._trace, self._lanes = trace, lanes
-        self._planners: dict[str, Planner] = {}
-        self._plans: dict[tuple[str, int], LayerPlan] = {}
+        self._trace, self._lanes, self.bursts = trace, lanes, bursts
+        self._planners: dict[tuple[str, bool], Planner] = {}
+        self._plans: dict[tuple[str, int, bool], LayerPlan] = {}
         self._made: dict[Hashable, Any] = {}
 
     @classmethod
@@ -87,21 +95,30 @@ class Study:
             raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
         return dict(given)
 
-    def laid_out(self, lanes: Lanes) -> Study:
-        """The same with other lanes; what does not depend on them is shared."""
+    def laid_out(self, lanes: Lanes, bursts: Bursts | None = None) -> Study:
+        """The same with other lanes, and other bursts; what does not depend on them is shared."""
         other = copy(self)
         other._lanes, other._made = lanes, {}
+        if bursts is not None and bursts is not self.bursts:
+            other.bursts, other._planners, other._plans = bursts, {}, {}
         for name in ("lanes", "plans"):
             other.__dict__.pop(name, None)
         return other
 
-    def plan(self, name: str, lanes: int) -> LayerPlan:
-        """One population as hardware with so many lanes."""
-        if (name, lanes) not in self._plans:
-            if name not in self._planners:
-                self._planners[name] = Planner(self.network, self.network[name])
-            self._plans[name, lanes] = self._planners[name].plan(lanes)
-        return self._plans[name, lanes]
+    def relaid(self, bursts: Bursts) -> Study:
+        """The same with other bursts, and lanes chosen for them as they were here."""
+        return self.laid_out(self._lanes, bursts)
+
+    def plan(self, name: str, lanes: int, *, plain: bool = False) -> LayerPlan:
+        """One population as hardware with so many lanes; `plain`: without bursts."""
+        plain = plain or not self.bursts.counts
+        key = (name, plain)
+        if (name, lanes, plain) not in self._plans:
+            if key not in self._planners:
+                bursts = NO_BURSTS if plain else self.bursts
+                self._planners[key] = Planner(self.network, self.network[name], bursts)
+            self._plans[name, lanes, plain] = self._planners[key].plan(lanes)
+        return self._plans[name, lanes, plain]
 
     @cached_property
     def plans(self) -> dict[str, LayerPlan]:

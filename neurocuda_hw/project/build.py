@@ -26,6 +26,7 @@ from neurocuda_hw.ground.words import RANDOM
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Progress, Reference
 from neurocuda_hw.rtl.register_map import Registers
@@ -44,6 +45,7 @@ def build(
     out_dir: str | Path,
     *,
     lanes: dict[str, int] | None = None,
+    bursts: str = "auto",
     trace: Trace | None = None,
     inputs: np.ndarray | None = None,
     registers: Registers = Registers.COUNTERS,
@@ -58,6 +60,9 @@ def build(
         Made if missing; replaced if an earlier build is all it holds.
     lanes : dict of str to int, optional
         Lanes of each population; chosen by `passes.folding` where None.
+    bursts : str
+        ``auto``, ``on`` or ``off``: whether populations that can send bursts do so; ``auto``: where
+        that pays, see `passes.choice`.
     trace : Trace, optional
         Golden trace to ship.
     inputs : int array, optional
@@ -90,14 +95,18 @@ def build(
             options = replace(options, inputs=RANDOM)
             inputs = default_inputs(network)
         trace = Reference(network).trace(inputs, progress=progress)
-    study = Study(network, trace=trace, lanes=lanes)
-    files, _ = folder_files(study, next(iter(BUILT)), options)
+    choice = choose(Study(network, trace=trace, lanes=lanes), bursts)
+    if choice.facts:
+        options = replace(options, told={"bursts": choice.facts})
+    files, _ = folder_files(choice.study, next(iter(BUILT)), options)
     write_folder(files, folder, network=network, force=force)
     return folder
 
 
 def folder_files(
-    study: Study, target: str, options: Options | None = None
+    study: Study,
+    target: str,
+    options: Options | None = None,
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but ``model.pt`` of a build, by path, and what ``report.json`` among them says.
 
@@ -121,6 +130,7 @@ def folder_files(
     for part in reversed(chosen):
         report |= part.facts(study)
     report["golden"] = {"samples": study.trace.samples, "inputs": options.inputs}
+    report |= options.told
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files, report

@@ -127,9 +127,8 @@ class SpikingNetwork(nn.Module):
             self._references[self.device] = Reference(self.network, self.device)
         return self._references[self.device]
 
-    def extra_repr(self) -> str:
-        """Shown by ``print``."""
-        return self.network.outline
+    def __repr__(self) -> str:
+        return f"SpikingNetwork({self.network.outline})"
 
     def _repr_html_(self) -> str:
         """The populations as a table, for notebooks."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from neurocuda_hw.reference.snn import SpikingNetwork
 
-_LEFT, _RIGHT, _HALF = 0.24, 0.76, 0.27  # of a box: its sides in widths, half its height in rows
+_WIDE, _HALF = 0.5, 0.27  # of a box: widths, and half its height in rows
 _TRACK = 0.028  # widths between projections that run side by side
 _TIMES = " \u00d7 "
 
@@ -34,22 +34,25 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
     """
     network = as_network(model)
     rows = {p.name: row for row, p in enumerate(network.populations)}
+    left = 0.24 if any(p.delay for p in network.projections) else 0.005
+    right = left + _WIDE
     beside: dict[int, list[list[tuple[int, int]]]] = {1: [], -1: []}
     with styled():
         figure = new_figure(WIDTH, 0.25 + (0.56 if len(rows) <= 12 else 0.46) * len(rows))
         axes = figure.subplots()
         axes.set_axis_off()
         for population in network.populations:
-            _box(axes, population, rows[population.name], output=population is network.output)
+            _box(axes, population, left, rows[population.name], population is network.output)
         for projection in network.projections:
             start, end = rows[projection.source], rows[projection.target]
             if end == start + 1 and not projection.delay:
-                _arrow(axes, [(0.5, start + _HALF), (0.5, end - _HALF)])
-                axes.text(0.515, start + 0.5, _words(projection), va="center", fontsize=8)
+                middle = left + 0.3 * _WIDE
+                _arrow(axes, [(middle, start + _HALF), (middle, end - _HALF)])
+                axes.text(middle + 0.012, start + 0.5, _words(projection), va="center", fontsize=8)
                 continue
             side = -1 if projection.delay else 1
             track = _free(beside[side], min(start, end), max(start, end))
-            edge = _RIGHT if side > 0 else _LEFT
+            edge = right if side > 0 else left
             out = edge + side * _TRACK * (track + 1)
             # below and above the middle: what leaves a box and what reaches it keep apart
             way = [(edge, start + 0.1), (out, start + 0.1), (out, end - 0.1), (edge, end - 0.1)]
@@ -68,17 +71,17 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
     return figure
 
 
-def _box(axes: Axes, population: Population, row: int, *, output: bool) -> None:
+def _box(axes: Axes, population: Population, left: float, row: int, output: bool) -> None:
     from matplotlib.patches import Rectangle
 
     colour = BLUE if population.fed else GREEN if output else GREY
-    corner = (_LEFT, row - _HALF)
-    box = Rectangle(corner, _RIGHT - _LEFT, 2 * _HALF, facecolor="white", edgecolor=colour)
+    corner = (left, row - _HALF)
+    box = Rectangle(corner, _WIDE, 2 * _HALF, facecolor="white", edgecolor=colour)
     box.set_linewidth(1.6 if colour is not GREY else 1.0)
     axes.add_patch(box)
-    axes.text(_LEFT + 0.012, row, population.name, va="center", weight="bold", color=INK)
+    axes.text(left + 0.012, row, population.name, va="center", weight="bold", color=INK)
     told = f"{_TIMES.join(map(str, population.shape))}  {type(population.neuron).__name__}"
-    axes.text(_RIGHT - 0.012, row, told, va="center", ha="right", color=INK)
+    axes.text(left + _WIDE - 0.012, row, told, va="center", ha="right", color=INK)
 
 
 def _words(projection: Projection) -> str:

@@ -25,11 +25,11 @@ class State(enum.Enum, shape=3):
     BUBBLE = 4
 
 
-def activity_layout(projections: int) -> data.StructLayout:
-    """``{spike, events, state}``: the state, events taken (one per projection at most), a spike.
+def activity_layout(projections: int, burst: int = 0) -> data.StructLayout:
+    """``{spike, events, state}``: the state, events taken (one per projection at most), spikes.
 
-    End-of-step markers are no events. A value that a readout sends counts as its spike.
+    End-of-step markers are no events. A value that a readout sends counts as its spike; a burst of
+    a population that sends those counts as its up to `burst` spikes.
     """
-    return data.StructLayout(
-        {"state": State, "events": unsigned(unsigned_bits(projections)), "spike": unsigned(1)}
-    )
+    spikes, events = (unsigned(unsigned_bits(most)) for most in (max(1, burst), projections))
+    return data.StructLayout({"state": State, "events": events, "spike": spikes})

@@ -171,6 +171,35 @@ class PacketInput(Component):
         return early | late
 
 
+class LastMarker(Component):
+    """Lets events pass, and of the markers of an inference's steps the last. Combinational.
+
+    Members
+    -------
+    events : In, stream
+    merged : Out, stream
+    """
+
+    def __init__(self, *, population: Population, timesteps: int) -> None:
+        self.timesteps = timesteps
+        signature = events_of(population)
+        super().__init__({"events": In(signature), "merged": Out(signature)})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        step = Signal(unsigned_bits(self.timesteps - 1))
+        event, inner = self.events.payload, Signal()
+        m.d.comb += [
+            inner.eq(event.end & (step != self.timesteps - 1)),
+            self.merged.payload.eq(event),
+            self.merged.valid.eq(self.events.valid & ~inner),
+            self.events.ready.eq(self.merged.ready | inner),
+        ]
+        with m.If(self.events.valid & self.events.ready & event.end):
+            m.d.sync += step.eq(Mux(inner, step + 1, 0))
+        return m
+
+
 class ValueOutput(Component):
     """A readout's values to words, sign extended.
 

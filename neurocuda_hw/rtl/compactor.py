@@ -1,11 +1,14 @@
-"""The compactor: a mask of spikes in, single events out, one per cycle, lowest lane first.
+"""The compactor: a row of spikes in, single events out, one per cycle, lowest lane first.
 
-Masks wait in a queue, so that the layer goes on while its events drain; `passes.queues` says how
-long it is. Masks without spikes are not queued, except the last of a step, which carries the
-end-of-step marker.
+A row is a mask, or the counts of its bursts, where 0 is no event. Rows wait in a queue, so that the
+layer goes on while its events drain; `passes.queues` says how long it is. Those without spikes are
+not queued, except the last of a step, which carries the end-of-step marker.
 """
 
 from __future__ import annotations
+
+from functools import reduce
+from operator import or_
 
 from amaranth import Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import unsigned
@@ -14,18 +17,23 @@ from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
+from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.passes.queues import REGISTERS, queue_depth
+from neurocuda_hw.passes.queues import REGISTERS, in_flight, queue_depth
 from neurocuda_hw.rtl.queue import Queue
 from neurocuda_hw.rtl.signatures import events_of
 
-IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
+
+def spike_bits(plan: LayerPlan) -> int:
+    """Bits that say what one lane sends: a spike, or how many of them."""
+    return payload_bits(plan.population, plan.burst) or 1
 
 
 def mask_layout(plan: LayerPlan) -> data.StructLayout:
     """A row's spikes, where its neurons (its block) stand, and whether the step ends with it."""
     group, y, x = plan.layout.place_bits
-    fields = {"spikes": plan.layout.lanes, "group": group, "y": y, "x": x, "end": 1}
+    spikes = plan.layout.lanes * spike_bits(plan)
+    fields = {"spikes": spikes, "group": group, "y": y, "x": x, "end": 1}
     return data.StructLayout({name: unsigned(bits) for name, bits in fields.items()})
 
 
@@ -50,7 +58,7 @@ class Compactor(Component):
                 "mask": In(self.layout),
                 "put": In(1),
                 "room": Out(1),
-                "events": Out(events_of(plan.population)),
+                "events": Out(events_of(plan.population, plan.burst)),
             }
         )
 
@@ -69,11 +77,13 @@ class Compactor(Component):
             level = short.level
             m.d.comb += [short.w_data.eq(self.mask), short.w_en.eq(put), short.r_en.eq(take)]
             m.d.comb += [head.eq(short.r_data), valid.eq(short.r_rdy)]
-        m.d.comb += self.room.eq(level <= depth - IN_FLIGHT)
+        m.d.comb += self.room.eq(level <= depth - in_flight(self.plan))
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
-        spikes = row.spikes
-        rest = Signal(self.plan.layout.lanes)
+        lanes, bits = self.plan.layout.lanes, spike_bits(self.plan)
+        spikes, rest = row.spikes, Signal(lanes)
+        if bits > 1:  # who is still to be sent
+            spikes = Signal(lanes)
         m.d.comb += rest.eq(spikes & (spikes - 1))
         out = self.events.payload
         lane, x, y = self._lane(spikes & ~rest)
@@ -88,8 +98,12 @@ class Compactor(Component):
         with m.If(~busy | done):
             m.d.comb += take.eq(1)
             m.d.sync += [busy.eq(valid), row.eq(head)]
+            if bits > 1:
+                m.d.sync += spikes.eq(_which(head.spikes, bits))
         with m.Elif(self.events.ready):
-            m.d.sync += row.spikes.eq(rest)
+            m.d.sync += spikes.eq(rest)
+        if bits > 1:
+            m.d.comb += out.value.eq(_chosen(spikes & ~rest, row.spikes, bits))
         return m
 
     def _lane(self, one_hot: Value) -> tuple[Value, Value, Value]:
@@ -107,3 +121,14 @@ class Compactor(Component):
         x_bit = unsigned_bits(layout.slots - 1)
         y_bit = x_bit + unsigned_bits(layout.block[1] - 1)
         return Cat(*number[:x_bit]), Cat(*number[x_bit:y_bit]), Cat(*number[y_bit:])
+
+
+def _which(words: Value, bits: int) -> Value:
+    """Which of the words are not 0."""
+    return Cat(words.word_select(i, bits).any() for i in range(len(words) // bits))
+
+
+def _chosen(one_hot: Value, words: Value, bits: int) -> Value:
+    """The word of the only lane in `one_hot`."""
+    masked = [words.word_select(i, bits) & one.replicate(bits) for i, one in enumerate(one_hot)]
+    return reduce(or_, masked)

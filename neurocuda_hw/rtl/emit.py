@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from neurocuda_hw.network import Network
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
@@ -29,22 +30,29 @@ class Design:
         Lanes P of each layer.
     state_bits : dict of str to int
         Width of each layer's stored membrane.
+    bursts : Bursts
+        What is sent as bursts.
     """
 
     files: dict[str, bytes]
     tdata_bits: int
     lanes: dict[str, int]
     state_bits: dict[str, int]
+    bursts: Bursts
 
 
-def plan_network(network: Network, lanes: dict[str, int] | None = None) -> dict[str, LayerPlan]:
-    """Plans every layer; `lanes` and errors as in `passes.study.Study`."""
-    return Study(network, lanes=lanes).plans
+def plan_network(
+    network: Network, lanes: dict[str, int] | None = None, bursts: Bursts = NO_BURSTS
+) -> dict[str, LayerPlan]:
+    """Plans every layer; `lanes`, `bursts` and errors as in `passes.study.Study`."""
+    return Study(network, lanes=lanes, bursts=bursts).plans
 
 
-def emit(subject: Network | Study, lanes: dict[str, int] | None = None) -> Design:
-    """Describes a network as Verilog; `lanes` and errors as in `passes.study.Study`."""
-    study = Study.of(subject, lanes=lanes)
+def emit(
+    subject: Network | Study, lanes: dict[str, int] | None = None, bursts: Bursts = NO_BURSTS
+) -> Design:
+    """Describes a network as Verilog; `lanes`, `bursts` and errors as in `passes.study.Study`."""
+    study = Study.of(subject, lanes=lanes, bursts=bursts)
     plans = study.plans
     top = Top(study.network, plans)
     memories = MemoryFiles()
@@ -59,4 +67,5 @@ def emit(subject: Network | Study, lanes: dict[str, int] | None = None) -> Desig
         tdata_bits=top.tdata_bits,
         lanes={name: plan.layout.lanes for name, plan in plans.items()},
         state_bits={name: plan.state_bits for name, plan in plans.items()},
+        bursts=study.bursts,
     )

@@ -8,20 +8,20 @@ from neurocuda_hw.rtl.register_map import (
     COUNTERS_AT,
     DESIGN_COUNTERS,
     HASH_WORDS,
-    LAYER_COUNTERS,
     REGISTERS,
     Counter,
     Register,
     constants,
     counter_address,
+    layer_counters,
 )
 
 HEADER = "nchw.h"
 
 
-def header(network: Network, *, tdata_bits: int, counters: bool) -> str:
+def header(network: Network, *, tdata_bits: int, counters: bool, bursts: bool = False) -> str:
     """C of the register map: offsets, masks, and what this design's constants must be."""
-    values = constants(network, tdata_bits=tdata_bits, counters=counters)
+    values = constants(network, tdata_bits=tdata_bits, counters=counters, bursts=bursts)
     lines = [
         f"/* Registers of network {network.name} ({network.hash[:12]}). Written by neurocuda_hw.",
         " * Offsets are in bytes; registers have 32 bits. Masks are in place. */",
@@ -50,7 +50,7 @@ def header(network: Network, *, tdata_bits: int, counters: bool) -> str:
         lines.append(
             f"#define NCHW_LAYER(n) ({_hex(first)} + {_hex(COUNTER_BLOCK)} * (uint32_t)(n))"
         )
-        for counter in LAYER_COUNTERS:
+        for counter in layer_counters(bursts):
             lines.append(_counter("NCHW_LAYER", counter, 4 * counter.index))
         for number, population in enumerate(network.targets):
             lines.append(f"#define NCHW_LAYER_{population.name} {number}u")

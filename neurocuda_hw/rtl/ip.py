@@ -9,6 +9,7 @@ from __future__ import annotations
 from string import Template
 
 from neurocuda_hw.network import Network
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.rtl.header import HEADER, header
 from neurocuda_hw.rtl.memory import MemoryFiles
 from neurocuda_hw.rtl.registers import RegisterBlock
@@ -134,7 +135,12 @@ close_project
 
 
 def ip_files(
-    network: Network, *, tdata_bits: int, counters: bool, sources: list[str]
+    network: Network,
+    *,
+    tdata_bits: int,
+    counters: bool,
+    sources: list[str],
+    bursts: Bursts = NO_BURSTS,
 ) -> dict[str, bytes]:
     """The files of the IP block, by path.
 
@@ -146,13 +152,16 @@ def ip_files(
         Whether the register block has counters.
     sources : list of str
         Paths of the core's Verilog and memory files.
+    bursts : Bursts
+        What the core sends as bursts.
     """
-    block = RegisterBlock(network, tdata_bits=tdata_bits, counters=counters)
+    block = RegisterBlock(network, tdata_bits=tdata_bits, counters=counters, bursts=bursts)
+    text = header(network, tdata_bits=tdata_bits, counters=counters, bursts=bool(bursts.counts))
     return {
         WRAPPER: wrapper(block, tdata_bits).encode(),
         REGISTERS: to_verilog(block, "nchw_registers", MemoryFiles()),
         PACKAGE: _package(network, sources).encode(),
-        HEADER_PATH: header(network, tdata_bits=tdata_bits, counters=counters).encode(),
+        HEADER_PATH: text.encode(),
     }
 
 

@@ -14,7 +14,7 @@ next row.
 
 from __future__ import annotations
 
-from amaranth import C, Cat, Elaboratable, Module, Signal, Value
+from amaranth import C, Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.hdl import signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
 
@@ -55,18 +55,20 @@ class Lanes(Component):
     done : Out
         A SWEEP or PASS of two cycles ago comes out now.
     spikes : Out
-        One bit per lane.
+        One bit per lane; of a population of bursts, whether it holds a neuron.
     membranes : Out
         v- of each lane, before any reset.
     again : Out
         In a row that was swept, a membrane is still at its threshold; only if the plan says
         `touched`.
+    thresholds : Out, of a population of bursts
+        Of the lanes that come out.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         count, p = len(plan.projections), plan.layout.lanes
-        self.value_bits = 1 + max(map(payload_bits, plan.sources))
+        self.value_bits = 1 + max(map(payload_bits, plan.sources, plan.bursts))
         row_bits = max(1, (plan.layout.rows - 1).bit_length())
         members = {
             "kind": In(Action),
@@ -83,6 +85,8 @@ class Lanes(Component):
             "membranes": Out(p * plan.state_bits),
             "again": Out(1),
         }
+        if plan.burst:
+            members["thresholds"] = Out(p * plan.threshold.bits)
         for i, bits in enumerate(plan.weight_bits):
             members[f"weights_{i}"] = In(p * bits)
             members[f"value_{i}"] = In(signed(self.value_bits))
@@ -130,10 +134,12 @@ class Lanes(Component):
             words.append(lane.word)
             late_words.append(lane.late_word)
             exists = self._exists(i, group2, bottom2, right2)
-            spikes.append(lane.fired & exists & swept)
+            spikes.append((exists if plan.burst else lane.fired & exists) & swept)
             membranes.append(lane.membrane)
             again.append(lane.again & exists)
         m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
+        if plan.burst:
+            m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
         result, write2 = Signal(p * word_bits), Signal()
@@ -162,15 +168,34 @@ class Lanes(Component):
     def _products(self, m: Module, port1: Signal) -> list[Value]:
         """weight x value of each lane in cycle 1, from the projection that was asked."""
         plan, p = self.plan, self.plan.layout.lanes
-        per_port = []
+        per_port, values = [], []
         for i, bits in enumerate(plan.weight_bits):
             row = getattr(self, f"weights_{i}")
-            weights = [row.word_select(lane, bits).as_signed() for lane in range(p)]
-            if payload_bits(plan.sources[i]):
+            value: Value = C(1, signed(2))
+            if payload_bits(plan.sources[i], plan.bursts[i]):
                 value = Signal(signed(self.value_bits), name=f"value1_{i}")
                 m.d.sync += value.eq(getattr(self, f"value_{i}"))
-                weights = [weight * value for weight in weights]
-            per_port.append(weights)
+            values.append(value)
+            per_port.append([row.word_select(lane, bits).as_signed() for lane in range(p)])
+        if any(plan.bursts):  # one multiplier per lane, whatever the number of projections
+            value = values[0] if len(values) == 1 else Signal(signed(self.value_bits))
+            if len(values) > 1:
+                with m.Switch(port1):
+                    for i, one in enumerate(values):
+                        with m.Case(i):
+                            m.d.comb += value.eq(one)
+            weights = self._chosen(m, port1, per_port)
+            if plan.maximum:
+                return [Mux(weight.any(), value, 0) for weight in weights]
+            return [weight * value for weight in weights] if self.value_bits > 1 else weights
+        for i, value in enumerate(values):
+            if not isinstance(value, Const):
+                per_port[i] = [weight * value for weight in per_port[i]]
+        return self._chosen(m, port1, per_port)
+
+    def _chosen(self, m: Module, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
+        """What each lane gets from the projection that was asked."""
+        p = self.plan.layout.lanes
         if len(per_port) == 1:
             return per_port[0]
         width = max(len(weight) for weights in per_port for weight in weights)

@@ -6,6 +6,8 @@
     events_1 -> Walker_1 -> Rows_1 --+-> choose --+            or Serializer -> values
                             Sweep ---+
 
+A population of bursts has a `Divider` between lanes and compactors.
+
 In each cycle one row goes to the lanes: a row of weights if there is one; the sweep's row once
 every source's end-of-step marker has come through its rows. A source that has ended its step
 therefore waits until all have; that this cannot deadlock is shown in `passes.queues`.
@@ -13,7 +15,7 @@ therefore waits until all have; that this cannot deadlock is shown in `passes.qu
 
 from __future__ import annotations
 
-from amaranth import Cat, Elaboratable, Module, Signal, Value
+from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
@@ -21,6 +23,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
+from neurocuda_hw.rtl.divider import Divider
 from neurocuda_hw.rtl.lanes import Lanes
 from neurocuda_hw.rtl.rows import RomRows, RowSource
 from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
@@ -62,9 +65,10 @@ class LayerCore(Component):
         self, plan: LayerPlan, branches: int = 1, source: type[RowSource] = RomRows
     ) -> None:
         self.plan, self.branches, self.source = plan, branches, source
-        members = {f"events_{i}": In(events_of(s)) for i, s in enumerate(plan.sources)}
-        out = events_of(plan.population) if plan.fires else values_of(plan.state_bits)
-        members["activity"] = Out(activity_layout(len(plan.sources)))
+        members = {f"events_{i}": In(events_of(*s)) for i, s in enumerate(plan.senders)}
+        own = events_of(plan.population, plan.burst)
+        out = own if plan.fires else values_of(plan.state_bits)
+        members["activity"] = Out(activity_layout(len(plan.sources), plan.burst))
         members |= {f"out_{i}": Out(out) for i in range(1, branches)}
         super().__init__({**members, "out": Out(out)})
 
@@ -129,16 +133,21 @@ class LayerCore(Component):
             m.d.comb += state.eq(State.BUBBLE)
         taken = [e.valid & e.ready & ~e.payload.end for e in events]
         sent = self.out.valid & self.out.ready
+        if self.plan.fires:
+            sent = sent & ~self.out.payload.end
+        if len(self.activity.spike) > 1:
+            sent = Mux(sent, self.out.payload.value, 0)
         m.d.comb += [
             self.activity.events.eq(sum(taken[1:], taken[0])),
-            self.activity.spike.eq(sent & ~self.out.payload.end if self.plan.fires else sent),
+            self.activity.spike.eq(sent),
         ]
 
     def _rows(self, m: Module, index: int, lanes: Lanes) -> tuple[stream.Interface, Value]:
         """What the source of a walker's rows offers, and whether the two hold anything."""
         plan = self.plan
         source, fanout = plan.sources[index], plan.fanouts[index]
-        walker = Walker(source=source, fanout=fanout, rows=plan.layout.rows)
+        burst = plan.bursts[index]
+        walker = Walker(source=source, fanout=fanout, rows=plan.layout.rows, burst=burst)
         rows = self.source(plan, index)
         m.submodules[f"walker_{index}"], m.submodules[f"rows_{index}"] = walker, rows
         connect(m, flipped(getattr(self, f"events_{index}")), walker.events)
@@ -170,13 +179,28 @@ class LayerCore(Component):
         mask2 = Signal(compactors[0].layout)
         m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
         m.d.comb += sweep.room.eq(Cat(c.room for c in compactors).all())
+        if self.plan.burst:
+            m.submodules.divider = divider = Divider(self.plan)
+            m.d.comb += [
+                divider.place.eq(mask2),
+                divider.place.end.eq(end2),
+                divider.exists.eq(lanes.spikes),
+                divider.put.eq(lanes.done),
+                divider.membranes.eq(lanes.membranes),
+                divider.thresholds.eq(lanes.thresholds),
+            ]
         for i, (compactor, out) in enumerate(zip(compactors, self.outputs(), strict=True)):
             m.submodules[f"compactor_{i}"] = compactor
+            if self.plan.burst:
+                m.d.comb += [compactor.mask.eq(divider.mask), compactor.put.eq(divider.o_put)]
+            else:
+                m.d.comb += [
+                    compactor.mask.eq(mask2),
+                    compactor.mask.spikes.eq(lanes.spikes),
+                    compactor.mask.end.eq(end2),
+                    compactor.put.eq(lanes.done),
+                ]
             m.d.comb += [
-                compactor.mask.eq(mask2),
-                compactor.mask.spikes.eq(lanes.spikes),
-                compactor.mask.end.eq(end2),
-                compactor.put.eq(lanes.done),
                 out.payload.eq(compactor.events.payload),
                 out.valid.eq(compactor.events.valid),
                 compactor.events.ready.eq(out.ready),

@@ -7,6 +7,9 @@ current u of a CubaLIF, and the held current h of a CURRENT input. With p = weig
     sweep        v- = v + u + h + bias        spike = v- >= threshold
                  v' = reset rule, floor       v = keep(v')   u = keep(u + h)
 
+A population of bursts adds the same way (a maximum keeps the larger of v and p), and a sweep
+leaves the initial state: `Divider` makes counts of v.
+
 where ``keep(n) = sign(n) * (|n| * (4096 - decay) >> 12)``, or n itself without a leak.
 """
 
@@ -48,7 +51,7 @@ class NeuronLane:
         self.late_word = Signal(len(word), name=f"late_word_{lane}")
 
     def _signal(self, name: str, bits: int) -> Signal:
-        shape = signed(bits) if bits else unsigned(0)
+        shape = signed(bits) if bits and not self.plan.maximum else unsigned(bits)
         return Signal(shape, name=f"{name}_{self.lane}")
 
     def _register(self, name: str, value: Value, bits: int | None = None) -> Signal:
@@ -64,6 +67,11 @@ class NeuronLane:
         the addition instead of after it.
         """
         plan, bits = self.plan, self.plan.state_bits
+        if plan.burst:
+            self.addend = self._signal("addend", bits)
+            self.m.d.sync += self.addend.eq(product)
+            self.initial = self._register("initial", own["initial"], bits)
+            return
         self.chained = plan.synaptic_bits > 0 or plan.held_bits > 0
         width = max(bits, plan.synaptic_bits, plan.held_bits)
         self.addend = self._register("addend", Mux(accumulates, product, own["bias"]), width)
@@ -86,6 +94,12 @@ class NeuronLane:
         the initial state instead of a sweep's.
         """
         m, plan = self.m, self.plan
+        if plan.burst:
+            added: Value = self.v + self.addend
+            if plan.maximum:
+                added = Mux(self.addend > self.v, self.addend, self.v)
+            m.d.comb += [self.membrane.eq(self.v), self.word.eq(Mux(fresh, self.initial, added))]
+            return
         over = self._signal("over", plan.state_bits + 1)
         after = self._signal("after", plan.state_bits)
         drive = self._signal("drive", plan.state_bits)

@@ -222,6 +222,20 @@ LAYER_COUNTERS = (
     ),
 )
 
+# only in designs with bursts, which have this minor version
+BURST_COUNTER = Counter(
+    name="BURSTS",
+    index=7,
+    text="Events sent by a layer of bursts, each of which stands for up to L spikes; of others, "
+    "spikes. Only in designs with bursts.",
+)
+VERSION_WITH_BURSTS = VERSION + 1
+
+
+def layer_counters(bursts: bool) -> tuple[Counter, ...]:
+    """The counters of each layer of a design with or without bursts."""
+    return (*LAYER_COUNTERS, BURST_COUNTER) if bursts else LAYER_COUNTERS
+
 
 def register(name: str) -> Register:
     """The register called `name`."""
@@ -244,7 +258,9 @@ def address_bits(layers: int) -> int:
     return max(SMALLEST_ADDRESS_BITS, (end - 1).bit_length())
 
 
-def constants(network: Network, *, tdata_bits: int, counters: bool) -> dict[str, int]:
+def constants(
+    network: Network, *, tdata_bits: int, counters: bool, bursts: bool = False
+) -> dict[str, int]:
     """Values of the registers that a design never changes, by name."""
     stream = {
         "BYTES": tdata_bits // 8,
@@ -253,7 +269,7 @@ def constants(network: Network, *, tdata_bits: int, counters: bool) -> dict[str,
     }
     values = {
         "ID": ID,
-        "VERSION": VERSION,
+        "VERSION": VERSION_WITH_BURSTS if bursts else VERSION,
         "TIMESTEPS": network.timesteps,
         "LAYERS": len(network.targets),
         "STREAM": sum(v << register("STREAM").field(name).low for name, v in stream.items()),
@@ -275,7 +291,7 @@ def markdown() -> str:
         lines.append(f"| 0x{entry.offset:03x} | {entry.name} | {entry.access.value} | {text} |")
     for title, block, counters in (
         ("the whole design", 0, DESIGN_COUNTERS),
-        (f"layer i, + 0x{COUNTER_BLOCK:x} · i", 1, LAYER_COUNTERS),
+        (f"layer i, + 0x{COUNTER_BLOCK:x} · i", 1, layer_counters(True)),
     ):
         lines += ["", f"| offset | counter of {title} | what it counts |", "|---|---|---|"]
         for counter in counters:

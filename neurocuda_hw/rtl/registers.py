@@ -15,6 +15,7 @@ from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.network import Network
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.rtl.counters import Counters
@@ -29,6 +30,7 @@ from neurocuda_hw.rtl.register_map import (
     address_bits,
     constants,
     counter_blocks,
+    layer_counters,
     register,
 )
 
@@ -64,10 +66,24 @@ class RegisterBlock(Component):
         Level, high while an enabled interrupt is pending.
     """
 
-    def __init__(self, network: Network, *, tdata_bits: int, counters: bool) -> None:
+    def __init__(
+        self,
+        network: Network,
+        *,
+        tdata_bits: int,
+        counters: bool,
+        bursts: Bursts = NO_BURSTS,
+    ) -> None:
         self.network, self.has_counters = network, counters
-        self.constants = constants(network, tdata_bits=tdata_bits, counters=counters)
-        self.layouts = [activity_layout(len(network.incoming(p.name))) for p in network.targets]
+        any_bursts, self.bursts = bool(bursts.counts), bursts
+        self.constants = constants(
+            network, tdata_bits=tdata_bits, counters=counters, bursts=any_bursts
+        )
+        self.layer_counters = layer_counters(any_bursts)
+        self.layouts = [
+            activity_layout(len(network.incoming(p.name)), bursts.counts.get(p.name, 0))
+            for p in network.targets
+        ]
         address = address_bits(len(network.targets))
         members = {}
         for channel, other in (("aw", In), ("ar", In)):
@@ -186,12 +202,13 @@ class RegisterBlock(Component):
             activity = Signal(layout)
             m.d.comb += activity.eq(self.activity[at : at + layout.size])
             at += layout.size
-            for counter in LAYER_COUNTERS:
+            for counter in self.layer_counters:
                 place = _place(block, counter.index)
                 increments[place] = _increment(counter.name, activity)
                 highest[place] = 1
-            incoming = self.network.incoming(self.network.targets[block - 1].name)
-            highest[_place(block, LAYER_COUNTERS[0].index)] = len(incoming)
+            name = self.network.targets[block - 1].name
+            highest[_place(block, LAYER_COUNTERS[0].index)] = len(self.network.incoming(name))
+            highest[_place(block, LAYER_COUNTERS[1].index)] = self.bursts.counts.get(name, 1)
         m.submodules.counters = counters = Counters(
             highest=highest, depth=counter_blocks(len(self.layouts)) * _BLOCK_WORDS
         )
@@ -245,7 +262,7 @@ class RegisterBlock(Component):
         """Leads a counter's address to the counters; returns whether there is one."""
         place, exists = Signal.like(word), Signal()
         block, index = place // _BLOCK_WORDS, place % _BLOCK_WORDS
-        in_block = Mux(block == 0, index < len(DESIGN_COUNTERS), index < len(LAYER_COUNTERS))
+        in_block = Mux(block == 0, index < len(DESIGN_COUNTERS), index < len(self.layer_counters))
         m.d.comb += [
             place.eq(word - (COUNTERS_AT >> 2)),
             counters.address.eq(place),
@@ -264,5 +281,9 @@ def _place(block: int, index: int) -> int:
 
 def _increment(name: str, activity: Signal) -> Value:
     """What one cycle adds to a layer's counter."""
-    parts = {"EVENTS": activity.events, "SPIKES": activity.spike}
+    parts = {
+        "EVENTS": activity.events,
+        "SPIKES": activity.spike,
+        "BURSTS": activity.spike.any(),
+    }
     return parts[name] if name in parts else activity.state == getattr(State, name)

@@ -24,13 +24,16 @@ from neurocuda_hw.rtl.memory import Rom
 from neurocuda_hw.rtl.signatures import value_shape
 
 
-def address_layout(source: Population, fanout: Fanout, rows: int) -> data.StructLayout:
+def address_layout(
+    source: Population, fanout: Fanout, rows: int, burst: int = 0
+) -> data.StructLayout:
     """``{weight, row: {state, value, end}}``: a row of weights, and one of `rows` to add it to.
 
     With ``end`` set it marks the end of a step, and the rest is without meaning.
     """
     state, weight = (unsigned(max(1, unsigned_bits(n - 1))) for n in (rows, len(fanout.weights)))
-    row = data.StructLayout({"state": state, "value": value_shape(source), "end": unsigned(1)})
+    value = value_shape(source, burst)
+    row = data.StructLayout({"state": state, "value": value, "end": unsigned(1)})
     return data.StructLayout({"weight": weight, "row": row})
 
 
@@ -54,7 +57,8 @@ class RowSource(Component):
     def __init__(self, plan: LayerPlan, index: int) -> None:
         self.plan, self.index, self.fanout = plan, index, plan.fanouts[index]
         self.bits = plan.weight_bits[index]
-        address = address_layout(plan.sources[index], self.fanout, plan.layout.rows)
+        source, burst = plan.sources[index], plan.bursts[index]
+        address = address_layout(source, self.fanout, plan.layout.rows, burst)
         i, o = (stream.Signature(shape) for shape in (address, address["row"].shape))
         weights = plan.layout.lanes * self.bits
         super().__init__({"i": In(i), "o": Out(o), "weights": Out(weights), "holds": Out(1)})

@@ -13,19 +13,19 @@ from neurocuda_hw.network import Population
 from neurocuda_hw.network.wire import address_bits, payload_bits, payload_signed
 
 
-def value_shape(population: Population) -> Shape:
+def value_shape(population: Population, burst: int = 0) -> Shape:
     """Shape of an event's payload; no bits at all for spikes, whose value is 1."""
-    bits = payload_bits(population)
+    bits = payload_bits(population, burst)
     return signed(bits) if payload_signed(population) else unsigned(bits)
 
 
-def event_layout(population: Population) -> data.StructLayout:
+def event_layout(population: Population, burst: int = 0) -> data.StructLayout:
     """``{end, value, c, y, x}``, x in the lowest bits."""
     c, y, x = address_bits(population)
     place = {"x": unsigned(x), "y": unsigned(y), "c": unsigned(c)}
-    return data.StructLayout({**place, "value": value_shape(population), "end": unsigned(1)})
+    return data.StructLayout({**place, "value": value_shape(population, burst), "end": unsigned(1)})
 
 
-def events_of(population: Population) -> stream.Signature:
-    """The stream of events that `population` sends."""
-    return stream.Signature(event_layout(population))
+def events_of(population: Population, burst: int = 0) -> stream.Signature:
+    """The stream of events that `population` sends; of up to `burst` spikes each, if not 0."""
+    return stream.Signature(event_layout(population, burst))

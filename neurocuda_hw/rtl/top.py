@@ -15,8 +15,9 @@ from neurocuda_hw.network.wire import event_bits, word_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.rtl.activity import activity_layout
-from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
+from neurocuda_hw.rtl.axi import EventOutput, Fault, LastMarker, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
+from neurocuda_hw.rtl.expander import Expander
 from neurocuda_hw.rtl.fork import Fork
 from neurocuda_hw.rtl.layer import LayerCore
 from neurocuda_hw.rtl.signatures import events_of
@@ -35,8 +36,9 @@ class Top(Component):
         What each layer does in this cycle, the first target population's `activity_layout` lowest.
 
     For each spiking population NAME there are the internal signals ``tap_NAME_valid`` and
-    ``tap_NAME_data`` (``{end, address}``): what it sent in this cycle. ``tap_NAME_activity`` is the
-    part of `activity` of each target population. Nothing reads them.
+    ``tap_NAME_data`` (``{end, address}``, of a burst ``{end, count, address}``): what it sent in
+    this cycle. ``tap_NAME_activity`` is the part of `activity` of each target population. Nothing
+    reads them.
     """
 
     def __init__(self, network: Network, plans: dict[str, LayerPlan]) -> None:
@@ -51,7 +53,9 @@ class Top(Component):
             ends[f"{name}_axis_tlast"] = this(1)
             ends[f"{name}_axis_tvalid"] = this(1)
             ends[f"{name}_axis_tready"] = other(1)
-        layouts = {name: activity_layout(len(plan.sources)) for name, plan in plans.items()}
+        # an inference is one step of the hardware
+        self.merged = 1 == plans[network.output.name].timesteps < network.timesteps
+        layouts = {n: activity_layout(len(p.sources), p.burst) for n, p in plans.items()}
         ends["packet_faults"] = Out(len(Fault))
         ends["activity"] = Out(sum(layout.size for layout in layouts.values()))
         super().__init__(ends)
@@ -59,7 +63,11 @@ class Top(Component):
         self.taps = {
             name: (
                 Signal(name=f"tap_{name}_valid", attrs={"keep": 1}),
-                Signal(event_bits(plan.population), name=f"tap_{name}_data", attrs={"keep": 1}),
+                Signal(
+                    event_bits(plan.population, plan.burst),
+                    name=f"tap_{name}_data",
+                    attrs={"keep": 1},
+                ),
             )
             for name, plan in plans.items()
             if plan.fires
@@ -96,7 +104,13 @@ class Top(Component):
             if core.plan.fires:
                 valid, data = self.taps[name]
                 m.d.comb += [valid.eq(core.out.valid & core.out.ready), data.eq(core.out.payload)]
-        self._join(m, packets.events, self._ends(m, network.input.name, cores))
+        events = packets.events
+        if self.merged:
+            last = LastMarker(population=network.input, timesteps=network.timesteps)
+            m.submodules.last_marker = last
+            connect(m, events, last.events)
+            events = last.merged
+        self._join(m, events, self._ends(m, network.input.name, cores))
         for name, core in cores.items():
             ends = self._ends(m, name, cores)
             if name == network.output.name:
@@ -123,8 +137,24 @@ class Top(Component):
                     m.submodules[f"delay_{core.plan.population.name}_{i}"] = delay
                     connect(m, delay.delayed, end)
                     end = delay.events
+                if name in cores and cores[name].plan.burst and not core.plan.bursts[i]:
+                    end = self._expanded(m, f"{core.plan.population.name}_{i}", name, end)
                 ends.append(end)
         return ends
+
+    def _expanded(
+        self, m: Module, label: str, name: str, end: stream.Interface
+    ) -> stream.Interface:
+        """Leads the spikes of a population of bursts to `end`, one by one; returns where from."""
+        expander = Expander(
+            population=self.network[name],
+            window=self.network.window(name),
+            timesteps=self.network.timesteps,
+            merged=self.merged,
+        )
+        m.submodules[f"expander_{label}"] = expander
+        connect(m, expander.events, end)
+        return expander.bursts
 
     def _join(self, m: Module, source: stream.Interface, ends: list[stream.Interface]) -> None:
         """Leads the stream of the input to all its ends."""
@@ -156,4 +186,8 @@ class Top(Component):
             self.m_axis_tvalid.eq(output.words.valid),
             output.words.ready.eq(self.m_axis_tready),
         ]
-        return output.events if isinstance(output, EventOutput) else output.values
+        if isinstance(output, ValueOutput):
+            return output.values
+        if core.plan.burst:
+            return self._expanded(m, "output", self.network.output.name, output.events)
+        return output.events

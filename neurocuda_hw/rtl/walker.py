@@ -40,6 +40,8 @@ class Walker(Component):
         Where they go.
     rows : int
         State rows of the target.
+    burst : int
+        The most spikes that one event stands for; 0 where it is a spike.
 
     Members
     -------
@@ -50,9 +52,9 @@ class Walker(Component):
         An event or marker is in the walker, whether it is offered yet or not.
     """
 
-    def __init__(self, *, source: Population, fanout: Fanout, rows: int) -> None:
+    def __init__(self, *, source: Population, fanout: Fanout, rows: int, burst: int = 0) -> None:
         self.source, self.fanout, self.rows = source, fanout, rows
-        events, addresses = events_of(source), address_layout(source, fanout, rows)
+        events, addresses = events_of(source, burst), address_layout(source, fanout, rows, burst)
         out = Out(stream.Signature(addresses))
         super().__init__({"events": In(events), "addresses": out, "holds": Out(1)})
 

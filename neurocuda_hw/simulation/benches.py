@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.wire import address_bits
+from neurocuda_hw.network.wire import address_bits, payload_bits
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 _HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h")
@@ -24,13 +25,13 @@ def bench_folder() -> Path:
     return next(f for f in (here / "_sim", here.parent / "sim") if f.is_dir())
 
 
-def bench_files(network: Network, word_bits: int) -> dict[str, bytes]:
+def bench_files(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) -> dict[str, bytes]:
     """The test benches of `network`, by path: sources, and their description of the network."""
     source = bench_folder()
     files = {f"sim/{name}": (source / name).read_bytes() for name in (*_BENCH, *_CONTROL)}
     files["Makefile"] = (source / "Makefile").read_bytes()
     files["sim/config.mk"] = _make_settings().encode()
-    files["sim/config.h"] = config_header(network, word_bits).encode()
+    files["sim/config.h"] = config_header(network, word_bits, bursts).encode()
     return files
 
 
@@ -50,10 +51,10 @@ def _verilated(name: str) -> str:
     return name.replace("__", "___05F")
 
 
-def config_header(network: Network, word_bits: int) -> str:
+def config_header(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) -> str:
     """What the bulk harness has to know of the network, as C++."""
     spiking = [p for p in network.populations if p.spiking]
-    rows = [_neurons(p) for p in (*spiking, network.output)]
+    rows = [*(_neurons(p, _burst(network, p, bursts)) for p in spiking), _neurons(network.output)]
     taps = [
         f"    X({i}, nchw_top__DOT__{_verilated(f'tap_{p.name}_valid')}, "
         f"nchw_top__DOT__{_verilated(f'tap_{p.name}_data')})"
@@ -96,7 +97,16 @@ def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _neurons(population: Population) -> str:
+def _burst(network: Network, population: Population, bursts: Bursts) -> tuple[object, ...]:
+    """How the harness reads a population's bursts; nothing where it sends spikes."""
+    most = bursts.counts.get(population.name, 0)
+    if not most:
+        return ()
+    bits, start = payload_bits(population, most), network.window(population.name).start
+    return most, start, bits, "true" if bursts.merged else "false"
+
+
+def _neurons(population: Population, burst: tuple[object, ...] = ()) -> str:
     flat = "true" if len(population.shape) == 1 else "false"
-    numbers = ", ".join(map(str, (*population.chw, *address_bits(population))))
+    numbers = ", ".join(map(str, (*population.chw, *address_bits(population), *burst)))
     return f'    {{"{population.name}", {flat}, {numbers}}},'

@@ -1,9 +1,10 @@
 """Breaks a design on purpose, to prove that its verification can fail.
 
 Each mutant is a network with one thing changed: a bit of a weight or a threshold, a threshold
-halved, two lanes swapped. Its memory files run on the original Verilog against the original golden
-trace. The reference, run on the mutated network, says beforehand which spikes must change: so a
-mutant that changes nothing for these inputs is told from one that slipped through.
+halved, two lanes swapped; where spikes are sent as bursts, one step less to fire in. Its memory
+files run on the original Verilog against the original golden trace. The reference, run on the
+mutated network, says beforehand which spikes must change: so a mutant that changes nothing for
+these inputs is told from one that slipped through.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.neurons import Spiking
+from neurocuda_hw.network.neurons import Spiking, Window
 from neurocuda_hw.network.trace import Trace, first_divergence
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts, find_bursts
 from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design, emit, plan_network
@@ -105,12 +107,12 @@ def lane_swaps(
         yield Mutant(kind="swapped lanes", place=place, network=changed)
 
 
-def halved_thresholds(network: Network, lanes: dict[str, int]) -> Iterator[Mutant]:
+def halved_thresholds(network: Network, lanes: dict[str, int], bursts: Bursts) -> Iterator[Mutant]:
     """For each spiking population: one threshold halved; all of them where they are all the same.
 
     Of several, one is taken that leaves every width as it was, if there is one.
     """
-    wanted = _widths(network, lanes)
+    wanted = _widths(network, lanes, bursts)
     for population in network.populations:
         if not population.spiking:
             continue
@@ -123,11 +125,27 @@ def halved_thresholds(network: Network, lanes: dict[str, int]) -> Iterator[Mutan
             one = threshold.copy()
             one.flat[index] = halved.flat[index]
             candidate = _with_threshold(network, population, one)
-            if _widths(candidate, lanes) == wanted:
+            if _widths(candidate, lanes, bursts) == wanted:
                 changed, where = candidate, f"{_index(threshold.shape, index)} halved"
                 break
         place = f"{population.name} threshold{where}"
         yield Mutant(kind="threshold", place=place, network=changed)
+
+
+def shortened_windows(network: Network, bursts: Bursts) -> Iterator[Mutant]:
+    """For each population of bursts: a window of one step less, so that counts end at L - 1."""
+    for name, most in bursts.counts.items():
+        population, window = network[name], network.window(name)
+        if most == 1:
+            continue
+        neuron = replace(  # type: ignore[call-arg]
+            population.neuron, window=Window(start=window.start, stop=window.stop - 1)
+        )
+        changed = tuple(
+            replace(p, neuron=neuron) if p is population else p for p in network.populations
+        )
+        place = f"{name} counts to {most - 1} of {most}"
+        yield Mutant(kind="count", place=place, network=replace(network, populations=changed))
 
 
 def run_mutants(
@@ -152,7 +170,13 @@ def run_mutants(
     rng = np.random.default_rng(seed)
     expected = golden.select(slice(0, _SEARCHED))
     results = []
-    others = [*lane_swaps(network, design.lanes, rng), *halved_thresholds(network, design.lanes)]
+    bursts = design.bursts
+    others = [
+        *lane_swaps(network, design.lanes, rng),
+        *halved_thresholds(network, design.lanes, bursts),
+        *shortened_windows(network, bursts),
+    ]
+    others = [mutant for mutant in others if _kept(mutant.network, bursts) is not None]
     flips = bit_flips(network, rng)
     total = count + len(others)
     for done in range(total):
@@ -160,7 +184,7 @@ def run_mutants(
             mutant, mutated = _same_verilog(network, flips, design)
         else:
             mutant = others[done - count]
-            mutated = emit(mutant.network, design.lanes)
+            mutated = emit(mutant.network, design.lanes, _kept(mutant.network, bursts) or NO_BURSTS)
         results.append(_judge(network, simulator, design, expected, mutant, mutated))
         if progress:
             progress(done + 1, total)
@@ -171,18 +195,26 @@ def _same_verilog(
     network: Network, mutants: Iterator[Mutant], design: Design
 ) -> tuple[Mutant, Design]:
     """The next mutant whose widths are those of the original, so that only memory files differ."""
-    wanted = _widths(network, design.lanes)
+    wanted = _widths(network, design.lanes, design.bursts)
     for _ in range(_TRIES):
         mutant = next(mutants)
-        if _widths(mutant.network, design.lanes) == wanted:
+        kept = _kept(mutant.network, design.bursts) is not None
+        if kept and _widths(mutant.network, design.lanes, design.bursts) == wanted:
             break
-    return mutant, emit(mutant.network, design.lanes)
+    return mutant, emit(mutant.network, design.lanes, design.bursts)
 
 
-def _widths(network: Network, lanes: dict[str, int]) -> list[object]:
+def _kept(network: Network, bursts: Bursts) -> Bursts | None:
+    """The bursts of a mutant; None where it cannot send them as the original does."""
+    found = find_bursts(network) if bursts.counts else bursts
+    alike = found.counts.keys() == bursts.counts.keys() and found.maxima == bursts.maxima
+    return found if alike and found.merged == bursts.merged else None
+
+
+def _widths(network: Network, lanes: dict[str, int], bursts: Bursts) -> list[object]:
     """What decides the Verilog: the plan of each layer without the content of its memories."""
     found: list[object] = []
-    for plan in plan_network(network, lanes).values():
+    for plan in plan_network(network, lanes, bursts).values():
         for field in fields(plan):
             value = getattr(plan, field.name)
             if isinstance(value, Parameter):
@@ -214,7 +246,7 @@ def _judge(
         if path.endswith(".mem") and design.files.get(path) != content
     }
     if _verilog(mutated) != _verilog(design):
-        simulator = Simulator(network, mutated.files, mutated.tdata_bits)
+        simulator = Simulator(network, mutated.files, mutated.tdata_bits, mutated.bursts)
         place = f"{mutant.place} (Verilog built again)"
     else:
         place = f"{mutant.place} ({_where(design, changed)})"

@@ -33,6 +33,7 @@ from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace, concatenated
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files, bench_folder
 
@@ -115,6 +116,8 @@ class Simulator:
         too: what is counted means the same for all.
     word_bits : int
         Width of TDATA.
+    bursts : Bursts
+        What the Verilog sends as bursts.
 
     Raises
     ------
@@ -122,10 +125,16 @@ class Simulator:
         If Verilator, make or the compiler is missing or fails.
     """
 
-    def __init__(self, network: Network, files: Mapping[str, bytes], word_bits: int) -> None:
-        self.network = network
+    def __init__(
+        self,
+        network: Network,
+        files: Mapping[str, bytes],
+        word_bits: int,
+        bursts: Bursts = NO_BURSTS,
+    ) -> None:
+        self.network, self.bursts = network, bursts
         self.word_bits = word_bits
-        self.files = {**files, **bench_files(network, word_bits)}
+        self.files = {**files, **bench_files(network, word_bits, bursts)}
         self.memories = {
             path.removeprefix(f"{RUN_FOLDER}/"): content
             for path, content in files.items()

@@ -115,11 +115,39 @@ def _check(report: dict[str, Any]) -> None:
         _must_be(population["name"], str, "the name of a population")
         if _must_be(population["lanes"], int, "lanes") < 0:
             raise ValueError(f"lanes must be at least 0, not {population['lanes']}")
+    for name, most in _must_be(report.get("bursts", {}).get("counts", {}), dict, "bursts").items():
+        if _must_be(most, int, f"the bursts of {name}") < 1:
+            raise ValueError(f"the bursts of {name} must be at least 1, not {most}")
     for name, lanes in _must_be(report.get("lanes") or {}, dict, "lanes").items():
         if _must_be(lanes, int, f"the lanes of {name}") < 1:
             raise ValueError(f"the lanes of {name} must be at least 1, not {lanes}")
+    _check_told(report)
     if "stream" in report and report["stream"]["word_bits"] not in (32, 64):
         raise ValueError(f"word_bits must be 32 or 64, not {report['stream']['word_bits']!r}")
+
+
+def _check_told(report: dict[str, Any]) -> None:
+    """The same of what `Options.told` added."""
+    _must_be(report.get("golden", {}), dict, "golden")
+    accuracy = _must_be(report.get("accuracy", {}), dict, "accuracy")
+    for name in accuracy and ("samples", "right"):
+        if _must_be(accuracy[name], int, f"{name} of the accuracy") < (name == "samples"):
+            raise ValueError(f"{name} of the accuracy must not be {accuracy[name]}")
+    conversion = _must_be(report.get("conversion", {}), dict, "conversion")
+    for name in conversion and ("ann_accuracy", "qcfs_accuracy", "integer_accuracy"):
+        if conversion[name] is not None:
+            float(_must_be(conversion[name], float, name))
+    for name in conversion and ("samples", "data", "strategy", "unequal"):
+        conversion[name]
+    if "folding" in report:
+        folding = _must_be(report["folding"], dict, "folding")
+        for part in (folding, folding["shared"], folding["usable"], *folding["layers"]):
+            for name in ("luts", "blocks", "dsps"):
+                float(part[name])
+        float(folding["cycles"])
+        for layer in folding["layers"]:
+            _must_be(layer["lanes"], int, "lanes of the folding")
+            float(layer["cycles"])
 
 
 def _must_be(value: Any, kind: type, what: str) -> Any:
@@ -192,12 +220,15 @@ class Options:
         Arguments of `nir.to_nir`.
     inputs : str
         Where the golden inputs came from, for those who read the reports.
+    told : mapping
+        What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
     """
 
     registers: str = "counters"
     chips: int = 1
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

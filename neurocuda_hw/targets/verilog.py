@@ -20,6 +20,7 @@ from neurocuda_hw.targets.base import REPORT, Bench, Built, Options, Target, hea
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
     from neurocuda_hw.network.trace import Trace
+    from neurocuda_hw.passes.bursts import Bursts
     from neurocuda_hw.passes.study import Study
     from neurocuda_hw.rtl.emit import Design
     from neurocuda_hw.simulation.mutate import MutantResult
@@ -76,7 +77,7 @@ class Verilog(Target):
 
         design = study.once(emit)
         files = design.files | ip_of(study.network, design, options.registers)
-        return files | bench_of(study.network, study.trace, design.tdata_bits)
+        return files | bench_of(study.network, study.trace, design.tdata_bits, study.bursts)
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Tools, populations with their widths, sizes."""
@@ -92,7 +93,7 @@ class Verilog(Target):
         """Rows of weights that events visit and rows of state that sweeps walk."""
         from neurocuda_hw.passes.cycles import network_work
 
-        study = study.laid_out(lanes_of(built))
+        study = study.laid_out(lanes_of(built), bursts_of(built))
         found = {n: work.bound for n, work in network_work(study.plans, study.activity).items()}
         return found, max(found.values())
 
@@ -143,7 +144,7 @@ class Verilog(Target):
 
         built = self.own(built)
         if built is not None:
-            study = study.laid_out(lanes_of(built))
+            study = study.laid_out(lanes_of(built), bursts_of(built))
         design, (held, _) = study.once(emit), hardware(study, built)
         if built is not None and any(held.get(p) != c for p, c in design.files.items()):
             raise ModelError(
@@ -173,6 +174,20 @@ def lanes_of(built: Built) -> dict[str, int]:
         raise built.damaged(error) from error
 
 
+def bursts_of(built: Built) -> Bursts:
+    """What a build sends as bursts."""
+    from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+
+    told = built.report.get("bursts") or {}
+    if not told.get("counts"):
+        return NO_BURSTS
+    try:
+        maxima, merged = frozenset(told["maxima"]), bool(told["merged"])
+    except (KeyError, TypeError) as error:
+        raise built.damaged(error) from error
+    return Bursts(counts=told["counts"], maxima=maxima, merged=merged)
+
+
 def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
     """Verilog and all that runs with it, and its word width: the folder's own, else emitted."""
     from neurocuda_hw.rtl.emit import emit
@@ -195,7 +210,8 @@ def simulator_of(study: Study, built: Built | None) -> Simulator:
     """The compiled bulk harness."""
     from neurocuda_hw.simulation.simulate import Simulator
 
-    return Simulator(study.network, *hardware(study, built))
+    bursts = study.bursts if built is None else bursts_of(built)
+    return Simulator(study.network, *hardware(study, built), bursts)
 
 
 def check_of(network: Network, golden: Trace, result: SimulationResult) -> Check:
@@ -227,10 +243,12 @@ def cocotb_files(study: Study, built: Built | None, golden: Trace) -> dict[str, 
     if built is None:
         design = study.once(emit)
         report = head(study.network, "verilog") | describe(study.network, design)
+        report["bursts"] = {"counts": dict(study.bursts.counts), "merged": study.bursts.merged}
         files = files | ip_of(study.network, design, Options().registers)
     else:
         report = built.report
-    files = files | bench_of(study.network, golden, word_bits)
+    bursts = study.bursts if built is None else bursts_of(built)
+    files = files | bench_of(study.network, golden, word_bits, bursts)
     return files | {REPORT: json.dumps(report).encode()}
 
 
@@ -247,15 +265,16 @@ def ip_of(network: Network, design: Design, registers: str) -> dict[str, bytes]:
         tdata_bits=design.tdata_bits,
         counters=chosen is Registers.COUNTERS,
         sources=list(design.files),
+        bursts=design.bursts,
     )
 
 
-def bench_of(network: Network, golden: Trace, word_bits: int) -> dict[str, bytes]:
+def bench_of(network: Network, golden: Trace, word_bits: int, bursts: Bursts) -> dict[str, bytes]:
     """The test benches with what they send and expect."""
     from neurocuda_hw.data.stimulus import expected_bytes, stimulus_bytes
     from neurocuda_hw.simulation.benches import bench_files
 
-    return bench_files(network, word_bits) | {
+    return bench_files(network, word_bits, bursts) | {
         "golden/stimulus.bin": stimulus_bytes(network, golden.inputs, word_bits),
         "golden/expected.bin": expected_bytes(golden),
     }
@@ -295,7 +314,13 @@ def _population(network: Network, population: Population, design: Design) -> dic
     ranges = population_ranges(network, population)
     projections = network.incoming(population.name)
     window = network.window(population.name)
-    return {
+    bursts = {}
+    if design.bursts.counts:
+        bursts = {
+            "burst": design.bursts.counts.get(population.name, 0),
+            "receives": [design.bursts.received(network, p) for p in projections],
+        }
+    return bursts | {
         "name": population.name,
         "kind": type(population.neuron).__name__,
         "spiking": population.spiking,

@@ -330,7 +330,7 @@ def test_the_module_computes_the_trained_models_logits() -> None:
     outputs = Reference(snn.network).run(snn.quantise(x)).outputs
     assert torch.equal(snn(x), outputs.double() * float(conversion.quantized.layers[-1].scale))
     assert np.array_equal(snn.trace(x).outputs, outputs.numpy())
-    assert repr(snn).startswith("SpikingNetwork(\n  'network', T=")
+    assert repr(snn).startswith("SpikingNetwork('network', T=")
 
 
 def test_a_device_that_is_not_there() -> None:

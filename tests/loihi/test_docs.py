@@ -1,4 +1,4 @@
-"""What docs/loihi.md names is there; its examples run in tests/test_documents.py."""
+"""What docs/loihi.md names is there; its examples run in tests/docs/test_pages.py."""
 
 from __future__ import annotations
 

@@ -36,9 +36,9 @@ def work(monkeypatch: pytest.MonkeyPatch) -> dict[str, Counter[Any]]:
     found: dict[str, Counter[Any]] = {n: Counter() for n in ("planned", "laid out", "proved")}
     begin, plan, prove = Planner.__init__, Planner.plan, ranges._prove
 
-    def counted_begin(self: Planner, network: Any, population: Any) -> None:
+    def counted_begin(self: Planner, network: Any, population: Any, *more: Any) -> None:
         found["planned"][population.name] += 1
-        begin(self, network, population)
+        begin(self, network, population, *more)
 
     def counted_plan(self: Planner, lanes: int, **options: Any) -> Any:
         found["laid out"][self.population.name, lanes] += 1

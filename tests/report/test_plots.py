@@ -146,6 +146,7 @@ def test_every_neuron_is_one_point_of_the_mismatch() -> None:
     model = nn.Sequential(nn.Linear(5, 7), nn.ReLU(), nn.Linear(7, 3)).eval()
     x = samples((5,), 30)
     snn = converted(model, x).snn
+    assert repr(snn) == f"SpikingNetwork({snn.network.outline})"  # without what it came from
     figure = plots.mismatch(snn, x)
     layers = mismatch(snn, x)
     for axes, layer in zip(figure.axes, layers, strict=True):
@@ -176,7 +177,7 @@ def test_a_drawing_has_a_box_for_each_population_and_an_arrow_for_each_projectio
     assert sum("4 weights of 2 bits" in w for w in words) == 6
     assert sum("one step later" in w for w in words) == 1
     turns = [tuple(np.asarray(line.get_xdata())) for line in axes.lines]
-    right, left = [t for t in turns if t[1] > 0.5], [t for t in turns if t[1] < 0.5]
+    right, left = [t for t in turns if t[1] > t[0]], [t for t in turns if t[1] < t[0]]
     assert len({t[1] for t in right}) == 2  # they run side by side
     assert len(left) == 1
 

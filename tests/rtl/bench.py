@@ -11,7 +11,8 @@ from amaranth.sim import Simulator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace, pack
-from neurocuda_hw.network.wire import address_bits
+from neurocuda_hw.network.wire import address_bits, event_bits
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.rtl.emit import plan_network
@@ -51,6 +52,8 @@ class Bench:
         Probability that a stream pauses in a cycle.
     touched : bool, optional
         See `plan_layer`.
+    bursts : Bursts
+        What is sent as bursts; they are spread over their steps by the rules of the harnesses.
     observe : bool
         Whether to note in `activity` what each layer does in each cycle, as (state, events, spike).
     """
@@ -63,13 +66,16 @@ class Bench:
         stalls: float = 0.0,
         seed: int = 0,
         touched: bool | None = None,
+        bursts: Bursts = NO_BURSTS,
         observe: bool = False,
     ) -> None:
-        self.network = network
-        self.plans = plan_network(network, lanes)
+        self.network, self.bursts = network, bursts
+        self.plans = plan_network(network, lanes, bursts)
         if touched is not None:
             self.plans = {
-                name: plan_layer(network, p.population, p.layout.lanes, touched=touched)
+                name: plan_layer(
+                    network, p.population, p.layout.lanes, touched=touched, bursts=bursts
+                )
                 for name, p in self.plans.items()
             }
         self.top = Top(network, self.plans)
@@ -79,6 +85,8 @@ class Bench:
         self.ends: list[int] = []  # the cycle of each inference's last output word
         self.observe = observe
         self.faults: Counter[str] = Counter()
+        # spikes that bursts stand for: (step, neuron)
+        self.later: dict[str, list[tuple[int, int]]] = {name: [] for name in self.plans}
         self.activity: dict[str, list[tuple[int, int, int]]] = {name: [] for name in self.plans}
 
     def run(self, inputs: np.ndarray, packets: list[list[tuple[int, int]]] | None = None) -> Trace:
@@ -144,19 +152,31 @@ class Bench:
 
     def _observe(self, context) -> None:  # type: ignore[no-untyped-def]
         for name, signal in self.top.activities.items():
-            value, spike = context.get(signal), len(signal) - 1
-            events = (value & ~(1 << spike)) >> 3
+            plan = self.plans[name]
+            value, spike = context.get(signal), 3 + len(plan.sources).bit_length()
+            events = (value & ((1 << spike) - 1)) >> 3
             self.activity[name].append((value & 7, events, value >> spike))
 
     def _note(self, name: str, data: int, seen: dict[str, list[list[int]]]) -> None:
         population = self.network[name]
         c_bits, y_bits, x_bits = address_bits(population)
-        if data >> (c_bits + y_bits + x_bits):
-            seen[name].append([])
+        most, address = self.bursts.counts.get(name, 0), c_bits + y_bits + x_bits
+        if data >> (event_bits(population, most) - 1):
+            ended = self.network.timesteps if self.bursts.merged else 1
+            seen[name] += [[] for _ in range(ended)]
             return
+        count, data = data >> address or 1, data & ((1 << address) - 1)
         c, y = data >> (y_bits + x_bits), data >> x_bits & ((1 << y_bits) - 1)
         _, height, width = population.chw
-        seen[name][-1].append((c * height + y) * width + (data & ((1 << x_bits) - 1)))
+        neuron = (c * height + y) * width + (data & ((1 << x_bits) - 1))
+        if not most:
+            seen[name][-1].append(neuron)
+            return
+        step, start = len(seen[name]) - 1, self.network.window(name).start
+        assert step % self.network.timesteps == (0 if self.bursts.merged else start)
+        step += start if self.bursts.merged else 0
+        assert count <= most
+        self.later[name] += [(step + i, neuron) for i in range(count)]
 
     def _trace(
         self,
@@ -173,6 +193,9 @@ class Bench:
                     f"{name} sent a spike twice in step {step}"
                 )
                 bits[step, neurons] = 1
+            for step, neuron in self.later[name]:
+                assert not bits[step, neuron], f"{name} sent neuron {neuron} twice"
+                bits[step, neuron] = 1
             spikes[name] = bits.reshape(samples, network.timesteps, -1)
         if network.output.spiking:
             outputs = spikes[network.output.name].sum(axis=1, dtype=np.int64)

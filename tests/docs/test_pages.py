@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from documents import LANGUAGES, PAGES, ROOT, Block, Reader, blocks, unfenced
+from docs.pages import LANGUAGES, PAGES, ROOT, Block, Reader, blocks, unfenced
 from tools import need
 
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
@@ -35,17 +35,17 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def clothes(folder: Path) -> None:
-    """A few digits where docs/fashion.md has downloaded 70,000 pictures of clothes."""
+    """300 digits where docs/fashion.md has downloaded 70,000 pictures of clothes."""
     target = folder / "fashion/usr/share/datasets/fashion-mnist"
     target.mkdir(parents=True)
     sample = np.load(ROOT / "examples/data/mnist_sample.npz")
-    for split, stem in (("train", "train"), ("test", "t10k")):
-        images = sample[f"x_{split}"].reshape(-1, 28, 28)
+    for split, stem, count in (("train", "train", 288), ("test", "t10k", 12)):
+        images = sample[f"x_{split}"][:count]
         shape = np.array(images.shape, dtype=">u4").tobytes()
         (target / f"{stem}-images-idx3-ubyte").write_bytes(
             b"\0\0\x08\x03" + shape + images.tobytes()
         )
-        labels = sample[f"y_{split}"].astype(np.uint8)
+        labels = sample[f"y_{split}"][:count].astype(np.uint8)
         (target / f"{stem}-labels-idx1-ubyte").write_bytes(
             b"\0\0\x08\x01" + shape[:4] + labels.tobytes()
         )

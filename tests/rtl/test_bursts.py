@@ -1,0 +1,52 @@
+"""Networks with bursts in Amaranth's simulator: every spike and every output is the reference's."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from exact_networks import exact_networks
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+from rtl.bench import Bench
+from strategies import inputs_for
+
+from neurocuda_hw.network.trace import first_divergence
+from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.reference.reference import Reference
+
+pytestmark = pytest.mark.slow
+
+# more of them: NCHW_RANDOM_NETWORKS=300 pytest tests/rtl/test_bursts.py
+EXAMPLES = int(os.environ.get("NCHW_RANDOM_NETWORKS", "25"))
+
+many = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize="NCHW_RANDOM_NETWORKS" not in os.environ,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def check(network, data):
+    bursts = find_bursts(network)
+    event(f"merged {bursts.merged}, maxima {bool(bursts.maxima)}, any {bool(bursts.counts)}")
+    inputs = data.draw(inputs_for(network, samples=3))
+    lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
+    stalls = data.draw(st.sampled_from([0.0, 0.3]))
+    got = Bench(network, lanes=lanes, stalls=stalls, seed=1, bursts=bursts).run(inputs)
+    divergence = first_divergence(network, Reference(network).trace(inputs), got)
+    assert divergence is None, str(divergence)
+
+
+@many
+@given(exact_networks(), st.data())
+def test_exact_code(network, data):
+    check(network, data)
+
+
+@many
+@given(exact_networks(odd=True), st.data())
+def test_both_kinds_in_one_design(network, data):
+    check(network, data)
