@@ -8,10 +8,10 @@ grouped and strided ones, pools, under both codes, with 1 to 64 lanes. ``golden/
 follow, at their default lanes. Every network runs once for each of --seeds, which say which process
 goes on when, and when source and sink pause; every spike and every output is compared.
 
-Keys: ``networks`` and ``runs`` in all; of the random ones, how many have ``parallel`` projections,
-a ``residual`` sum, ``recurrent`` projections, ``grouped`` convolutions, the ``exact_code``; the
-``lanes`` that any layer had; for a saved network ``samples`` and ``spikes``; ``unequal``, runs that
-locked up, lost a word or differed.
+Keys: under ``random``, ``networks``, and how many of them have ``parallel`` projections, a
+``residual`` sum, ``recurrent`` projections, ``grouped`` convolutions, the ``exact_code``; the
+``lanes`` that any layer had; for each saved network ``samples`` and ``spikes``; ``unequal``, runs
+that locked up, lost a word or differed.
 """
 
 from __future__ import annotations

@@ -214,7 +214,7 @@ def dropped(text: str) -> Counter[str]:
 
 def faults(text: str) -> list[str]:
     """What the test bench says of broken packets and of events that nobody read, each once."""
-    wrong = ("WARNING: Hls::stream", "is not one packet", "deadlock: ")
+    wrong = ("WARNING: Hls::stream", "is not one packet", "deadlock: ", "another network")
     lines = [line for line in text.splitlines() if any(part in line for part in wrong)]
     return list(dict.fromkeys(lines))  # a stream that runs dry says so every time
 

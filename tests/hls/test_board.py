@@ -16,7 +16,7 @@ from tools import need
 
 from neurocuda_hw.data.stimulus import default_inputs, stimulus_file
 from neurocuda_hw.ground.toolchain import find_compiler
-from neurocuda_hw.hls import Model, emit
+from neurocuda_hw.hls import Model, emit, verify_hls
 from neurocuda_hw.hls.context import word_bits
 from neurocuda_hw.hls.csim import compile_csim, replay, write
 from neurocuda_hw.hls.emit import BOARDS
@@ -56,6 +56,23 @@ def test_the_driver_speaks_to_the_c_simulation(name: str, tmp_path: Path) -> Non
     sent = answers(network, [host.encode(x) for x in inputs], tmp_path)
     outputs = np.stack([host.decode(words) for words in sent])
     assert np.array_equal(outputs, Reference(network).trace(inputs).outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [Model.FAST, Model.BOUNDED])
+@pytest.mark.parametrize("told", ["    (void)network;\n", "    network = 0x1;\n"])
+def test_the_block_says_which_network_it_is(told: str, model: Model, tmp_path: Path) -> None:
+    need(find_compiler())
+    network = case("single")
+    files = dict(emit(network))
+    text = files["nchw_top.cpp"].decode()
+    said = f"    network = 0x{network.hash[:16]};\n"
+    assert said in text
+    trace = Reference(network).trace(default_inputs(network, samples=3))
+    assert verify_hls(network, trace, tmp_path, model=model, optimise=0, files=files).equal
+    files["nchw_top.cpp"] = text.replace(said, told).encode()
+    found = verify_hls(network, trace, tmp_path, model=model, optimise=0, files=files)
+    assert found.fault == "the block says that it is another network"
 
 
 def test_the_driver_refuses_what_does_not_fit() -> None:

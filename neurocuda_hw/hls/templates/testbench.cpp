@@ -341,7 +341,7 @@ int main(int argc, char **argv) {
     std::FILE *const copy = options.words ? std::fopen(options.words, "wb") : nullptr;
     if (options.words && !copy) unusable(std::string(options.words) + " cannot be written");
     dropped_words dropped = {0, 0, 0, 0, 0};
-    uint64_t network = kNetwork;  // of no sample there is none
+    uint64_t network = samples ? 0 : kNetwork;
     seen.resize(samples);
 #ifdef NCHW_BOUNDED
     nchw::scheduler().chance.seed(options.seed);
@@ -383,7 +383,7 @@ int main(int argc, char **argv) {
             std::fclose(file) != 0)
             unusable(std::string(options.observed) + " cannot be written");
     }
-    if (network != kNetwork) std::printf("first divergence: the block says that it is another network\n");
+    if (network != kNetwork) std::printf("the block says that it is another network\n");
     equal = equal && whole && network == kNetwork && done == samples && sent.empty();
     if (equal && options.expected)
         std::printf("%u samples equal, every spike of %u populations and every output\n", done,
