@@ -20,7 +20,7 @@ there. Let (k, l) be the first unfinished one, by steps, then in topological ord
    it sends to its target alone. It is a layer by itself, between its source and its target.
 
 So l finishes step k: a contradiction. The input's fork sends each branch on when it can, as a queue
-of one event would. With bursts all of this holds as it is: a queue holds counts instead of masks, each
+of one event would. With bursts all of this holds too: a queue holds counts instead of masks, each
 neuron sends once per inference, and a step of the hardware may be a whole inference.
 
 **The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
