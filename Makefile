@@ -7,6 +7,7 @@
 #   make quick   those that take a minute and a half together, to run while working
 #   make lint    ruff and mypy
 #   make golden  make golden/ again
+#   make docs    the documentation as a site, in build/site
 #   make clean   what make made, but not .venv
 
 VENV ?= .venv
@@ -26,15 +27,16 @@ RUN := OMP_NUM_THREADS=1 PATH="$(BIN):$$PATH"
 # a file's tests stay in one process: they share what they build
 PYTEST := python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: setup demo sim test quick lint golden clean
+.PHONY: setup demo sim test quick lint golden docs clean
 setup: $(READY)
 	$(RUN) nchw doctor
 
 $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: Python 3.10 or newer is needed; install it, or name it: make PYTHON=..."; exit 3; }
 	test -x "$(BIN)/python" || $(PYTHON) -m venv "$(VENV)"
-	"$(BIN)/python" -m pip install --quiet "$(TORCH)"
-	"$(BIN)/python" -m pip install --quiet -e ".[sim,synth,hls,nir,test,lint]"
+	@echo "make: PyTorch first, then the rest: some minutes, most of them in pip's downloads"
+	"$(BIN)/python" -m pip install "$(TORCH)"
+	"$(BIN)/python" -m pip install -e ".[all,test,lint]"
 	touch "$@"
 
 demo: $(READY)
@@ -59,6 +61,11 @@ lint: $(READY)
 
 golden: $(READY)
 	$(RUN) python golden/regenerate.py
+
+docs: $(READY)
+	"$(BIN)/python" -c "import material, mkdocstrings" 2> /dev/null || \
+		"$(BIN)/python" -m pip install --quiet -e ".[docs]"
+	$(RUN) NO_MKDOCS_2_WARNING=1 python -m mkdocs build --strict
 
 clean:
 	rm -rf build dist obj_dir sim_build cocotb_build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -72,7 +72,7 @@ def scored(snn: SpikingNetwork, name: str, test: Batches) -> dict[str, float | i
         name: found.integer,
         f"{name}_unequal": found.unequal,
         f"{name}_spikes": round(spikes, 1),
-        f"{name}_sparsity": round(found.sparsity, 4),
+        f"{name}_sparsity": round((found.sparsity or 0) / 100, 4),
     }
 
 

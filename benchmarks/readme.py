@@ -1,8 +1,8 @@
-"""Writes the figures of README.md, and the frameworks of docs/nir.md, as results/ has them.
+"""Writes figures into README.md, docs/figures.md and docs/nir.md, as results/ has them.
 
-The rows, with their words and commands, are in ``figures.md`` here; ``{file[key]:format}`` in them
-takes a value of ``results/file.json``. Nothing else writes a figure into these documents, and a
-test says when they differ.
+The rows, with their words and commands, are in ``headline.md`` and ``figures.md`` here;
+``{file[key]:format}`` in them takes a value of ``results/file.json``. Nothing else writes a figure
+into these documents, and a test says when they differ.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from benchmarks import ROOT
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import write_file
 
-README, NIR, RESULTS = ROOT / "README.md", ROOT / "docs" / "nir.md", ROOT / "results"
+README, RESULTS = ROOT / "README.md", ROOT / "results"
+FIGURES, NIR = ROOT / "docs" / "figures.md", ROOT / "docs" / "nir.md"
 
 # those whose every spike count and logit was compared with the quantised ANN's
 EXACT = (
@@ -27,7 +28,7 @@ EXACT = (
     "resnet18",
 )
 
-ROWS = Path(__file__).with_name("figures.md")
+HEADLINE, ROWS = (Path(__file__).with_name(name) for name in ("headline.md", "figures.md"))
 
 
 def results(folder: Path | None = None) -> dict[str, Any]:
@@ -50,8 +51,8 @@ def _unequal(figures: Mapping[str, Any]) -> int:
     )
 
 
-def figures(found: Mapping[str, Any]) -> str:
-    """The table of README.md.
+def figures(found: Mapping[str, Any], rows: Path = ROWS) -> str:
+    """The table of README.md or docs/figures.md.
 
     Raises
     ------
@@ -59,9 +60,9 @@ def figures(found: Mapping[str, Any]) -> str:
         If a row names what no file has.
     """
     try:
-        return ROWS.read_text().rstrip().format_map(found)
+        return rows.read_text().rstrip().format_map(found)
     except (LookupError, ValueError, TypeError) as error:
-        raise DataError(f"results/ must have all that {ROWS.name} names: {error}") from None
+        raise DataError(f"results/ must have all that {rows.name} names: {error}") from None
 
 
 def frameworks(records: list[dict[str, Any]]) -> str:
@@ -96,10 +97,11 @@ def put(text: str, mark: str, table: str) -> str:
 
 
 def documents() -> dict[Path, str]:
-    """Both documents as they must be."""
+    """All of them as they must be."""
     found = results()
     return {
-        README: put(README.read_text(), "figures", figures(found)),
+        README: put(README.read_text(), "figures", figures(found, HEADLINE)),
+        FIGURES: put(FIGURES.read_text(), "figures", figures(found)),
         NIR: put(NIR.read_text(), "frameworks", frameworks(found["nir_frameworks"])),
     }
 

@@ -56,6 +56,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "compiler": lambda: find_compiler().problem,
     "ap_int": _ap_int,
     "git": _git,
+    "hypothesis": partial(_package, "hypothesis", "test"),
     "nir": partial(_package, "nir", "nir"),
     "spikingjelly": partial(_package, "spikingjelly", "peers"),
     "sinabs": partial(_package, "sinabs", "peers"),
@@ -124,10 +125,12 @@ BATCH = option("--batch", "of the training", default=128)
 BITS = option("--weight-bits", "2 to 8", default=8)
 SEED = option("--seed", default=0)
 ROUNDS = option("--rounds", default=3, type=number(1))
+AGAINST = option("--against", "what to compare with", default="2ad39ec", metavar="COMMIT")
 DEVICE = option("--device", "cpu or cuda; cuda if there is one")
 STATES = option("--checkpoints", "folder of states to go on from after a break", type=Path)
 KEPT = option("--networks", "folder to write the networks to", type=Path)
 PEERS = option("--peers", "Python with nengo-loihi and sanafe", default=sys.executable)
+SENT = ("convolutions", "loops", "currents", "mixed", "mnist_mlp", "mnist_cnn")
 LANES_784 = tuple(1 << n for n in range(8))
 
 FIGURES: tuple[Figure, ...] = (
@@ -185,8 +188,9 @@ FIGURES: tuple[Figure, ...] = (
         option("--network", "one of them", choices=("resnet20", "resnet18"), action="append"),
         option("--files", "a saved network instead", action="append", metavar="MODEL"), LANES,
     )),
+    Figure("start_speed", ("git",), (AGAINST, ROUNDS)),
     Figure("build_speed", ("git",), (
-        option("--against", "what to compare with", default="2ad39ec", metavar="COMMIT"),
+        AGAINST,
         option("--only", choices=("resnet20", "cnn_all"), default=["resnet20", "cnn_all"]),
         option("--network", "ResNet-20 in integers; made where there is none",
                default=Path("build/resnet20.pt"), metavar="FILE"),
@@ -216,6 +220,16 @@ FIGURES: tuple[Figure, ...] = (
         option("--network", choices=MLP_CNN, default="cnn"),
         option("--code", choices=EXACT_RATE, default="exact"),
         SAMPLES(default=500), option("--runs", "of each model", default=3, type=number(1)),
+    )),
+    Figure("hls_bounded", ("compiler", "hypothesis"), (
+        option("--random", "networks", default=150), option("--seeds", default=[1, 2, 3]), SEED,
+        SAMPLES(default=8),
+        option("--networks", "saved ones, beside those of golden/", nargs="*", default=()),
+        flag("--skip-committed", "leave golden/ out"),
+    )),
+    Figure("packets", ("verilator", "compiler"), (
+        option("--packets", "of each network", default=10_000, type=number(2)),
+        option("--networks", choices=SENT, default=[*SENT[:-1]]),
     )),
     Figure("hls_cycles", ("verilator",), (NETWORKS, CODES, SAMPLES(default=100))),
     Figure("loihi_equality", (), (

@@ -271,7 +271,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "qcfs_epochs": arguments.qcfs_epochs,
         "snn": stats.integer_accuracy,
         "unequal": stats.unequal,
-        "sparsity": stats.sparsity,
+        "sparsity": (stats.sparsity or 0) / 100,
         "spikes": round(sum(n for layer, n in stats.spikes.items() if layer != "input"), 1),
         "conversion_seconds": round(stats.conversion_time, 1),
     }

@@ -147,11 +147,11 @@ def accuracy(model: nn.Module, test: Pair) -> float:
 
 def activity(snn: SpikingNetwork, test: Pair) -> dict[str, float]:
     """Silence, spikes and synaptic operations per recording."""
-    sparsity, nonzero, _, _ = measure_sparsity(snn, test)
+    found = measure_sparsity(snn, test)
     operations = synaptic_operations(snn, test)
     return {
-        "sparsity": round(sparsity, 4),
-        "spikes": round(nonzero / len(test[1]), 1),
+        "sparsity": round(found.share, 4),
+        "spikes": round(found.nonzero / len(test[1]), 1),
         "operations": round(operations.acs + operations.macs),
         "timesteps": snn.timesteps,
     }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.conversion import convert as convert
     from neurocuda_hw.conversion import finetune as finetune
     from neurocuda_hw.conversion import fold_batchnorm as fold_batchnorm
+    from neurocuda_hw.conversion import mismatch as mismatch
     from neurocuda_hw.conversion import quantized_ann as quantized_ann
     from neurocuda_hw.conversion import recode as recode
     from neurocuda_hw.conversion import validate_snn as validate_snn
@@ -58,13 +59,15 @@ if TYPE_CHECKING:
     from neurocuda_hw.nir import to_nir as to_nir
     from neurocuda_hw.reference.metrics import energy_estimate as energy_estimate
     from neurocuda_hw.reference.metrics import measure_sparsity as measure_sparsity
-    from neurocuda_hw.reference.metrics import neurobench_report as neurobench_report
     from neurocuda_hw.reference.metrics import synaptic_operations as synaptic_operations
     from neurocuda_hw.reference.reference import Reference as Reference
     from neurocuda_hw.reference.snn import SpikingNetwork as SpikingNetwork
     from neurocuda_hw.targets.backends import benchmark as benchmark
     from neurocuda_hw.targets.backends import compile as compile
     from neurocuda_hw.targets.backends import list_backends as list_backends
+    from neurocuda_hw.targets.neurobench import neurobench_report as neurobench_report
+
+__version__ = "0.1.0"
 
 # The module of every name above. They are read, for to run the imports would load all of them.
 _HOMES = {
@@ -77,15 +80,17 @@ _HOMES = {
 __all__ = sorted(_HOMES)
 
 
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        try:
-            return getattr(import_module(_HOMES[name]), name)
-        except ModuleNotFoundError as error:
-            from neurocuda_hw.ground.errors import missing_package
+if not TYPE_CHECKING:  # or a type checker would take any name for one of these
 
-            raise missing_package(error) from error
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in _HOMES:
+            try:
+                return getattr(import_module(_HOMES[name]), name)
+            except ModuleNotFoundError as error:
+                from neurocuda_hw.ground.errors import missing_package
+
+                raise missing_package(error) from error
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

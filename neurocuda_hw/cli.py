@@ -9,8 +9,9 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -68,7 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     torch to pieces, which would take 0.3 s.
     """
     try:
-        with ended_by_signals():
+        with ended_by_signals(), warnings.catch_warnings():
+            warnings.showwarning = _warn
             code = cli.main(arguments, prog_name="nchw", standalone_mode=False) or 0
         if sys.stdout:
             sys.stdout.flush()
@@ -94,6 +96,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         atexit._run_exitfuncs()
         os._exit(code)
     sys.exit(code)
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as one line for people, without the source that it comes from."""
+    click.echo(f"nchw: note: {message}", err=True)
 
 
 def _complain(sentence: str, code: int) -> int:

@@ -2,7 +2,7 @@
 // of every population, and every output, with the golden ones.
 //
 //   bulk STIMULUS EXPECTED [--first N] [--samples N] [--stop] [--observed FILE] [--json FILE]
-//        [--stall-percent P] [--stall-seed N] [--watchdog CYCLES]
+//        [--stall-percent P] [--stall-seed N] [--watchdog CYCLES] [--keep FILE: the TKEEP of each word, a byte]
 //
 // Every kBlock samples the design starts anew, as after power-up. So what is counted does not depend
 // on how many processes share the samples, as long as each takes whole blocks.
@@ -28,8 +28,11 @@
 
 namespace {
 
+constexpr unsigned kReasons = 8;  // bits of packet_faults at most
+constexpr uint8_t kWhole = (1u << sizeof(Word)) - 1;  // TKEEP of a word
+
 struct Options {
-    std::string stimulus, expected, observed, json;
+    std::string stimulus, expected, observed, json, keep;
     uint64_t first = 0, samples = UINT64_MAX;
     uint64_t watchdog = kWatchdog;
     uint64_t stall_seed = 1;
@@ -60,12 +63,15 @@ class Bench {
         : options_(options),
           stimulus_(options.stimulus),
           expected_(options.expected, record_),
+          keep_(options.keep.empty() ? Bytes(stimulus_.words.size(), kWhole) : read_file(options.keep)),
           first_(std::min(options.first, stimulus_.samples)),
           end_(first_ + std::min(options.samples, stimulus_.samples - first_)),
           check_(expected_, record_, first_, end_) {
         if (first_ == end_) throw BadInput(options.stimulus + " must hold at least one sample");
         if (end_ > expected_.samples)
             throw BadInput(options.expected + " must hold the expected spikes of every sample");
+        if (keep_.size() != stimulus_.words.size())
+            throw BadInput("--keep must hold a byte for each word of " + options.stimulus);
         if (first_ % kBlock)
             throw BadInput("--first must be a multiple of " + std::to_string(kBlock));
     }
@@ -146,7 +152,7 @@ class Bench {
         top_->s_axis_tvalid = 0;
         top_->s_axis_tlast = 0;
         top_->s_axis_tdata = 0;
-        top_->s_axis_tkeep = sizeof(Word) == 8 ? 0xff : 0xf;
+        top_->s_axis_tkeep = kWhole;
         top_->m_axis_tready = 0;
         for (int i = 0; i < 8; ++i) {
             top_->eval();
@@ -175,12 +181,14 @@ class Bench {
         top_->s_axis_tvalid = offering_;
         if (!offering_) return;
         top_->s_axis_tdata = stimulus_.words[sent_];
+        top_->s_axis_tkeep = keep_[sent_];
         top_->s_axis_tlast = sent_ + 1 == stimulus_.ends[sent_sample_];
     }
 
     void accept() {
         if (!started_) began_ = check_.cycle;
         started_ = true;
+        for (unsigned reason = 0; reason < kReasons; ++reason) dropped_[reason] += top_->packet_faults >> reason & 1;
         if (++sent_ == stimulus_.ends[sent_sample_]) ++sent_sample_;
         check_.last_transfer = check_.cycle;
         offering_ = false;
@@ -225,7 +233,10 @@ class Bench {
         text += "}, \"activity\": {";
         for (unsigned layer = 0; layer < kLayers; ++layer)
             text += std::string(layer ? ", " : "") + quoted(kLayerNames[layer]) + ": " + activity_[layer].json();
-        return text + "}, \"unequal_outputs\": " + std::to_string(check_.unequal(kPopulations)) + "}\n";
+        text += "}, \"dropped\": [";
+        for (unsigned reason = 0; reason < kReasons; ++reason)
+            text += (reason ? ", " : "") + std::to_string(dropped_[reason]);
+        return text + "], \"unequal_outputs\": " + std::to_string(check_.unequal(kPopulations)) + "}\n";
     }
 
     static std::string quoted(const std::string& text) {
@@ -241,6 +252,7 @@ class Bench {
     const Record record_;
     const Stimulus stimulus_;
     const Expected expected_;
+    const Bytes keep_;
     const uint64_t first_, end_;
     Checker check_;
     Stalls in_stalls_{1, 0}, out_stalls_{1, 0};
@@ -251,6 +263,7 @@ class Bench {
     bool started_ = false, offering_ = false;
     double seconds_ = 0;
     Activity activity_[kLayers];
+    uint64_t dropped_[kReasons] = {};
 };
 
 uint64_t parse(const std::string& name, const char* text) {
@@ -279,6 +292,7 @@ Options parse_options(int count, char** given) {
         else if (name == "--samples") options.samples = parse(name, value);
         else if (name == "--observed") options.observed = value;
         else if (name == "--json") options.json = value;
+        else if (name == "--keep") options.keep = value;
         else if (name == "--stall-percent") options.stall_percent = static_cast<unsigned>(parse(name, value));
         else if (name == "--stall-seed") options.stall_seed = parse(name, value);
         else if (name == "--watchdog") options.watchdog = parse(name, value);

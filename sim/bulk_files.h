@@ -24,12 +24,12 @@ Bytes read_file(const std::string& path) {
     std::FILE* file = std::fopen(path.c_str(), "rb");
     if (!file) throw BadInput("cannot read " + path);
     Bytes content;
-    std::fseek(file, 0, SEEK_END);
-    content.resize(static_cast<size_t>(std::ftell(file)));
-    std::fseek(file, 0, SEEK_SET);
-    const size_t got = std::fread(content.data(), 1, content.size(), file);
+    uint8_t part[1 << 16];
+    while (const size_t got = std::fread(part, 1, sizeof part, file))
+        content.insert(content.end(), part, part + got);
+    const bool failed = std::ferror(file);
     std::fclose(file);
-    if (got != content.size()) throw BadInput("cannot read all of " + path);
+    if (failed) throw BadInput("cannot read all of " + path);
     return content;
 }
 
@@ -64,7 +64,7 @@ struct Stimulus {
             throw BadInput(path + " has words of another width than the design");
         samples = get<uint32_t>(raw, 12);
         const uint64_t total = get<uint64_t>(raw, 16);
-        if (raw.size() != 24 + 8 * samples + sizeof(Word) * total)
+        if (total > raw.size() || raw.size() != 24 + 8 * samples + sizeof(Word) * total)
             throw BadInput(path + " is truncated");
         ends.resize(samples);
         words.resize(total);

@@ -98,7 +98,11 @@ class Reader:
 
     def event(self, chance: random.Random) -> int:
         """An event of any address, often of none of the input's neurons."""
-        return chance.randrange(1 << self.field_bits)
+        return self.blurred(chance.randrange(1 << self.field_bits), chance)
+
+    def blurred(self, word: int, chance: random.Random) -> int:
+        """The event with anything in the bits that are without meaning."""
+        return word | chance.getrandbits(self.word_bits - 1 - self.field_bits) << self.field_bits
 
     def odd(self, chance: random.Random) -> Transfer:
         """A transfer that is no event, whatever the step."""
@@ -118,8 +122,9 @@ class Reader:
                 event = self.event(chance)
                 open_now = self.start <= step < self.stop and held != self.most
                 lost = step == self.timesteps or not self.exists(event) or not open_now
-                sent.append((event, self.full) if lost else self.odd(chance))
-            sent.append((word, self.full))
+                plain = lost and chance.random() < 0.7
+                sent.append((event, self.full) if plain else self.odd(chance))
+            sent.append((word if word >= self.marker else self.blurred(word, chance), self.full))
             step, held = (step + 1, 0) if word >= self.marker else (step, held + 1)
         return sent
 

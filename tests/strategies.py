@@ -46,14 +46,16 @@ class Features:
         Sum pools; of a stride below their kernel.
     strides, paddings, dilations, groups : bool
         What a Conv2d may use.
-    residual : bool
-        More than one projection into a population.
+    residual, parallel : bool
+        More than one projection into a population; from the same source, too.
     recurrent : bool
         Projections of delay 1: to itself, backwards, and forwards.
     floors, windows, signed : bool
         ``v_floor``; windows of inputs and neurons; negative payloads.
     per_channel, per_neuron : bool
         Parameters that differ per channel, per neuron.
+    exact : bool
+        Each population fires in steps of its own, behind those of the one before it.
     negative : bool
         Thresholds of 0 and below (never under SUBTRACT).
     readout : bool, optional
@@ -75,10 +77,12 @@ class Features:
     dilations: bool = True
     groups: bool = True
     residual: bool = True
+    parallel: bool = False
     recurrent: bool = True
     floors: bool = True
     windows: bool = True
     signed: bool = True
+    exact: bool = False
     per_channel: bool = True
     per_neuron: bool = True
     negative: bool = True
@@ -136,7 +140,9 @@ class _Builder:
     def __init__(self, draw: Draw, features: Features) -> None:
         self.draw, self.features = draw, features
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1), label="network seed"))
-        self.steps = draw(st.integers(1, features.timesteps))
+        self.steps = self.own = draw(st.integers(1, features.timesteps))
+        if features.exact:
+            self.steps *= features.layers
         self.populations: list[Population] = []
         self.projections: list[Projection] = []
 
@@ -166,6 +172,9 @@ class _Builder:
         return (self._size(f.channels), self._size(f.extent), self._size(f.extent))
 
     def _window(self) -> Window | None:
+        if self.features.exact:
+            before = len(self.populations) - 1  # layers
+            return Window(start=max(0, before * self.own), stop=max(1, (before + 1) * self.own))
         if not self._maybe(self.features.windows):
             return None
         start = self.draw(st.integers(0, self.steps - 1))
@@ -195,7 +204,9 @@ class _Builder:
         if self.features.residual:
             for other in self.populations:
                 # every population must lead somewhere: the last layer takes what nobody took
-                if self._maybe(other is not source) or (last and self._unused(other)):
+                if self._maybe(self.features.parallel or other is not source) or (
+                    last and self._unused(other)
+                ):
                     self._join(other, target, self._synapse(other, shape)[0])
         self.populations.append(target)
 

@@ -26,7 +26,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("report",),
     ("commands",),
     ("cli",),
-    ("__main__", "__init__", "build", "verify", "datasets", "neurons", "synapses"),
+    ("__main__", "__init__", "build", "verify", "datasets", "neurons", "plots", "synapses"),
 )
 STRANGERS = (("rtl", "hls", "loihi", "synth"), ("conversion", "nir"))  # never import one another
 LONGEST = 12  # rooms on the longest way down

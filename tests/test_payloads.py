@@ -21,10 +21,16 @@ from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.simulation.simulate import Simulator
 
 WIDTHS = (1, 2, 8, 16)
+QUICK = (Encoding.GRADED, 1, False)
 KINDS = [
-    (Encoding.SPIKES, 1, False),
+    pytest.param(Encoding.SPIKES, 1, False, marks=pytest.mark.slow),
     *(
-        pytest.param(encoding, bits, signed, marks=[pytest.mark.slow] if bits > 1 else [])
+        pytest.param(
+            encoding,
+            bits,
+            signed,
+            marks=[] if (encoding, bits, signed) == QUICK else pytest.mark.slow,
+        )
         for encoding, bits, signed in product(
             (Encoding.GRADED, Encoding.CURRENT), WIDTHS, (False, True)
         )

@@ -265,6 +265,7 @@ print(stats["unequal"])
 """
 
 
+@pytest.mark.slow
 def test_a_layer_of_the_front_end_is_one_row(tmp_path: Path) -> None:
     done = run_in_a_copy(DEGREES, CONVERT, tmp_path / "with")
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr

@@ -195,7 +195,8 @@ module nchw_top (
   input wire s_axis_tvalid, output wire s_axis_tready,
   input wire [31:0] s_axis_tdata, input wire [3:0] s_axis_tkeep, input wire s_axis_tlast,
   output wire m_axis_tvalid, input wire m_axis_tready,
-  output wire [31:0] m_axis_tdata, output wire m_axis_tlast);
+  output wire [31:0] m_axis_tdata, output wire m_axis_tlast,
+  output wire [7:0] packet_faults);
   localparam TAKE = 0, FIRE = 1, SEND = 2, CLEAR = 3, STEPS = {steps};
   integer j;
   reg [7:0] fault [0:0];
@@ -212,6 +213,7 @@ module nchw_top (
   assign m_axis_tvalid = {valid};
   assign m_axis_tdata = {data};
   assign m_axis_tlast = {tlast};
+  assign packet_faults = 0;
   always @(posedge clk)
     if (rst) begin
       state <= TAKE; n <= 0; t <= 0; layer <= 0; mark <= 0; last <= 0; again <= 0; fired <= 0;

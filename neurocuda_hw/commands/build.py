@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.commands.folding import (
     as_plain,
     bursts_option,
@@ -21,15 +22,21 @@ from neurocuda_hw.commands.folding import (
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
+    is_nir,
     load_network,
     network_options,
+    refuse,
     show_comparison,
 )
 from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
-from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.targets.base import ALL, Options
 from neurocuda_hw.targets.table import BUILT, parts
+
+if TYPE_CHECKING:
+    from neurocuda_hw.commands.converting import Converted
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -51,7 +58,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", callback=there("model"))
 @click.option(
     "--target",
     type=click.Choice([*BUILT, ALL]),
@@ -91,7 +98,18 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     metavar="N",
     help="Chips of Loihi 2 that the network may take.",
 )
-@click.option("--golden", metavar="TRACE", help="Golden trace to ship, as 'nchw golden' wrote it.")
+@click.option(
+    "--golden",
+    metavar="TRACE",
+    callback=there("trace"),
+    help="Golden trace to ship, as 'nchw golden' wrote it.",
+)
+@click.option(
+    "--arch",
+    metavar="MODULE:CLASS",
+    help="MODEL holds a trained model's weights, and this is its class: it is converted first.",
+)
+@click.option("--unpickle", is_flag=True, help="Read a pickled module; see 'nchw convert'.")
 @stimulus_options
 @network_options
 @click.option("--force", is_flag=True, help="Replace an earlier build even if files were added.")
@@ -110,6 +128,8 @@ def build(
     registers: str,
     chips: int,
     golden: str | None,
+    arch: str | None,
+    unpickle: bool,
     data: str | None,
     inputs: str | None,
     samples: int | None,
@@ -118,15 +138,18 @@ def build(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Build hardware from a network that 'nchw convert' wrote, or from a NIR graph.
+    """Build hardware from a network that 'nchw convert' wrote, a trained model, or a NIR graph.
 
     The folder holds Verilog, memory files, test benches, golden spikes and a Makefile: 'make sim'
     in it compares every spike of every layer. Without --data, --inputs or --golden the golden
-    spikes are those of random inputs. A .nir file of another tool becomes integers first, and a
-    table says what that changes.
+    spikes are those of random inputs. A trained model (.pt2, or a state_dict with --arch) is
+    converted first, with the samples of --data, as 'nchw convert' does it. A .nir file of another
+    tool becomes integers first, and a table says what that changes.
 
     \b
     nchw build network.pt --target verilog -o build --data mnist/ --samples 100
+    nchw build model.pt2 --data mnist/ --target verilog
+    nchw build weights.pt --arch models:Net --data mnist/
     nchw build network.pt --lanes 4
     nchw build network.pt --data mnist/ --device xc7a35t --target-cycles 600
     nchw build network.pt --target hls -o build-hls
@@ -145,14 +168,20 @@ def build(
     exports = target in exporting
     if style is not None and not exports:
         raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
+    if golden is not None and (data is not None or inputs is not None):
+        raise click.UsageError("--golden excludes --data and --inputs")
     wish = parse_wish(device, target_cycles, fit, lanes, target)
-    loaded = load_network(model, reading, exports=exports)
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
+    made = None
     with progress_bar(quiet=as_json) as progress:
+        if is_trained(model, arch, unpickle):
+            refuse(reading, Path(model), exports)
+            made = convert_first(model, data, progress, arch, unpickle, step_us)
+        loaded = load_network(
+            model, reading, exports=exports, known=made.snn.network if made else None
+        )
         if golden is not None:
-            if data is not None or inputs is not None:
-                raise click.UsageError("--golden excludes --data and --inputs")
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
             labels = None
             loaded = loaded.adjusted(trace.inputs)
@@ -166,6 +195,8 @@ def build(
         network = loaded.network
         writing = loaded.reading.writing(style)
         options = Options(registers=registers, chips=chips, writing=writing)
+        writing = loaded.reading.writing(style)
+        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
@@ -174,18 +205,30 @@ def build(
         choice = choose(study, bursts if sends else "off", fold)
         study, folding = choice.study, choice.folding
         progress(target, 0, 1)
-        files, report = folder_files(study, target, options, bursts=choice.facts)
+        noted = made.told if made else loaded.told
+        told: dict[str, Any] = {"conversion": noted} if noted else {}
+        if labels is not None:
+            right = int((trace.outputs.argmax(axis=1) == labels).sum())
+            told["accuracy"] = {"samples": trace.samples, "right": right}
+        if folding is not None:
+            told["folding"] = as_plain(folding)
+        if choice.facts:
+            told["bursts"] = choice.facts
+        files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
         compared = loaded.compared(trace.inputs, labels)
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
+        if made is not None:
+            facts["conversion"] = made.as_plain()
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
-        if folding is not None:
-            facts["folding"] = as_plain(folding)
         print_json(facts | report)
         return
+    if made is not None:
+        made.show()
+        say(f"Converted {model}: {made.sentence}")
     if compared is not None:
         show_comparison(compared)
     chosen = parts(target, options)
@@ -198,19 +241,43 @@ def build(
         sizes = report["sizes"]
         say(
             f"Verilog {sizes['verilog_bytes']:,} bytes, memory files "
-            f"{sizes['memory_file_bytes']:,} bytes; golden spikes of {trace.samples} samples "
-            f"({origin})."
+            f"{sizes['memory_file_bytes']:,} bytes."
         )
     else:
         for path in report["files"]:
             if "/" not in path or not path.startswith("tables/"):
                 say(f"  {folder / path}")
+    say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))
         return
     say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
     checked = ",".join(part.name for part in chosen if part.benches)
     say(f"Next: nchw verify {folder} --target {checked}")
+
+
+def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:
+    """Whether MODEL is to be converted first."""
+    from neurocuda_hw.conversion.trained import is_program
+
+    return arch is not None or unpickle or (not is_nir(Path(model)) and is_program(model))
+
+
+def convert_first(
+    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, step_us: int
+) -> Converted:
+    """What ``nchw convert MODEL --data DATA`` makes, with its defaults."""
+    from neurocuda_hw.commands.convert import convert
+    from neurocuda_hw.commands.converting import converted
+
+    if data is None:
+        raise click.UsageError("a trained model is converted with real samples: give --data DATA")
+    options = convert.make_context("convert", [model, "--data", data, "--output", ""]).params
+    apart = ("model", "data", "output", "plot", "as_json")
+    options = {name: value for name, value in options.items() if name not in apart}
+    return converted(
+        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "step_us": step_us}
+    )
 
 
 def show_populations(folder: Path, report: dict[str, Any]) -> None:

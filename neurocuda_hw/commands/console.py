@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
+from neurocuda_hw.ground.errors import no_data
+from neurocuda_hw.ground.files import check_there
+
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else, to stdout."
 )
+
+
+def there(what: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """A callback: the file or folder that is named must be there, or the command ends at once."""
+
+    def check(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value:
+            check_there(value, what)
+        return value
+
+    return check
+
+
+def there_is_data(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """The same for a data set."""
+    if value and not os.path.exists(value):
+        raise no_data(value)
+    return value
 
 
 def print_json(value: object) -> None:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.console import as_json, print_json, say, there, there_is_data
 from neurocuda_hw.ground.progress import progress_bar
-
-if TYPE_CHECKING:
-    import numpy as np
-
-    from neurocuda_hw.conversion import Stats
-    from neurocuda_hw.network import Network
-
-    Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
 
 _PLOTTED = 200  # samples
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", callback=there("model"))
 @click.option(
     "--data",
     required=True,
     metavar="DATA",
+    callback=there_is_data,
     help="Real samples: a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz with x_train, "
     "y_train, x_test, y_test (or x, y). The training part calibrates; the test part is only "
     "reported on. Or recordings of N-MNIST (a folder or a tar file), counted per step: folders "
@@ -110,6 +103,7 @@ _PLOTTED = 200  # samples
 @click.option(
     "--teacher",
     metavar="FILE",
+    callback=there("model"),
     help="A better model of the same inputs and classes, in any of the forms of MODEL, which need "
     "not be convertible: its answers are learnt in the training.  [default: MODEL's own]",
 )
@@ -156,12 +150,6 @@ def convert(
     model: str,
     data: str,
     output: str,
-    arch: str | None,
-    unpickle: bool,
-    step_us: int,
-    teacher: str | None,
-    teacher_arch: str | None,
-    validation: float,
     plot: str | None,
     as_json: bool,
     **options: Any,
@@ -178,65 +166,29 @@ def convert(
     nchw convert model.pt2 --data mnist/ --teacher better.pt2 --qcfs-epochs 20 -o network.pt
     nchw convert cnn.pt --arch models:Net --data nmnist/ --timesteps 8 --step-us 40000 -o network.pt
     """
-    from neurocuda_hw import conversion as converter
-    from neurocuda_hw.conversion.trained import load_trained
+    from neurocuda_hw.commands.converting import converted
     from neurocuda_hw.ground.files import check_writable
     from neurocuda_hw.network.model_file import save
 
     check_writable(output)
     kind = None if plot is None else _kind(plot)
-    trained = load_trained(model, arch=arch, unpickle=unpickle)
-    if teacher is None and teacher_arch is not None:
-        raise click.UsageError("--teacher-arch must come with --teacher FILE, the weights")
-    better = None
-    if teacher is not None:
-        better = load_trained(
-            teacher, arch=teacher_arch, unpickle=unpickle, option="--teacher-arch"
-        )
-    train, test = _samples(data, step_us, options)
-    trains = options["qcfs_epochs"] or options["if_epochs"]
-    kept, held_out = _split(train, validation if trains else 0.0)
     with progress_bar(quiet=as_json) as progress:
-        snn, stats = converter.convert(
-            trained,
-            kept,
-            test_loader=test,
-            val_loader=held_out,
-            teacher=better,
-            verbose=False,
-            progress=progress,
-            **options,
-        )
-    save(snn, output)
+        found = converted(model, data, progress, **options)
+    save(found.snn, output, told=found.told)
     if plot is not None and kind is not None:
         from neurocuda_hw.ground.files import write_file
         from neurocuda_hw.report import activity_figure, figure_bytes
 
-        trace = snn.trace((train if test is None else test)[0][:_PLOTTED])
-        write_file(plot, figure_bytes(activity_figure(snn.network, trace), kind))
-    seen = (
-        test is not None and test[0].shape == train[0].shape and bool((test[0] == train[0]).all())
-    )
+        trace = found.snn.trace(found.shown[:_PLOTTED])
+        write_file(plot, figure_bytes(activity_figure(found.snn.network, trace), kind))
     if as_json:
-        print_json(_figures(snn.network, stats, output) | {"tested_on_training_data": seen})
+        print_json({"file": output} | found.as_plain())
         return
-    _show(snn.network, stats, output, 0 if test is None else len(test[0]), seen, plot)
-
-
-def _samples(data: str, step_us: int, options: dict[str, Any]) -> tuple[Pair, Pair | None]:
-    """Training and test data; `timesteps` of `options` is what recordings are cut into, if any."""
-    from neurocuda_hw.data import datasets
-    from neurocuda_hw.data.events import is_nmnist
-    from neurocuda_hw.ground.errors import DataError
-
-    if is_nmnist(data):
-        steps, options["timesteps"] = options["timesteps"] or 8, None
-        return _recordings(data, steps, step_us, options["input_bits"])
-    train = datasets.load(data, "train")
-    try:
-        return train, datasets.load(data, "test")
-    except DataError:  # a folder may hold the training part only
-        return train, None
+    found.show()
+    say(f"Wrote {output}: {found.sentence}")
+    if plot is not None:
+        say(f"Drew {plot}: activity of each layer in each step.")
+    say(f"Next: nchw inspect {output}   nchw build {output} --target verilog -o build")
 
 
 def _kind(plot: str) -> str:
@@ -248,82 +200,3 @@ def _kind(plot: str) -> str:
         raise click.BadParameter(f"the name must end in .svg, .png or .pdf, not {plot!r}")
     check_writable(plot)
     return kind
-
-
-def _split(train: tuple[Any, Any], share: float) -> tuple[Any, Any]:
-    """Training data without its last `share`, and that share; None where it would be empty."""
-    count = int(len(train[0]) * share)
-    if not count:
-        return train, None
-    return tuple(part[:-count] for part in train), tuple(part[-count:] for part in train)
-
-
-def _recordings(data: str, steps: int, step_us: int, bits: int) -> tuple[Pair, Pair]:
-    """Training and test recordings as counts of events ``(N, steps, 2, H, W)``, with labels.
-
-    Training recordings are shuffled: their files are sorted by class.
-    """
-    from pathlib import Path
-
-    import numpy as np
-
-    from neurocuda_hw.data.events import load_frames
-
-    highest = min(255, 2**bits - 1)
-    parts = [Path(data) / name for name in ("Train", "Test")]
-    if not all(part.is_dir() for part in parts):
-        parts = [Path(data)]
-    found = [load_frames(part, steps=steps, step_us=step_us, highest=highest) for part in parts]
-    (x, y), test = found[0], found[-1]
-    kept = np.arange(len(y))
-    if len(found) == 1:
-        test = (x[4::5], y[4::5])
-        kept = np.delete(kept, np.s_[4::5])
-    kept = np.random.default_rng(0).permutation(kept)
-    return (x[kept], y[kept]), test
-
-
-def _figures(network: Network, stats: Stats, output: str) -> dict[str, Any]:
-    return {
-        "file": output,
-        "hash": network.hash,
-        "timesteps": network.timesteps,
-        "neurons": sum(p.size for p in network.targets),
-        "weights": sum(p.synapse.weight.size for p in network.projections),
-        **stats.as_dict(),
-    }
-
-
-def _show(
-    network: Network, stats: Stats, output: str, tested: int, seen: bool, plot: str | None
-) -> None:
-    figures = _figures(network, stats, output)
-    if stats.integer_accuracy is not None:
-        data = f"the {tested:,} training samples themselves" if seen else f"{tested:,} test samples"
-        rows = [
-            ("trained model", f"{stats.ann_accuracy:.2f} %"),
-            ("quantised ANN", f"{stats.qcfs_accuracy:.2f} %"),
-            ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
-        ]
-        print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
-        say(
-            f"{stats.unequal:,} of them with any spike count or logit that is not the quantised "
-            f"ANN's; {100 * (stats.sparsity or 0):.1f} % of neurons and steps without a spike."
-        )
-        activity = [
-            (name, network[name].size, count, count / network[name].size)
-            for name, count in stats.spikes.items()
-        ]
-        columns = ("population", ">neurons", ">events per inference", ">per neuron")
-        print_table("Activity", columns, activity)
-    for note in stats.notes:
-        say(f"Note: {note}.")
-    for layer, count in stats.silent_channels.items():
-        say(f"Note: {count} channels of {layer} never fired on the calibration data.")
-    say(
-        f"Wrote {output}: {figures['neurons']:,} neurons, {figures['weights']:,} weights, "
-        f"T = {figures['timesteps']}, {stats.strategy}."
-    )
-    if plot is not None:
-        say(f"Drew {plot}: activity of each layer in each step.")
-    say(f"Next: nchw inspect {output}   nchw build {output} --target verilog -o build")

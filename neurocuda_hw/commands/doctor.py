@@ -15,6 +15,8 @@ NEEDED = ("python", "torch", "numpy", "amaranth", "c++", "make", "verilator")
 def doctor(as_json: bool) -> None:
     """Check the tools: Python packages, a C++ compiler, make, Verilator, cocotb, yosys, ap_int.
 
+    Then targets and extras: what can be used, and the command that brings the rest.
+
     \b
     nchw doctor
 
@@ -22,9 +24,11 @@ def doctor(as_json: bool) -> None:
     Exit codes: 0 all that is needed is here   3 something needed is missing
     """
     from neurocuda_hw.ground.ap_headers import find_ap_headers
+    from neurocuda_hw.ground.extras import find_extras
     from neurocuda_hw.ground.toolchain import doctor as look
 
     tools = [*look(), find_ap_headers()]
+    extras = find_extras()
     lacking = {target.name: target.missing() for target in TABLE}
     missing = [tool for tool in tools if not tool.usable and tool.name in NEEDED]
     if as_json:
@@ -46,6 +50,15 @@ def doctor(as_json: bool) -> None:
                     {"name": name, "usable": not lacks, "problem": lacks}
                     for name, lacks in lacking.items()
                 ],
+                "extras": [
+                    {
+                        "name": extra.name,
+                        "packages": extra.packages,
+                        "missing": extra.missing,
+                        "install": extra.install,
+                    }
+                    for extra in extras
+                ],
             }
         )
     else:
@@ -63,6 +76,11 @@ def doctor(as_json: bool) -> None:
         for name, lacks in lacking.items():
             if lacks:
                 say(f"Target {name} needs {lacks}")
+        here = [extra.name for extra in extras if not extra.missing]
+        say(f"Extras that are here: {', '.join(here) or 'none'}.")
+        for extra in extras:
+            if extra.missing:
+                say(f"Extra {extra.name} lacks {', '.join(extra.missing)}; {extra.install}")
         optional = [t.name for t in tools if not t.usable and t not in missing]
         if missing:
             say(f"Missing: {', '.join(tool.name for tool in missing)}.")

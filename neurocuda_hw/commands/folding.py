@@ -126,14 +126,26 @@ def show(folding: Folding, *, err: bool = False) -> None:
 
 def as_plain(folding: Folding) -> Mapping[str, object]:
     """The folding as plain values, for JSON."""
-    area = folding.area
+    from neurocuda_hw.passes.budget import LUT_SHARE
+
+    area, device = folding.area, folding.device
     return {
-        "device": folding.device.name,
+        "device": device.name,
         "cycles": round(folding.cycles, 1),
         "luts": round(area.luts),
         "blocks": area.blocks,
-        "block": folding.device.family.block_name,
+        "block": device.family.block_name,
         "dsps": area.dsps,
+        "usable": {
+            "luts": round(LUT_SHARE * device.luts),
+            "blocks": device.blocks,
+            "dsps": device.dsps,
+        },
+        "shared": {
+            "luts": round(folding.shared.luts),
+            "blocks": folding.shared.blocks,
+            "dsps": folding.shared.dsps,
+        },
         "layers": [
             {
                 "name": layer.name,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, say
+from neurocuda_hw.commands.console import as_json, print_json, say, there
 from neurocuda_hw.commands.networks import Reading, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", callback=there("model"))
 @stimulus_options
 @network_options
 @click.option("-o", "--output", required=True, metavar="TRACE", help="Where to write the trace.")

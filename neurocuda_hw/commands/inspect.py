@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neurocuda_hw.commands.build import lanes_option
-from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.commands.folding import bursts_option
 from neurocuda_hw.commands.networks import (
     Reading,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("model", metavar="MODEL")
+@click.argument("model", metavar="MODEL", callback=there("model"))
 @stimulus_options
 @network_options
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")

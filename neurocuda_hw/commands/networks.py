@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -168,11 +168,14 @@ class Loaded:
     graph : nir.NIRGraph, optional
         What other tools wrote; None for a network of this package.
     reading : Reading
+    told : mapping
+        What ``nchw convert`` noted of it.
     """
 
     network: Network
     graph: Any
     reading: Reading
+    told: Mapping[str, Any] = field(default_factory=dict)
 
     def executor(self) -> Executor | None:
         """The graph itself in floating point."""
@@ -247,16 +250,23 @@ def load_network(
     ModelError, DataError
         If the file cannot be used.
     """
-    from neurocuda_hw.network.model_file import load
+    from neurocuda_hw.network.model_file import load, read_told
 
     path = Path(model)
     path = path / "model.pt" if path.is_dir() else path
     if known is None and is_nir(path):
         return _from_graph(path, reading, exports)
+    refuse(reading, path, exports)
+    network = known or load(path)
+    told = {} if known else read_told(path)
+    return Loaded(network=network, graph=None, reading=reading, told=told)
+
+
+def refuse(reading: Reading, path: Path, exports: bool) -> None:
+    """Refuses options on NIR graphs for a file that is none."""
     given = reading.given(*(("dt", "fires", "integrate_dt") if exports else ()))
     if given:
         raise click.UsageError(f"{given[0]} is for .nir files, which {str(path)!r} is not")
-    return Loaded(network=known or load(path), graph=None, reading=reading)
 
 
 def _from_graph(path: Path, reading: Reading, exports: bool) -> Loaded:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from neurocuda_hw.commands.console import there, there_is_data
+from neurocuda_hw.ground.words import RANDOM
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -37,12 +40,14 @@ def stimulus_options(command: Command) -> Command:
         click.option(
             "--inputs",
             metavar="FILE",
+            callback=there("inputs"),
             help="Inputs from a .npy or .npz array (samples first): integers as they are, real "
             "numbers quantised with the model's input scale.",
         ),
         click.option(
             "--data",
             metavar="DATA",
+            callback=there_is_data,
             help="Test images from a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz "
             "with x_test and y_test, or x and y; quantised with the model's input scale. Or "
             "recordings of N-MNIST (a folder or a tar file), counted per step.",
@@ -91,7 +96,7 @@ def stimulus(
             found = quantised(network, found)
     else:
         found = default_inputs(network, samples or 16)
-        origin = "random inputs, seed 0"
+        origin = RANDOM
     return Stimulus(inputs=check_inputs(network, found).numpy(), labels=labels, origin=origin)
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, print_table, say
+from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.ground.progress import progress_bar
 
 
 @click.command()
-@click.argument("build_dir", metavar="BUILD_DIR")
+@click.argument("build_dir", metavar="BUILD_DIR", callback=there("build folder"))
 @click.option(
     "--device",
     default="xc7a35t",
@@ -35,13 +35,13 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
     from neurocuda_hw.ground.errors import ModelError
     from neurocuda_hw.passes.devices import Family, find_device
     from neurocuda_hw.synth import synthesise
-    from neurocuda_hw.targets.base import read_built
+    from neurocuda_hw.targets.base import the_build
     from neurocuda_hw.targets.table import BUILT
 
     part = find_device(device)
-    built = read_built(Path(build_dir))
+    built = the_build(Path(build_dir))
     gates = [t.name for t in BUILT.values() if t.gates]
-    if built is None or built.target not in gates:
+    if built.target not in gates:
         raise ModelError(
             f"{build_dir!r} must be a folder that 'nchw build --target {' or '.join(gates)}' "
             "wrote, not something else"

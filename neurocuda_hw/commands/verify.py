@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from neurocuda_hw.commands.build import lanes_option
-from neurocuda_hw.commands.console import print_table, say, to_json
+from neurocuda_hw.commands.console import print_table, say, there, to_json
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.targets.base import REPORT
-from neurocuda_hw.targets.table import VERIFIED, verified_by
+from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
 if TYPE_CHECKING:
     from neurocuda_hw.project.verify import Verification
@@ -24,12 +25,13 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
 
 
 @click.command()
-@click.argument("subject", metavar="[MODEL|BUILD_DIR]", required=False)
+@click.argument("subject", metavar="[MODEL|BUILD_DIR]", required=False, callback=there("model"))
 @click.option(
     "--golden",
     is_flag=False,
     flag_value="",
     metavar="[TRACE|DIR]",
+    callback=there("trace"),
     help="A trace, or a folder of them with a manifest; without a value: the build folder's own, "
     "or for a model the folder 'golden'.",
 )
@@ -129,12 +131,13 @@ def verify(
     wrong = [name for name in names if name not in VERIFIED]
     if wrong:
         raise click.UsageError(f"--target must be of {', '.join(VERIFIED)}, not {wrong[0]!r}")
-    opened, given = None, None
+    opened, given, origin = None, None, GIVEN
     if subject is not None:
         opened = None if is_nir(Path(subject)) else Subject.of(subject)
         loaded = load_network(subject, reading, known=opened.network if opened else None)
         if data is not None or inputs is not None or loaded.reading.agreement is not None:
-            given = stimulus(loaded.network, data, inputs, samples, step_us).inputs
+            chosen = stimulus(loaded.network, data, inputs, samples, step_us)
+            given, origin = chosen.inputs, chosen.origin
             loaded = loaded.adjusted(given)
         opened = opened or Subject.of(loaded.network)
     elif data is not None or inputs is not None or lanes or reading.given():
@@ -158,11 +161,12 @@ def verify(
                 seed=seed,
                 lanes=uniform_lanes(opened.network, lanes) if opened and lanes else None,
                 stalls=Stalls(percent=stalls, seed=seed),
+                origin=origin,
                 progress=progress,
             ),
         )
-    show(results, err=to_stdout)
-    _keep(built, results, golden or data or inputs or "the folder's own golden trace")
+    show(results, left=_left(built, names), err=to_stdout)
+    _keep(built, results)
     if json_file is not None:
         content = to_json([result.to_json() for result in results])
         if to_stdout:
@@ -191,7 +195,20 @@ def _named(subject: str | None, golden: str | None) -> tuple[str | None, str | N
     return subject, GOLDEN
 
 
-def _keep(built: Built | None, results: list[Verification], golden: str) -> None:
+def _left(built: Built | None, names: list[str]) -> str:
+    """The targets of a build folder that can be verified and were not, and how to."""
+    if built is None:
+        return ""
+    left = [t.name for t in parts(built.target) if t.benches and t.name not in names]
+    if not left:
+        return ""
+    return (
+        f"Not compared: {', '.join(left)}, which this folder holds too: "
+        f"nchw verify {built.path} --target {','.join(left)}"
+    )
+
+
+def _keep(built: Built | None, results: list[Verification]) -> None:
     """Notes what was found in the build folder, for 'nchw report'; says so where it cannot."""
     from neurocuda_hw.ground.errors import OutputError
     from neurocuda_hw.project.record import write_record
@@ -200,13 +217,13 @@ def _keep(built: Built | None, results: list[Verification], golden: str) -> None
         return
     try:
         for result in results:
-            write_record(built.path, result, golden=golden, digest=built.digest)
+            write_record(built.path, result, golden=result.inputs, digest=built.digest)
     except OutputError as error:
         say(f"Not noted for 'nchw report': {error}", err=True)
 
 
-def show(results: list[Verification], *, err: bool = False) -> None:
-    """Divergences first, then a table, then the verdict."""
+def show(results: list[Verification], *, left: str = "", err: bool = False) -> None:
+    """Divergences first, then a table, then the verdict, and what was `left` out."""
     for result in results:
         for check in result.checks:
             if not check.same:
@@ -240,6 +257,7 @@ def show(results: list[Verification], *, err: bool = False) -> None:
     )
     print_table("", columns, rows, err=err)
     for result in results:
+        say(f"{result.name}: inputs are those of {result.inputs}.", err=err)
         if result.mutants:
             caught, missed = result.count("caught"), result.count("missed")
             idle = result.count("not exercised")
@@ -255,6 +273,8 @@ def show(results: list[Verification], *, err: bool = False) -> None:
                 err=err,
             )
     say(_conclusion(results), err=err)
+    if left:
+        say(left, err=err)
 
 
 def _silent(result: Verification) -> dict[tuple[str, ...], list[str]]:

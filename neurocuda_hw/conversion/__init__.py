@@ -9,6 +9,7 @@ from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.choices import STRATEGIES
 from neurocuda_hw.conversion.fold import fold_batchnorm
 from neurocuda_hw.conversion.further import finetune, quantized_ann
+from neurocuda_hw.conversion.mismatch import LayerMismatch, mismatch
 from neurocuda_hw.conversion.modules import IFNeuron, LIFNeuron, OverTime
 from neurocuda_hw.conversion.pipeline import convert
 from neurocuda_hw.conversion.qcfs import Settings
@@ -24,6 +25,7 @@ __all__ = [
     "Code",
     "IFNeuron",
     "LIFNeuron",
+    "LayerMismatch",
     "OverTime",
     "QuantizedAnn",
     "Settings",
@@ -34,6 +36,7 @@ __all__ = [
     "convert",
     "finetune",
     "fold_batchnorm",
+    "mismatch",
     "quantized_ann",
     "recode",
     "to_network",

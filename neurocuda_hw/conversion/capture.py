@@ -19,7 +19,13 @@ from torch.export.graph_signature import InputKind
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.modules import lonely_neuron
 from neurocuda_hw.conversion.temporal import Frames
-from neurocuda_hw.conversion.tracing import check_evaluating, check_forward, quiet
+from neurocuda_hw.conversion.tracing import (
+    check_evaluating,
+    check_forward,
+    check_names,
+    names_of,
+    quiet,
+)
 from neurocuda_hw.conversion.walk import Walker
 from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError, first_line
 
@@ -56,6 +62,7 @@ def capture(
     if frames is not None:
         example = frames.enter(example)
     program = model if isinstance(model, ExportedProgram) else _export(model, example)
+    check_names([*program.state_dict, *program.constants, *(n.name for n in program.graph.nodes)])
     _check_evaluation_mode(program)
     example = _fit_batch(program, example)
     with quiet():
@@ -92,6 +99,7 @@ def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
         way_out = "put the model into OverTime, which says how it sees time"
         raise UnsupportedLayerError(path=neuron[0], kind=neuron[1], way_out=way_out)
     check_evaluating(model)
+    check_names(names_of(model))
     check_forward(model, example)
     pair = example[:2] if len(example) > 1 else example.repeat(2, *[1] * (example.ndim - 1))
     try:

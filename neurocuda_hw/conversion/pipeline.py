@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.export import ExportedProgram
@@ -169,6 +170,7 @@ def convert(
         )
         started = time.monotonic()
         calibration = samples.head(_CALIBRATION_SAMPLES).cpu()
+        progress("calibration", 0, 0)
         module, silent = _module(_read(ann, calibration, aims), calibration, aims)
         trainer = Trainer(module.to(where), samples, values, training, teacher)
         done = trainer.carry_out(course, tests)
@@ -177,7 +179,7 @@ def convert(
         stats = _stats(trainer, snn, calibration, tests)
         stats = replace(
             stats,
-            strategy=done,
+            course=done,
             silent_channels=silent,
             conversion_time=elapsed - trainer.evaluation_time,
         )
@@ -256,18 +258,18 @@ def _stats(
     quantized = quantized_ann(snn)
     scores = Scores() if tests is None else score(quantized, snn, tests, trainer.how.progress)
     integer = scores.integer
+    found = {n.name: n.threshold for n in quantized.layers if n.threshold is not None}
+    rate = "qcfs_if_ft" if trainer.through_time else "qcfs_direct"
     return Stats(
+        strategy="exact" if settings.code is Code.EXACT else rate,
         ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
         replaced_accuracy=None if tests is None else trainer.replaced_accuracy(tests),
         qcfs_accuracy=trainer.qcfs_accuracy,
         if_accuracy=integer if settings.code is Code.EXACT else trainer.if_accuracy,
         integer_accuracy=integer,
         unequal=scores.unequal,
-        thresholds={
-            layer.name: summary(layer.threshold)
-            for layer in quantized.layers
-            if layer.threshold is not None
-        },
+        thresholds=[np.ravel(threshold).tolist() for threshold in found.values()],
+        threshold_ranges={name: summary(threshold) for name, threshold in found.items()},
         sparsity=scores.sparsity,
         spikes=scores.spikes,
         spike_agreement=spike_agreement(graph, snn, calibration[:_AGREEMENT_SAMPLES]),
@@ -277,15 +279,10 @@ def _stats(
 
 def _tell(stats: Stats) -> None:
     """One line of figures on standard error."""
-    named = {
-        "trained model": stats.ann_accuracy,
-        "quantised ANN": stats.qcfs_accuracy,
-        "integer network": stats.integer_accuracy,
-    }
-    told = [f"{name} {value:.2f} %" for name, value in named.items() if value is not None]
+    told = [f"{name} {value:.2f} %" for name, value in stats.accuracies.items()]
     if stats.sparsity is not None:
-        told.append(f"{100 * stats.sparsity:.1f} % of neuron steps silent")
+        told.append(f"{stats.sparsity:.1f} % of neuron steps silent")
     line = ", ".join([*told, f"{stats.conversion_time:.0f} s"])
-    print(f"{stats.strategy}: {line}", file=sys.stderr)
+    print(f"{stats.course}: {line}", file=sys.stderr)
     for note in stats.notes:
         print(f"note: {note}", file=sys.stderr)

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.fixed import fits_float64
+from neurocuda_hw.ground.showing import Brief
 from neurocuda_hw.linear.steps import Shape
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Reset, Window
@@ -33,8 +34,8 @@ class Code(Enum):
     RATE = "rate"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class IntegerLayer:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class IntegerLayer(Brief):
     """One layer in integers.
 
     Parameters
@@ -63,8 +64,8 @@ class IntegerLayer:
     neuron: IF | LIF | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class QuantizedAnn:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class QuantizedAnn(Brief):
     """The quantised ANN that a network was built from.
 
     Parameters

@@ -13,11 +13,12 @@ from neurocuda_hw.conversion.quantize import QuantizedAnn
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.showing import html_table
 from neurocuda_hw.reference.reference import Run
 from neurocuda_hw.reference.snn import SpikingNetwork
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Stats(Mapping[str, Any]):
     """What a conversion cost and what came of it; fields are read as attributes or as keys.
 
@@ -26,7 +27,9 @@ class Stats(Mapping[str, Any]):
     Parameters
     ----------
     strategy : str
-        The code, and how it was fine-tuned.
+        What ``auto`` came to, or what was asked for: ``exact``, ``qcfs_direct`` or ``qcfs_if_ft``.
+    course : str
+        The code, and how it was fine-tuned, in words.
     ann_accuracy : float, optional
         Of the trained model.
     replaced_accuracy : float, optional
@@ -42,10 +45,13 @@ class Stats(Mapping[str, Any]):
     unequal : int, optional
         Test samples of which any spike count or logit differs from the quantised ANN's: none under
         the exact code.
-    thresholds : dict
-        Integer thresholds of each spiking population: lowest, median, highest.
+    thresholds : list
+        Integer thresholds of each spiking population in turn: one per channel, or a single one.
+    threshold_ranges : dict
+        The same by population: lowest, median, highest.
     sparsity : float, optional
-        Share of neurons and steps of their windows without a spike, over the test data.
+        Per cent of the neurons' steps without a spike over the test data, as `measure_sparsity`
+        counts them: of those steps in which a neuron may fire.
     spikes : dict
         Mean spikes per sample and population (events of the input).
     spike_agreement : dict
@@ -59,14 +65,16 @@ class Stats(Mapping[str, Any]):
         Seconds, without the evaluation.
     """
 
-    strategy: str = ""
+    strategy: str
+    course: str = ""
     ann_accuracy: float | None
     replaced_accuracy: float | None
     qcfs_accuracy: float | None
     if_accuracy: float | None
     integer_accuracy: float | None
     unequal: int | None
-    thresholds: dict[str, tuple[int, int, int]]
+    thresholds: list[list[int]]
+    threshold_ranges: dict[str, tuple[int, int, int]]
     sparsity: float | None
     spikes: dict[str, float]
     spike_agreement: dict[str, float]
@@ -84,6 +92,56 @@ class Stats(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(fields(self))
+
+    @property
+    def accuracies(self) -> dict[str, float]:
+        """Those that are known, in per cent, by what they are of."""
+        named = {
+            "trained model": self.ann_accuracy,
+            "quantised ANN": self.qcfs_accuracy,
+            "integer network": self.integer_accuracy,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    def __repr__(self) -> str:
+        told = [self.strategy, *(f"{n} {v:.2f} %" for n, v in self.accuracies.items())]
+        return f"Stats({', '.join([*told, f'{self.conversion_time:.0f} s'])})"
+
+    def _repr_html_(self) -> str:
+        """Accuracies, and spikes of each population, as tables for notebooks."""
+        rows = [(f"{name}, accuracy", f"{value:.2f} %") for name, value in self.accuracies.items()]
+        if self.unequal is not None:
+            rows.append(("samples unlike the quantised ANN", f"{self.unequal:,}"))
+        if self.sparsity is not None:
+            rows.append(("neuron steps without a spike", f"{self.sparsity:.1f} %"))
+        rows.append(("time to convert", f"{self.conversion_time:.1f} s"))
+        rows += [("note", note) for note in self.notes]
+        head = html_table(f"Conversion: {self.strategy}", ("", ">"), rows)
+        heads = ("population", ">spikes per sample", ">thresholds, lowest to highest")
+        layers = [
+            (
+                name,
+                f"{self.spikes[name]:,.1f}" if name in self.spikes else "",
+                f"{self.threshold_ranges[name][0]:,} to {self.threshold_ranges[name][2]:,}"
+                if name in self.threshold_ranges
+                else "",
+            )
+            for name in {**self.spikes, **self.threshold_ranges}
+        ]
+        return head + html_table("Populations", heads, layers)
+
+    def told(self, data: str, samples: int) -> dict[str, str | float | None]:
+        """What a report of the network says of the conversion.
+
+        Parameters
+        ----------
+        data : str
+            The test data's name.
+        samples : int
+            Of it.
+        """
+        names = ("strategy", "ann_accuracy", "qcfs_accuracy", "integer_accuracy", "unequal")
+        return {name: self[name] for name in names} | {"data": data, "samples": samples}
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -150,7 +208,7 @@ def score(
     return Scores(
         integer=100 * right / total,
         unequal=unequal if quantized.timeless else None,
-        sparsity=1 - fired / slots,
+        sparsity=100 * (1 - fired / slots),
         spikes={name: count / total for name, count in spikes.items()},
     )
 

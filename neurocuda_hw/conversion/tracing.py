@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -21,6 +22,17 @@ def check_evaluating(model: nn.Module, what: str = "model") -> None:
             f"the {what} must be in evaluation mode, but {training[0]!r} is in training mode; "
             f"call {what}.eval() first"
         )
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuses names that torch cannot write into the code that it makes of a graph."""
+    for name in names:
+        odd = not name.isprintable() or any(sign in name for sign in '"\\')
+        if odd or any(keyword.iskeyword(part) for part in name.split(".")):
+            raise ModelError(
+                "a layer's name must be printable, without double quotes and backslashes, and no "
+                f"word of Python's own, not {name!r}; give it another one and export it again"
+            )
 
 
 def check_forward(model: nn.Module, example: torch.Tensor) -> None:
@@ -59,6 +71,7 @@ def _title(name: str, module: nn.Module) -> str:
 
 def trace(model: nn.Module, tracer: Tracer) -> Graph:
     """The operations of `model` as torch.fx sees them; a ModelError where it cannot."""
+    check_names(names_of(model))
     try:
         return tracer.trace(model)
     except Exception as error:  # torch.fx raises what the user's own code raises, and its own
@@ -66,6 +79,12 @@ def trace(model: nn.Module, tracer: Tracer) -> Graph:
             f"the model cannot be traced by torch.fx ({first_line(error)}); remove control flow "
             "that depends on the data"
         ) from error
+
+
+def names_of(model: nn.Module) -> list[str]:
+    """Of its modules, parameters and buffers, as they stand in a traced graph."""
+    kinds = (model.named_modules(), model.named_parameters(), model.named_buffers())
+    return [name for kind in kinds for name, _ in kind]
 
 
 @contextmanager

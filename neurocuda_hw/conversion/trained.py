@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 from neurocuda_hw.ground.archives import TooLarge, open_zip
 from neurocuda_hw.ground.errors import DataError, ModelError, first_line
@@ -75,7 +75,7 @@ def load_trained(
     """
     content = read_file(path, "model")
     where = repr(str(path))
-    if _is_program(content):
+    if is_program(io.BytesIO(content)):
         return _load_program(content, where, trusted=unpickle)
     plain = _load_tensors(path, content, where, unpickle)
     return _from_plain(plain, where, arch, option)
@@ -138,9 +138,10 @@ def _texts(value: Any, kind: str = "") -> Iterator[tuple[str, str]]:
         yield kind, value
 
 
-def _is_program(content: bytes) -> bool:
+def is_program(file: str | Path | IO[bytes]) -> bool:
+    """Whether a file is a torch.export program, by the names in its archive."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:  # which is only listed
+        with zipfile.ZipFile(file) as archive:  # which is only listed
             return not any(name.endswith("/data.pkl") for name in archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError):
         return False

@@ -21,6 +21,7 @@ from neurocuda_hw.conversion.stats import accuracy
 from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.conversion.training import Forward, Training, float_graph, train
 from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.ground.words import some
 
 # points under the trained model from which `auto` begins to train
 _NEAR_ENOUGH = 0.1
@@ -57,6 +58,7 @@ class Trainer:
         self.teacher = None if teacher is None else Teacher(teacher, self.device)
         self.qcfs_accuracy: float | None = None
         self.if_accuracy: float | None = None
+        self.through_time = False  # whether the neurons were trained so
         self.evaluation_time = 0.0
 
     def carry_out(self, course: Course, tests: Batches | None) -> str:
@@ -73,6 +75,7 @@ class Trainer:
                 self.correct_drift()
             if course.if_epochs and not enough and self.worth(course, "spiking"):
                 done.append(f"{self.train('spiking', course.if_epochs)} through time")
+                self.through_time = True
             self.if_accuracy = self.test("spiking", tests)
         return ", ".join(done)
 
@@ -106,7 +109,7 @@ class Trainer:
             score=score,
         )
         chosen = f" (epoch {kept} was best on the validation data)" if score and epochs else ""
-        return f"{epochs} epochs{chosen}"
+        return f"{some(epochs, 'epoch')}{chosen}"
 
     def right(self, stage: str, data: Batches, what: str) -> float:
         """Per cent of `data` that the model gets right at present."""

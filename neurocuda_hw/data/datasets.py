@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neurocuda_hw.ground.archives import gunzipped, npz_names, read_npz
-from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.errors import DataError, no_data
 
 _CIFAR_RECORD = 1 + 3 * 32 * 32
 _IDX_TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -49,10 +49,7 @@ def load(
         raise ValueError(f"split must be 'train' or 'test', not {split!r}")
     place = Path(path)
     if not place.exists():
-        raise DataError(
-            f"there is no data at {str(path)!r}; name a folder of idx or CIFAR binary files, or a "
-            ".npz with x and y"
-        )
+        raise no_data(path)
     if place.is_dir():
         images, labels = _load_folder(place, split)
     elif place.suffix == ".npz":

@@ -43,6 +43,14 @@ class DataError(NeurocudaError):
     """Input data has the wrong shape, type or range."""
 
 
+def no_data(path: object) -> DataError:
+    """What to say of a data set that is not there."""
+    return DataError(
+        f"there is no data at {str(path)!r}; name a folder of idx or CIFAR binary files, or a .npz "
+        "with x and y"
+    )
+
+
 class OutputError(NeurocudaError):
     """A file or folder cannot be written."""
 
@@ -61,6 +69,8 @@ class DivergenceError(NeurocudaError):
 
 def missing_package(error: ModuleNotFoundError) -> ToolError:
     """What to say of a package that is not installed: how to get it."""
+    from neurocuda_hw.ground.extras import PACKAGE, extra_of
+
     package = (error.name or "?").split(".")[0]
-    extra = "[nir]" if package in ("nir", "nirtorch", "h5py") else ""
-    return ToolError(f"the package {package!r} is missing; pip install 'neurocuda_hw{extra}'")
+    way_out = f"pip install '{PACKAGE}{extra_of(package)}'"
+    return ToolError(f"the package {package!r} is missing; {way_out}")

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from neurocuda_hw.ground.aside import aside
-from neurocuda_hw.ground.errors import DataError, OutputError
+from neurocuda_hw.ground.errors import DataError, OutputError, first_line
 
 
 def read_file(path: str | Path, what: str) -> bytes:
@@ -23,6 +23,15 @@ def read_file(path: str | Path, what: str) -> bytes:
         return Path(path).read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
+        raise DataError(f"cannot read the {what} {str(path)!r}: {reason}") from error
+
+
+def check_there(path: str | Path, what: str) -> None:
+    """Raises the DataError of `read_file` where there is nothing."""
+    try:
+        os.stat(path)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise DataError(f"cannot read the {what} {str(path)!r}: {reason}") from error
 
 

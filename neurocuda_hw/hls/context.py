@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from neurocuda_hw.ground.fixed import unsigned_bits
+from neurocuda_hw.hls.host import host
 from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
@@ -20,7 +21,7 @@ from neurocuda_hw.hls.tables import (
 from neurocuda_hw.network import Network, Population, wire
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
-from neurocuda_hw.passes.queues import Read, limits_input, reading_depths
+from neurocuda_hw.passes.queues import Read, limits_input, loop_depth, reading_depths
 
 EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
@@ -44,6 +45,8 @@ def context(plan: HlsPlan) -> Values:
     last = plan.layers[network.output.name]
     return {
         "hash": network.hash[:12],
+        "network_id": network.hash[:16],
+        "host": host(network),
         "name": network.name,
         "steps": network.timesteps,
         "word_bits": word_bits(network),
@@ -141,11 +144,14 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
     found = parameters(layer)
     members = layout.channels - (layout.groups - 1) * layout.lanes
     cuba = neuron.current_leak is not None
-    states = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
+    states: list[Values] = [{"type": "v_t", "name": "v", "bits": layer.v_bits}]
     if cuba:
         states.append({"type": "u_t", "name": "u", "bits": layer.u_bits})
     if layer.held_bits:
         states.append({"type": "held_t", "name": "held", "bits": layer.held_bits})
+    for state in states:
+        large = layout.rows * layout.lanes * state["bits"] > BLOCK_RAM_BITS
+        state["ram"] = "bram" if large else "lutram"
     masked = members < layout.lanes
     return {
         **_events(population),
@@ -165,7 +171,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "v_bits": layer.v_bits,
         "u_bits": layer.u_bits,
         "states": states,
-        "ram": "bram" if layout.rows * layout.lanes * layer.v_bits > BLOCK_RAM_BITS else "lutram",
         "roms": [rom for _, rom in found if rom is not None],
         **{
             p.name: f"{p.name.upper()}" if rom is None else lookup(rom, layout.groups)
@@ -314,9 +319,13 @@ def _streams(plan: HlsPlan) -> list[Values]:
             for i, e in outer
         ]
         depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}
-        for _, edge in edges:
-            # a FIFO that one process both writes and reads holds what it writes before it reads
-            depth = depths.get(edge.number, edge.source.size + 1)
+        for place, edge in edges:
+            step = edge.source.size + 1
+            if edge.inside:
+                start = process.index(edge.source.name)
+                depth = loop_depth(step, edge.projection.delay, start, place)
+            else:
+                depth = depths[edge.number]
             found.append(
                 {
                     "name": _stream_name(edge),
@@ -326,7 +335,7 @@ def _streams(plan: HlsPlan) -> list[Values]:
                     "local": edge.inside,
                     "delay": edge.projection.delay,
                     "needed": depth,
-                    "step": edge.source.size + 1,
+                    "step": step,
                     "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
                 }
             )

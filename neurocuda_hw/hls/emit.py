@@ -28,7 +28,14 @@ BOARDS = {
 }
 CLOCK_NS = 10
 STIMULUS, EXPECTED = "golden/stimulus.bin", "golden/expected.bin"
-_RENDERED = ("nchw_top.cpp", "nchw_top.h", "nchw_testbench.h", "run_hls.tcl")
+_RENDERED = (
+    "nchw_top.cpp",
+    "nchw_top.h",
+    "nchw_testbench.h",
+    "run_hls.tcl",
+    "board/board.tcl",
+    "board/nchw_host.py",
+)
 _VERBATIM = (
     "nchw_types.h",
     "nchw_sim.h",

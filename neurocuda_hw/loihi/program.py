@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.loihi.energy import core_energy, step_energy
 from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.limits import CHIPS, ChipLimits
@@ -218,18 +219,20 @@ class LoihiProgram:
             )
         return LoihiRun(trace=trace, report=report, overflows=tuple(simulator.overflows))
 
-    def files(self, inputs: object | None = None) -> dict[str, bytes]:
+    def files(self, inputs: object | None = None, origin: str = GIVEN) -> dict[str, bytes]:
         """What ``nchw build --target loihi`` writes, ``{relative path: content}``.
 
-        The mapping, and with `inputs` the cost report of running them.
+        The mapping, and with `inputs` the cost report of running them, which says their `origin`.
         """
         found = {"loihi/mapping.txt": (self.mapping.report() + "\n").encode()}
         found["loihi/limits.txt"] = (self.lowered.limits.table() + "\n").encode()
         if inputs is not None:
             report = self.run(inputs).report
             assert report is not None
-            found["loihi/report.txt"] = (report.text() + "\n").encode()
-            found["loihi/report.json"] = json.dumps(report.data(), indent=1).encode()
+            told = f"{report.text()}\n\nTime and energy are those of {origin}.\n"
+            found["loihi/report.txt"] = told.encode()
+            data = {"inputs": origin} | report.data()
+            found["loihi/report.json"] = json.dumps(data, indent=1).encode()
         return found
 
 

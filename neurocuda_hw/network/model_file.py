@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import fields
 from enum import Enum
 from pathlib import Path
@@ -37,10 +38,11 @@ class PickledError(ModelError):
     """A file holds more than plain values and tensors."""
 
 
-def save(model: object, path: str | Path) -> None:
+def save(model: object, path: str | Path, told: Mapping[str, Any] | None = None) -> None:
     """Writes a Network, or that of a SpikingNetwork, to `path`: whole or not at all.
 
-    Only the integers are written; `SpikingNetwork(load(path))` computes with them again.
+    Only the integers are written; `SpikingNetwork(load(path))` computes with them again. Beside
+    them may stand what is `told` of them, plain words and numbers by name (see `read_told`).
 
     Raises
     ------
@@ -54,6 +56,8 @@ def save(model: object, path: str | Path) -> None:
         "hash": network.hash,
         "network": _plain(network),
     }
+    if told:
+        content["told"] = dict(told)
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_file(path, buffer.getvalue())
@@ -89,6 +93,25 @@ def load(path: str | Path) -> Network:
         raise ModelError(f"{str(path)!r} is damaged: its content does not match its hash")
     assert isinstance(network, Network)
     return network
+
+
+def read_told(path: str | Path) -> dict[str, str | float | None]:
+    """What `save` was told beside the network: words and numbers by name; none of other files.
+
+    Raises
+    ------
+    ModelError, DataError
+        As `load`.
+    """
+    content = load_plain(path)
+    told = content.get("told") if is_network_file(content) else None
+    if not isinstance(told, dict):
+        return {}
+    return {
+        str(name): value
+        for name, value in told.items()
+        if value is None or isinstance(value, (str, bool, int, float))
+    }
 
 
 def load_plain(path: str | Path) -> Any:

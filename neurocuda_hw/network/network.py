@@ -25,6 +25,7 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import quantise
+from neurocuda_hw.ground.showing import Brief, html_table, outline
 from neurocuda_hw.network.neurons import Input, Ints, Neuron, Window, whole
 from neurocuda_hw.network.synapses import Synapse
 
@@ -32,8 +33,8 @@ SCHEMA_VERSION = 1
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Population:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Population(Brief):
     """Neurons of one kind.
 
     Parameters
@@ -139,8 +140,8 @@ class Population:
         return tuple(int(i) for i in np.unravel_index(neuron, self.shape))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Projection:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Projection(Brief):
     """Synapses from one population to another; `delay` 1 marks a recurrent edge."""
 
     source: str
@@ -164,7 +165,7 @@ class Projection:
         return f"{self.source} -> {self.target}"
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Network:
     """A validated integer spiking network: one input, one output, everything between.
 
@@ -254,6 +255,36 @@ class Network:
                 return population
         raise KeyError(name)
 
+    @property
+    def outline(self) -> str:
+        """Name, steps and populations in one line; of many populations the first and the last."""
+        names = [f"{p.name}{p.shape}" for p in self.populations]
+        return f"{self.name!r}, T={self.timesteps}: {outline(names)}"
+
+    def __repr__(self) -> str:
+        return f"Network({self.outline})"
+
+    def _repr_html_(self) -> str:
+        """The populations as a table, for notebooks."""
+        heads = ("population", "neuron", "shape", ">neurons", ">weights", ">weight bits", ">steps")
+        rows = []
+        for population in self.populations:
+            synapses = [p.synapse for p in self.incoming(population.name)]
+            window = self.window(population.name)
+            rows.append(
+                (
+                    population.name,
+                    type(population.neuron).__name__,
+                    " \u00d7 ".join(map(str, population.shape)),
+                    f"{population.size:,}",
+                    f"{sum(s.weight.size for s in synapses):,}" if synapses else "",
+                    max((s.weight_bits for s in synapses), default=""),
+                    f"{window.start} to {window.stop - 1}",
+                )
+            )
+        title = f"{self.name}: {self.timesteps} steps per inference, network {self.hash[:12]}"
+        return html_table(title, heads, rows)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Network) and self.hash == other.hash
 
@@ -281,6 +312,16 @@ class Network:
     def targets(self) -> tuple[Population, ...]:
         """All populations that compute: every one but the input."""
         return tuple(p for p in self.populations if not p.fed)
+
+    @property
+    def neurons(self) -> int:
+        """Neurons of all populations that compute: an input's values are none."""
+        return sum(p.size for p in self.targets)
+
+    @property
+    def weights(self) -> int:
+        """Weights of all projections, as they are stored: a kernel's once."""
+        return sum(p.synapse.weight.size for p in self.projections)
 
     def incoming(self, name: str) -> tuple[Projection, ...]:
         """Projections that end in population `name`."""

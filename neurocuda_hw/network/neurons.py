@@ -22,6 +22,7 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE, decay
+from neurocuda_hw.ground.showing import Brief
 
 Ints: TypeAlias = "int | np.ndarray"
 Spread: TypeAlias = Callable[[Ints], Any]
@@ -113,8 +114,8 @@ class Window:
         return self.start <= step < self.stop
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Neuron:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Neuron(Brief):
     """Base of all neuron kinds: what a kind does not say of itself is as here."""
 
     arrays: ClassVar[tuple[str, ...]] = ()  # parameters that may differ per channel or neuron
@@ -182,7 +183,7 @@ class Neuron:
                 raise ModelError(f"{name} must be 0 to 4096 (12 fractional bits), not {values!r}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Input(Neuron):
     """Where data comes in; `payload_bits` and `signed` bound the integer of one event.
 
@@ -218,7 +219,7 @@ class Input(Neuron):
         return payload_range(self.payload_bits, self.signed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Spiking(Neuron):
     """What all firing neurons share.
 
@@ -274,12 +275,12 @@ class Spiking(Neuron):
         return fired, v + fired * (spread(self.v_reset) - v)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class IF(Spiking):
     """Integrate and fire, without leak."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class LIF(Spiking):
     """Leaky integrate and fire: each step the membrane keeps (4096 - decay) / 4096 of itself."""
 
@@ -289,7 +290,7 @@ class LIF(Spiking):
     decay: Ints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CubaLIF(Spiking):
     """Current-based LIF: a current u that decays by `du`, a membrane v that decays by `dv`."""
 
@@ -300,7 +301,7 @@ class CubaLIF(Spiking):
     dv: Ints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Readout(Neuron):
     """Integrates and never fires: its membrane after the last step is the network's output."""
 
@@ -311,7 +312,7 @@ class Readout(Neuron):
     v_init: Ints = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class LeakyReadout(Readout):
     """A readout that leaks as a LIF does."""
 
@@ -321,7 +322,7 @@ class LeakyReadout(Readout):
     decay: Ints
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CubaReadout(Readout):
     """A readout behind a current that decays: as a CubaLIF, but it never fires."""
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import signed_bits
+from neurocuda_hw.ground.showing import Brief
 from neurocuda_hw.network.neurons import freeze, whole
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ class SumPool:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Synapse:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Synapse(Brief):
     """Base of all synapse kinds: integer weights behind an optional sum pool."""
 
     weight: np.ndarray
@@ -150,7 +151,7 @@ class Synapse:
         return replace(self, weight=np.ones_like(self.weight))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dense(Synapse):
     """All to all; `weight` is ``(neurons of target, neurons of source)``, both in C order."""
 
@@ -178,7 +179,7 @@ class Dense(Synapse):
         return self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Conv2d(Synapse):
     """Cross-correlation as in PyTorch; `weight` is ``(C_out, C_in / groups, kh, kw)``."""
 
@@ -259,7 +260,7 @@ class Conv2d(Synapse):
         return f"{self.weight.shape[2]} x {self.weight.shape[3]} convolution"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Diagonal(Synapse):
     """One to one, one weight per channel: a skip connection; `weight` is ``(C,)``."""
 

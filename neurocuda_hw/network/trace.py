@@ -19,6 +19,7 @@ from neurocuda_hw.ground.archives import npz_names, read_npz
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.ground.fixed import narrow
+from neurocuda_hw.ground.showing import html_table
 from neurocuda_hw.network.network import Network
 
 FORMAT = "neurocuda_hw.trace"
@@ -27,7 +28,7 @@ Part = tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]
 """Packed spikes, membranes and outputs of some samples, as a `Trace` holds them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Trace:
     """What a network did on S samples.
 
@@ -59,6 +60,27 @@ class Trace:
     def samples(self) -> int:
         """Number of inferences S."""
         return int(self.inputs.shape[0])
+
+    def __repr__(self) -> str:
+        spikes = sum(int(self.counts(name).sum()) for name in self.sizes)
+        recorded = ", with membranes" if self.membranes else ""
+        return (
+            f"Trace({self.samples} samples, T={self.timesteps}, network {self.network_hash[:12]}: "
+            f"{spikes:,} spikes of {len(self.sizes)} populations{recorded})"
+        )
+
+    def _repr_html_(self) -> str:
+        """Spikes of each population as a table, for notebooks."""
+        heads = ("population", ">neurons", ">spikes per inference", ">fewest", ">most")
+        rows = []
+        for name, size in self.sizes.items():
+            counts = self.counts(name)
+            told = ("", "", "")
+            if len(counts):
+                told = (f"{counts.mean():,.1f}", f"{counts.min():,}", f"{counts.max():,}")
+            rows.append((name, f"{size:,}", *told))
+        title = f"{self.samples} samples, {self.timesteps} steps, network {self.network_hash[:12]}"
+        return html_table(title, heads, rows)
 
     def bits(self, name: str, sample: int | slice = slice(None)) -> np.ndarray:
         """Spikes of one population as 0 and 1, ``(..., T, N)`` uint8."""

@@ -20,8 +20,8 @@ there. Let (k, l) be the first unfinished one, by steps, then in topological ord
    it sends to its target alone. It is a layer by itself, between its source and its target.
 
 So l finishes step k: a contradiction. The input's fork sends each branch on when it can, as a queue
-of one event would. With bursts all of this holds too: a queue holds counts instead of masks, each
-neuron sends once per inference, and a step of the hardware may be a whole inference.
+of one event would. With bursts all of this holds as it is: a queue holds counts instead of masks,
+each neuron sends once per inference, and a step of the hardware may be a whole inference.
 
 **The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
 integrates while it sweeps. It can go on at once if its queue holds what it sends until its target
@@ -44,6 +44,10 @@ rank than l's.
   A delayed one holds what l sends in step k.
 
 If e has room for that, (k, l) finishes. In all other cases any depth will do.
+
+A stream between two members of one loop has one process at both ends, which waits for nobody: it
+holds all that is written before it is read (`loop_depth`), of a step; of two where it is delayed
+and its source comes first, for then step k is written before step k - 1 is read.
 """
 
 from __future__ import annotations
@@ -118,3 +122,8 @@ def reading_depths(reads: Sequence[Read]) -> list[int]:
         steps = read.delay + (waits or read.later)
         depths.append(max(1, steps * read.words))
     return depths
+
+
+def loop_depth(words: int, delay: int, source: int, target: int) -> int:
+    """Words that a stream between two members of a loop must hold, by their places in it."""
+    return words * (1 + (delay if source < target else 0))

@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.aside import aside, entries, restore, take_place
 from neurocuda_hw.ground.errors import ModelError, OutputError
+from neurocuda_hw.ground.words import RANDOM
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.trace import Trace
@@ -87,12 +89,16 @@ def build(
     """
     folder = Path(out_dir)
     check_folder(folder, force=force)
-    if trace is None:
-        given = default_inputs(network) if inputs is None else inputs
-        trace = Reference(network).trace(given, progress=progress)
-    choice = choose(Study(network, trace=trace, lanes=lanes), bursts)
     options = Options(registers=registers.value)
-    files, _ = folder_files(choice.study, next(iter(BUILT)), options, bursts=choice.facts)
+    if trace is None:
+        if inputs is None:
+            options = replace(options, inputs=RANDOM)
+            inputs = default_inputs(network)
+        trace = Reference(network).trace(inputs, progress=progress)
+    choice = choose(Study(network, trace=trace, lanes=lanes), bursts)
+    if choice.facts:
+        options = replace(options, told={"bursts": choice.facts})
+    files, _ = folder_files(choice.study, next(iter(BUILT)), options)
     write_folder(files, folder, network=network, force=force)
     return folder
 
@@ -101,8 +107,6 @@ def folder_files(
     study: Study,
     target: str,
     options: Options | None = None,
-    *,
-    bursts: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Every file but ``model.pt`` of a build, by path, and what ``report.json`` among them says.
 
@@ -110,8 +114,6 @@ def folder_files(
     ----------
     target : str
         A name of `table.BUILT`, or ``all`` (see `table.parts`).
-    bursts : mapping, optional
-        What the report says of them: `choice.Choice.facts`.
 
     Raises
     ------
@@ -124,10 +126,11 @@ def folder_files(
     for part in chosen:
         under = "" if part.name == target else part.subfolder
         files |= {f"{under}{path}": c for path, c in part.files(study, options).items()}
-    report = head(study.network, target) | chosen[0].facts(study)
-    if bursts:
-        report["bursts"] = dict(bursts)
-    report["golden"] = {"samples": study.trace.samples}
+    report = head(study.network, target)
+    for part in reversed(chosen):
+        report |= part.facts(study)
+    report["golden"] = {"samples": study.trace.samples, "inputs": options.inputs}
+    report |= options.told
     report["files"] = {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)}
     files[REPORT] = (json.dumps(report, indent=1) + "\n").encode()
     return files, report

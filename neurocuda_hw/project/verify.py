@@ -16,6 +16,8 @@ import numpy as np
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import DataError, ModelError
+from neurocuda_hw.ground.showing import html_table
+from neurocuda_hw.ground.words import GIVEN, RANDOM
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.golden import read_manifest
 from neurocuda_hw.network.model_file import load
@@ -24,13 +26,13 @@ from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import TRACE
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.simulation.mutate import MutantResult
-from neurocuda_hw.targets.base import Built, read_built
-from neurocuda_hw.targets.checks import Check, Request
+from neurocuda_hw.targets.base import Built, the_build
+from neurocuda_hw.targets.checks import ROW_HEADS, Check, Request
 from neurocuda_hw.targets.evidence import EXIT_CODE, none_caught
 from neurocuda_hw.targets.table import BENCHES, TABLE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Verification:
     """All checks of one network.
 
@@ -39,6 +41,8 @@ class Verification:
     name : str
     network : str
         Hash of the network.
+    inputs : str
+        Where the golden trace's inputs came from.
     checks : tuple of Check
     mutants : tuple of MutantResult
         What became of each mutant; see `mutate`.
@@ -48,6 +52,7 @@ class Verification:
 
     name: str
     network: str
+    inputs: str = GIVEN
     checks: tuple[Check, ...]
     mutants: tuple[MutantResult, ...] = ()
     allow_little: bool = False
@@ -76,6 +81,20 @@ class Verification:
             return 1
         return EXIT_CODE if self.little and not self.allow_little else 0
 
+    def __repr__(self) -> str:
+        told = ", ".join(f"{c.target} {c.verdict}" for c in self.checks)
+        mutants = f", {len(self.mutants)} mutants" if self.mutants else ""
+        return f"Verification({self.name!r}, network {self.network[:12]}: {told}{mutants})"
+
+    def _repr_html_(self) -> str:
+        """One row for each check, for notebooks."""
+        rows = [check.row for check in self.checks]
+        if self.mutants:
+            outcomes = ("caught", "missed", "not exercised")
+            told = ", ".join(f"{self.count(o)} {o}" for o in outcomes)
+            rows.append(("mutants", told, "", "", "", ""))
+        return html_table(f"{self.name}, network {self.network[:12]}", ROW_HEADS, rows)
+
     def count(self, outcome: str) -> int:
         """Mutants of one outcome."""
         return sum(m.outcome == outcome for m in self.mutants)
@@ -85,6 +104,7 @@ class Verification:
         return {
             "name": self.name,
             "network": self.network,
+            "inputs": self.inputs,
             "equal": self.equal,
             "little": self.little,
             "exit_code": self.exit_code,
@@ -116,9 +136,7 @@ class Subject:
         path = Path(given)
         if not path.is_dir():
             return cls(name=path.name, network=load(path))
-        built = read_built(path)
-        if built is None:
-            raise ModelError(f"{str(path)!r} must be a folder that 'nchw build' wrote")
+        built = the_build(path)
         return cls(name=path.name, network=load(path / "model.pt"), built=built)
 
 
@@ -169,25 +187,28 @@ def verify(
             _verify(
                 Subject(name=entry.name, network=network, built=built),
                 load_trace(folder / entry.trace, membranes=False),
+                str(folder / entry.trace),
                 asked,
             )
             for entry, network in models
         ]
     if given is None:
         raise DataError("name a model, a build folder, or a golden folder to verify")
-    trace = golden if isinstance(golden, Trace) else None
+    trace, origin = (golden, asked.origin) if isinstance(golden, Trace) else (None, asked.origin)
     if folder is not None:
-        trace = load_trace(folder, membranes=False)
+        trace, origin = load_trace(folder, membranes=False), str(folder)
     if trace is None and inputs is None and given.built is not None:
         trace = load_trace(given.built.path / TRACE, membranes=False)
+        origin = f"the folder's own golden trace{given.built.told_inputs}"
     if trace is None:
-        chosen = default_inputs(given.network) if inputs is None else inputs
+        if inputs is None:
+            inputs, origin = default_inputs(given.network), RANDOM
         reference = Reference(given.network)
-        trace = reference.trace(chosen[: asked.samples], progress=asked.stage("reference"))
-    return [_verify(given, trace, asked)]
+        trace = reference.trace(inputs[: asked.samples], progress=asked.stage("reference"))
+    return [_verify(given, trace, origin, asked)]
 
 
-def _verify(subject: Subject, trace: Trace, asked: Request) -> Verification:
+def _verify(subject: Subject, trace: Trace, origin: str, asked: Request) -> Verification:
     """Every bench that was asked for, in the order of the table; then what can be broken is."""
     if asked.samples is not None:
         trace = trace.select(slice(0, asked.samples))
@@ -203,6 +224,7 @@ def _verify(subject: Subject, trace: Trace, asked: Request) -> Verification:
     return Verification(
         name=subject.name,
         network=subject.network.hash,
+        inputs=origin,
         checks=tuple(checks),
         mutants=tuple(mutants),
         allow_little=asked.allow_little,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,14 +33,26 @@ ENERGY_SOURCE = "Horowitz, ISSCC 2014: 45 nm, 32-bit float; addition 0.9 pJ, mul
 class Sparsity(NamedTuple):
     """Silence over all neurons and the steps in which they may fire.
 
-    `sparsity` is the share without a spike, `nonzero` the spikes, `total` the neuron steps,
-    `layers` the sparsity of each spiking population.
+    `sparsity` is the per cent without a spike, `nonzero` the spikes, `total` the neuron steps, and
+    `layers` says ``nonzero`` and ``total`` of each spiking population. NeuroBench's
+    ``ActivationSparsity`` counts all T steps instead, so it is higher under the exact code, where
+    each layer may fire in its window only.
     """
 
     sparsity: float
     nonzero: int
     total: int
-    layers: dict[str, float]
+    layers: dict[str, dict[str, int]]
+
+    @property
+    def share(self) -> float:
+        """`sparsity` as a share, 0 to 1."""
+        return 1 - self.nonzero / self.total if self.total else 1.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The same of each spiking population."""
+        return {name: 1 - n["nonzero"] / n["total"] for name, n in self.layers.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,32 +122,44 @@ class _Counts:
 
 
 def measure_sparsity(
-    snn: SpikingNetwork, loader: Any, *, progress: Progress | None = None
+    snn: SpikingNetwork,
+    loader: Any,
+    *,
+    device: str | torch.device | None = None,
+    max_batches: int | None = None,
+    progress: Progress | None = None,
 ) -> Sparsity:
     """Runs the samples of `loader` and counts spikes.
 
     Parameters
     ----------
     loader : DataLoader of (x, y), any iterable of such batches, (x, y) arrays, or x alone
+    device : str or torch.device, optional
+        Where to run; default where `snn` is. Spikes are the same.
+    max_batches : int, optional
+        Runs the first so many batches only; of arrays, batches of 250 samples.
 
     Raises
     ------
     DataError
         If there are no samples, or they do not fit the network.
     """
-    counts = _count(snn, loader, progress, operations=False)
-    slots = {
-        p.name: counts.samples * p.size * snn.network.window(p.name).steps
+    if max_batches is not None and max_batches < 1:
+        raise ValueError(f"max_batches must be at least 1, not {max_batches!r}")
+    if device is not None:
+        snn = SpikingNetwork(snn.network).to(device)
+    counts = _count(snn, loader, progress, operations=False, batches=max_batches)
+    layers = {
+        p.name: {
+            "nonzero": counts.spikes[p.name],
+            "total": counts.samples * p.size * snn.network.window(p.name).steps,
+        }
         for p in snn.network.populations
         if p.spiking
     }
-    nonzero, total = sum(counts.spikes.values()), sum(slots.values())
-    return Sparsity(
-        sparsity=1 - nonzero / total if total else 1.0,
-        nonzero=nonzero,
-        total=total,
-        layers={name: 1 - counts.spikes[name] / slots[name] for name in slots},
-    )
+    nonzero, total = (sum(n[key] for n in layers.values()) for key in ("nonzero", "total"))
+    share = 1 - nonzero / total if total else 1.0
+    return Sparsity(sparsity=100 * share, nonzero=nonzero, total=total, layers=layers)
 
 
 def synaptic_operations(
@@ -184,10 +209,10 @@ def energy_estimate(
     )
 
 
-def neurobench_report(
+def algorithm_metrics(
     snn: SpikingNetwork, loader: Any, *, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """NeuroBench's metrics of the integer network, in the form of its harness's results.
+    """NeuroBench's metrics of the integer network; see `targets.neurobench`.
 
     Weights count their own bits, rounded up to whole bytes each. Sums over a pooling window count
     each spike of the window, as the hardware adds them.
@@ -220,9 +245,14 @@ def neurobench_report(
 
 
 def _count(
-    snn: SpikingNetwork, loader: Any, progress: Progress | None, *, operations: bool = True
+    snn: SpikingNetwork,
+    loader: Any,
+    progress: Progress | None,
+    *,
+    operations: bool = True,
+    batches: int | None = None,
 ) -> _Counts:
-    batches = Batches(loader, "data", _BATCH)
+    data = Batches(loader, "data", _BATCH)
     network = snn.network
     neuron = network.input_neuron
     counts = _Counts(
@@ -240,7 +270,7 @@ def _count(
         counting = replace(projection, synapse=synapse)
         reach.append(Delivery(network, counting, torch.device("cpu"), network.timesteps))
     delayed = any(q.delay for q in network.projections)
-    for number, (x, y) in enumerate(batches):
+    for number, (x, y) in enumerate(islice(data, batches)):
         payload = snn.quantise(x)
         run = snn.reference().run(payload, spikes=delayed and operations)
         counts.samples += len(x)
@@ -260,7 +290,7 @@ def _count(
                     counts.acs += reached
                 counts.projections[projection.label] += reached
         if progress:
-            progress("counting", number + 1, batches.count())
+            progress("counting", number + 1, data.count())
     return counts
 
 

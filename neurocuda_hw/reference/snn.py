@@ -127,10 +127,12 @@ class SpikingNetwork(nn.Module):
             self._references[self.device] = Reference(self.network, self.device)
         return self._references[self.device]
 
-    def extra_repr(self) -> str:
-        """Shown by ``print``."""
-        names = " -> ".join(f"{p.name}{p.shape}" for p in self.network.populations)
-        return f"{self.network.name!r}, T={self.timesteps}: {names}"
+    def __repr__(self) -> str:
+        return f"SpikingNetwork({self.network.outline})"
+
+    def _repr_html_(self) -> str:
+        """The populations as a table, for notebooks."""
+        return self.network._repr_html_()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_references": {}}

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import torch
 
+from neurocuda_hw.ground.showing import Brief
 from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.neurons import Ints, Spiking
 from neurocuda_hw.reference.delivery import Delivery
 
 
-@dataclass(slots=True, kw_only=True)
-class Run:
+@dataclass(slots=True, kw_only=True, repr=False)
+class Run(Brief):
     """What one batch did.
 
     Parameters

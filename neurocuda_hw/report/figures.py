@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network, Population
+from neurocuda_hw.network.network import as_network
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.report.facts import sent
 from neurocuda_hw.report.style import (
@@ -33,7 +35,10 @@ from neurocuda_hw.report.style import (
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from neurocuda_hw.reference.snn import SpikingNetwork
 
 BAND = 48  # rows that a population gets in the raster, at most
 # what a layer does in a cycle: see `rtl.activity`
@@ -46,17 +51,30 @@ STATES = {
 }
 
 
+# where a layer's predicted cycles go: see `passes.cycles.LayerWork`
+WORK = {"weights": BLUE, "state": SKY, "waits": PURPLE}
+
+
+def chosen_sample(trace: Trace, sample: int) -> int:
+    """`sample`; a DataError unless the trace has it."""
+    if not 0 <= sample < trace.samples:
+        raise DataError(
+            f"sample must be 0 to {trace.samples - 1}, those of the trace, not {sample}"
+        )
+    return sample
+
+
 def senders(network: Network) -> list[Population]:
     """The input and every population that fires, in order."""
     return [p for p in network.populations if p.spiking or p.fed]
 
 
-def activity_figure(network: Network, trace: Trace) -> Figure:
+def activity_figure(model: Network | SpikingNetwork, trace: Trace) -> Figure:
     """Which share of each population sends an event in each step, and events per inference.
 
     Parameters
     ----------
-    network : Network
+    model : Network or SpikingNetwork
     trace : Trace
         Of this network; every sample counts.
 
@@ -64,7 +82,14 @@ def activity_figure(network: Network, trace: Trace) -> Figure:
     -------
     Figure
         For `figure_bytes`; layers down, steps across, mean of all samples.
+
+    Raises
+    ------
+    ModelError
+        If the trace is not of this network.
     """
+    network = as_network(model)
+    trace.check(network)
     shown = senders(network)
     events = [sent(network, trace, p) for p in shown]
     share = np.array([100 * e.mean(axis=0) / p.size for e, p in zip(events, shown, strict=True)])
@@ -110,8 +135,32 @@ def activity_figure(network: Network, trace: Trace) -> Figure:
     return figure
 
 
-def raster_figure(network: Network, trace: Trace, sample: int = 0) -> Figure:
-    """Every event of one inference; neurons of wide layers share a row, darker where more fire."""
+def raster_figure(model: Network | SpikingNetwork, trace: Trace, sample: int = 0) -> Figure:
+    """Every event of one inference; neurons of wide layers share a row, darker where more fire.
+
+    Parameters
+    ----------
+    model : Network or SpikingNetwork
+    trace : Trace
+        Of this network.
+    sample : int
+        The inference of the trace.
+
+    Returns
+    -------
+    Figure
+        A panel for the input and for each population that fires: neurons down, steps across.
+
+    Raises
+    ------
+    ModelError
+        If the trace is not of this network.
+    DataError
+        If it has no such sample.
+    """
+    network = as_network(model)
+    trace.check(network)
+    chosen_sample(trace, sample)
     shown = senders(network)
     bands = [_band(_events(network, trace, p, sample)) for p in shown]
     for band, population in zip(bands, shown, strict=True):
@@ -232,24 +281,33 @@ def states_figure(
     """
     names = list(activity)
     with styled():
-        figure = new_figure(WIDTH, 1.15 + 0.25 * len(names))
-        axes = figure.subplots()
-        floor = np.zeros(len(names))
-        for state, colour in STATES.items():
-            values = np.array([float(activity[name].get(state, 0.0)) for name in names])
-            axes.barh(range(len(names)), values, 0.66, left=floor, color=colour, label=state)
-            floor += values
+        figure, axes = stacked(activity, STATES)
         marks = [predicted.get(name, np.nan) for name in names]
         axes.scatter(
             marks, range(len(names)), 110, color=INK, marker="|", linewidths=1.6, label="predicted"
         )
-        axes.set_yticks(range(len(names)), names)
-        axes.invert_yaxis()
-        axes.set_xlim(0, float(floor.max()) * 1.02 or 1)
         axes.set_xlabel("cycles per inference, of the whole run")
         axes.set_title("Measured: what each layer did in its cycles")
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        bare(axes)
-        axes.tick_params(axis="x", length=3)
         figure.legend(loc="outside lower center", ncols=6, handlelength=0.9, handleheight=0.9)
     return figure
+
+
+def stacked(
+    parts: Mapping[str, Mapping[str, float]], colours: Mapping[str, str]
+) -> tuple[Figure, Axes]:
+    """A bar for each name, of its parts in the order of `colours`; call it in `styled`."""
+    names = list(parts)
+    figure = new_figure(WIDTH, 1.15 + 0.25 * len(names))
+    axes = figure.subplots()
+    floor = np.zeros(len(names))
+    for part, colour in colours.items():
+        values = np.array([float(parts[name].get(part, 0.0)) for name in names])
+        axes.barh(range(len(names)), values, 0.66, left=floor, color=colour, label=part)
+        floor += values
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, float(floor.max()) * 1.02 or 1)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    bare(axes)
+    axes.tick_params(axis="x", length=3)
+    return figure, axes

@@ -14,9 +14,17 @@ from neurocuda_hw.ground.files import check_writable, write_file
 from neurocuda_hw.project.build import PAGE
 from neurocuda_hw.report import figures
 from neurocuda_hw.report.chip_page import chip_sections
+from neurocuda_hw.report.cost_page import (
+    CLOCK,
+    accuracy_sections,
+    clock_words,
+    device_sections,
+    time_table,
+)
+from neurocuda_hw.report.drawing import network_figure
 from neurocuda_hw.report.elements import Draw, Plot, Section, Table, inferences
 from neurocuda_hw.report.facts import Facts, LayerFacts, read_facts
-from neurocuda_hw.report.style import figure_bytes, inline_svg, short
+from neurocuda_hw.report.style import figure_bytes, inline_svg
 from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 
 if TYPE_CHECKING:
@@ -38,6 +46,7 @@ def report(
     *,
     png: bool = False,
     sample: int = 0,
+    clock: float = CLOCK,
 ) -> Path:
     """Writes the page of a build folder.
 
@@ -51,6 +60,8 @@ def report(
         Plots as PNG instead of SVG.
     sample : int
         The golden inference whose every spike is drawn.
+    clock : float
+        MHz at which cycles are told as milliseconds: an assumption, and the page says so.
 
     Raises
     ------
@@ -62,21 +73,27 @@ def report(
     path = Path(folder) / PAGE if output is None else Path(output)
     facts = read_facts(folder)
     check_writable(path)
-    write_file(path, render(facts, png=png, sample=sample).encode())
+    write_file(path, render(facts, png=png, sample=sample, clock=clock).encode())
     return path
 
 
-def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
+def render(facts: Facts, *, png: bool = False, sample: int = 0, clock: float = CLOCK) -> str:
     """The page as HTML, the same for the same folder."""
-    if facts.trace is not None and not 0 <= sample < facts.trace.samples:
-        raise DataError(
-            f"sample must be 0 to {facts.trace.samples - 1}, those of the golden trace, "
-            f"not {sample}"
-        )
+    if facts.trace is not None:
+        figures.chosen_sample(facts.trace, sample)
+    if not 0 < clock < float("inf"):
+        raise DataError(f"clock must be positive MHz, not {clock!r}")
     draw = _drawer(png)
     verdict = judge(facts)
-    sections = [_network(facts), *_activity(facts, draw, sample), *_cycles(facts, verdict, draw)]
-    sections += [*chip_sections(facts, draw), _verification(facts, verdict), *_origin(facts)]
+    sections = [_network(facts, draw), *accuracy_sections(facts)]
+    sections += [*_activity(facts, draw, sample), *_cycles(facts, verdict, draw, clock)]
+    sections += [
+        *device_sections(facts),
+        *_schedule(facts),
+        *chip_sections(facts, draw),
+        _verification(facts, verdict),
+        *_origin(facts),
+    ]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("neurocuda_hw.report"),
         undefined=jinja2.StrictUndefined,
@@ -90,7 +107,7 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0) -> str:
         network_hash=facts.network.hash[:16],
         verdict=verdict,
         mark=MARKS[verdict.state],
-        tiles=_tiles(facts, verdict),
+        tiles=_tiles(facts, verdict, clock),
         sections=sections,
     )
 
@@ -106,11 +123,15 @@ def _drawer(png: bool) -> Draw:
     return draw
 
 
-def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
+def _tiles(facts: Facts, verdict: Verdict, clock: float) -> list[tuple[str, str, str]]:
     """The few numbers on top: value, unit, what it is."""
     layers = facts.layers
-    found = [
-        (f"{sum(a.neurons for a in layers):,}", "", "neurons"),
+    found = []
+    accuracy = facts.report.get("conversion", {}).get("integer_accuracy")
+    if accuracy is not None:
+        found.append((f"{accuracy:.2f}", "%", "accuracy on test data"))
+    found += [
+        (f"{sum(p.size for p in facts.network.targets):,}", "", "neurons"),
         (f"{sum(a.weights for a in layers):,}", "", "weights"),
         (f"{facts.network.timesteps}", "", "steps per inference"),
     ]
@@ -118,10 +139,17 @@ def _tiles(facts: Facts, verdict: Verdict) -> list[tuple[str, str, str]]:
         spikes = sum(a.spikes for a in layers if a.sends and a.weights)
         found.append((f"{spikes:,.0f}", "", f"spikes per inference, of {facts.trace.samples}"))
     measured = _measured(verdict)
-    if measured:
-        found.append((f"{measured.cycles:,.0f}", "", "cycles per inference, measured"))
-    elif facts.pace is not None:
-        found.append((f"{facts.pace:,.0f}", "", "cycles per inference, predicted"))
+    pace = measured.cycles if measured else facts.pace
+    if pace:
+        how = "measured" if measured else "predicted"
+        found.append((f"{pace:,.1f}", "", f"cycles per inference, {how}"))
+        found.append(
+            (f"{pace / clock / 1e3:,.4f}", "ms", f"per inference at {clock:g} MHz, assumed")
+        )
+    folding = facts.report.get("folding")
+    if folding is not None:
+        found.append((f"{folding['luts']:,}", "LUT", f"of {folding['device']}, predicted"))
+        found.append((f"{folding['blocks']:,g}", folding["block"], "predicted"))
     if facts.loihi is not None:
         found.append(
             (f"{facts.loihi['ns_per_inference'] / 1e3:,.1f}", "µs", "per inference, modelled")
@@ -140,7 +168,7 @@ def _measured(verdict: Verdict) -> CheckRow | None:
     return None
 
 
-def _network(facts: Facts) -> Section:
+def _network(facts: Facts, draw: Draw) -> Section:
     heads = ("population", "neuron", "shape", ">neurons", ">weights", ">weight bits")
     heads += (">membrane, proved", ">bits", ">steps", *((">lanes",) if _lanes(facts) else ()))
     rows = tuple(_layer(a) + ((str(a.lanes or ""),) if _lanes(facts) else ()) for a in facts.layers)
@@ -148,6 +176,12 @@ def _network(facts: Facts) -> Section:
         title="Network",
         lead=f"{facts.network.name}, {facts.network.timesteps} steps per inference. The membrane's "
         "range is proved for every input, and its width follows from it: nothing can overflow.",
+        plots=(
+            draw(
+                network_figure(facts.network),
+                "Populations from input to output, and the synapses between them.",
+            ),
+        ),
         tables=(Table(heads=heads, rows=rows),),
     )
 
@@ -190,7 +224,8 @@ def _activity(facts: Facts, draw: Draw, sample: int) -> list[Section]:
         Section(
             title="Activity",
             lead=f"Events of the golden trace's {inferences(trace.samples)}: spikes, and inputs "
-            "that are not zero. The last column counts the steps in which a layer may fire.",
+            f"that are not zero{_of_inputs(facts)}. The last column counts the steps in which a "
+            "layer may fire.",
             plots=(
                 draw(
                     figures.activity_figure(network, trace),
@@ -199,7 +234,8 @@ def _activity(facts: Facts, draw: Draw, sample: int) -> list[Section]:
                 ),
                 draw(
                     figures.raster_figure(network, trace, sample),
-                    f"Every event of golden inference {sample}.",
+                    f"Every event of golden inference {sample}; its largest output is number "
+                    f"{int(trace.outputs[sample].argmax())}.",
                 ),
             ),
             tables=(Table(heads=heads, rows=rows),),
@@ -207,7 +243,13 @@ def _activity(facts: Facts, draw: Draw, sample: int) -> list[Section]:
     ]
 
 
-def _cycles(facts: Facts, verdict: Verdict, draw: Draw) -> list[Section]:
+def _of_inputs(facts: Facts) -> str:
+    """Where the golden inputs came from, where the build says so."""
+    inputs = facts.report.get("golden", {}).get("inputs")
+    return f" (inputs: {inputs})" if inputs else ""
+
+
+def _cycles(facts: Facts, verdict: Verdict, draw: Draw, clock: float) -> list[Section]:
     predicted = {a.name: a.cycles for a in facts.layers if a.cycles is not None}
     if not predicted or facts.pace is None:
         return []
@@ -219,13 +261,13 @@ def _cycles(facts: Facts, verdict: Verdict, draw: Draw) -> list[Section]:
     )
     caption = "Predicted cycles per inference of each layer"
     if measured is None:
-        lead += " Nothing has been measured on this build yet."
+        lead += " Nothing has been measured on this build yet." + clock_words(clock)
         figure = figures.cycles_figure(predicted, None)
-        return [Section(title="Cycles", lead=lead, plots=(draw(figure, f"{caption}."),))]
+        return [_time(lead, [draw(figure, f"{caption}.")], time_table(facts, None, clock))]
     lead += (
         f" Measured in simulation: {measured.cycles:,.1f} cycles per inference, "
         f"{measured.cycles / facts.pace:.2f} times that; {measured.latency:,} from the first input "
-        "to the first result."
+        "to the first result." + clock_words(clock)
     )
     figure = figures.cycles_figure(predicted, measured.cycles)
     plots = [draw(figure, f"{caption}; the dashed line is the whole network, measured.")]
@@ -237,7 +279,42 @@ def _cycles(facts: Facts, verdict: Verdict, draw: Draw) -> list[Section]:
                 "works nor waits.",
             )
         )
-    return [Section(title="Cycles", lead=lead, plots=tuple(plots))]
+    return [_time(lead, plots, time_table(facts, measured, clock))]
+
+
+def _time(lead: str, plots: list[Plot], table: Table) -> Section:
+    return Section(title="Time", lead=lead, plots=tuple(plots), tables=(table,))
+
+
+def _schedule(facts: Facts) -> list[Section]:
+    """What the C++ asks of the vendor's tool, and why."""
+    asked = facts.report.get("hls")
+    if asked is None:
+        return []
+    heads = {
+        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
+        "fifos": ("name", ">words", ">needed", "reason"),
+        "memories": ("name", ">rows", ">bits", "storage", "reason"),
+    }
+    tables = tuple(
+        Table(
+            heads=names,
+            rows=tuple(
+                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
+            ),
+        )
+        for what, names in heads.items()
+    )
+    lead = (
+        "What the C++ asks of Vitis HLS: cycles from one iteration of a loop to the next, "
+        "iterations in a step, and to the nearest dependence through memory; FIFOs; memories. "
+        "No vendor tool has been run."
+    )
+    return [Section(title="Schedule", lead=lead, tables=tables)]
+
+
+def _told(value: object) -> str:
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _verification(facts: Facts, verdict: Verdict) -> Section:
@@ -274,7 +351,7 @@ def _origin(facts: Facts) -> list[Section]:
     sizes = facts.report.get("sizes")
     if isinstance(sizes, dict) and sizes:
         rows = tuple(
-            (str(k).replace("_", " "), short(float(v)))
+            (str(k).replace("_", " "), f"{v:,}")
             for k, v in sizes.items()
             if isinstance(v, (int, float))
         )

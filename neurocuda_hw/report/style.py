@@ -64,9 +64,9 @@ def styled() -> Any:
 
 def new_figure(width: float, height: float) -> Figure:
     """An empty figure of some inches, laid out so that nothing overlaps."""
-    from matplotlib.figure import Figure
+    from neurocuda_hw.report.canvas import Drawing
 
-    return Figure(figsize=(width, height), layout="constrained")
+    return Drawing(figsize=(width, height), layout="constrained")
 
 
 def ramp(lightest: str = "#ffffff") -> Colormap:

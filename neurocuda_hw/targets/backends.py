@@ -10,7 +10,7 @@ with the reference on the way, and stop at the first that differs.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from neurocuda_hw.ground.errors import ModelError, ToolError
@@ -26,20 +26,25 @@ if TYPE_CHECKING:
 
 
 class Compiled(TypedDict):
-    """What `compile` returns."""
+    """What `compile` returns; `metadata` holds plain values."""
 
     backend: Target
     compiled_model: CompiledModel
     target: str
+    metadata: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendInfo:
-    """One row of `list_backends`: `missing` is empty where it can be used on this machine."""
+class BackendInfo(str):
+    """A backend's description, and what this machine lacks for it: `missing`, empty if nothing."""
 
     name: str
-    computes: str
     missing: str
+
+    def __new__(cls, target: Target) -> BackendInfo:
+        """The description of one target of the table."""
+        made = super().__new__(cls, target.computes)
+        made.name, made.missing = target.name, target.missing()
+        return made
 
     @property
     def available(self) -> bool:
@@ -47,15 +52,17 @@ class BackendInfo:
         return not self.missing
 
 
-def list_backends() -> list[BackendInfo]:
-    """All targets of `compile`, and what this machine lacks for each."""
-    return [
-        BackendInfo(name=b.name, computes=b.computes, missing=b.missing())
-        for b in COMPILED.values()
-    ]
+def list_backends() -> dict[str, BackendInfo]:
+    """All targets of `compile` by name: what each is, as text that also knows what it lacks here.
+
+    ``list_backends()["gpu"].missing`` says why it cannot be used on this machine, and what to do.
+    """
+    return {name: BackendInfo(target) for name, target in COMPILED.items()}
 
 
-def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) -> Compiled:
+def compile(
+    snn: SpikingNetwork | Network, target: str = "cpu", T: int | None = None, **options: Any
+) -> Compiled:
     """Makes a network ready to run on a target.
 
     Parameters
@@ -64,6 +71,10 @@ def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) 
     target : str
         ``cpu``, ``gpu``, ``verilog``, ``hls`` or ``loihi``; see `list_backends`. To write files use
         `build.build` or ``nchw build``.
+    T : int, optional
+        Steps of an inference; default the network's own, which it was converted for. Under the
+        exact code more steps change no logit, fewer are refused; under the rate code logits are
+        sums over the steps, and grow with them.
     **options
         ``lanes`` (verilog: per population), ``model`` (hls: see `hls.Model`), ``chip``,
         ``profile``, ``chips`` (loihi: see `loihi.compile`).
@@ -72,7 +83,8 @@ def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) 
     -------
     dict
         ``backend``, ``compiled_model`` and ``target``; ``backend.run(compiled_model, x)`` gives
-        logits, ``backend.trace(compiled_model, inputs)`` every spike.
+        logits, ``backend.trace(compiled_model, inputs)`` every spike. ``metadata`` says target,
+        description, T, whether it simulates hardware, and the network's hash.
 
     Raises
     ------
@@ -95,10 +107,19 @@ def compile(snn: SpikingNetwork | Network, target: str = "cpu", **options: Any) 
     if missing:
         raise ToolError(f"target {target!r} needs {missing}")
     module = SpikingNetwork(snn) if isinstance(snn, Network) else snn
+    if T not in (None, module.timesteps):
+        module = SpikingNetwork(replace(module.network, timesteps=T)).to(module.device)
     study = Study(module.network, lanes=options.get("lanes"))
     product = found.prepare(study, **options)
     model = CompiledModel(snn=module, target=target, product=product)
-    return {"backend": found, "compiled_model": model, "target": target}
+    metadata = {
+        "target": target,
+        "backend_description": found.computes,
+        "T": module.timesteps,
+        "is_simulator": bool(found.builds),
+        "network": module.network.hash,
+    }
+    return {"backend": found, "compiled_model": model, "target": target, "metadata": metadata}
 
 
 def benchmark(

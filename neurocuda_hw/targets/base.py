@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurocuda_hw.ground.errors import DivergenceError, ModelError, first_line
+from neurocuda_hw.ground.words import GIVEN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,14 +45,14 @@ class Built:
 
     @classmethod
     def of(cls, path: Path, content: bytes) -> Built:
-        """The folder `path` with this ``report.json``; raises ModelError if that is none.
+        """The folder `path` with this ``report.json``; raises ModelError if it is none.
 
         What is read of it later is checked here: it may be edited, or of another version.
         """
         try:
             report = json.loads(content)
-            if not isinstance(report, dict) or report.get("format") != FORMAT:
-                raise ValueError("its format is another one")
+            if isinstance(report, dict) and report.get("format") != FORMAT:
+                raise ModelError(_no_build(path, f"its {REPORT} is of something else"))
             _check(report)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ModelError(
@@ -64,6 +65,13 @@ class Built:
     def target(self) -> str:
         """What it was built for."""
         return str(self.report.get("target"))
+
+    @property
+    def told_inputs(self) -> str:
+        """Where its golden inputs came from, in brackets; empty if an earlier version built it."""
+        told = self.report.get("golden")
+        inputs = told.get("inputs") if isinstance(told, dict) else None
+        return f" ({inputs})" if inputs else ""
 
     def read(self, paths: Iterable[str]) -> dict[str, bytes]:
         """The content of some of its files."""
@@ -113,14 +121,64 @@ def _check(report: dict[str, Any]) -> None:
     for name, lanes in _must_be(report.get("lanes") or {}, dict, "lanes").items():
         if _must_be(lanes, int, f"the lanes of {name}") < 1:
             raise ValueError(f"the lanes of {name} must be at least 1, not {lanes}")
+    _check_told(report)
     if "stream" in report and report["stream"]["word_bits"] not in (32, 64):
         raise ValueError(f"word_bits must be 32 or 64, not {report['stream']['word_bits']!r}")
+
+
+def _check_told(report: dict[str, Any]) -> None:
+    """The same of what `Options.told` added."""
+    _must_be(report.get("golden", {}), dict, "golden")
+    accuracy = _must_be(report.get("accuracy", {}), dict, "accuracy")
+    for name in accuracy and ("samples", "right"):
+        if _must_be(accuracy[name], int, f"{name} of the accuracy") < (name == "samples"):
+            raise ValueError(f"{name} of the accuracy must not be {accuracy[name]}")
+    conversion = _must_be(report.get("conversion", {}), dict, "conversion")
+    for name in conversion and ("ann_accuracy", "qcfs_accuracy", "integer_accuracy"):
+        if conversion[name] is not None:
+            float(_must_be(conversion[name], float, name))
+    for name in conversion and ("samples", "data", "strategy", "unequal"):
+        conversion[name]
+    if "folding" in report:
+        folding = _must_be(report["folding"], dict, "folding")
+        for part in (folding, folding["shared"], folding["usable"], *folding["layers"]):
+            for name in ("luts", "blocks", "dsps"):
+                float(part[name])
+        float(folding["cycles"])
+        for layer in folding["layers"]:
+            _must_be(layer["lanes"], int, "lanes of the folding")
+            float(layer["cycles"])
 
 
 def _must_be(value: Any, kind: type, what: str) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise TypeError(f"{what} must be {kind.__name__}, not {value!r:.40}")
     return value
+
+
+def the_build(path: Path) -> Built:
+    """The build in `path`; raises ModelError, with the reason, if there is none."""
+    built = read_built(path)
+    if built is not None:
+        return built
+    if not path.is_dir():
+        reason = "it is a file" if path.exists() else "there is no such folder"
+        raise ModelError(_no_build(path, reason))
+    raise ModelError(_no_build(path, f"it has no {REPORT}"))
+
+
+def _no_build(path: Path, reason: str) -> str:
+    """What to say of a folder that is no build; of a part of one, which folder is meant."""
+    over = next((p for p in path.absolute().parents if _holds_build(p)), None)
+    way_out = f"; it lies in the build {str(over)!r}: name that" if over else ""
+    return f"{str(path)!r} must be a folder that 'nchw build' wrote: {reason}{way_out}"
+
+
+def _holds_build(path: Path) -> bool:
+    try:
+        return read_built(path) is not None
+    except ModelError:
+        return False
 
 
 def read_built(path: Path) -> Built | None:
@@ -160,11 +218,17 @@ class Options:
         Chips of Loihi that may be used.
     writing : mapping
         Arguments of `nir.to_nir`.
+    inputs : str
+        Where the golden inputs came from, for those who read the reports.
+    told : mapping
+        What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
     """
 
     registers: str = "counters"
     chips: int = 1
     writing: Mapping[str, Any] = field(default_factory=dict)
+    inputs: str = GIVEN
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

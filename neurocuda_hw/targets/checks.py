@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.ground.showing import Brief, html_table
+from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
 from neurocuda_hw.reference.reference import explain
@@ -14,10 +16,11 @@ from neurocuda_hw.simulation.simulate import Stalls
 from neurocuda_hw.targets.evidence import Evidence, counted
 
 Progress = Callable[[str, int, int], None]
+ROW_HEADS = ("check", "verdict", ">samples", ">spikes", ">cycles per inference", "what is wrong")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check(Evidence):
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Check(Brief, Evidence):
     """One target against the golden trace, and what was compared.
 
     Parameters
@@ -49,7 +52,7 @@ class Check(Evidence):
     cycles: int = 0
     latency_cycles: int = 0
     cycles_per_inference: float = 0.0
-    activity: dict[str, dict[str, int]] = field(default_factory=dict)
+    activity: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
     seconds: float = 0.0
 
     @property
@@ -67,6 +70,22 @@ class Check(Evidence):
         """What is wrong, for people; empty where nothing is."""
         told = "" if self.divergence is None else str(self.divergence)
         return "\n".join(text for text in (told, self.fault) if text)
+
+    def _repr_html_(self) -> str:
+        """One row, for notebooks."""
+        return html_table("", ROW_HEADS, [self.row])
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """What `ROW_HEADS` name, as words."""
+        return (
+            self.target,
+            self.verdict,
+            f"{self.samples:,}",
+            f"{sum(self.spikes.values()):,}",
+            f"{self.cycles_per_inference:,.1f}" if self.cycles_per_inference else "",
+            self.message or self.little,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``--json`` and the record."""
@@ -94,6 +113,8 @@ class Request:
         Of the Verilog that is made for a network; a build folder has its own.
     stalls : Stalls
         Of the bulk harness.
+    origin : str
+        Where inputs that are given come from, for those who read the results.
     progress : callable, optional
         Called with (what is being done, done, in all).
     """
@@ -105,6 +126,7 @@ class Request:
     seed: int = 0
     lanes: dict[str, int] | None = None
     stalls: Stalls = field(default_factory=Stalls)
+    origin: str = GIVEN
     progress: Progress | None = None
 
     def __post_init__(self) -> None:

@@ -61,8 +61,11 @@ class Hls(Target):
         return emit(study) | golden_files(study.network, study.trace)
 
     def facts(self, study: Study) -> dict[str, Any]:
-        """The lanes."""
-        return {"lanes": study.lanes}
+        """The lanes, and what is asked of the vendor's tool."""
+        from neurocuda_hw.hls.plan import plan_network
+        from neurocuda_hw.hls.schedule import schedule
+
+        return {"lanes": study.lanes, "hls": schedule(study.once(plan_network))}
 
     def next_steps(self, folder: Path) -> str:
         """How to simulate it."""

@@ -54,7 +54,7 @@ class Loihi(Target):
     def files(self, study: Study, options: Options) -> dict[str, bytes]:
         """Mapping, limits, and the cost of the golden inputs."""
         program = self.prepare(study, chips=options.chips)
-        found: dict[str, bytes] = program.files(study.trace.inputs)
+        found: dict[str, bytes] = program.files(study.trace.inputs, options.inputs)
         return found
 
     def next_steps(self, folder: Path) -> str:

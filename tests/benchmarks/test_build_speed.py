@@ -48,6 +48,7 @@ def test_runs_take_turns_and_the_least_counts(commit: str, monkeypatch: pytest.M
     assert (figures["cnn_all_cpu_seconds"], figures["cnn_all_cpu_seconds_against"]) == (5.0, 8.0)
 
 
+@pytest.mark.slow
 def test_a_build_takes_processor_time(tmp_path: Path) -> None:
     network = ROOT / "golden" / "mnist_mlp.pt"
     options = ("--target", "loihi", "--samples", "2")

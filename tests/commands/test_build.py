@@ -209,7 +209,7 @@ def test_a_folder_that_is_named_is_what_is_verified(nchw: Shell, built: Path) ->
     for arguments in ((built, "--golden"), ("--golden", built)):
         assert nchw("verify", *arguments).code == 1
     nchw.refuses(
-        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote",
+        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote: it has no report.json",
         *("verify", nchw.folder, "--golden"),
     )
     assert nchw("verify", "--golden").code == 0  # no folder is named: the one of committed traces
@@ -243,7 +243,9 @@ def test_a_damaged_build(nchw: Shell, built: Path) -> None:
     shutil.rmtree(built / "rtl")
     assert nchw("verify", built).code == 2
     nchw.refuses(
-        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote", "verify", nchw.folder
+        f"{str(nchw.folder)!r} must be a folder that 'nchw build' wrote: it has no report.json",
+        "verify",
+        nchw.folder,
     )
 
 
@@ -273,3 +275,23 @@ def test_unusable_models(nchw: Shell, command: str) -> None:
         "weights.pt",
         *more,
     )
+
+
+def test_the_report_tells_of_the_conversion_and_the_labels(nchw: Shell) -> None:
+    result = nchw("build", "network.pt", "--target", "hls", "-o", "told", "--data", "data.npz")
+    assert result.code == 0, result.err
+    report = json.loads(Path("told/report.json").read_text())
+    assert report["golden"] == {"samples": 20, "inputs": "data.npz"}
+    found = report["conversion"]
+    assert (found["strategy"], found["samples"], found["data"]) == ("exact", 20, "data.npz")
+    assert report["accuracy"] == {
+        "samples": 20,
+        "right": round(20 * found["integer_accuracy"] / 100),
+    }
+    assert nchw("report", "told", "--clock", "50").code == 0
+    page = Path("told/report.html").read_text()
+    assert f'<td class="number">{found["integer_accuracy"]:.2f}</td>' in page
+    assert "at 50 MHz, assumed" in page
+    nothing = nchw("build", "network.pt", "--target", "hls", "-o", "random")
+    assert nothing.code == 0
+    assert "accuracy" not in json.loads(Path("random/report.json").read_text())

@@ -31,7 +31,7 @@ def test_convert(nchw: Shell) -> None:
     )
     assert result.code == 0
     assert "Accuracy on 20 test samples" in result.out
-    assert "Wrote new.pt: 11 neurons, 72 weights, T = 4, exact." in result.out
+    assert "Wrote new.pt: 6 inputs, 11 neurons, 72 weights, T = 4, exact." in result.out
     network = load("new.pt")
     assert (network.name, network.timesteps) == ("small", 4)
     assert network.hash == load("network.pt").hash
@@ -178,3 +178,53 @@ def test_convert_refuses_what_it_cannot_trust_or_do(nchw: Shell) -> None:
         *convert("network.pt"),
     )
     assert not Path("new.pt").exists()
+
+
+def test_build_converts_a_trained_model_first(nchw: Shell) -> None:
+    model = ("weights.pt", "--arch", "small_model:Small", "--data", "data.npz")
+    assert nchw("convert", *model, "-o", "new.pt").code == 0
+    result = nchw("build", *model, "-o", "one", "--target", "loihi", "--samples", 3)
+    assert result.code == 0, result.err
+    assert "Accuracy on 20 test samples" in result.out
+    assert "Converted weights.pt: 6 inputs, 11 neurons, 72 weights, T = 8, exact" in result.out
+    assert "Golden spikes are those of 3 samples of data.npz." in result.out
+    assert "Time and energy are those of data.npz." in result.out
+    assert Path("one/model.pt").read_bytes() == Path("new.pt").read_bytes()
+    again = nchw("build", *model, "-o", "one", "--target", "loihi", "--json")
+    assert again.json["conversion"]["hash"] == load("new.pt").hash  # type: ignore[index]
+    assert again.json["golden"] == {"samples": 20, "inputs": "data.npz"}
+
+
+def test_build_of_a_program_needs_no_arch(nchw: Shell) -> None:
+    program = torch.export.export(
+        nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 3)).eval(), (torch.zeros(2, 6),)
+    )
+    torch.export.save(program, "model.pt2")
+    result = nchw("build", "model.pt2", "--data", "data.npz", "--target", "loihi")
+    assert result.code == 0, result.err
+    assert load("build/model/model.pt").neurons == 7
+    for arguments, told in (
+        ((), "a trained model is converted with real samples: give --data DATA"),
+        (
+            ("--data", "data.npz", "--steps", 3),
+            "--steps is for .nir files, which 'model.pt2' is not",
+        ),
+    ):
+        result = nchw("build", "model.pt2", *arguments, "-o", "none")
+        assert (result.code, result.err.splitlines()[-1]) == (2, f"Error: {told}")
+        assert not Path("none").exists()
+
+
+def test_build_of_a_model_refuses_as_convert_does(nchw: Shell) -> None:
+    for model in (
+        ("weights.pt", "--arch", "small_model:Strange"),
+        ("weights.pt", "--arch", "small_model:None"),
+        ("data.npz", "--arch", "small_model:Small"),
+    ):
+        results = [
+            nchw(command, *model, "--data", "data.npz", "-o", "none")
+            for command in ("convert", "build")
+        ]
+        assert results[0] == results[1]
+        assert results[0].code == 2
+        assert not Path("none").exists()

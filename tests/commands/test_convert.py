@@ -84,6 +84,7 @@ def test_recordings_of_events(place: Path) -> None:
     assert figures["integer_accuracy"] == pytest.approx(right)
 
 
+@pytest.mark.slow
 def test_a_model_of_single_frames(place: Path) -> None:
     figures = converted(
         place, "--arch", "recorded_net:Frame", "--frames", "mean", "--strategy", "qcfs_direct"

@@ -45,6 +45,7 @@ def test_a_network_needs_no_extra(tmp_path: Path, arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_a_graph_names_the_package_that_is_missing(tmp_path: Path) -> None:
     (tmp_path / "net.nir").write_bytes(b"\x89HDF\r\n\x1a\n")
     said = "the package 'nir' is missing; pip install 'neurocuda_hw[nir]'"

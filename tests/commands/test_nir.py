@@ -127,6 +127,7 @@ def test_all_targets_in_one_folder(nchw, tmp_path):
     assert not (tmp_path / "out" / "network.nir").exists()
 
 
+@pytest.mark.slow
 def test_verify_and_golden_take_a_graph(nchw):
     need(find_verilator())
     code, out, _ = nchw("verify", "whole.nir", "--steps", 5)
@@ -236,7 +237,7 @@ SENTENCES = {
     ),
     "no file": (
         ["inspect", "none.nir", "--steps", 4],
-        "nchw: cannot read the NIR file 'none.nir': No such file or directory",
+        "nchw: cannot read the model 'none.nir': No such file or directory",
     ),
     "damaged": (
         ["build", "damaged.nir", "--steps", 4],
@@ -299,6 +300,7 @@ def test_options_where_they_mean_nothing(nchw):
     assert err.splitlines()[-1] == "Error: --export is for --target nir or all"
 
 
+@pytest.mark.slow
 def test_mutated_files_never_end_in_a_traceback(nchw, tmp_path):
     """Fields of a good file, changed at random: exit code 0 or one sentence."""
     rng = np.random.default_rng(7)

@@ -44,15 +44,18 @@ def test_version(nchw: Shell) -> None:
         ),
         (["build", "network.pt", "--lanes", "0"], "a number of at least 1, not '0'"),
         (
-            ["golden", "network.pt", "--data", "a", "--inputs", "b", "-o", "t.npz"],
+            ["golden", "network.pt", "--data", "data.npz", "--inputs", "data.npz", "-o", "t.npz"],
             "--data and --inputs exclude each other",
         ),
         (["verify"], "name a model or a build folder, or a golden folder with --golden"),
         (
-            ["verify", "network.pt", "--golden", "t.npz", "--data", "d"],
+            ["verify", "network.pt", "--golden", "data.npz", "--data", "data.npz"],
             "--golden excludes --data and --inputs",
         ),
-        (["convert", "m", "--data", "d", "-o", "o", "--weight-bits", "9"], "9 is not in the range"),
+        (
+            ["convert", "weights.pt", "--data", "data.npz", "-o", "o", "--weight-bits", "9"],
+            "9 is not in the range",
+        ),
     ],
 )
 def test_wrong_usage(nchw: Shell, arguments: list[str], complaint: str) -> None:

@@ -58,6 +58,7 @@ def test_of_equal_networks_it_is_that_network(start: SpikingNetwork) -> None:
     assert average_weights([start, start]).network.hash == start.network.hash
 
 
+@pytest.mark.slow
 def test_what_cannot_be_averaged(start: SpikingNetwork, tmp_path: object) -> None:
     with pytest.raises(ValueError, match="networks must hold at least one network, not none"):
         average_weights([])

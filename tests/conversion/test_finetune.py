@@ -89,8 +89,8 @@ class TestFineTuning:
     ) -> None:
         model, x, y = problem
         options: dict[str, Any] = {"qcfs_epochs": 2, "val_loader": (x, y), "batch": 50}
-        assert converted(model, (x, y), levels=64, **options).stats.strategy == "exact"
-        done = converted(model, (x, y), levels=2, weight_bits=2, **options).stats.strategy
+        assert converted(model, (x, y), levels=64, **options).stats.course == "exact"
+        done = converted(model, (x, y), levels=2, weight_bits=2, **options).stats.course
         assert re.fullmatch(
             r"exact, 2 epochs \(epoch [12] was best on the validation data\) of the quantised ANN",
             done,

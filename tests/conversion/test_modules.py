@@ -224,7 +224,7 @@ class TestTraining:
         assert plain.integer_accuracy is not None
         assert tuned.integer_accuracy is not None
         assert tuned.integer_accuracy > plain.integer_accuracy
-        assert tuned.strategy == "rate, 5 epochs through time"
+        assert tuned.course == "rate, 5 epochs through time"
         again = finetune(snn, (x, y), epochs=1, batch=50, verbose=False)
         assert again.network.hash != snn.network.hash
 

@@ -230,3 +230,24 @@ def test_a_model_with_two_outputs_and_no_model_at_all() -> None:
         r"not str$",
     ):
         capture("model", samples(FLAT, 6))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\nb", "a\\b", "class"])
+def test_names_that_torch_cannot_write_into_code(name: str) -> None:
+    model = nn.Sequential()
+    model.add_module(name, nn.Linear(4, 4))
+    model.append(nn.ReLU())
+    refuses(
+        model.eval(),
+        samples(FLAT, 6),
+        "a layer's name must be printable, without double quotes and backslashes, and no word of "
+        f"Python's own, not {name!r}; give it another one and export it again",
+    )
+
+
+@pytest.mark.parametrize("name", ["a'b", "a b", "é;", "0"])
+def test_other_names_are_kept(name: str) -> None:
+    model = nn.Sequential()
+    model.add_module(name, nn.Linear(4, 4))
+    model.append(nn.ReLU())
+    assert capture(model.eval(), samples(FLAT, 6)).layers[0].path == name

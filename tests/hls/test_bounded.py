@@ -67,6 +67,20 @@ def loop() -> Network:
     )
 
 
+def late_inside() -> Network:
+    """A delayed stream from an earlier member of a loop to a later one: two steps are in it."""
+    populations = {"input": IN, "a": ((40,), FIRES), "b": ((40,), FIRES), "out": OUT}
+    return wired(
+        4,
+        populations,
+        ("input", "a", SAME),
+        ("a", "b", SAME, 1),
+        ("a", "b", SAME),
+        ("b", "a", SAME, 1),
+        ("b", "out", ONES),
+    )
+
+
 def run(network: Network, folder: Path, depths: dict[str, int]) -> HlsResult:
     """The bounded C simulation where every neuron fires, at other depths than declared."""
     need(find_compiler())
@@ -90,6 +104,9 @@ def run(network: Network, folder: Path, depths: dict[str, int]) -> HlsResult:
         (loop(), "input_to_b_1", 82),
         (loop(), "a_to_b_2", 41),
         (loop(), "b_to_a_3", 41),
+        (late_inside(), "a_to_b_1", 82),
+        (late_inside(), "a_to_b_2", 41),
+        (late_inside(), "b_to_a_3", 41),
     ],
 )
 def test_one_word_less_locks_up(network: Network, tight: str, words: int, tmp_path: Path) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import jinja2
 import numpy as np
 import pytest
 from hls.cases import CASES, case
 from small import SPIKES, chain
+from tools import need
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.programs import run
+from neurocuda_hw.ground.toolchain import find_make, find_vitis
 from neurocuda_hw.hls import emit, golden_files, to_hls_cpp
+from neurocuda_hw.hls.csim import write
 from neurocuda_hw.hls.emit import _environment
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import LIF
@@ -26,6 +31,8 @@ def test_the_project_is_whole(name: str) -> None:
     files = emit(case(name))
     assert {
         "Makefile",
+        "board/board.tcl",
+        "board/nchw_host.py",
         "bounded.sed",
         "nchw_bounded.h",
         "nchw_sim.h",
@@ -40,6 +47,34 @@ def test_the_project_is_whole(name: str) -> None:
     included = re.findall(r'#include "(tables/\w+\.inc)"', text)
     assert set(included) == {path for path in files if path.startswith("tables/")}
     assert to_hls_cpp(case(name)) == text
+
+
+@pytest.mark.parametrize(
+    ("there", "called"),
+    [
+        (["vitis-run", "vitis_hls"], "vitis-run --mode hls --tcl run_hls.tcl"),
+        (["vitis-run"], "vitis-run --mode hls --tcl run_hls.tcl"),
+        (["vitis_hls"], "vitis_hls -f run_hls.tcl"),
+        ([], ""),
+    ],
+)
+def test_make_synth_calls_the_vitis_that_is_there(
+    there: list[str], called: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    need(find_make())
+    write(emit(case("single")), tmp_path)
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in there:
+        (programs / name).write_text(f'#!/bin/sh\necho {name} "$@"\n')
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    assert find_vitis().version == called.split(" ")[0]
+    done = run(find_make(), ["-s", "synth"], cwd=tmp_path, accept=(0, 2))
+    if called:
+        assert done.stdout.strip() == called
+    else:
+        assert "neither vitis-run nor vitis_hls was found" in done.stdout
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:

@@ -69,7 +69,7 @@ def test_every_pragma_that_the_target_needs_is_used(tmp_path: Path) -> None:
         ("int step = 0;", "int step = *new int(0);", "memory must not be dynamic"),
         (
             "    write_packet(result, m_axis);",
-            "    write_packet(result, m_axis);\n    nchw_top(s_axis, m_axis, dropped);",
+            "    write_packet(result, m_axis);\n    nchw_top(s_axis, m_axis, dropped, network);",
             "nchw_top must not call itself",
         ),
         (

@@ -16,6 +16,7 @@ from tools import need
 
 from benchmarks.odd import OddPackets
 from neurocuda_hw.data.stimulus import default_inputs, observed_trace
+from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.hls import Model, emit
 from neurocuda_hw.hls.context import word_bits
@@ -25,11 +26,25 @@ from neurocuda_hw.network import Network
 pytestmark = pytest.mark.slow
 
 
-def check(network: Network, inputs: np.ndarray, folder: Path, seed: int, **how: object) -> None:
-    """Sends rubbish, and the packets of `inputs` spoiled, in turn; compares what can be known."""
+def check(
+    network: Network,
+    inputs: np.ndarray,
+    folder: Path,
+    seed: int,
+    broken: tuple[str, str] = ("", ""),
+    **how: object,
+) -> None:
+    """Sends rubbish, and the packets of `inputs` spoiled, in turn; compares what can be known.
+
+    `broken` is a text of the C++ and what stands in its place.
+    """
     need(find_compiler())
     odd = OddPackets.of(network, inputs, word_bits(network), random.Random(seed))
-    write({**emit(network), "stimulus.bin": odd.stimulus(), "keep.bin": odd.keep()}, folder)
+    files = emit(network) | {"stimulus.bin": odd.stimulus(), "keep.bin": odd.keep()}
+    text = files["nchw_top.cpp"].decode()
+    assert broken[0] in text
+    files["nchw_top.cpp"] = text.replace(*broken, 1).encode()
+    write(files, folder)
     program, _ = compile_csim(folder, optimise=0, **how)  # type: ignore[arg-type]
     arguments = ("stimulus.bin", "--keep", "keep.bin", "--seed", str(seed))
     observed, done = replay(folder, program, arguments)
@@ -57,3 +72,31 @@ def test_many_packets(name: str, tmp_path: Path) -> None:
     """Out of range, late, null, twice, over-long, cut short; no index leaves its array."""
     inputs = default_inputs(case(name), samples=100)
     check(case(name), inputs, tmp_path, 1, model=Model.FAST, sanitize=True)
+
+
+NEVER = "if (false) {"
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("currents", ("if (known && (e.c >= 3 || e.y >= 5)) {", NEVER)),
+        ("currents", ("e.c >= 3 || ", "")),
+        ("currents", (" || e.y >= 5", "")),
+        ("currents", ("if (known && (step >= 1)) {", NEVER)),
+        ("currents", ("else if (!whole) {", "else if (null) {")),
+        ("currents", ("else if (!whole) {", f"else {NEVER}")),
+        ("currents", ("if (step == STEPS) {", NEVER)),
+        ("currents", ("if (!null) ++total.overlong;", "++total.overlong;")),
+        ("currents", ("if (!null) ++total.keep;", "++total.keep;")),
+        ("currents", ("while (!last || step < STEPS) {", "while (step < STEPS) {")),
+        ("currents", ("word = word & (END - 1);", "")),
+        ("loops", ("if (known && held == 5) {", NEVER)),
+        ("loops", ("held == 5", "held == 4")),
+        ("loops", ("held = marker ? 0 :", "held =")),
+    ],
+)
+def test_a_rule_that_is_broken_shows(name: str, broken: tuple[str, str], tmp_path: Path) -> None:
+    inputs = default_inputs(case(name), samples=30)
+    with pytest.raises((AssertionError, ToolError)):
+        check(case(name), inputs, tmp_path, 1, broken, model=Model.FAST)

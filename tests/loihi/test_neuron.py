@@ -136,6 +136,7 @@ def around(low: int, high: int) -> st.SearchStrategy[int]:
     )
 
 
+@pytest.mark.slow
 @settings(max_examples=400)
 @given(st.data())
 def test_equals_the_scalar_transcription(data: st.DataObject) -> None:

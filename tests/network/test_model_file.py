@@ -13,7 +13,7 @@ from strategies import networks
 
 from neurocuda_hw.ground.errors import DataError, ModelError, NeurocudaError, OutputError
 from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.model_file import load, load_plain, save
+from neurocuda_hw.network.model_file import load, load_plain, read_told, save
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool
 
@@ -281,3 +281,17 @@ def test_a_folder_in_the_way(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=f"^{re.escape(message)}$"):
         save(example(), tmp_path / "model.pt")
     assert [p.name for p in tmp_path.iterdir()] == ["model.pt"]
+
+
+def test_what_is_told_of_a_network_stays_beside_it(tmp_path: Path) -> None:
+    plain, path = tmp_path / "plain.pt", tmp_path / "told.pt"
+    told = {"strategy": "exact", "accuracy": 97.5, "unequal": None, "samples": 3}
+    save(example(), plain)
+    save(example(), path, told=told)
+    assert load(path) == example()
+    assert (read_told(path), read_told(plain)) == (told, {})
+    content = load_plain(path)
+    torch.save(content | {"told": {"a": [1], "b": "kept"}}, path)
+    assert read_told(path) == {"b": "kept"}
+    torch.save({"told": told}, path)
+    assert read_told(path) == {}

@@ -354,7 +354,8 @@ def test_trace_file_of_another_network(golden_folder: Path) -> None:
 def test_folders_that_are_no_builds(folder: Path, tmp_path: Path, golden: Trace) -> None:
     with pytest.raises(ModelError) as error:
         verify(tmp_path)
-    assert str(error.value) == f"'{tmp_path}' must be a folder that 'nchw build' wrote"
+    told = f"'{tmp_path}' must be a folder that 'nchw build' wrote: it has no report.json"
+    assert str(error.value) == told
     shutil.rmtree(folder / "rtl" / "mem")
     with pytest.raises(ModelError) as error:
         verify(folder)

@@ -15,9 +15,9 @@ from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import IF, Encoding, Input
 from neurocuda_hw.reference.metrics import (
+    algorithm_metrics,
     energy_estimate,
     measure_sparsity,
-    neurobench_report,
     synaptic_operations,
 )
 from neurocuda_hw.reference.snn import SpikingNetwork
@@ -73,10 +73,19 @@ def test_sparsity_counts_spikes() -> None:
     found = measure_sparsity(snn, x)
     assert found.nonzero == sum(int(s.sum()) for s in spikes.values()) > 0
     assert found.total == sum(s.numel() for s in spikes.values())
-    assert found.sparsity == 1 - found.nonzero / found.total
-    assert found.layers == {name: 1 - float(s.double().mean()) for name, s in spikes.items()}
+    assert found.share == 1 - found.nonzero / found.total
+    assert found.sparsity == 100 * found.share
+    assert found.layers == {
+        name: {"nonzero": int(s.sum()), "total": s.numel()} for name, s in spikes.items()
+    }
+    assert found.shares == {name: 1 - float(s.double().mean()) for name, s in spikes.items()}
     sparsity, nonzero, total, layers = found
     assert (sparsity, nonzero, total, layers) == tuple(found)
+    parts = [x[:4], x[4:]]
+    first = measure_sparsity(snn, [(p, None) for p in parts], device="cpu", max_batches=1)
+    assert first == measure_sparsity(snn, x[:4])
+    with pytest.raises(ValueError, match=r"^max_batches must be at least 1, not 0$"):
+        measure_sparsity(snn, x, max_batches=0)
 
 
 def test_energy_is_the_operations_times_the_constants() -> None:
@@ -99,7 +108,7 @@ def test_neurobench_report_needs_labels() -> None:
     x = np.zeros((3, 2, 2, 5, 6), dtype=np.float32)
     snn = SpikingNetwork(small_network())
     with pytest.raises(DataError, match=r"^data must have labels for the accuracy$"):
-        neurobench_report(snn, x)
+        algorithm_metrics(snn, x)
     with pytest.raises(DataError, match=r"^data must hold at least one batch, not none$"):
         measure_sparsity(snn, [])
 
@@ -185,7 +194,7 @@ def test_neurobench_agrees(encoding: Encoding) -> None:
         [[ConnectionSparsity], [ActivationSparsity, ClassificationAccuracy, SynapticOperations]],
     )
     wanted = harness.run(quiet=True)
-    found = neurobench_report(snn, (x, y))
+    found = algorithm_metrics(snn, (x, y))
     assert found["ActivationSparsity"] < 1
     for key, value in wanted.items():
         assert found[key] == pytest.approx(value), key

@@ -121,8 +121,29 @@ def _bytes(report: Path) -> None:
     report.write_bytes(b"\xff\xfe\x00{")
 
 
+def _told(**told: object) -> Callable[[Path], None]:
+    """A report with more in it."""
+
+    def damage(report: Path) -> None:
+        report.write_text(json.dumps(json.loads(report.read_text()) | told))
+
+    return damage
+
+
+_TOLD = (
+    _told(accuracy={"samples": 0, "right": 0}),
+    _told(accuracy={"samples": "3", "right": 0}),
+    _told(accuracy={"samples": 3}),
+    _told(golden=[]),
+    _told(conversion={"ann_accuracy": "high"}),
+    _told(conversion="exact"),
+    _told(folding={"luts": 1}),
+    _told(folding=None),
+)
+
+
 @pytest.mark.parametrize(
-    "damage", [_empty, _cut, _foreign, _list, _without_files, _without_network, _bytes]
+    "damage", [*_TOLD, _empty, _cut, _foreign, _list, _without_files, _without_network, _bytes]
 )
 def test_a_damaged_report_is_one_sentence(folder: Path, damage: Callable[[Path], None]) -> None:
     damage(folder / REPORT)

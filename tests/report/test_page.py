@@ -17,6 +17,8 @@ from report.folders import NETWORK, folder_of, golden, noted
 from neurocuda_hw import NeurocudaError
 from neurocuda_hw.cli import cli
 from neurocuda_hw.ground.errors import DataError, OutputError
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.project.build import folder_files, write_folder
 from neurocuda_hw.report import (
     activity_figure,
     figure_bytes,
@@ -28,6 +30,7 @@ from neurocuda_hw.report import (
 from neurocuda_hw.report.chip import busy_map, core_map, energy_figure, step_figure
 from neurocuda_hw.report.figures import BAND, cycles_figure, states_figure
 from neurocuda_hw.report.style import inline_svg, short
+from neurocuda_hw.targets.base import Options
 
 VOID = {"meta", "img", "path", "rect", "use", "image", "stop", "br", "link", "circle", "line"}
 
@@ -80,7 +83,7 @@ def chip(loihi: Path) -> dict[str, Any]:
 def test_a_page_needs_no_other_file(loihi: Path, png: bool) -> None:
     text = render(read_facts(loihi), png=png)
     page = Page(text)
-    assert page.images == 6
+    assert page.images == 7
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
     assert "url(" not in text.replace("url(#", "")
     words = " ".join(page.words)
@@ -110,13 +113,37 @@ def test_verilog_and_its_measured_cycles(tmp_path: Path) -> None:
     )
     page = Page(render(read_facts(folder)))
     after = " ".join(page.words)
-    assert page.images == 4
+    assert page.images == 5
     assert "Measured in simulation: 1,234.5 cycles per inference, " in after
     assert "cycles per inference, measured" in after
     assert "Verified: every spike of every layer is equal on 3 inferences." in after
     noted(folder, target="verilog", same=False, cycles_per_inference=1234.5)
     wrong = " ".join(Page(render(read_facts(folder))).words)
     assert "measured" not in wrong.replace("Nothing has been measured", "")
+
+
+def test_what_a_build_was_told_is_on_its_page(tmp_path: Path) -> None:
+    conversion = {"strategy": "exact", "ann_accuracy": 98.5, "qcfs_accuracy": None}
+    conversion |= {"integer_accuracy": 97.0, "unequal": 3, "data": "<b>", "samples": 4321}
+    told = {"conversion": conversion, "accuracy": {"samples": 3, "right": 1}}
+    study = Study(NETWORK, trace=golden())
+    files, _ = folder_files(study, "hls", Options(inputs="a & b", told=told))
+    write_folder(files, tmp_path / "out", network=NETWORK)
+    facts = read_facts(tmp_path / "out")
+    text = render(facts, clock=200)
+    words = " ".join(Page(text).words)
+    assert "Test data: 4,321 samples of <b>. In 3 of them some spike count or logit is" in words
+    assert "<b>" not in text
+    assert "Of the 3 inferences in this folder 1 answer their label (33.33\u00a0%)." in words
+    assert "trained model 98.50 integer network 97.00 \u22121.50" in " ".join(words.split())
+    assert "(inputs: a & b)" in words
+    assert "a clock of 200 MHz, which is an assumption" in words
+    assert facts.pace is not None
+    assert f"{facts.pace / 200e3:,.4f} ms" in words
+    for clock in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(DataError) as error:
+            render(facts, clock=clock)
+        assert str(error.value) == f"clock must be positive MHz, not {clock!r}"
 
 
 def test_words_of_a_model_are_not_markup(loihi: Path) -> None:
@@ -132,7 +159,7 @@ def test_words_of_a_model_are_not_markup(loihi: Path) -> None:
 def test_a_sample_that_is_not_there_is_told(loihi: Path) -> None:
     with pytest.raises(DataError) as error:
         render(read_facts(loihi), sample=3)
-    assert str(error.value) == "sample must be 0 to 2, those of the golden trace, not 3"
+    assert str(error.value) == "sample must be 0 to 2, those of the trace, not 3"
 
 
 def test_a_page_that_cannot_be_written_is_told(loihi: Path, tmp_path: Path) -> None:

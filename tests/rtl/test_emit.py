@@ -56,6 +56,7 @@ def test_equal_networks_give_equal_files():
     assert emit(network()).files == emit(network()).files
 
 
+@pytest.mark.slow
 def test_other_weights_do_not_call_yosys_again(monkeypatch):
     first = emit(network()).files
     monkeypatch.setattr("neurocuda_hw.rtl.verilog._run_yosys", lambda *files: "called")

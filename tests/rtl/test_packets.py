@@ -91,9 +91,9 @@ def exact(encoding: Encoding, window: Window | None, *, delay: bool = False) -> 
     ("encoding", "window"),
     [
         (Encoding.GRADED, Window(start=0, stop=1)),
-        (Encoding.SPIKES, Window(start=1, stop=3)),
-        (Encoding.GRADED, None),
-        (Encoding.CURRENT, None),
+        pytest.param(Encoding.SPIKES, Window(start=1, stop=3), marks=pytest.mark.slow),
+        pytest.param(Encoding.GRADED, None, marks=pytest.mark.slow),
+        pytest.param(Encoding.CURRENT, None, marks=pytest.mark.slow),
     ],
 )
 def test_the_next_packet_is_golden(encoding: Encoding, window: Window | None, delay: bool) -> None:

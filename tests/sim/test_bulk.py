@@ -12,6 +12,7 @@ from tiny_design import FAULTS, tiny_design, tiny_network
 from tools import need
 
 from neurocuda_hw.data.stimulus import default_inputs, expected_bytes, stimulus_bytes
+from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace, first_divergence
@@ -230,6 +231,38 @@ def test_truncated_files(case: Case, tmp_path: Path, file: str, cut: int, messag
     (tmp_path / file).write_bytes((tmp_path / file).read_bytes()[:cut])
     done = harness(case, tmp_path)
     assert (done.returncode, done.stderr) == (2, message)
+
+
+def test_a_count_of_words_that_wraps_around(case: Case, tmp_path: Path) -> None:
+    harness(case, tmp_path)
+    raw = bytearray((tmp_path / "stimulus.bin").read_bytes())
+    raw[23] += 1 << 6  # 2**62 words of 4 bytes more: nothing more, modulo 2**64
+    (tmp_path / "stimulus.bin").write_bytes(raw)
+    done = harness(case, tmp_path)
+    assert (done.returncode, done.stderr) == (2, "bulk: stimulus.bin is truncated\n")
+
+
+def test_a_folder_in_the_place_of_a_file(case: Case, tmp_path: Path) -> None:
+    (tmp_path / "stimulus.bin").mkdir()
+    done = harness(case, tmp_path)
+    assert (done.returncode, done.stderr) == (2, "bulk: cannot read all of stimulus.bin\n")
+
+
+@pytest.mark.parametrize(("digit", "more"), [(b"g", b""), (b"", b"0\n" * 9999)])
+def test_a_memory_file_that_cannot_be_read(case: Case, digit: bytes, more: bytes) -> None:
+    file, content = next(iter(case.memories.items()))
+    damaged = digit + content[len(digit) :] + more
+    with pytest.raises(DataError, match=rf"ended before .*{file}.*; build the folder again$"):
+        case.simulator.run(case.golden, memories={file: damaged})
+
+
+@pytest.mark.slow
+def test_a_cache_below_a_space(case: Case, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NCHW_CACHE", str(tmp_path / "my cache"))
+    again = Simulator(case.network, tiny_design(case.network), 32)
+    assert again.run(case.golden).equal
+    assert again.binary.parent == tmp_path / "my cache"
+    assert not list((tmp_path / "my cache").glob(".*"))
 
 
 def test_files_of_other_networks(case: Case, tmp_path: Path) -> None:

@@ -97,11 +97,11 @@ def changed(network: nc.Network, weight: np.ndarray) -> nc.Network:
 
 def test_list_backends() -> None:
     found = nc.list_backends()
-    assert [b.name for b in found] == ["cpu", "gpu", "verilog", "hls", "loihi"]
-    assert all(b.computes for b in found)
-    by_name = {b.name: b for b in found}
-    assert by_name["cpu"].available
-    assert by_name["gpu"].available is torch.cuda.is_available()
+    assert list(found) == ["cpu", "gpu", "verilog", "hls", "loihi"]
+    assert list(found) == [b.name for b in found.values()]
+    assert found["cpu"] == "the integer reference in PyTorch"
+    assert found["cpu"].available
+    assert found["gpu"].available is torch.cuda.is_available()
 
 
 def test_bad_requests(snn: nc.SpikingNetwork) -> None:

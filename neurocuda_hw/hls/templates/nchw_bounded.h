@@ -88,6 +88,11 @@ inline void perhaps_pass_on() {
     if (self() && scheduler().chance() % 64 == 0) pass_on(true);
 }
 
+// What is outside pauses.
+inline void stall() {
+    while (scheduler().chance() % 4 == 0) pass_on(true);
+}
+
 inline void wait_for(const Fifo *fifo, bool writes) {
     Task *const me = self();
     if (!me) return;

@@ -88,6 +88,13 @@ struct row_w {
 #endif
 };
 
+// A row that is read and not yet written: of a memory in hardware, in place in a simulation.
+#ifdef __SYNTHESIS__
+template <int LANES, int W> using row_read = row_w<LANES, W>;
+#else
+template <int LANES, int W> using row_read = const row_w<LANES, W> &;
+#endif
+
 template <class LANE, int LANES, int W>
 void unpack(LANE (&to)[LANES], const row_w<LANES, W> &row) {
 #pragma HLS INLINE

@@ -126,7 +126,8 @@ bool outputs_equal(const uint8_t *expected, const std::vector<int64_t> &got, uns
 }
 
 // The packet that came out, as one number per neuron; false if it is no packet.
-bool read_outputs(std::deque<axis_word> &sent, std::vector<int64_t> &outputs, unsigned sample) {
+bool read_outputs(std::deque<axis_word> &sent, std::vector<int64_t> &outputs, unsigned sample,
+                  std::FILE *copy) {
     const unsigned cell = kOutput.height * kOutput.width;
     unsigned words = 0, steps = 0;
     bool last = false;
@@ -135,6 +136,7 @@ bool read_outputs(std::deque<axis_word> &sent, std::vector<int64_t> &outputs, un
         const axis_word in = sent.front();
         sent.pop_front();
         const word_t word = in.data;
+        if (copy) std::fwrite(&word, sizeof word, 1, copy);
         last = in.last;
         if (!kOutputSpikes) {
             if (words >= outputs.size()) break;
@@ -171,6 +173,7 @@ struct Options {
     const char *expected = nullptr;
     const char *observed = nullptr;
     const char *keep = nullptr;
+    const char *words = nullptr;
     unsigned seed = 1;
     unsigned samples = ~0u;
     bool outputs_only = false;
@@ -186,6 +189,8 @@ Options parse(int argc, char **argv) {
             options.samples = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
         else if (word == "--keep" && i + 1 < argc)
             options.keep = argv[++i];
+        else if (word == "--words" && i + 1 < argc)
+            options.words = argv[++i];
         else if (word == "--seed" && i + 1 < argc)
             options.seed = static_cast<unsigned>(std::strtoul(argv[++i], nullptr, 10));
         else if (word == "--outputs-only")
@@ -200,7 +205,7 @@ Options parse(int argc, char **argv) {
     if (!options.stimulus || (!options.expected && !options.observed))
         unusable(
             "usage: testbench STIMULUS EXPECTED [--samples N] [--observed FILE] [--outputs-only] "
-            "[--keep FILE], or testbench STIMULUS --observed FILE [--samples N] [--keep FILE]");
+            "[--keep FILE] [--words FILE], or testbench STIMULUS --observed FILE [--samples N] [--keep FILE]");
     return options;
 }
 
@@ -271,6 +276,9 @@ struct Packets {
             out.keep = keep.empty() ? int((1u << sizeof(word_t)) - 1) : int(keep[i]);
             out.strb = -1;
             out.last = i + 1 == end(sample);
+#ifdef NCHW_BOUNDED
+            nchw::stall();
+#endif
             s_axis.write(out);
         }
     }
@@ -278,7 +286,8 @@ struct Packets {
 
 #ifdef NCHW_BOUNDED
 // All packets at once, from a thread and to a thread that stall; false if no process could go on.
-bool run_all(const Packets &packets, unsigned samples, std::deque<axis_word> &sent, dropped_words &dropped) {
+bool run_all(const Packets &packets, unsigned samples, std::deque<axis_word> &sent, dropped_words &dropped,
+             uint64_t &network) {
     hls::stream<axis_word> s_axis("s_axis"), m_axis("m_axis");
     nchw::Scheduler &all = nchw::scheduler();
     all.packets = samples;
@@ -287,12 +296,12 @@ bool run_all(const Packets &packets, unsigned samples, std::deque<axis_word> &se
     });
     nchw::start("the sink of m_axis", [&] {
         for (unsigned ended = 0; ended < samples;) {
-            while (all.chance() % 4 == 0) nchw::pass_on(true);
+            nchw::stall();
             sent.push_back(m_axis.read());
             if (sent.back().last) ++ended;
         }
     });
-    nchw_top(s_axis, m_axis, dropped);
+    nchw_top(s_axis, m_axis, dropped, network);
     std::printf("%s", all.locked.c_str());
     return all.locked.empty();
 }
@@ -329,13 +338,16 @@ int main(int argc, char **argv) {
     Stopwatch watch;
     std::vector<int64_t> outputs;
     std::deque<axis_word> sent;
+    std::FILE *const copy = options.words ? std::fopen(options.words, "wb") : nullptr;
+    if (options.words && !copy) unusable(std::string(options.words) + " cannot be written");
     dropped_words dropped = {0, 0, 0, 0, 0};
+    uint64_t network = kNetwork;  // of no sample there is none
     seen.resize(samples);
 #ifdef NCHW_BOUNDED
     nchw::scheduler().chance.seed(options.seed);
     for (Bytes &spikes : seen) spikes.assign(kLayout.spikes, 0);
     watch.start();
-    const bool whole = samples == 0 || run_all(packets, samples, sent, dropped);
+    const bool whole = samples == 0 || run_all(packets, samples, sent, dropped, network);
     watch.stop();
 #else
     hls::stream<axis_word> s_axis("s_axis"), m_axis("m_axis");
@@ -346,11 +358,11 @@ int main(int argc, char **argv) {
         packets.send(done, s_axis);
         seen[done].assign(kLayout.spikes, 0);
         watch.start();
-        nchw_top(s_axis, m_axis, dropped);
+        nchw_top(s_axis, m_axis, dropped, network);
         watch.stop();
         while (!m_axis.empty()) sent.push_back(m_axis.read());
 #endif
-        const bool packet = read_outputs(sent, outputs, done);
+        const bool packet = read_outputs(sent, outputs, done, copy);
         const uint8_t *golden = expected.data() + head + size_t(done) * kLayout.record();
         if (!options.expected)
             equal = packet;
@@ -371,11 +383,13 @@ int main(int argc, char **argv) {
             std::fclose(file) != 0)
             unusable(std::string(options.observed) + " cannot be written");
     }
-    equal = equal && whole && done == samples && sent.empty();
+    if (network != kNetwork) std::printf("first divergence: the block says that it is another network\n");
+    equal = equal && whole && network == kNetwork && done == samples && sent.empty();
     if (equal && options.expected)
         std::printf("%u samples equal, every spike of %u populations and every output\n", done,
                     kPopulations);
     watch.print(done);
+    if (copy && std::fclose(copy) != 0) unusable(std::string(options.words) + " cannot be written");
     std::printf("dropped: OVERLONG %u, KEEP %u, ADDRESS %u, WINDOW %u, CROWDED %u\n", dropped.overlong,
                 dropped.keep, dropped.address, dropped.window, dropped.crowded);
     std::fflush(stdout);

@@ -1,0 +1,211 @@
+"""Converts a trained model and says how well: of ``nchw convert``, and of ``nchw build``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import click
+import numpy as np
+
+from neurocuda_hw.commands.console import print_table, say
+from neurocuda_hw.ground.progress import Progress
+from neurocuda_hw.ground.words import some
+
+if TYPE_CHECKING:
+    from neurocuda_hw.conversion import Stats
+    from neurocuda_hw.reference.snn import SpikingNetwork
+
+Pair: TypeAlias = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Converted:
+    """A converted network, and what it was tested on.
+
+    Parameters
+    ----------
+    snn : SpikingNetwork
+    stats : Stats
+    shown : (S, ...) array
+        Inputs to show it with: the test data's, or else those it was trained on.
+    tested : int
+        Samples of the test data; 0 without any.
+    seen : bool
+        Whether the test data is the training data.
+    data : str
+        Name of the data.
+    """
+
+    snn: SpikingNetwork
+    stats: Stats
+    shown: np.ndarray
+    tested: int
+    seen: bool
+    data: str
+
+    @property
+    def sentence(self) -> str:
+        """Its size, and how it was made."""
+        network = self.snn.network
+        return (
+            f"{some(network.input.size, 'input')}, {some(network.neurons, 'neuron')}, "
+            f"{network.weights:,} weights, T = {network.timesteps}, {self.stats.course}."
+        )
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What a report of the network says of the conversion."""
+        return self.stats.told(self.data + " (trained on)" * self.seen, self.tested)
+
+    def as_plain(self) -> dict[str, Any]:
+        """All of it as plain values."""
+        network = self.snn.network
+        return {
+            "hash": network.hash,
+            "timesteps": network.timesteps,
+            "inputs": network.input.size,
+            "neurons": network.neurons,
+            "weights": network.weights,
+            **self.stats.as_dict(),
+            "tested_on_training_data": self.seen,
+        }
+
+    def show(self) -> None:
+        """Accuracy, activity, and what there is to note."""
+        stats, network = self.stats, self.snn.network
+        if stats.integer_accuracy is not None:
+            whose = "training samples themselves" if self.seen else "test samples"
+            data = f"{'the ' if self.seen else ''}{self.tested:,} {whose}"
+            rows = [
+                ("trained model", f"{stats.ann_accuracy:.2f} %"),
+                ("quantised ANN", f"{stats.qcfs_accuracy:.2f} %"),
+                ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
+            ]
+            print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
+            say(_compared(stats, self.tested))
+            say(
+                f"{stats.sparsity or 0:.1f} % of the neurons' steps in which they may fire are "
+                "without a spike."
+            )
+            activity = [
+                (name, network[name].size, count, count / network[name].size)
+                for name, count in stats.spikes.items()
+            ]
+            columns = ("population", ">neurons", ">events per inference", ">per neuron")
+            print_table("Activity", columns, activity)
+        for note in stats.notes:
+            say(f"Note: {note}.")
+        for layer, count in stats.silent_channels.items():
+            say(f"Note: {some(count, 'channel')} of {layer} never fired on the calibration data.")
+
+
+def converted(
+    model: str,
+    data: str,
+    progress: Progress,
+    *,
+    arch: str | None,
+    unpickle: bool,
+    step_us: int,
+    teacher: str | None,
+    teacher_arch: str | None,
+    validation: float,
+    **options: Any,
+) -> Converted:
+    """Converts a trained model from a file with the data that is named; see ``nchw convert``."""
+    from neurocuda_hw import conversion as converter
+    from neurocuda_hw.conversion.trained import load_trained
+
+    trained = load_trained(model, arch=arch, unpickle=unpickle)
+    if teacher is None and teacher_arch is not None:
+        raise click.UsageError("--teacher-arch must come with --teacher FILE, the weights")
+    better = None
+    if teacher is not None:
+        better = load_trained(
+            teacher, arch=teacher_arch, unpickle=unpickle, option="--teacher-arch"
+        )
+    train, test = _samples(data, step_us, options)
+    trains = options["qcfs_epochs"] or options["if_epochs"]
+    kept, held_out = _split(train, validation if trains else 0.0)
+    snn, stats = converter.convert(
+        trained,
+        kept,
+        test_loader=test,
+        val_loader=held_out,
+        teacher=better,
+        verbose=False,
+        progress=progress,
+        **options,
+    )
+    return Converted(
+        snn=snn,
+        stats=stats,
+        shown=(train if test is None else test)[0],
+        tested=0 if test is None else len(test[0]),
+        seen=test is not None
+        and test[0].shape == train[0].shape
+        and bool((test[0] == train[0]).all()),
+        data=data,
+    )
+
+
+def _compared(stats: Stats, tested: int) -> str:
+    """Integers against the quantised ANN: equal under the exact code."""
+    if stats.unequal is None:
+        return "A model of spiking neurons: there is no quantised ANN to compare counts with."
+    if not stats.unequal:
+        return "Every spike count and logit is the quantised ANN's."
+    if stats.strategy == "exact":
+        return f"{some(stats.unequal, 'sample')} NOT as the quantised ANN has it: report this."
+    return (
+        f"The rate code approximates the quantised ANN: in {stats.unequal:,} of the {tested:,} "
+        "samples some spike count or logit is another one, as is to be expected of it."
+    )
+
+
+def _samples(data: str, step_us: int, options: dict[str, Any]) -> tuple[Pair, Pair | None]:
+    """Training and test data; `timesteps` of `options` is what recordings are cut into, if any."""
+    from neurocuda_hw.data import datasets
+    from neurocuda_hw.data.events import is_nmnist
+    from neurocuda_hw.ground.errors import DataError
+
+    if is_nmnist(data):
+        steps, options["timesteps"] = options["timesteps"] or 8, None
+        return _recordings(data, steps, step_us, options["input_bits"])
+    train = datasets.load(data, "train")
+    try:
+        return train, datasets.load(data, "test")
+    except DataError:  # a folder may hold the training part only
+        return train, None
+
+
+def _split(train: tuple[Any, Any], share: float) -> tuple[Any, Any]:
+    """Training data without its last `share`, and that share; None where it would be empty."""
+    count = int(len(train[0]) * share)
+    if not count:
+        return train, None
+    return tuple(part[:-count] for part in train), tuple(part[-count:] for part in train)
+
+
+def _recordings(data: str, steps: int, step_us: int, bits: int) -> tuple[Pair, Pair]:
+    """Training and test recordings as counts of events ``(N, steps, 2, H, W)``, with labels.
+
+    Training recordings are shuffled: their files are sorted by class.
+    """
+    from pathlib import Path
+
+    from neurocuda_hw.data.events import load_frames
+
+    highest = min(255, 2**bits - 1)
+    parts = [Path(data) / name for name in ("Train", "Test")]
+    if not all(part.is_dir() for part in parts):
+        parts = [Path(data)]
+    found = [load_frames(part, steps=steps, step_us=step_us, highest=highest) for part in parts]
+    (x, y), test = found[0], found[-1]
+    kept = np.arange(len(y))
+    if len(found) == 1:
+        test = (x[4::5], y[4::5])
+        kept = np.delete(kept, np.s_[4::5])
+    kept = np.random.default_rng(0).permutation(kept)
+    return (x[kept], y[kept]), test
