@@ -158,6 +158,7 @@ def build(
     make -C build sim
     """
     from neurocuda_hw.network.trace import load_trace
+    from neurocuda_hw.passes.budget import DoesNotFit
     from neurocuda_hw.passes.choice import choose
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
@@ -202,7 +203,11 @@ def build(
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
         sends = any(t.gates for t in parts(target, options))
-        choice = choose(study, bursts if sends else "off", fold)
+        try:
+            choice = choose(study, bursts if sends else "off", fold)
+        except DoesNotFit as error:
+            show(error.folding, err=True)
+            raise
         study, folding = choice.study, choice.folding
         progress(target, 0, 1)
         noted = made.told if made else loaded.told

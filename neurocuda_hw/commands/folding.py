@@ -82,18 +82,14 @@ def parse_wish(
 
 
 def fold_for(study: Study, wish: Wish, progress: Progress) -> Folding:
-    """The folding for a device; where none fits, its table goes to standard error first."""
-    from neurocuda_hw.passes.budget import DoesNotFit, Folder
+    """The folding for a device."""
+    from neurocuda_hw.passes.budget import Folder
     from neurocuda_hw.passes.devices import find_device
 
     assert wish.device is not None
     device = find_device(wish.device)
     folder = Folder(study.network, study.activity, bursts=study.bursts, progress=progress)
-    try:
-        return folder.fold(device, target=wish.target)
-    except DoesNotFit as error:
-        show(error.folding, err=True)
-        raise
+    return folder.fold(device, target=wish.target)
 
 
 def show(folding: Folding, *, err: bool = False) -> None:

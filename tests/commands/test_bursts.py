@@ -1,0 +1,94 @@
+"""``--bursts`` of ``nchw build`` and ``nchw inspect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from neurocuda_hw.commands.build import build
+from neurocuda_hw.commands.inspect import inspect
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.trace import load_trace
+from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.study import Study, balanced
+from neurocuda_hw.rtl.emit import emit
+from neurocuda_hw.targets.base import read_built
+from neurocuda_hw.targets.verilog import bursts_of
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+SAMPLES = 2
+
+
+def built(folder: Path, name: str, *options: str) -> tuple[dict[str, Any], str]:
+    """The report of a build, and what it said."""
+    arguments = [str(GOLDEN / f"{name}.pt"), "--golden", str(GOLDEN / f"{name}.npz")]
+    done = CliRunner().invoke(
+        build, [*arguments, "--samples", str(SAMPLES), "-o", str(folder), *options]
+    )
+    assert done.exit_code == 0, done.output
+    return json.loads((folder / "report.json").read_text()), done.output
+
+
+def study(name: str) -> Study:
+    trace = load_trace(GOLDEN / f"{name}.npz").select(slice(0, SAMPLES))
+    return Study(load(GOLDEN / f"{name}.pt"), trace=trace, lanes=balanced)
+
+
+def test_auto_takes_what_pays_and_a_folder_knows_it(tmp_path: Path) -> None:
+    report, said = built(tmp_path / "cnn", "mnist_cnn")
+    found = report["bursts"]
+    assert found["chosen"]
+    assert found["with"]["cycles"] < 0.3 * found["without"]["cycles"]
+    assert f"{found['with']['cycles']:,.0f} cycles" in said
+    folder = read_built(tmp_path / "cnn")
+    assert folder is not None
+    network = load(GOLDEN / "mnist_cnn.pt")
+    assert bursts_of(folder) == find_bursts(network)
+    assert {p["name"]: p["burst"] for p in report["populations"] if p["burst"]} == {
+        p.name: 8 for p in network.populations if p.spiking
+    }
+
+
+def test_auto_declines_with_the_figures_of_both(tmp_path: Path) -> None:
+    report, said = built(tmp_path / "mlp", "mnist_mlp")
+    found = report["bursts"]
+    assert not found["chosen"]
+    assert found["counts"] == {}
+    assert found["with"]["luts"] > found["without"]["luts"] > 0
+    assert "No bursts: they would take " in said
+    forced, _ = built(tmp_path / "forced", "mnist_mlp", "--bursts", "on")
+    assert forced["bursts"]["counts"] == {"hidden": 8}
+    assert forced["bursts"]["with"] == found["with"]
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "mixed"])
+def test_off_is_what_there_was_before(tmp_path: Path, name: str) -> None:
+    report, _ = built(tmp_path / "off", name, "--bursts", "off")
+    assert "bursts" not in report
+    assert not any("burst" in p for p in report["populations"])
+    for path, content in emit(study(name)).files.items():
+        assert (tmp_path / "off" / path).read_bytes() == content
+    header = (tmp_path / "off" / "ip" / "nchw.h").read_text()
+    assert "BURSTS" not in header
+    assert "VERSION_VALUE 0x00010001" in header
+
+
+def test_what_has_none_says_nothing_of_them(tmp_path: Path) -> None:
+    report, said = built(tmp_path / "mixed", "mixed")
+    assert "bursts" not in report
+    assert "ursts" not in said
+
+
+def test_inspect_tells_the_same() -> None:
+    arguments = [str(GOLDEN / "mnist_mlp.pt"), "--json"]
+    facts = json.loads(CliRunner().invoke(inspect, [*arguments, "--bursts", "on"]).output)
+    assert facts["bursts"]["counts"] == {"hidden": 8}
+    assert {p["name"]: p["burst"] for p in facts["populations"]}["hidden"] == 8
+    assert (
+        json.loads(CliRunner().invoke(inspect, [*arguments, "--bursts", "off"]).output)["bursts"]
+        == {}
+    )
