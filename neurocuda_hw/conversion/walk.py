@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -17,7 +16,7 @@ from neurocuda_hw.conversion.graph import Graph
 from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
 from neurocuda_hw.conversion.reading import Reading, operation
 from neurocuda_hw.conversion.temporal import Reduce
-from neurocuda_hw.conversion.value import CannotCompose, Value
+from neurocuda_hw.conversion.value import CannotCompose, Mask, Value
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.linear.maps import Kind
 from neurocuda_hw.linear.steps import image_shape
@@ -55,7 +54,7 @@ class Walker(Reading):
             layers=tuple(self.layers),
             notes=tuple(self.notes),
             frames=self.frames,
-            softmax=self.softmax,
+            final=self.final,
         )
 
     def _input(self, node: Node) -> Value | FrameValues:
@@ -78,7 +77,7 @@ class Walker(Reading):
             return arguments[0][arguments[1]]
         flat = list(_flatten([*arguments, *options.values()]))
         target: Any = node.target
-        if not any(isinstance(a, Value | FrameValues) for a in flat):
+        if not any(isinstance(a, Value | FrameValues | Mask) for a in flat):
             # arithmetic among parameters (a weight that is itself computed), or sizes of the batch
             return target(*arguments, **options) if _all_known(flat) else _BATCH
         name = operation(node)
@@ -114,11 +113,8 @@ class Walker(Reading):
                 "the model must average its answers to the frames: "
                 "y.unflatten(0, (-1, frames)).mean(1)"
             )
-        if len(value.shape) != 1 and math.prod(value.shape) != max(value.shape):
-            raise ModelError(
-                f"the model's output must have the shape (B, classes), not (B, "
-                f"{', '.join(map(str, value.shape))})"
-            )
+        if not value.shape:  # (B,): one output
+            value = value.reshaped((1,))
         last = len(self.layers)
         ends_in_spikes = (
             last > 0
@@ -126,6 +122,7 @@ class Walker(Reading):
             and value.terms[0].source == last
             and value.terms[0].kind is Kind.GAIN
             and value.terms[0].pool is None
+            and not value.terms[0].later
             and bool((value.terms[0].weight == 1).all())
             and not bool(value.constant.any())
         )
