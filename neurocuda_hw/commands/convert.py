@@ -134,6 +134,26 @@ _PLOTTED = 200  # samples
     help="Share of the training data that is not trained on, and chooses the epoch.",
 )
 @click.option(
+    "--task",
+    type=click.Choice(["classify", "binary", "regress"]),
+    help="What the outputs are: classes, a yes or no by the sign of each, or values.  [default: as "
+    "the labels and the outputs say]",
+)
+@click.option(
+    "--mean",
+    metavar="M,...",
+    help="What the training subtracted from its inputs: one number, or one per channel. The first "
+    "layer absorbs it, so that data stays as it is.",
+)
+@click.option("--std", metavar="S,...", help="What it divided them by, after --mean.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="What it multiplied them by before: 255 where it saw 0 to 255 and DATA is 0 to 1.",
+)
+@click.option(
     "--device",
     metavar="DEVICE",
     help="Where to train: cpu, cuda, cuda:1, ...  [default: a GPU, if there is one]",
@@ -162,11 +182,14 @@ def convert(
     teacher: str | None,
     teacher_arch: str | None,
     validation: float,
+    mean: str | None,
+    std: str | None,
+    scale: float,
     plot: str | None,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Convert a trained ReLU classifier to an integer spiking network.
+    """Convert a trained model of ReLUs to an integer spiking network.
 
     MODEL is a torch.export program (.pt2), or a state_dict (.pt) together with --arch. Batch
     normalisation is folded, weights become integers, and the result runs on spikes alone.
@@ -193,6 +216,18 @@ def convert(
         better = load_trained(
             teacher, arch=teacher_arch, unpickle=unpickle, option="--teacher-arch"
         )
+    if mean is not None or std is not None or scale != 1:
+        from neurocuda_hw.conversion.prepare import Prepared
+
+        if options["frames"] is not None:
+            raise click.UsageError("--mean, --std and --scale are for inputs without --frames")
+        given = {
+            "mean": _numbers("--mean", mean or "0"),
+            "std": _numbers("--std", std or "1"),
+            "scale": scale,
+        }
+        trained = Prepared(trained, **given)
+        better = None if better is None else Prepared(better, **given)
     train, test = _samples(data, step_us, options)
     trains = options["qcfs_epochs"] or options["if_epochs"]
     kept, held_out = _split(train, validation if trains else 0.0)
@@ -237,6 +272,14 @@ def _samples(data: str, step_us: int, options: dict[str, Any]) -> tuple[Pair, Pa
         return train, datasets.load(data, "test")
     except DataError:  # a folder may hold the training part only
         return train, None
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    """Numbers between commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{option} must be numbers between commas, not {text!r}") from None
 
 
 def _kind(plot: str) -> str:
@@ -298,18 +341,25 @@ def _show(
     network: Network, stats: Stats, output: str, tested: int, seen: bool, plot: str | None
 ) -> None:
     figures = _figures(network, stats, output)
-    if stats.integer_accuracy is not None:
-        data = f"the {tested:,} training samples themselves" if seen else f"{tested:,} test samples"
-        rows = [
-            ("trained model", f"{stats.ann_accuracy:.2f} %"),
-            ("quantised ANN", f"{stats.qcfs_accuracy:.2f} %"),
-            ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
+    data = f"the {tested:,} training samples themselves" if seen else f"{tested:,} test samples"
+    if stats.integer_r2 is not None:
+        fits = [
+            ("trained model", f"{stats.ann_mse:.4g}", f"{stats.ann_r2:.4f}"),
+            ("integer spiking network", f"{stats.integer_mse:.4g}", f"{stats.integer_r2:.4f}"),
         ]
+        print_table(f"Values on {data}", ("", ">squared error", ">R²"), fits)
+    if stats.integer_accuracy is not None:
+        accuracies = {
+            "trained model": stats.ann_accuracy,
+            "quantised ANN": stats.qcfs_accuracy,
+            "integer spiking network": stats.integer_accuracy,
+        }
+        rows = [(who, f"{value:.2f} %") for who, value in accuracies.items() if value is not None]
         print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
-        say(
-            f"{stats.unequal:,} of them with any spike count or logit that is not the quantised "
-            f"ANN's; {100 * (stats.sparsity or 0):.1f} % of neurons and steps without a spike."
-        )
+    if stats.sparsity is not None:
+        same = f"{stats.unequal:,} of them with any spike count or logit that is not the quantised "
+        same = "" if stats.unequal is None else f"{same}ANN's; "
+        say(f"{same}{100 * stats.sparsity:.1f} % of neurons and steps without a spike.")
         activity = [
             (name, network[name].size, count, count / network[name].size)
             for name, count in stats.spikes.items()

@@ -86,6 +86,15 @@ def centre(values: torch.Tensor, shape: Shape) -> torch.Tensor:
     return torch.where(mean.abs() > _OFFSET * channels.std(1, unbiased=False), mean, 0.0)
 
 
+def within(x: torch.Tensor, scale: Scale, payload: tuple[int, int], shape: Shape) -> torch.Tensor:
+    """`x` itself, or what is left of it where integers clip values."""
+    if not beyond(x, scale, payload, shape):
+        return x
+    units = per_channel(torch.as_tensor(scale, dtype=torch.float64), len(shape))
+    limits = (units * payload[0]).float(), (units * payload[1]).float()
+    return x.reshape(-1, *shape).clamp(*limits).reshape(x.shape)
+
+
 def beyond(x: torch.Tensor, scale: object, payload: tuple[int, int], shape: Shape) -> int:
     """Values that the integers cannot reach by more than one of their units."""
     units = per_channel(torch.as_tensor(scale, dtype=torch.float64), len(shape))

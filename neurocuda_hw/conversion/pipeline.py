@@ -25,7 +25,7 @@ from neurocuda_hw.conversion.direct import capture_neurons, spike_agreement, thr
 from neurocuda_hw.conversion.equalise import equalise
 from neurocuda_hw.conversion.further import in_integers, quantized_ann
 from neurocuda_hw.conversion.graph import Graph
-from neurocuda_hw.conversion.inputs import centre, coarse, payload_of
+from neurocuda_hw.conversion.inputs import centre, coarse, payload_of, within
 from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.modules import OverTime
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
@@ -273,6 +273,7 @@ def _module(
     if aims.code is Code.RATE:
         warn_of_maxima(graph)
     settings, notes = aims.settings(graph, calibration)
+    calibration = within(calibration, settings.input_scale, settings.payload, graph.input_shape)
     clips, silent = thresholds(graph), {}
     if graph.steps is None:
         batches = torch.split(calibration, 128)

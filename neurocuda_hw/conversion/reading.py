@@ -155,7 +155,11 @@ class Reading:
                 f"and a matrix of it would have {prod_of(term):,} weights: put an activation "
                 "(ReLU) between its layers",
             )
-        if term.later and found.kind is Kind.MATRIX:
+        own = [
+            term.weight,
+            *(w for s in term.later if (w := getattr(s, "weight", None)) is not None),
+        ]
+        if found.kind is Kind.MATRIX and found.weight.numel() > sum(w.numel() for w in own):
             self.notes.append(
                 f"what stands between {self._named(term.source)} and {path!r} is no convolution: "
                 f"it became a matrix of {found.weight.numel():,} weights"

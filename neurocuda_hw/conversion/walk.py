@@ -149,4 +149,4 @@ def _flatten(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def _all_known(values: list[Any]) -> bool:
-    return any(isinstance(v, torch.Tensor) for v in values) and not any(v is _BATCH for v in values)
+    return not any(v is _BATCH for v in values)

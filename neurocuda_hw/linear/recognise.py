@@ -99,9 +99,9 @@ def _slide(reaches: list[Pair | None], size: int, outputs: int) -> tuple[int, in
         at = max(known, key=lambda one: one[1][1] - one[1][0])[0]
         if padding < 0:  # what is cropped in front are zeros of the kernel
             kernel, padding = kernel - padding, 0
-        while slid([size], [kernel], [stride], [padding])[0] < outputs:  # padded more behind
+        while (size + 2 * padding - kernel) // stride + 1 < outputs:  # padded more behind
             kernel, padding = kernel + 1, padding + 1
-        while slid([size], [kernel], [stride], [padding])[0] > outputs:  # cropped behind
+        while (size + 2 * padding - kernel) // stride + 1 > outputs:  # cropped behind
             kernel += 1
         return kernel, stride, padding, at
     return None
