@@ -20,7 +20,7 @@ from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
 
-# share of zeros from which a projection's line says so: a linear map that is no convolution has them
+# share of zeros from which a line says so: a linear map that is no convolution has them
 _MOSTLY = 0.5
 
 

@@ -5,7 +5,7 @@
     regress    the outputs are values                    squared error, in units of their variance
 
 Whether one network is better than another is judged sample by sample, on the same samples: a
-difference of means counts only where it is larger than its own standard error.
+difference of means counts only where it is large beside its own standard error.
 """
 
 from __future__ import annotations
@@ -24,8 +24,9 @@ Answers = Callable[[torch.Tensor], torch.Tensor]
 
 # mean probability of the likeliest class below which answers are sharpened, and to what
 _UNSURE, _SURE = 0.5, 0.9
-# standard errors by which one network must be better than another to be called so
-_CLEARLY = 1.0
+# samples of doubt, standard errors that chance hardly exceeds, and the share of a score that may be
+# lost where it does
+_DOUBT, _SURELY, _ALLOWED = 2, 2.5, 0.005
 
 
 class Task(Enum):
@@ -215,7 +216,10 @@ class Judge:
 
 
 def clearly_better(after: torch.Tensor, before: torch.Tensor) -> bool:
-    """Whether scores of the same samples are higher by more than chance makes them."""
+    """Whether scores of the same samples are higher by more than chance makes them, and are lower
+    by more than half a per cent with hardly any chance."""
     gain = after - before
-    error = float(gain.std(unbiased=False)) / len(gain) ** 0.5
-    return float(gain.mean()) > _CLEARLY * error
+    # as if there had been two more samples that changed most: little data says little
+    error = (float(gain.square().sum() + _DOUBT * gain.square().max())) ** 0.5 / len(gain)
+    mean, allowed = float(gain.mean()), _ALLOWED * float(before.abs().mean())
+    return mean > error and mean - _SURELY * error > -allowed

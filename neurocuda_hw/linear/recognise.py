@@ -83,28 +83,36 @@ def _reach(row: torch.Tensor) -> Pair | None:
 def _slide(reaches: list[Pair | None], size: int, outputs: int) -> tuple[int, int, int, int] | None:
     """Kernel, stride and padding along an axis, and an output that sees all of the kernel."""
     known = [(at, reach) for at, reach in enumerate(reaches) if reach is not None]
-    for stride in range(1, size + 1) if known else ():
-        start = next((at * stride - a for at, (a, _) in known if a > 0), None)
-        padding = known[-1][0] * stride if start is None else start
-        end = next((b - at * stride for at, (_, b) in known if b < size - 1), None)
-        if end is None:
-            end = size - 1 - known[0][0] * stride
-        kernel = end + padding + 1
-        first = [at * stride - padding for at, _ in known]
-        if kernel < 1 or any(
-            (max(0, low), min(size - 1, low + kernel - 1)) != reach
-            for low, (_, reach) in zip(first, known, strict=True)
-        ):
-            continue
-        at = max(known, key=lambda one: one[1][1] - one[1][0])[0]
-        if padding < 0:  # what is cropped in front are zeros of the kernel
-            kernel, padding = kernel - padding, 0
-        while (size + 2 * padding - kernel) // stride + 1 < outputs:  # padded more behind
-            kernel, padding = kernel + 1, padding + 1
-        while (size + 2 * padding - kernel) // stride + 1 > outputs:  # cropped behind
-            kernel += 1
-        return kernel, stride, padding, at
+    if not known:
+        return None
+    at, (first, last) = max(known, key=lambda one: one[1][1] - one[1][0])
+    for whole in (True, False):  # a dilated kernel does not end where the input does
+        for stride in range(1, size + 1):
+            start = next((n * stride - a for n, (a, _) in known if a > 0), known[-1][0] * stride)
+            end = next((b - n * stride for n, (_, b) in known if b < size - 1), None)
+            end = size - 1 - known[0][0] * stride if end is None else end
+            padding, kernel = start, end + start + 1
+            if not whole:
+                padding, kernel = at * stride - first, last - first + 1
+            if kernel < 1 or not all(
+                _fits(n * stride - padding, kernel, size, reach, whole) for n, reach in known
+            ):
+                continue
+            if padding < 0:  # what is cropped in front are zeros of the kernel
+                kernel, padding = kernel - padding, 0
+            while (size + 2 * padding - kernel) // stride + 1 < outputs:  # padded more behind
+                kernel, padding = kernel + 1, padding + 1
+            while (size + 2 * padding - kernel) // stride + 1 > outputs:  # cropped behind
+                kernel += 1
+            return kernel, stride, padding, at
     return None
+
+
+def _fits(low: int, kernel: int, size: int, reach: Pair, whole: bool) -> bool:
+    """Whether a kernel from `low` on reaches so far: exactly, or of a dilated one within it."""
+    ends = max(0, low), min(size - 1, low + kernel - 1)
+    inside = low >= 0 and low + kernel <= size
+    return ends == reach if whole or inside else ends[0] <= reach[0] and reach[1] <= ends[1]
 
 
 def _compact(kernel: torch.Tensor, stride: Pair, padding: Pair) -> Convolution:

@@ -13,8 +13,8 @@ from torch import nn
 
 from neurocuda_hw.conversion import convert, spiking
 from neurocuda_hw.conversion.graph import evaluate
-from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.inputs import payload_of
+from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.temporal import Frames, Reduce, frames_of
 from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
 from neurocuda_hw.network import Network
