@@ -22,6 +22,7 @@ SUPPORTED = (
 )
 _NO_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _NO_NORM = "train with batch normalisation: its factors are fixed after training"
+NO_SEQUENCE = "take LSTM, GRU and attention out: only feed-forward layers can be converted"
 _NO_ATTENTION = (
     "products of activations (gates, attention) cannot be converted: a synapse has fixed weights"
 )
@@ -29,7 +30,7 @@ _KINDS_OF_REFUSAL = {
     _NO_RELU: "tanh hardsigmoid softsign abs",
     "take its values only, not their indices": "max_pool1d_with_indices",
     _NO_NORM: "layer_norm native_layer_norm group_norm native_group_norm instance_norm",
-    "take LSTM, GRU and attention out: only feed-forward layers can be converted": "lstm gru "
+    NO_SEQUENCE: "lstm gru "
     "rnn_tanh rnn_relu scaled_dot_product_attention _scaled_dot_product_flash_attention_for_cpu "
     "_native_multi_head_attention",
 }
@@ -351,7 +352,7 @@ HANDLERS = _table(
     ("slice", spatial.slice_op),
     ("permute transpose movedim split split_with_sizes chunk", spatial.rearranged),
     (
-        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select repeat "
+        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select repeat expand "
         "repeat_interleave pixel_shuffle pixel_unshuffle unfold unbind diagonal",
         spatial.rearranged,
     ),

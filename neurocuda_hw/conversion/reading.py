@@ -222,11 +222,22 @@ def operation(node: Node) -> str:
     return ".".join(str(node.target).split(".")[:2]) if node.op == "call_function" else node.op
 
 
+def stack_of(node: Node) -> list[tuple[str, str]]:
+    """The modules that a node is in, the outermost first: path, and class without its package."""
+    return [(path, kind.rsplit(".", 1)[-1]) for path, kind in _stack(node)]
+
+
+def _stack(node: Node) -> list[tuple[str, str]]:
+    found = (node.meta.get("nn_module_stack") or {}).values()
+    return [
+        (path, kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}")
+        for path, kind in found
+    ]
+
+
 def _place(node: Node) -> tuple[str, str]:
     """Where in the model a node comes from: the innermost module's path, and what it is."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path, kind = next(((p, k) for p, k in reversed(stack) if p), ("", ""))
-    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    path, kind = next(((p, k) for p, k in reversed(_stack(node)) if p), ("", ""))
     leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
     return path, kind.rsplit(".", 1)[-1] if leaf else operation(node).removeprefix("aten.")
 

@@ -276,6 +276,8 @@ def broadcast(x: Value, shape: Shape) -> Value:
 
 def rearranged(reading: Reading, node: Node, x: Value, *arguments: Any, **options: Any) -> Any:
     """An operation that moves values, repeats some or leaves some out, done to their places."""
+    if _unknown(arguments) or any(isinstance(a, list | tuple) and _unknown(a) for a in arguments):
+        raise CannotCompose("its sizes must not depend on the batch: say -1 there")
     operation: Any = node.target
     places = torch.arange(math.prod(x.shape)).reshape(1, *x.shape)
     found = operation(places, *arguments, **options)

@@ -13,8 +13,8 @@ from torch.fx.node import map_arg
 
 from neurocuda_hw.conversion.frames import FrameValues, reduce_frames
 from neurocuda_hw.conversion.graph import Graph
-from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
-from neurocuda_hw.conversion.reading import Reading, operation
+from neurocuda_hw.conversion.ops import HANDLERS, NO_SEQUENCE, SUPPORTED, WAY_OUT
+from neurocuda_hw.conversion.reading import Reading, operation, stack_of
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.conversion.value import CannotCompose, Mask, Value
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
@@ -22,6 +22,8 @@ from neurocuda_hw.linear.maps import Kind
 from neurocuda_hw.linear.steps import image_shape
 
 _BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
+
+_SEQUENCES = ("MultiheadAttention", "LSTM", "GRU", "RNN")
 
 
 class Walker(Reading):
@@ -103,6 +105,9 @@ class Walker(Reading):
         return value
 
     def _unsupported(self, node: Node, way_out: str) -> UnsupportedLayerError:
+        for path, kind in stack_of(node):
+            if kind in _SEQUENCES:  # by its own name, not that of an operation within
+                return UnsupportedLayerError(path=path, kind=kind, way_out=NO_SEQUENCE)
         return UnsupportedLayerError(path=self.path(node), kind=self.kind(node), way_out=way_out)
 
     def _finish(self, node: Node, value: Value) -> None:

@@ -129,8 +129,12 @@ def test_attention_is_refused_by_name() -> None:
             x = F.relu(x.flatten(2).transpose(1, 2)[:, :, :1].expand(-1, -1, 6))
             return self.attention(x, x, x, need_weights=False)[0].flatten(1)
 
-    with pytest.raises(UnsupportedLayerError, match="attention"):
+    with pytest.raises(UnsupportedLayerError) as caught:
         read(Attention().eval(), X)
+    assert str(caught.value) == (
+        "layer 'attention' (MultiheadAttention) cannot be converted: take LSTM, GRU and attention "
+        "out: only feed-forward layers can be converted"
+    )
 
 
 def test_a_matrix_beyond_all_measure_is_refused() -> None:

@@ -23,10 +23,10 @@ CONVOLUTIONS: dict[str, tuple[Linear, int]] = {
     "dilated": (lambda x: F.conv2d(x, K, dilation=2, padding=2), 72),
     "grouped": (lambda x: F.conv2d(x, DEEP, groups=2), 36),
     "padded behind only": (lambda x: F.conv2d(F.pad(x, (0, 1, 0, 1)), K, stride=2), 128),
-    "padded in front only": (lambda x: F.conv2d(F.pad(x, (4, 0, 4, 0)), K, dilation=2), 72),
-    "cropped": (lambda x: F.conv2d(x[:, :, 1:-1, 2:], K), 160),
+    "padded in front only": (lambda x: F.conv2d(F.pad(x, (4, 0, 4, 0)), K, dilation=2), 200),
+    "cropped": (lambda x: F.conv2d(x[:, :, 1:-1, 2:], K), 200),
     "every second line": (lambda x: F.conv2d(x, K)[:, :, ::2], 72),
-    "one place": (lambda x: x[:, :, 3:4, 2:3], 48),
+    "one place": (lambda x: x[:, :, 3:4, 2:3], 144),
     "cropped again": (lambda x: F.conv2d(F.conv2d(x, K), torch.flip(K, (0,)).transpose(0, 1)), 100),
     "shuffled": (lambda x: x.flip(1), 4),
 }
