@@ -18,6 +18,7 @@ from torch.export import ExportedProgram
 from neurocuda_hw.conversion import choices, spiking
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion.tasks import inferred
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
 from neurocuda_hw.conversion.training import Progress, Training
 from neurocuda_hw.data.batches import Batches, seeded
@@ -71,10 +72,7 @@ def finetune(
     samples = Batches(train_loader, "training data", batch)
     values = None if val_loader is None else Batches(val_loader, "validation data", TEST_BATCH)
     module = copy.deepcopy(trained_model(snn)).to(choices.device(device))
-    for part in (samples, values):
-        if part is not None:
-            outputs = math.prod(module.graph.shapes[-1])
-            part.check = partial(module.task.labels, outputs=outputs, what=part.what)
+    _check_labels(module, samples, values)
     with ExitStack() as stack:
         stack.enter_context(seeded(seed, samples, values))
         if progress is None:
@@ -115,6 +113,17 @@ def in_integers(
     return SpikingNetwork(network, trained=module, notes=notes).to(device)
 
 
+def _check_labels(module: QcfsModel, *data: Batches | None) -> None:
+    """Has labels checked as the task takes them; it is found by them where there had been none."""
+    parts = [part for part in data if part is not None]
+    outputs, inputs = math.prod(module.graph.shapes[-1]), math.prod(module.graph.input_shape)
+    if module.assumed and any(part.first_labels() is not None for part in parts):
+        module.task, _ = inferred(None, parts, outputs, inputs, module.graph.final)
+        module.assumed = False
+    for part in parts:
+        part.check = partial(module.task.labels, outputs=outputs, what=part.what)
+
+
 @torch.no_grad()
 def judgement(module: QcfsModel, val_loader: Any, device: torch.device) -> torch.Tensor | None:
     """Scores of the samples by which a change of a network is judged, higher is better: of the
@@ -126,8 +135,7 @@ def judgement(module: QcfsModel, val_loader: Any, device: torch.device) -> torch
         pairs: Any = [] if kept is None else [(kept.x, kept.wanted)]
     else:
         pairs = Batches(val_loader, "validation data", TEST_BATCH)
-        outputs = math.prod(module.graph.shapes[-1])
-        pairs.check = partial(module.task.labels, outputs=outputs, what=pairs.what)
+        _check_labels(module, pairs)
     found = []
     for x, wanted in pairs:
         if wanted is None:

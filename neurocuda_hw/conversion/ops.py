@@ -352,8 +352,8 @@ HANDLERS = _table(
     ("slice", spatial.slice_op),
     ("permute transpose movedim split split_with_sizes chunk", spatial.rearranged),
     (
-        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select repeat expand "
-        "repeat_interleave pixel_shuffle pixel_unshuffle unfold unbind diagonal",
+        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select repeat "
+        "expand repeat_interleave pixel_shuffle pixel_unshuffle unfold unbind diagonal",
         spatial.rearranged,
     ),
     ("cat concat stack", spatial.concatenate),

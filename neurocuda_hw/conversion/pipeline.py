@@ -189,6 +189,8 @@ def convert(
         graph = _read(ann, calibration, aims)
         found, notes = _task(graph, aims, samples, values, tests)
         module, silent, told = _module(graph, calibration, aims, found)
+        known = [part for part in (samples, values, tests) if part is not None]
+        module.assumed = task is None and all(part.first_labels() is None for part in known)
         trainer = Trainer(module.to(where), samples, values, training, teacher)
         trainer.notes += [*notes, *told]
         done = trainer.carry_out(course, tests)

@@ -120,6 +120,7 @@ class QcfsModel(nn.Module):
         self.settings = settings
         self.task = task
         self.judged: Judged | None = None
+        self.assumed = False  # whether the task was, for want of labels
         mean = torch.zeros(graph.input_shape[0]) if centre is None else centre.float()
         self.register_buffer("centre", mean)
         self.weights = nn.ParameterList()

@@ -99,7 +99,7 @@ def validate_snn(
 
 def _task(snn: SpikingNetwork, outputs: int) -> Task:
     """What its outputs are; one by itself is a yes or no, if nothing else is known."""
-    if isinstance(snn.trained, QcfsModel):
+    if isinstance(snn.trained, QcfsModel) and not snn.trained.assumed:
         if snn.trained.task is Task.REGRESS:
             raise DataError(
                 "validate_snn counts right answers, but this network gives values (task "
