@@ -221,7 +221,7 @@ def convert(
 
         if options["frames"] is not None:
             raise click.UsageError("--mean, --std and --scale are for inputs without --frames")
-        given = {
+        given: dict[str, Any] = {
             "mean": _numbers("--mean", mean or "0"),
             "std": _numbers("--std", std or "1"),
             "scale": scale,

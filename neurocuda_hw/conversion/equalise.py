@@ -15,7 +15,7 @@ from neurocuda_hw.conversion.graph import Graph, Layer, Term, evaluate
 
 # times a layer's typical deviation from which a channel is out of line
 _FAR = 8.0
-_SAMPLES = 256
+_BATCH = 128
 
 
 @torch.no_grad()
@@ -27,7 +27,7 @@ def equalise(graph: Graph, samples: torch.Tensor) -> Graph:
     graph : Graph
         From `capture`, without other activation functions.
     samples : tensor (B, ...)
-        Real inputs; the first 256 are used.
+        Real inputs.
 
     Returns
     -------
@@ -36,11 +36,14 @@ def equalise(graph: Graph, samples: torch.Tensor) -> Graph:
     """
     if graph.steps is not None:
         return graph
-    values = evaluate(graph, samples[:_SAMPLES])[1:]
+    powers = [torch.zeros(layer.shape[0], dtype=torch.float64) for layer in graph.layers]
+    for part in torch.split(samples, _BATCH):
+        for power, values in zip(powers, evaluate(graph, part)[1:], strict=True):
+            power += values.double().transpose(0, 1).flatten(1).square().sum(1)
     factors: list[torch.Tensor | None] = [None]  # what a source's values were divided by
     layers = []
     for number, layer in enumerate(graph.layers):
-        own = _factors(layer, values[number])
+        own = _factors(layer, powers[number].sqrt())
         if layer.maximum:
             own = factors[layer.terms[0].source]
         elif number == len(graph.layers) - 1:
@@ -52,18 +55,18 @@ def equalise(graph: Graph, samples: torch.Tensor) -> Graph:
     return replace(graph, layers=tuple(layers), trained=graph.trained)
 
 
-def _factors(layer: Layer, values: torch.Tensor) -> torch.Tensor | None:
-    """What to divide channels by ``(C,)``; None where none is out of line or may be rescaled."""
+def _factors(layer: Layer, size: torch.Tensor) -> torch.Tensor | None:
+    """What to divide channels of such sizes by ``(C,)``: all, so that nothing is left of what they
+    were scaled by. None where none is out of line, or they may not be rescaled."""
     plain = layer.rule is None and layer.staircase is None and layer.original is None
     if not (layer.clipped and plain and layer.cap is None):
         return None
-    size = values.double().transpose(0, 1).flatten(1).square().mean(1).sqrt()
     alive = size > 0
     if not bool(alive.any()):
         return None
     typical = size[alive].median()
     far = alive & ((size > _FAR * typical) | (size < typical / _FAR))
-    return torch.where(far, size / typical, torch.ones_like(size)) if bool(far.any()) else None
+    return torch.where(alive, size / typical, torch.ones_like(size)) if bool(far.any()) else None
 
 
 def _rescaled(layer: Layer, factors: list[torch.Tensor | None], own: torch.Tensor | None) -> Layer:

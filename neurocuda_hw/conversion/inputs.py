@@ -75,7 +75,7 @@ def _reach(channels: torch.Tensor) -> torch.Tensor:
             found.append(1.0)
             continue
         rest = ordered[count - 1 - (-(-count // _OUTLIERS) if count >= 100 else 0)]
-        found.append(float(rest if ordered[-1] > _FAR * rest else ordered[-1]))
+        found.append(float(ordered[ordered <= _FAR * rest][-1]))
     return torch.tensor(found, dtype=torch.float64)
 
 

@@ -123,6 +123,7 @@ class QcfsModel(nn.Module):
         self.assumed = False  # whether the task was, for want of labels
         mean = torch.zeros(graph.input_shape[0]) if centre is None else centre.float()
         self.register_buffer("centre", mean)
+        self.centre: torch.Tensor
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.log_clips = nn.ParameterList()

@@ -10,6 +10,7 @@ difference of means counts only where it is large beside its own standard error.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -220,6 +221,6 @@ def clearly_better(after: torch.Tensor, before: torch.Tensor) -> bool:
     by more than half a per cent with hardly any chance."""
     gain = after - before
     # as if there had been two more samples that changed most: little data says little
-    error = (float(gain.square().sum() + _DOUBT * gain.square().max())) ** 0.5 / len(gain)
+    error = math.sqrt(float(gain.square().sum() + _DOUBT * gain.square().max())) / len(gain)
     mean, allowed = float(gain.mean()), _ALLOWED * float(before.abs().mean())
     return mean > error and mean - _SURELY * error > -allowed

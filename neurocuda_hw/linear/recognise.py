@@ -49,8 +49,8 @@ def as_convolution(run: Linear, takes: Shape, gives: Shape) -> Convolution | Non
             rows.start - top : rows.stop - top,
             columns.start - left : columns.stop - left,
         ] = part
-    found = _compact(kernel, (down, right), (above, beside))
-    return found if _same(run, found, takes, generator) else None
+    one = _compact(kernel, (down, right), (above, beside))
+    return one if _same(run, one, takes, generator) else None
 
 
 def _line(centre: Pair, gives: Shape, axis: int) -> Iterator[Pair]:

@@ -112,9 +112,9 @@ def test_wrapped_models_convert(wrap: object) -> None:
 
 def test_models_without_values_are_named() -> None:
     model = row(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
-    with pytest.raises(ModelError, match="^the model must be a plain torch.nn.Module, not TorchS"):
+    with pytest.raises(ModelError, match=r"^the model must be a plain torch.nn.Module, not TorchS"):
         converted(torch.jit.script(model), X)
-    with pytest.raises(ModelError, match="^parameter '0.weight' must hold values, but it is on"):
+    with pytest.raises(ModelError, match=r"^parameter '0.weight' must hold values, but it is on"):
         converted(copy.deepcopy(model).to("meta"), X)
     norm = row(nn.Linear(4, 8), nn.BatchNorm1d(8, track_running_stats=False), nn.ReLU())
     with pytest.raises(ModelError, match="keeps no statistics"):

@@ -95,7 +95,7 @@ def test_labels_that_are_none_are_refused(shift: int) -> None:
 
 def test_a_task_that_is_none() -> None:
     with pytest.raises(
-        ValueError, match="^task must be one of 'classify', 'binary', 'regress', not 'rank'$"
+        ValueError, match=r"^task must be one of 'classify', 'binary', 'regress', not 'rank'$"
     ):
         converted(mlp(4), X, task="rank")
 
