@@ -161,6 +161,7 @@ FIGURES: tuple[Figure, ...] = (
         option("--batches", "of an epoch; all images", type=number(1)),
         RATE(default=0.01), TEMPERATURE(default=4.0),
     )),
+    Figure("harm", (), (option("--problems", "small ones", default=100, type=number(1)),)),
     Figure("peers", ("spikingjelly", "sinabs"), (
         MNIST, EPOCHS, option("--train", "images to train on", default=60_000),
         option("--networks", choices=MLP_CNN, default=[*MLP_CNN]),

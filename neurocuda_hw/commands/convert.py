@@ -128,6 +128,26 @@ _PLOTTED = 200  # samples
     help="Share of the training data that is not trained on, and chooses the epoch.",
 )
 @click.option(
+    "--task",
+    type=click.Choice(["classify", "binary", "regress"]),
+    help="What the outputs are: classes, a yes or no by the sign of each, or values.  [default: as "
+    "the labels and the outputs say]",
+)
+@click.option(
+    "--mean",
+    metavar="M,...",
+    help="What the training subtracted from its inputs: one number, or one per channel. The first "
+    "layer absorbs it, so that data stays as it is.",
+)
+@click.option("--std", metavar="S,...", help="What it divided them by, after --mean.")
+@click.option(
+    "--scale",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="What it multiplied them by before: 255 where it saw 0 to 255 and DATA is 0 to 1.",
+)
+@click.option(
     "--device",
     metavar="DEVICE",
     help="Where to train: cpu, cuda, cuda:1, ...  [default: a GPU, if there is one]",
@@ -154,7 +174,7 @@ def convert(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Convert a trained ReLU classifier to an integer spiking network.
+    """Convert a trained model of ReLUs to an integer spiking network.
 
     MODEL is a torch.export program (.pt2), or a state_dict (.pt) together with --arch. Batch
     normalisation is folded, weights become integers, and the result runs on spikes alone.

@@ -74,18 +74,26 @@ class Converted:
     def show(self) -> None:
         """Accuracy, activity, and what there is to note."""
         stats, network = self.stats, self.snn.network
-        if stats.integer_accuracy is not None:
-            whose = "training samples themselves" if self.seen else "test samples"
-            data = f"{'the ' if self.seen else ''}{self.tested:,} {whose}"
-            rows = [
-                ("trained model", f"{stats.ann_accuracy:.2f} %"),
-                ("quantised ANN", f"{stats.qcfs_accuracy:.2f} %"),
-                ("integer spiking network", f"{stats.integer_accuracy:.2f} %"),
+        whose = "training samples themselves" if self.seen else "test samples"
+        data = f"{'the ' if self.seen else ''}{self.tested:,} {whose}"
+        if stats.integer_r2 is not None:
+            fits = [
+                ("trained model", f"{stats.ann_mse:.4g}", f"{stats.ann_r2:.4f}"),
+                ("integer spiking network", f"{stats.integer_mse:.4g}", f"{stats.integer_r2:.4f}"),
             ]
+            print_table(f"Values on {data}", ("", ">squared error", ">R²"), fits)
+        if stats.integer_accuracy is not None:
+            accuracies = {
+                "trained model": stats.ann_accuracy,
+                "quantised ANN": stats.qcfs_accuracy,
+                "integer spiking network": stats.integer_accuracy,
+            }
+            rows = [(who, f"{per:.2f} %") for who, per in accuracies.items() if per is not None]
             print_table(f"Accuracy on {data}", ("", ">accuracy"), rows)
+        if stats.sparsity is not None:
             say(_compared(stats, self.tested))
             say(
-                f"{stats.sparsity or 0:.1f} % of the neurons' steps in which they may fire are "
+                f"{stats.sparsity:.1f} % of the neurons' steps in which they may fire are "
                 "without a spike."
             )
             activity = [
@@ -111,6 +119,9 @@ def converted(
     teacher: str | None,
     teacher_arch: str | None,
     validation: float,
+    mean: str | None = None,
+    std: str | None = None,
+    scale: float = 1.0,
     **options: Any,
 ) -> Converted:
     """Converts a trained model from a file with the data that is named; see ``nchw convert``."""
@@ -125,6 +136,18 @@ def converted(
         better = load_trained(
             teacher, arch=teacher_arch, unpickle=unpickle, option="--teacher-arch"
         )
+    if mean is not None or std is not None or scale != 1:
+        from neurocuda_hw.conversion.prepare import Prepared
+
+        if options["frames"] is not None:
+            raise click.UsageError("--mean, --std and --scale are for inputs without --frames")
+        given: dict[str, Any] = {
+            "mean": _numbers("--mean", mean or "0"),
+            "std": _numbers("--std", std or "1"),
+            "scale": scale,
+        }
+        trained = Prepared(trained, **given)
+        better = None if better is None else Prepared(better, **given)
     train, test = _samples(data, step_us, options)
     trains = options["qcfs_epochs"] or options["if_epochs"]
     kept, held_out = _split(train, validation if trains else 0.0)
@@ -148,6 +171,14 @@ def converted(
         and bool((test[0] == train[0]).all()),
         data=data,
     )
+
+
+def _numbers(option: str, text: str) -> list[float]:
+    """Numbers between commas."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{option} must be numbers between commas, not {text!r}") from None
 
 
 def _compared(stats: Stats, tested: int) -> str:

@@ -38,6 +38,7 @@ def golden(
     nchw golden network.pt --data mnist/ --samples 100 -o trace.npz
     """
     from neurocuda_hw.ground.files import check_writable, write_file
+    from neurocuda_hw.network.trace import answers
     from neurocuda_hw.reference.reference import Reference
 
     check_writable(output)
@@ -55,7 +56,7 @@ def golden(
     spikes = {name: int(trace.counts(name).sum()) for name in trace.sizes}
     right = None
     if given.labels is not None:
-        right = int((trace.outputs.argmax(axis=1) == given.labels).sum())
+        right = int((answers(trace.outputs) == given.labels).sum())
     if as_json:
         print_json(
             {

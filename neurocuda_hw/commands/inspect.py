@@ -21,6 +21,9 @@ from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
 
+# share of zeros from which a line says so: a linear map that is no convolution has them
+_MOSTLY = 0.5
+
 
 @click.command()
 @click.argument("model", metavar="MODEL", callback=there("model"))
@@ -94,7 +97,8 @@ def inspect(
     )
     print_table(f"{network.name} {network.hash[:12]}, T = {network.timesteps}", columns, rows)
     for projection in facts["projections"]:
-        say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}")
+        zeros = f", {projection['zeros']:.0%} zeros" if projection["zeros"] > _MOSTLY else ""
+        say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}{zeros}")
     say(
         f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
         f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
@@ -110,6 +114,7 @@ def inspect(
 def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) -> dict[str, Any]:
     """All that the command prints, as plain values."""
     from neurocuda_hw.network.ranges import network_ranges
+    from neurocuda_hw.network.trace import answers
     from neurocuda_hw.network.wire import address_bits
     from neurocuda_hw.passes.choice import choose
     from neurocuda_hw.passes.cycles import network_work, slowest
@@ -149,14 +154,20 @@ def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) 
         )
     right = None
     if given.labels is not None:
-        right = int((trace.outputs.argmax(axis=1) == given.labels).sum())
+        right = int((answers(trace.outputs) == given.labels).sum())
     return {
         "name": network.name,
         "hash": network.hash,
         "timesteps": network.timesteps,
         "populations": populations,
         "projections": [
-            {"from": p.source, "to": p.target, "delay": p.delay, "synapse": _synapse(p.synapse)}
+            {
+                "from": p.source,
+                "to": p.target,
+                "delay": p.delay,
+                "synapse": _synapse(p.synapse),
+                "zeros": float((p.synapse.weight == 0).mean()),
+            }
             for p in network.projections
         ],
         "inputs": given.origin,

@@ -92,13 +92,7 @@ def _fit(layer: Layer, aim: torch.Tensor, z: torch.Tensor) -> tuple[torch.Tensor
 def _adjusted(layer: Layer, gain: torch.Tensor, moved: torch.Tensor) -> Layer:
     """The layer with ``gain * (z + moved)`` in the place of z."""
     factor, shift = gain.to(layer.bias), moved.to(layer.bias)
-    terms = []
-    for term in layer.terms:
-        weight = term.weight
-        per_row = factor
-        if len(weight) != len(factor):  # a matrix into feature maps: rows of a channel follow
-            per_row = factor.repeat_interleave(len(weight) // len(factor))
-        terms.append(replace(term, weight=weight * per_row.reshape(-1, *[1] * (weight.ndim - 1))))
+    terms = [replace(t, weight=t.by_output(t.weight, factor)) for t in layer.terms]
     wide = (-1, *[1] * (layer.bias.ndim - 1))
     bias = (layer.bias + shift.reshape(wide)) * factor.reshape(wide)
     return replace(layer, terms=tuple(terms), bias=bias, original=None)

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
-from neurocuda_hw.conversion.further import in_integers, trained_model
+from neurocuda_hw.conversion.further import in_integers, judgement, trained_model
+from neurocuda_hw.conversion.tasks import clearly_better
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.reference.snn import SpikingNetwork
 
 
-def average_weights(networks: Sequence[SpikingNetwork]) -> SpikingNetwork:
-    """The network of the mean weights, biases and clip values (of these the geometric mean).
+def average_weights(
+    networks: Sequence[SpikingNetwork], *, val_loader: Any = None
+) -> SpikingNetwork:
+    """The network of the mean weights, biases and clip values (of these the geometric mean); or the
+    best of `networks`, if that is clearly better, which `notes` of what is returned then say.
 
     They should come from one model, trained with different seeds or for different times; `networks`
     stay as they are. The integers are rounded anew.
@@ -27,6 +32,9 @@ def average_weights(networks: Sequence[SpikingNetwork]) -> SpikingNetwork:
     ----------
     networks : sequence of SpikingNetwork
         From `convert` or `finetune`, at least one; on the device of the first the result is.
+    val_loader : as `convert` takes it, optional
+        What they are judged by; else samples that were held out when the model was converted, and
+        the trained model's answers to them.
 
     Raises
     ------
@@ -52,4 +60,12 @@ def average_weights(networks: Sequence[SpikingNetwork]) -> SpikingNetwork:
     }
     module = copy.deepcopy(modules[0])
     module.load_state_dict(mean)
-    return in_integers(module, networks[0].network.name, networks[0].device)
+    name, device = networks[0].network.name, networks[0].device
+    notes: tuple[str, ...] = ()
+    scores = judgement(module, val_loader, device)
+    for number, other in enumerate(modules, 1):
+        own = judgement(copy.deepcopy(other), val_loader, device)
+        if own is not None and scores is not None and clearly_better(own, scores):
+            module, scores = copy.deepcopy(other), own
+            notes = (f"the mean of the weights was thrown away: network {number} is better",)
+    return in_integers(module, name, device, notes)

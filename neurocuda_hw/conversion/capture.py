@@ -18,6 +18,7 @@ from torch.export.graph_signature import InputKind
 
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.modules import lonely_neuron
+from neurocuda_hw.conversion.reading import operation
 from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.conversion.tracing import (
     check_evaluating,
@@ -25,6 +26,7 @@ from neurocuda_hw.conversion.tracing import (
     check_names,
     names_of,
     quiet,
+    unwrapped,
 )
 from neurocuda_hw.conversion.walk import Walker
 from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError, first_line
@@ -68,7 +70,10 @@ def capture(
     with quiet():
         wanted = _run(program, example)
         functional = program.run_decompositions({})
-    graph = Walker(functional).graph(_parameters(functional))
+    graph = replace(
+        Walker(functional).graph(_parameters(functional)),
+        weights=sum(t.numel() for t in program.parameters() if t.ndim > 1),
+    )
     if not any(layer.spiking for layer in graph.layers):
         raise ModelError(
             "the model must have an activation function (ReLU) between its layers: it has none"
@@ -77,9 +82,11 @@ def capture(
         with quiet():
             wanted = _run(program, example, double=True)  # rounding must not choose another step
     got = evaluate(graph, example.double())[-1].reshape(wanted.shape)
-    if graph.softmax:  # it stays outside of the layers
+    if graph.final == "softmax":  # it stays outside of the layers
         got = got.log_softmax(1)
         wanted = wanted.log() if float(wanted.max()) > 0 else wanted
+    elif graph.final == "sigmoid":
+        got = got.sigmoid()
     error = float((got - wanted).abs().max() / wanted.abs().max().clamp(min=1e-6))
     if not error <= _TOLERANCE:
         raise ModelError(
@@ -98,6 +105,7 @@ def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
     if neuron is not None:
         way_out = "put the model into OverTime, which says how it sees time"
         raise UnsupportedLayerError(path=neuron[0], kind=neuron[1], way_out=way_out)
+    model = unwrapped(model)
     check_evaluating(model)
     check_names(names_of(model))
     check_forward(model, example)
@@ -113,11 +121,23 @@ def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
 
 
 def _check_evaluation_mode(program: ExportedProgram) -> None:
-    places = {"aten.dropout": 2, "aten.dropout_": 2, "aten.batch_norm": 5}
     for node in program.graph.nodes:
-        name = str(node.target).removesuffix(".default")
-        training = name in places and len(node.args) > places[name] and node.args[places[name]]
-        if training or name in ("aten._native_batch_norm_legit_functional", "aten.native_dropout"):
+        name = operation(node).removesuffix("_")
+        arguments = dict(enumerate(node.args))
+        norm = name in ("aten.batch_norm", "aten._native_batch_norm_legit_functional")
+        if norm and arguments.get(3) is None:
+            raise ModelError(
+                f"batch normalisation at {node.name!r} keeps no statistics, so that its answers "
+                "depend on the batch; train with track_running_stats=True"
+            )
+        drops = name in ("aten.dropout", "aten.feature_dropout", "aten.native_dropout")
+        if drops and arguments.get(1) and arguments.get(2):
+            raise ModelError(
+                f"dropout at {node.name!r} is in training mode; call model.eval() before "
+                "torch.export.export, and use nn.Dropout, or F.dropout with "
+                "training=self.training: left out, it means True"
+            )
+        if norm and (arguments.get(5) or "functional" in name):
             raise ModelError(
                 f"the model must be exported in evaluation mode, but {node.name!r} is in training "
                 "mode; call model.eval() before torch.export.export"
@@ -130,7 +150,7 @@ def _fit_batch(program: ExportedProgram, example: torch.Tensor) -> torch.Tensor:
     if len(inputs) != 1 or len(program.graph_signature.user_outputs) != 1:
         raise ModelError(
             f"the model must have one input and one output, not {len(inputs)} and "
-            f"{len(program.graph_signature.user_outputs)}"
+            f"{len(program.graph_signature.user_outputs)}; put it into a module that has"
         )
     node = next(n for n in program.graph.nodes if n.name == inputs[0])
     shape = node.meta["val"].shape
@@ -150,7 +170,10 @@ def _run(program: ExportedProgram, example: torch.Tensor, *, double: bool = Fals
     with torch.no_grad():
         output = copy.deepcopy(module).double()(example.double()) if double else module(example)
     if not isinstance(output, torch.Tensor):
-        raise ModelError(f"the model must give one tensor, not {type(output).__name__}")
+        raise ModelError(
+            f"the model must give one tensor, not {type(output).__name__}; put it into a module "
+            "that gives the one that counts, such as its logits"
+        )
     if not torch.isfinite(output).all():
         _parameters(program)  # names the parameter, if one is the cause
         raise ModelError("the model's outputs must be finite, not NaN or infinite")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,33 +10,51 @@ from typing import Any
 import torch
 from torch import nn
 
+from neurocuda_hw.conversion.tasks import clearly_better
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import write_file
 from neurocuda_hw.network.model_file import load_plain
 
 
 class Best:
-    """Keeps the state that scored highest, the earliest of equals; without `score` the last."""
+    """Keeps the state whose scores are highest, the earliest of equals; but the state before the
+    training unless another is clearly better. Without `score` it keeps the last."""
 
-    def __init__(self, model: nn.Module, score: Callable[[], float] | None) -> None:
+    def __init__(self, model: nn.Module, score: Callable[[], torch.Tensor] | None) -> None:
         self.model, self.score = model, score
-        self.epoch, self.highest = -1, -math.inf
+        self.epoch = 0
+        self.first = self.scores = torch.empty(0)
+        self.start: dict[str, torch.Tensor] = {}
         self.state: dict[str, torch.Tensor] = {}
 
     def see(self, epoch: int) -> None:
         """Scores the model after `epoch` epochs."""
-        if self.score is not None:
-            reached = self.score()
-            if reached > self.highest:
-                self.epoch, self.highest = epoch, reached
-                self.state = {k: v.clone() for k, v in self.model.state_dict().items()}
+        if self.score is None:
+            return
+        scores = self.score()
+        if epoch == 0:
+            self.first, self.start = scores, self._copy()
+        elif not self.state or scores.mean() > self.scores.mean():
+            self.epoch, self.scores, self.state = epoch, scores, self._copy()
 
     def restore(self, last: int) -> int:
         """Puts the best state back; returns its epoch."""
         if self.score is None:
             return last
-        self.model.load_state_dict(self.state)
-        return self.epoch
+        better = bool(self.state) and clearly_better(self.scores, self.first)
+        self.model.load_state_dict(self.state if better else self.start)
+        return self.epoch if better else 0
+
+    def _copy(self) -> dict[str, torch.Tensor]:
+        return {k: v.clone() for k, v in self.model.state_dict().items()}
+
+    def written(self) -> list[Any]:
+        """What a checkpoint holds of it."""
+        return [self.epoch, self.first, self.scores, self.start, self.state]
+
+    def read(self, written: list[Any]) -> None:
+        """Puts that back."""
+        self.epoch, self.first, self.scores, self.start, self.state = written
 
 
 class Checkpoint:
@@ -91,7 +108,7 @@ class Checkpoint:
             raise DataError(f"{where} must be of this model, not of another; {way_out}") from None
         self.optimiser.load_state_dict(state["optimiser"])
         self.generator.set_state(state["generator"])
-        best.epoch, best.highest, best.state = state["best"]
+        best.read(state["best"])
         return int(state["epoch"])
 
     def write(self, epoch: int) -> None:
@@ -105,7 +122,7 @@ class Checkpoint:
             "model": self.best.model.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "generator": self.generator.get_state(),
-            "best": (self.best.epoch, self.best.highest, self.best.state),
+            "best": self.best.written(),
         }
         content = io.BytesIO()
         torch.save(state, content)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
+import math
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,14 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.conversion import choices
+from neurocuda_hw.conversion import choices, spiking
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
+from neurocuda_hw.conversion.tasks import inferred
 from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
 from neurocuda_hw.conversion.training import Progress, Training
-from neurocuda_hw.data.batches import Batches
-from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.data.batches import Batches, seeded
+from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.reference.snn import SpikingNetwork
 
@@ -48,7 +53,8 @@ def finetune(
     snn : SpikingNetwork
         From `convert` or `finetune`.
     train_loader, val_loader
-        As `convert` takes them; with validation data the best epoch is kept, else the last.
+        As `convert` takes them. As there, what is not clearly better than `snn` on the validation
+        data, else on samples that are held out, is thrown away, and `notes` of the network say so.
     lr : float
         Initial step of Adam; falls to 0 along a cosine.
     rate : float, optional
@@ -66,7 +72,9 @@ def finetune(
     samples = Batches(train_loader, "training data", batch)
     values = None if val_loader is None else Batches(val_loader, "validation data", TEST_BATCH)
     module = copy.deepcopy(trained_model(snn)).to(choices.device(device))
+    _check_labels(module, samples, values)
     with ExitStack() as stack:
+        stack.enter_context(seeded(seed, samples, values))
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
         training = Training(
@@ -80,7 +88,10 @@ def finetune(
         trainer = Trainer(module, samples, values, training, teacher)
         stage = "spiking" if module.settings.code is Code.RATE else "qcfs"
         trainer.train(stage, choices.whole(epochs, "epochs", 0))
-    return in_integers(module, snn.network.name, snn.device)
+    if verbose:
+        for note in trainer.notes:
+            print(f"note: {note}", file=sys.stderr)
+    return in_integers(module, snn.network.name, snn.device, trainer.notes)
 
 
 def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
@@ -94,10 +105,44 @@ def quantized_ann(snn: SpikingNetwork) -> QuantizedAnn:
     return silence(trained_model(snn).quantized())
 
 
-def in_integers(module: QcfsModel, name: str, device: torch.device) -> SpikingNetwork:
+def in_integers(
+    module: QcfsModel, name: str, device: torch.device, notes: Sequence[str] = ()
+) -> SpikingNetwork:
     """The network of a trained `module`, on `device`."""
     network = to_network(silence(module.cpu().quantized()), name)
-    return SpikingNetwork(network, trained=module).to(device)
+    return SpikingNetwork(network, trained=module, notes=notes).to(device)
+
+
+def _check_labels(module: QcfsModel, *data: Batches | None) -> None:
+    """Has labels checked as the task takes them; it is found by them where there had been none."""
+    parts = [part for part in data if part is not None]
+    outputs, inputs = math.prod(module.graph.shapes[-1]), math.prod(module.graph.input_shape)
+    if module.assumed and any(part.first_labels() is not None for part in parts):
+        module.task, _ = inferred(None, parts, outputs, inputs, module.graph.final)
+        module.assumed = False
+    for part in parts:
+        part.check = partial(module.task.labels, outputs=outputs, what=part.what)
+
+
+@torch.no_grad()
+def judgement(module: QcfsModel, val_loader: Any, device: torch.device) -> torch.Tensor | None:
+    """Scores of the samples by which a change of a network is judged, higher is better: of the
+    validation data, else of those that were held out when it was converted; None without any."""
+    module = module.to(device)
+    forward = spiking.run if module.settings.code is Code.RATE else QcfsModel.forward
+    if val_loader is None:
+        kept = module.judged
+        pairs: Any = [] if kept is None else [(kept.x, kept.wanted)]
+    else:
+        pairs = Batches(val_loader, "validation data", TEST_BATCH)
+        _check_labels(module, pairs)
+    found = []
+    for x, wanted in pairs:
+        if wanted is None:
+            raise DataError("validation data must have labels")
+        scores = module.task.score(forward(module, x.to(device)), wanted.to(device))
+        found.append(scores.double().cpu())
+    return torch.cat(found) if found else None
 
 
 def trained_model(snn: SpikingNetwork) -> QcfsModel:

@@ -200,8 +200,10 @@ class Graph:
         Inputs are recordings ``(B, T, *input_shape)``; None for ``(B, *input_shape)``.
     steps : int, optional
         The model is made of spiking neurons that run for so many steps.
-    softmax : bool
-        The model ends in a softmax, which is left to the host.
+    final : "softmax", "sigmoid" or None
+        What the model ends in, and is left to the host.
+    weights : int
+        Weights of the trained model: values of its matrices and kernels.
     trained : Graph, optional
         The trained model, where this graph only approximates it.
     """
@@ -211,7 +213,8 @@ class Graph:
     notes: tuple[str, ...] = ()
     frames: Frames | None = None
     steps: int | None = None
-    softmax: bool = False
+    final: str | None = None
+    weights: int = 0
     trained: Graph | None = None
 
     @property

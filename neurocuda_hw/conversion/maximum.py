@@ -6,6 +6,8 @@ under the rate code spikes of different steps add up, so the pooled rate is at l
 
 from __future__ import annotations
 
+import math
+import operator
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -14,13 +16,13 @@ import torch
 from torch.fx import Node
 
 from neurocuda_hw.conversion.graph import Graph
-from neurocuda_hw.conversion.reading import Reading
-from neurocuda_hw.conversion.spatial import adaptive_window, whole_window
+from neurocuda_hw.conversion.reading import Reading, operation
+from neurocuda_hw.conversion.spatial import adaptive_window, padded, reduced_window
 from neurocuda_hw.conversion.value import CannotCompose, Value, pair
 from neurocuda_hw.linear.maps import Kind, uniform
-from neurocuda_hw.linear.steps import Pool, Step, per_channel, windows
+from neurocuda_hw.linear.steps import Pool, Step, image_shape, per_channel, windows
 
-_CLIPS = {f"aten.{name}" for name in ["relu", "relu_", "clamp_min", "clamp_min_"]}
+_THROUGH = {f"aten.{name}" for name in ["dropout", "feature_dropout", "clone", "alias"]}
 
 
 def max_pool(
@@ -41,8 +43,12 @@ def max_pool(
     slides: Step = Pool(kernel=window, stride=step, mean=False)
     if (margin, spread) != ((0, 0), (1, 1)):
         slides = replace(windows(x.shape[0], window, step, margin), dilation=spread)
-    if slides.output(x.images().shape) != reading.static(node):
-        raise CannotCompose("ceil_mode must be False: windows over the border would be cut off")
+    wanted = image_shape(reading.static(node))[1:]
+    sizes = image_shape(x.shape)[1:]
+    axes = zip(wanted, sizes, window, step, margin, spread, strict=True)
+    beyond = [(n - 1) * s + d * (k - 1) + 1 - size - 2 * m for n, size, k, s, m, d in axes]
+    if ceil_mode and max(beyond) > 0:  # windows over the border
+        x = _beyond(reading, node, _counts(reading, node, x), beyond)
     return _pooled(reading, node, x, slides)
 
 
@@ -53,9 +59,22 @@ def adaptive_max_pool(reading: Reading, node: Node, x: Value, size: Any) -> Valu
 
 
 def amax(reading: Reading, node: Node, x: Value, axes: Any = (), keepdim: bool = False) -> Value:
-    """The maximum over height and width."""
-    window = whole_window(x, axes, "maximum")
-    return _pooled(reading, node, x, Pool(kernel=window, stride=window, mean=False))
+    """The maximum over height, width, or both."""
+    found = reduced_window(x, axes)
+    if found is None:
+        raise CannotCompose("a maximum must be over height, width, or both")
+    maps, window = found
+    return _pooled(reading, node, maps, Pool(kernel=window, stride=window, mean=False))
+
+
+def maximum(reading: Reading, node: Node, x: Any, y: Any, keepdim: bool = False) -> Any:
+    """The larger of a value and 0, which is a ReLU; or the maximum over an axis."""
+    if isinstance(y, int):
+        return (amax(reading, node, x, [y], keepdim),)
+    value, other = (x, y) if isinstance(x, Value) else (y, x)
+    if isinstance(other, Value) or bool(torch.as_tensor(other).any()):
+        raise CannotCompose("it must be with 0, as in ReLU")
+    return reading.activation(node, value)
 
 
 def warn_of_maxima(graph: Graph) -> None:
@@ -73,22 +92,39 @@ def warn_of_maxima(graph: Graph) -> None:
 
 def _pooled(reading: Reading, node: Node, x: Value, slides: Step) -> Value:
     """The largest of each window that `slides` sums."""
-    gain = _gain(x)
-    if gain is None and _only_clipped(node):
-        # max(relu(x)) = relu(max(x)): the activation behind the pooling may as well be before it
-        x = reading.activation(node, x)
-        gain = _gain(x)
-    constant = uniform(x.constant)
-    if gain is None or constant is None:
-        raise CannotCompose(
-            "put an activation (ReLU) right before the max pooling, or right behind it: the two may"
-            " be exchanged"
-        )
-    (term,) = reading.source(x.terms[0].source, x.shape).images().through(slides).terms
+    x = _counts(reading, node, x)
+    gain, constant = _gain(x), uniform(x.constant)
+    assert gain is not None
+    assert constant is not None
+    (term,) = reading.source(x.terms[0].source, x.shape).through(slides).terms
     number, rank = reading.maximum(node, term), len(x.shape)
     value = reading.source(number, slides.output(x.shape)).scaled(per_channel(gain, rank))
     constant = value.constant + per_channel(constant, rank)
     return replace(x, terms=value.terms, constant=constant).reshaped(reading.static(node))
+
+
+def _counts(reading: Reading, node: Node, x: Value) -> Value:
+    """`x` as counts of one layer, times factors: a new one, if it is anything else that is never
+    negative, or all that follows is a ReLU."""
+    term = x.terms[0] if x.terms else None
+    alike = term is not None and term.plain == image_shape(x.shape)
+    if _gain(x) is not None and uniform(x.constant) is not None and alike:
+        return x
+    cap = _clipped_behind(node)
+    if cap is None and not reading.never_negative(x):
+        raise CannotCompose(
+            "put an activation (ReLU) right before the max pooling, or right behind it: the two may"
+            " be exchanged"
+        )
+    # max(relu(x)) = relu(max(x)): the activation behind the pooling may as well be before it
+    return reading.population(node, x, cap=cap if cap is None or math.isfinite(cap) else None)
+
+
+def _beyond(reading: Reading, node: Node, x: Value, extra: list[int]) -> Value:
+    """Counts with zeros below and to the right, for windows over the border."""
+    flat = len(x.shape) == 2
+    amounts = [0, max(0, extra[1]), *([] if flat else [0, max(0, extra[0])])]
+    return reading.population(node, padded(x, amounts))
 
 
 def _gain(x: Value) -> torch.Tensor | None:
@@ -96,22 +132,32 @@ def _gain(x: Value) -> torch.Tensor | None:
     if len(x.terms) != 1:
         return None
     term = x.terms[0]
-    if term.kind is not Kind.GAIN or term.pool is not None or term.source == 0:
+    if term.kind is not Kind.GAIN or term.pool is not None or term.source == 0 or term.later:
         return None
     gain = term.gains
     return gain if gain is not None and float(gain.min()) > 0 else None
 
 
-def _only_clipped(node: Node) -> bool:
-    """Whether all that follows is a ReLU."""
-    users = list(node.users)
-    while users and all(str(user.target) == "<built-in function getitem>" for user in users):
-        users = [after for user in users for after in user.users]
-    return bool(users) and all(_is_relu(user) for user in users)
+def _clipped_behind(node: Node) -> float | None:
+    """The least upper bound of the clips at 0 that are all that follows (infinity for a ReLU)."""
+    caps = []
+    for user in node.users:
+        if operation(user) in _THROUGH or user.target is operator.getitem:
+            caps.append(_clipped_behind(user))
+        else:
+            caps.append(_cap(user))
+    known = [cap for cap in caps if cap is not None]
+    return min(known) if known and len(set(caps)) == 1 else None
 
 
-def _is_relu(user: Node) -> bool:
-    name = ".".join(str(user.target).split(".")[:2])
-    if name in ("aten.clamp_min", "aten.clamp_min_"):
-        return bool(len(user.args) > 1 and user.args[1] == 0)
-    return name in _CLIPS
+def _cap(user: Node) -> float | None:
+    """Where a ReLU, ReLU6 or clip at 0 clips above; None for anything else."""
+    name = operation(user).removesuffix("_")
+    if name == "aten.relu6":
+        return 6.0
+    if name in ("aten.hardtanh", "aten.clamp", "aten.clip", "aten.clamp_min"):
+        low, high = [*user.args[1:3], None, None][:2]
+        if low != 0 or not isinstance(high, int | float | None):
+            return None
+        return math.inf if high is None else float(high)
+    return math.inf if name == "aten.relu" else None

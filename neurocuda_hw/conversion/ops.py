@@ -12,24 +12,30 @@ from torch.fx import Node
 from neurocuda_hw.conversion import maximum, spatial
 from neurocuda_hw.conversion.fire import Dynamics
 from neurocuda_hw.conversion.graph import Original, Rule, Staircase
-from neurocuda_hw.conversion.reading import Reading
-from neurocuda_hw.conversion.value import CannotCompose, Value, pair
-from neurocuda_hw.linear.steps import Convolution, Product
+from neurocuda_hw.conversion.reading import Reading, operation
+from neurocuda_hw.conversion.value import CannotCompose, Mask, Value, pair, same
+from neurocuda_hw.linear.steps import Convolution, Function, Product
 
 SUPPORTED = (
-    "use Linear, Conv1d, Conv2d, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
-    "flatten, addition, concatenation and dropout only"
+    "use Linear, convolutions, BatchNorm, ReLU, ReLU6, Hardtanh(0, x), average and max pooling, "
+    "reshaping, padding, up-sampling, addition, concatenation and dropout only"
 )
 _NO_RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
 _NO_NORM = "train with batch normalisation: its factors are fixed after training"
-_NO_TRANSPOSE = "use a convolution: there is no event-driven core for transposed ones"
+NO_SEQUENCE = "take LSTM, GRU and attention out: only feed-forward layers can be converted"
+_NO_ATTENTION = (
+    "products of activations (gates, attention) cannot be converted: a synapse has fixed weights"
+)
 _KINDS_OF_REFUSAL = {
-    _NO_RELU: "sigmoid tanh hardsigmoid softsign abs",
+    _NO_RELU: "tanh hardsigmoid softsign abs",
     "take its values only, not their indices": "max_pool1d_with_indices",
     _NO_NORM: "layer_norm native_layer_norm group_norm native_group_norm instance_norm",
-    "take LSTM, GRU and attention out: only feed-forward layers can be converted": "lstm gru "
-    "rnn_tanh rnn_relu scaled_dot_product_attention bmm",
-    _NO_TRANSPOSE: "conv_transpose1d conv_transpose2d",
+    NO_SEQUENCE: "lstm gru "
+    "rnn_tanh rnn_relu scaled_dot_product_attention _scaled_dot_product_flash_attention_for_cpu "
+    "_native_multi_head_attention",
+}
+_VIEWS = {
+    f"aten.{name}" for name in ["view", "reshape", "squeeze", "unsqueeze", "flatten", "clone"]
 }
 WAY_OUT = {
     f"aten.{name}": way_out
@@ -54,7 +60,12 @@ def _convolution(
     kernel = weight.unsqueeze(2) if flat else weight
     spread = pair(dilation, flat, 1)
     if isinstance(padding, str):
-        padding = _same_padding(kernel, spread) if padding == "same" else 0
+        totals = [d * (k - 1) for k, d in zip(kernel.shape[2:], spread, strict=True)]
+        if padding == "same" and any(total % 2 for total in totals):  # one more behind than before
+            amounts = [n for total in reversed(totals) for n in (total // 2, total - total // 2)]
+            x, padding = spatial.padded(x, amounts[: 2 * (len(x.shape) - 1)]), 0
+        else:
+            padding = [total // 2 for total in totals] if padding == "same" else 0
     convolution = Convolution(
         weight=kernel,
         bias=bias,
@@ -63,17 +74,7 @@ def _convolution(
         dilation=spread,
         groups=groups,
     )
-    return x.images().through(convolution, trained=True, **reading.made(node))
-
-
-def _same_padding(kernel: torch.Tensor, dilation: tuple[int, int]) -> list[int]:
-    """The padding that keeps the size; only an odd span has one."""
-    totals = [d * (k - 1) for k, d in zip(kernel.shape[2:], dilation, strict=True)]
-    if any(total % 2 for total in totals):
-        raise CannotCompose(
-            "padding='same' needs an odd kernel; pad by the same amount on both sides"
-        )
-    return [total // 2 for total in totals]
+    return x.through(convolution, trained=True, **reading.made(node))
 
 
 def _check_parameters(x: Any, *weights: Any) -> None:
@@ -84,7 +85,7 @@ def _check_parameters(x: Any, *weights: Any) -> None:
 def _any_convolution(reading: Reading, node: Node, *arguments: Any) -> Value:
     x, weight, bias, stride, padding, dilation, transposed, _, groups = arguments
     if transposed:
-        raise CannotCompose(_NO_TRANSPOSE)
+        return spatial.affine(reading, node, *arguments)
     return _convolution(reading, node, x, weight, bias, stride, padding, dilation, groups)
 
 
@@ -93,14 +94,31 @@ def _linear(
 ) -> Value:
     _check_parameters(x, weight, bias)
     if len(x.shape) != 1:
-        raise CannotCompose(f"flatten its input first: it sees (B, {', '.join(map(str, x.shape))})")
+        return spatial.affine(reading, node, x, weight, bias)
     return x.through(Product(weight=weight, bias=bias), trained=True, **reading.made(node))
 
 
-def _matmul(reading: Reading, node: Node, x: Value, weight: torch.Tensor) -> Value:
-    if isinstance(weight, Value) or weight.ndim != 2:
-        raise CannotCompose("multiply by a parameter (in, out) from the right, or use Linear")
-    return _linear(reading, node, x, weight.t())
+def _matmul(reading: Reading, node: Node, x: Any, y: Any) -> Value:
+    if isinstance(x, Value) and isinstance(y, Value):
+        raise CannotCompose(_NO_ATTENTION)
+    if isinstance(y, torch.Tensor) and y.ndim == 2 and len(x.shape) == 1:
+        return _linear(reading, node, x, y.t())
+    return spatial.affine(reading, node, x, y)
+
+
+def _einsum(reading: Reading, node: Node, equation: str, parts: list[Any], **_: Any) -> Value:
+    values = [part for part in parts if isinstance(part, Value)]
+    if len(values) != 1:
+        raise CannotCompose(_NO_ATTENTION)
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = torch.einsum(
+            equation, *[x if isinstance(part, Value) else part for part in parts]
+        )
+        return found
+
+    step = Function(run=run, shape=reading.static(node))
+    return values[0].through(step, trained=True, **reading.made(node))
 
 
 def _addmm(
@@ -141,17 +159,20 @@ def _add(reading: Reading, node: Node, x: Any, y: Any, alpha: Any = 1) -> Value:
         shift = torch.as_tensor(x, dtype=torch.float64)
     elif not isinstance(y, Value):
         shift = torch.as_tensor(y, dtype=torch.float64) * alpha
-    if len(parts) == 2 and parts[0].shape != parts[1].shape:
-        raise CannotCompose(
-            f"its parts must have the same shape, not {parts[0].shape} and {parts[1].shape}"
-        )
+    if len(parts) == 2:
+        parts = [spatial.broadcast(part, reading.static(node)) for part in parts]
     total = spatial.sum_of(parts)
     return replace(total, constant=total.constant + shift)
 
 
 def _multiply(reading: Reading, node: Node, x: Any, y: Any) -> Value:
+    for one, other in ((x, y), (y, x)):
+        if isinstance(one, Mask) and isinstance(other, Value):  # x * (x > 0)
+            if one.negated or not same(one.of, other):
+                raise CannotCompose("a value may be masked by its own sign only, as in ReLU")
+            return reading.activation(node, other)
     if isinstance(x, Value) and isinstance(y, Value):
-        raise CannotCompose("products of activations (gates, attention) cannot be converted")
+        raise CannotCompose(_NO_ATTENTION)
     value, factor = (x, y) if isinstance(x, Value) else (y, x)
     return value.scaled(factor)
 
@@ -166,6 +187,42 @@ def _clip(reading: Reading, node: Node, x: Value, low: Any = None, high: Any = N
     if low is None or float(low) != 0 or (high is not None and float(high) <= 0):
         raise CannotCompose("its lower bound must be 0, as in ReLU, ReLU6 and Hardtanh(0, x)")
     return reading.activation(node, x, cap=None if high is None else float(high))
+
+
+def _threshold(reading: Reading, node: Node, x: Value, threshold: float, value: float) -> Value:
+    if threshold or value:
+        raise CannotCompose("its threshold and its value must be 0, as in ReLU")
+    return reading.activation(node, x)
+
+
+def _compared(reading: Reading, node: Node, x: Any, y: Any) -> Mask:
+    """``x > 0`` and its kin, for a ReLU that is written so."""
+    name = operation(node).removeprefix("aten.")
+    value, other = (x, y) if isinstance(x, Value) else (y, x)
+    if (
+        not isinstance(value, Value)
+        or isinstance(other, Value)
+        or bool(torch.as_tensor(other).any())
+    ):
+        raise CannotCompose("a value may be compared with 0 only, for a ReLU")
+    less = name in ("lt", "le")
+    return Mask(value, negated=less if value is x else not less)
+
+
+def _where(reading: Reading, node: Node, mask: Any, x: Any, y: Any) -> Value:
+    if isinstance(mask, Mask):
+        kept, other = (y, x) if mask.negated else (x, y)
+        zero = not isinstance(other, Value) and not bool(torch.as_tensor(other).any())
+        if zero and isinstance(kept, Value) and same(mask.of, kept):
+            return reading.activation(node, kept)
+    raise CannotCompose("it must be a ReLU: a value where it is positive, and 0 elsewhere")
+
+
+def _alike(reading: Reading, node: Node, x: Value, *rest: Any, **_: Any) -> torch.Tensor:
+    """Zeros, or ones, of the shape of a value."""
+    operation: Any = node.target
+    found: torch.Tensor = operation(torch.zeros(1, *x.shape, dtype=torch.float64), *rest)
+    return found
 
 
 def _replaced(reading: Reading, node: Node, x: Value, *rest: Any, **options: Any) -> Value:
@@ -214,14 +271,26 @@ def _same(reading: Reading, node: Node, x: Value, *_: Any, **__: Any) -> Value:
     return x
 
 
-def _softmax(reading: Reading, node: Node, x: Value, *_: Any) -> Value:
-    if any(user.op != "output" for user in node.users):
-        raise CannotCompose("only as the very last operation, where it is left to the host")
-    reading.softmax = True
-    reading.notes.append(
-        f"the final {node.target} is left to the host: it does not change which class is largest"
-    )
+def _final(reading: Reading, node: Node, x: Value, *_: Any) -> Value:
+    """Softmax or sigmoid, which are left to the host where they end the model."""
+    sigmoid = "sigmoid" in str(node.target)
+    if not _ends(node):
+        raise CannotCompose(
+            f"{_NO_RELU}; only as the very last operation it is left to the host"
+            if sigmoid
+            else "only as the very last operation, where it is left to the host"
+        )
+    reading.final = "sigmoid" if sigmoid else "softmax"
+    kept = "the sign of an output" if sigmoid else "which class is largest"
+    reading.notes.append(f"the final {node.target} is left to the host: it does not change {kept}")
     return x
+
+
+def _ends(node: Node) -> bool:
+    """Whether nothing but changes of shape follow."""
+    return all(
+        user.op == "output" or (operation(user) in _VIEWS and _ends(user)) for user in node.users
+    )
 
 
 Handler = Callable[..., Any]
@@ -241,7 +310,7 @@ HANDLERS = _table(
     ("conv1d conv2d", _convolution),
     ("convolution", _any_convolution),
     ("linear", _linear),
-    ("matmul mm", _matmul),
+    ("matmul mm bmm", _matmul),
     ("addmm", _addmm),
     ("batch_norm", _batch_norm),
     ("_native_batch_norm_legit_no_training", _first(_batch_norm)),
@@ -253,11 +322,26 @@ HANDLERS = _table(
     ("relu", lambda r, n, x: _clip(r, n, x, 0.0)),
     ("relu6", lambda r, n, x: _clip(r, n, x, 0.0, 6.0)),
     ("hardtanh", lambda r, n, x, low=-1.0, high=1.0: _clip(r, n, x, low, high)),
-    ("clamp clamp_min", _clip),
-    ("silu gelu leaky_relu elu celu selu prelu _prelu_kernel hardswish mish softplus", _replaced),
+    ("clamp clip clamp_min", _clip),
+    (
+        "silu gelu leaky_relu elu celu selu prelu _prelu_kernel hardswish mish softplus rrelu",
+        _replaced,
+    ),
     ("avg_pool1d avg_pool2d", spatial.average),
     ("adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d", spatial.adaptive_average),
-    ("mean", spatial.mean),
+    ("mean sum", spatial.total),
+    ("max maximum fmax", maximum.maximum),
+    ("gt ge lt le", _compared),
+    ("where", _where),
+    ("threshold", _threshold),
+    ("zeros_like ones_like", _alike),
+    (
+        "conv_transpose1d conv_transpose2d upsample_nearest1d upsample_nearest2d upsample_linear1d "
+        "upsample_bilinear2d upsample_bicubic2d _upsample_nearest_exact2d reflection_pad1d "
+        "reflection_pad2d replication_pad1d replication_pad2d cumsum tril triu",
+        spatial.affine,
+    ),
+    ("einsum", _einsum),
     ("max_pool1d max_pool2d", maximum.max_pool),
     ("max_pool2d_with_indices", _first(maximum.max_pool)),
     ("adaptive_max_pool1d adaptive_max_pool2d", _first(maximum.adaptive_max_pool)),
@@ -268,12 +352,13 @@ HANDLERS = _table(
     ("slice", spatial.slice_op),
     ("permute transpose movedim split split_with_sizes chunk", spatial.rearranged),
     (
-        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select",
+        "channel_shuffle native_channel_shuffle narrow select flip roll index index_select repeat "
+        "expand repeat_interleave pixel_shuffle pixel_unshuffle unfold unbind diagonal",
         spatial.rearranged,
     ),
-    ("cat concat", spatial.concatenate),
+    ("cat concat stack", spatial.concatenate),
     ("pad constant_pad_nd", spatial.pad),
-    ("softmax _softmax log_softmax _log_softmax", _softmax),
+    ("softmax _softmax log_softmax _log_softmax sigmoid", _final),
 )
 HANDLERS["neurocuda_hw.neuron"] = _neuron
 HANDLERS["neurocuda_hw.qcfs"] = _staircase

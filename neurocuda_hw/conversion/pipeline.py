@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+import math
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,20 @@ from neurocuda_hw.conversion.calibrate import clip_values, input_range
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.correction import correct
 from neurocuda_hw.conversion.direct import capture_neurons, spike_agreement, thresholds
+from neurocuda_hw.conversion.equalise import equalise
 from neurocuda_hw.conversion.further import in_integers, quantized_ann
 from neurocuda_hw.conversion.graph import Graph
+from neurocuda_hw.conversion.inputs import centre, coarse, payload_of, within
 from neurocuda_hw.conversion.maximum import warn_of_maxima
 from neurocuda_hw.conversion.modules import OverTime
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.conversion.stats import Scores, Stats, score, summary
-from neurocuda_hw.conversion.temporal import frames_of, payload_of
-from neurocuda_hw.conversion.trainer import TEST_BATCH, Trainer
+from neurocuda_hw.conversion.stats import Figures, Scores, Stats, doubts, score, summary
+from neurocuda_hw.conversion.tasks import Task, inferred
+from neurocuda_hw.conversion.temporal import frames_of
+from neurocuda_hw.conversion.trainer import JUDGED, TEST_BATCH, Trainer, judged
 from neurocuda_hw.conversion.training import Progress, Training
-from neurocuda_hw.data.batches import Batches
+from neurocuda_hw.data.batches import Batches, seeded
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.reference.snn import SpikingNetwork
@@ -40,6 +44,8 @@ from neurocuda_hw.reference.snn import SpikingNetwork
 _CALIBRATION_SAMPLES = 1024
 _AGREEMENT_SAMPLES = 64
 _RATE = 0.01
+# times the trained model's weights from which a note says so
+_MANY = 1.05
 
 
 def convert(
@@ -51,6 +57,7 @@ def convert(
     qcfs_epochs: int = 5,
     if_epochs: int = 5,
     strategy: str = "auto",
+    task: str | None = None,
     code: str | None = None,
     levels: int = 8,
     timesteps: int | None = None,
@@ -69,12 +76,16 @@ def convert(
     verbose: bool = True,
     progress: Progress | None = None,
 ) -> tuple[SpikingNetwork, Stats]:
-    """Converts a trained classifier to an integer spiking network.
+    """Converts a trained model to an integer spiking network.
+
+    What it trains is never worse than what it had: judged by the validation data, else by samples
+    that it holds out of the training (of a loader: its first ones), training that is not clearly
+    better is thrown away, and a note says so.
 
     Parameters
     ----------
     ann : torch.nn.Module or torch.export.ExportedProgram
-        In evaluation mode; inputs ``(B, ...)``, outputs ``(B, classes)``. A model of recordings
+        In evaluation mode; inputs ``(B, ...)``, outputs ``(B, K)``. A model of recordings
         ``(B, T, C, H, W)`` first adds up or averages their frames, ``x.sum(1)``, ``x.mean(1)``, or
         goes through its layers for each frame and averages the answers. An `OverTime` of spiking
         neurons is taken as it is, in the rate code, and trained for `if_epochs` in its integers.
@@ -84,7 +95,7 @@ def convert(
     test_loader : the same, optional
         Only reported on; nothing is chosen by it.
     val_loader : the same, optional
-        Chooses the epoch. Without, the last epoch is kept.
+        Chooses the epoch, and whether training is kept at all.
     qcfs_epochs : int
         Of training the quantised ANN (QCFS activations, all integer rounding inside).
     if_epochs : int
@@ -96,6 +107,9 @@ def convert(
         ``auto``: the exact code (with ``code="rate"`` the rate code), and trains only what scores
         more than 0.1 points under the trained model on the validation data, or without any on the
         calibration samples.
+    task : "classify", "binary" or "regress", optional
+        What the outputs are: classes, of which the largest output counts; yes or no by the sign of
+        each output (one logit); values. Found from labels and outputs, where it is not said.
     code : "exact" or "rate", optional
         Narrows ``auto``.
     levels : int
@@ -105,7 +119,8 @@ def convert(
     weight_bits : int or sequence of int
         2 to 8; one for all layers or one for each.
     input_bits : int
-        Of an input value; unsigned if the training data is never negative.
+        Of an input value; unsigned if the training data is never negative. Channels whose ranges
+        are far apart have a scale each.
     channel_wise : bool
         One clip value (threshold) per channel, or one per layer.
     frames : "sum", "mean" or "each", optional
@@ -153,12 +168,14 @@ def convert(
         channel_wise=channel_wise,
         frames=frames,
         seed=seed,
+        task=task,
     )
     where = choices.device(device)
     samples = Batches(train_loader, "training data", batch)
     tests = None if test_loader is None else Batches(test_loader, "test data", TEST_BATCH)
     values = None if val_loader is None else Batches(val_loader, "validation data", TEST_BATCH)
     with ExitStack() as stack:
+        stack.enter_context(seeded(seed, samples, tests, values))
         if progress is None:
             progress = stack.enter_context(progress_bar(quiet=not verbose))
         training = Training(
@@ -171,9 +188,16 @@ def convert(
         started = time.monotonic()
         calibration = samples.head(_CALIBRATION_SAMPLES).cpu()
         progress("calibration", 0, 0)
-        module, silent = _module(_read(ann, calibration, aims), calibration, aims)
+        graph = _read(ann, calibration, aims)
+        found, notes = _task(graph, aims, samples, values, tests)
+        module, silent, told = _module(graph, calibration, aims, found)
+        known = [part for part in (samples, values, tests) if part is not None]
+        module.assumed = task is None and all(part.first_labels() is None for part in known)
         trainer = Trainer(module.to(where), samples, values, training, teacher)
+        trainer.notes += [*notes, *told]
         done = trainer.carry_out(course, tests)
+        if module.judged is None:
+            module.judged = judged(calibration[:JUDGED], trainer.answer, where)
         snn = in_integers(module, name, where)
         elapsed = time.monotonic() - started
         stats = _stats(trainer, snn, calibration, tests)
@@ -200,16 +224,19 @@ class Aims:
     channel_wise: bool
     frames: str | None
     seed: int
+    task: str | None
 
-    def settings(self, graph: Graph, calibration: torch.Tensor) -> Settings:
-        """The same for the model as it was read."""
+    def settings(self, graph: Graph, calibration: torch.Tensor) -> tuple[Settings, list[str]]:
+        """The same for the model as it was read, and notes on its inputs."""
         low = input_range([calibration])[0]
         if low < 0 and self.input_bits < 2:
             raise DataError("input_bits must be at least 2 where inputs are negative")
         timesteps = choices.timesteps(self.timesteps, graph)
-        payload_bits, input_scale = payload_of(graph.frames, calibration, self.input_bits)
+        payload_bits, input_scale, notes = payload_of(
+            graph.frames, calibration, self.input_bits, graph.input_shape
+        )
         exact = self.code is Code.EXACT
-        return Settings(
+        settings = Settings(
             code=self.code,
             levels=choices.whole(self.levels, "levels", 1, 255) if exact else timesteps,
             weight_bits=choices.weight_bits(self.weight_bits, graph),
@@ -217,25 +244,40 @@ class Aims:
             signed=low < 0,
             input_scale=input_scale,
         )
+        shape = graph.input_shape
+        rough = coarse(calibration, input_scale, settings.payload, shape, "training data")
+        return settings, [*notes, *rough]
 
 
 def _read(ann: nn.Module | ExportedProgram, calibration: torch.Tensor, aims: Aims) -> Graph:
     """The model's layers, of neurons or clipped ReLUs."""
     if isinstance(ann, OverTime):
         return capture_neurons(ann, calibration[:8])
-    if isinstance(ann, nn.Module) and any(p.device.type != "cpu" for p in ann.parameters()):
-        ann = copy.deepcopy(ann).cpu()  # where it is captured
     graph = capture(ann, calibration[:8], frames_of(aims.frames, calibration))
-    return approximate(graph, calibration)
+    return equalise(approximate(graph, calibration), calibration)
+
+
+def _task(
+    graph: Graph, aims: Aims, samples: Batches, values: Batches | None, tests: Batches | None
+) -> tuple[Task, list[str]]:
+    """What the model is for, after which all labels are checked; and notes."""
+    outputs, inputs = math.prod(graph.shapes[-1]), math.prod(graph.input_shape)
+    task, note = inferred(aims.task, (samples, values, tests), outputs, inputs, graph.final)
+    for part in (samples, values, tests):
+        if part is not None:
+            part.check = partial(task.labels, outputs=outputs, what=part.what)
+    return task, [] if note is None else [note]
 
 
 def _module(
-    graph: Graph, calibration: torch.Tensor, aims: Aims
-) -> tuple[QcfsModel, dict[str, int]]:
-    """The quantised ANN before any training, and how many channels of each layer never fired."""
+    graph: Graph, calibration: torch.Tensor, aims: Aims, task: Task
+) -> tuple[QcfsModel, dict[str, int], list[str]]:
+    """The quantised ANN before any training, how many channels of each layer never fired, and
+    notes."""
     if aims.code is Code.RATE:
         warn_of_maxima(graph)
-    settings = aims.settings(graph, calibration)
+    settings, notes = aims.settings(graph, calibration)
+    calibration = within(calibration, settings.input_scale, settings.payload, graph.input_shape)
     clips, silent = thresholds(graph), {}
     if graph.steps is None:
         batches = torch.split(calibration, 128)
@@ -244,42 +286,64 @@ def _module(
         )
         layers = [layer.name for layer in graph.layers if layer.clipped]
         silent = {name: count for name, count in zip(layers, counts, strict=True) if count}
-    module = QcfsModel(graph, settings, clips)
+    seen = calibration if graph.frames is None else graph.frames.enter(calibration)
+    module = QcfsModel(graph, settings, clips, centre=centre(seen, graph.input_shape), task=task)
     module.fit_shrink()
     correct(module, calibration, channel_wise=aims.channel_wise, seed=aims.seed)
-    return module, silent
+    return module, silent, notes
 
 
 def _stats(
     trainer: Trainer, snn: SpikingNetwork, calibration: torch.Tensor, tests: Batches | None
 ) -> Stats:
     """What came of it."""
-    graph, settings = trainer.module.graph, trainer.module.settings
+    graph, settings, task = trainer.module.graph, trainer.module.settings, trainer.task
     quantized = quantized_ann(snn)
-    scores = Scores() if tests is None else score(quantized, snn, tests, trainer.how.progress)
-    integer = scores.integer
+    scores, trained, replaced = Scores(), Figures(), None
+    notes = [*graph.notes, *choices.notes_on_levels(graph, settings.levels), *trainer.notes]
+    if tests is not None:
+        scores = score(task, quantized, snn, tests, trainer.how.progress)
+        trained = trainer.figures(trainer.answer, tests, "trained model")
+        replaced = trainer.replaced(tests)
+        notes += doubts(trained, scores.outside, tests, task, graph, quantized)
+    weights = sum(p.synapse.weight.size for p in snn.network.projections)
+    factor = weights / graph.weights if graph.weights else None
+    if factor is not None and factor > _MANY:
+        notes.append(
+            f"the network stores {factor:.1f} times the weights of the trained model: {weights:,}; "
+            "nchw inspect shows in which layers"
+        )
+    integer, own = scores.figures, trainer.spiking or Figures()
     found = {n.name: n.threshold for n in quantized.layers if n.threshold is not None}
     rate = "qcfs_if_ft" if trainer.through_time else "qcfs_direct"
     return Stats(
         strategy="exact" if settings.code is Code.EXACT else rate,
-        ann_accuracy=None if tests is None else trainer.ann_accuracy(tests),
-        replaced_accuracy=None if tests is None else trainer.replaced_accuracy(tests),
-        qcfs_accuracy=trainer.qcfs_accuracy,
-        if_accuracy=integer if settings.code is Code.EXACT else trainer.if_accuracy,
-        integer_accuracy=integer,
+        task=task.value,
+        ann_accuracy=trained.accuracy,
+        replaced_accuracy=None if replaced is None else replaced.accuracy,
+        qcfs_accuracy=None if trainer.qcfs is None else trainer.qcfs.accuracy,
+        if_accuracy=integer.accuracy if settings.code is Code.EXACT else own.accuracy,
+        integer_accuracy=integer.accuracy,
+        ann_mse=trained.mse,
+        integer_mse=integer.mse,
+        ann_r2=trained.r2,
+        integer_r2=integer.r2,
         unequal=scores.unequal,
         thresholds=[np.ravel(threshold).tolist() for threshold in found.values()],
         threshold_ranges={name: summary(threshold) for name, threshold in found.items()},
         sparsity=scores.sparsity,
         spikes=scores.spikes,
         spike_agreement=spike_agreement(graph, snn, calibration[:_AGREEMENT_SAMPLES]),
-        notes=(*graph.notes, *choices.notes_on_levels(graph, settings.levels)),
+        weight_factor=factor,
+        notes=tuple(notes),
     )
 
 
 def _tell(stats: Stats) -> None:
     """One line of figures on standard error."""
     told = [f"{name} {value:.2f} %" for name, value in stats.accuracies.items()]
+    if stats.integer_r2 is not None:
+        told.append(f"R² of the trained model {stats.ann_r2:.4f}, integers {stats.integer_r2:.4f}")
     if stats.sparsity is not None:
         told.append(f"{stats.sparsity:.1f} % of neuron steps silent")
     line = ", ".join([*told, f"{stats.conversion_time:.0f} s"])

@@ -26,10 +26,11 @@ from torch import nn
 from neurocuda_hw.conversion.graph import Graph, Layer, Term
 from neurocuda_hw.conversion.quantize import Code, IntegerLayer, QuantizedAnn
 from neurocuda_hw.conversion.rounding import Levels, round_through
+from neurocuda_hw.conversion.tasks import Task
 from neurocuda_hw.conversion.temporal import Reduce
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import DECAY_ONE
-from neurocuda_hw.linear.maps import Kind, scale_inputs
+from neurocuda_hw.linear.maps import Kind
 from neurocuda_hw.linear.steps import per_channel
 from neurocuda_hw.network.neurons import IF, LIF, Reset, payload_range
 
@@ -43,7 +44,8 @@ _LARGEST_THRESHOLD = 2.0**20
 class Settings:
     """What the conversion aims at.
 
-    `levels` is L of the exact code, T of the rate code; `weight_bits` one number per layer.
+    `levels` is L of the exact code, T of the rate code; `weight_bits` one number per layer;
+    `input_scale` what one unit of an input is worth, one for all or one per channel.
     """
 
     code: Code
@@ -51,7 +53,7 @@ class Settings:
     weight_bits: tuple[int, ...]
     payload_bits: int = 8
     signed: bool = False
-    input_scale: float = 1.0
+    input_scale: float | tuple[float, ...] = 1.0
 
     def recoded(self, code: Code, levels: int) -> Settings:
         """The same for another code and other levels (steps)."""
@@ -73,6 +75,15 @@ class LayerTensors:
     scale: torch.Tensor
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """Inputs that nothing was trained on, and the trained model's outputs: what later changes of
+    the network are judged by."""
+
+    x: torch.Tensor
+    wanted: torch.Tensor
+
+
 class QcfsModel(nn.Module):
     """The quantised ANN of a graph; call it with real inputs, it returns real logits.
 
@@ -82,6 +93,11 @@ class QcfsModel(nn.Module):
     settings : Settings
     clips : sequence of float tensor (C,)
         Initial lambda of each spiking layer but maxima, in order; positive.
+    centre : tensor (C,), optional
+        Mean of each input channel. Biases are held as they are at inputs of that mean, so that a
+        step of a weight does not shift the sums, however far from 0 the inputs are.
+    task : Task
+        What it is trained for.
 
     Raises
     ------
@@ -89,11 +105,25 @@ class QcfsModel(nn.Module):
         If the graph's recordings cannot be taken under the settings' code and steps.
     """
 
-    def __init__(self, graph: Graph, settings: Settings, clips: Sequence[torch.Tensor]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        settings: Settings,
+        clips: Sequence[torch.Tensor],
+        *,
+        centre: torch.Tensor | None = None,
+        task: Task = Task.CLASSIFY,
+    ) -> None:
         super().__init__()
         _check_frames(graph, settings)
         self.graph = graph
         self.settings = settings
+        self.task = task
+        self.judged: Judged | None = None
+        self.assumed = False  # whether the task was, for want of labels
+        mean = torch.zeros(graph.input_shape[0]) if centre is None else centre.float()
+        self.register_buffer("centre", mean)
+        self.centre: torch.Tensor
         self.weights = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.log_clips = nn.ParameterList()
@@ -102,7 +132,11 @@ class QcfsModel(nn.Module):
             for term in layer.terms:
                 weight = term.weight.float()
                 self.weights.append(nn.Parameter(weight, requires_grad=term.trained))
-            self.biases.append(nn.Parameter(layer.bias.float(), requires_grad=not layer.maximum))
+            own = layer.bias.float()
+            for term in layer.terms if not layer.maximum else ():
+                if term.source == 0:
+                    own = own + _like(_pulled(term.weight.float(), term, layer, mean), own)
+            self.biases.append(nn.Parameter(own, requires_grad=not layer.maximum))
             if layer.clipped:
                 self.log_clips.append(nn.Parameter(left.pop(0).float().log()))
             channels = layer.shape[0] if layer.spiking else 1
@@ -128,8 +162,8 @@ class QcfsModel(nn.Module):
         share = 1 if self.settings.code is Code.RATE else self.settings.levels
         frames = self.graph.frames
         gain = 1.0 if frames is None else frames.gain(self.settings.code is Code.RATE)
-        scale = self.settings.input_scale * gain
-        units = [torch.full((self.graph.input_shape[0],), scale, device=device)]
+        scale = torch.tensor(self.settings.input_scale, device=device) * gain
+        units = [scale.expand(self.graph.input_shape[0])]
         clips = iter(self.clips())
         for layer in self.graph.layers:
             if layer.maximum:
@@ -146,7 +180,7 @@ class QcfsModel(nn.Module):
         bits = self.settings.weight_bits[number]
         wanted, limits = [], []
         for place, term in zip(self._places(number), layer.terms, strict=True):
-            wanted.append(_absorb(self.weights[place], term, units[term.source]))
+            wanted.append(term.by_input(self.weights[place], units[term.source]))
             limits.append(2 ** ((bits if term.trained else max(bits, _SKIP_BITS)) - 1) - 1)
         unit = units[number + 1] if layer.spiking else None
         with torch.no_grad():
@@ -156,6 +190,9 @@ class QcfsModel(nn.Module):
             steps = _per_row(scale, term, layer)
             weights.append(round_through((weight / steps).clamp(-limit, limit)))
         bias = self.biases[number]
+        for place, term in zip(self._places(number), layer.terms, strict=True):
+            if term.source == 0:
+                bias = bias - _like(_pulled(self.weights[place], term, layer, self.centre), bias)
         return LayerTensors(
             weights=weights,
             threshold=None if unit is None else round_through(unit / scale).clamp(min=1),
@@ -201,10 +238,11 @@ class QcfsModel(nn.Module):
         """Real inputs as integers ``(B, *input_shape)``, recordings ``(B, T, *input_shape)``, in
         float32."""
         low, high = self.settings.payload
-        integers = (x.double() / self.settings.input_scale).round().clamp(low, high)
-        frames = self.graph.frames
+        frames, shape = self.graph.frames, self.graph.input_shape
         time = () if frames is None else (frames.steps,)
-        return integers.float().reshape(-1, *time, *self.graph.input_shape)
+        scale = torch.tensor(self.settings.input_scale, dtype=torch.float64, device=x.device)
+        values = x.double().reshape(-1, *time, *shape) / per_channel(scale, len(shape))
+        return values.round().clamp(low, high).float()
 
     def summed(self, x: torch.Tensor) -> torch.Tensor:
         """`payload`, the frames of recordings added up: ``(B, *input_shape)``."""
@@ -236,7 +274,7 @@ class QcfsModel(nn.Module):
         for place, term, weight in zip(
             self._places(number), layer.terms, tensors.weights, strict=True
         ):
-            wanted = _absorb(self.weights[place], term, units[term.source])
+            wanted = term.by_input(self.weights[place], units[term.source])
             off = (wanted - weight * _per_row(tensors.scale, term, layer)).square()
             error = error + off.reshape(len(error), -1).sum(1)
         return error
@@ -292,7 +330,7 @@ class QcfsModel(nn.Module):
             input_shape=self.graph.input_shape,
             payload_bits=self.settings.payload_bits,
             signed=self.settings.signed,
-            input_scale=self.settings.input_scale,
+            input_scale=np.array(self.settings.input_scale),
             frames=None if self.graph.frames is None else self.graph.frames.steps,
             layers=tuple(layers),
         )
@@ -331,13 +369,11 @@ def _neuron(layer: Layer, tensors: LayerTensors) -> IF | LIF | None:
     return LIF(decay=_integers((layer.rule.decay * DECAY_ONE).round()), **integers)
 
 
-def _absorb(weight: torch.Tensor, term: Term, unit: torch.Tensor) -> torch.Tensor:
-    """Weights times the worth of the source's events: what one event adds, in real units."""
-    if term.kind is Kind.CONV:
-        return scale_inputs(weight, term.groups, unit)
-    if term.kind is Kind.GAIN:
-        return weight * unit
-    return weight * unit.repeat_interleave(math.prod(term.pooled[1:]))
+def _pulled(weight: torch.Tensor, term: Term, layer: Layer, centre: torch.Tensor) -> torch.Tensor:
+    """What inputs of the mean `centre` add to a layer's sums away from borders, ``(C,)``."""
+    drive = term.by_input(weight, centre).reshape(len(weight), -1).sum(1)
+    cells = 1 if term.pool is None else math.prod(term.pool)
+    return drive.reshape(layer.shape[0], -1).mean(1) * cells
 
 
 def _per_row(scale: torch.Tensor, term: Term, layer: Layer) -> torch.Tensor:

@@ -76,7 +76,7 @@ class QuantizedAnn(Brief):
     input_shape : tuple of int
     payload_bits, signed
         Of the integer that stands for one input value.
-    input_scale : float
+    input_scale : float array, () or (C,)
         What one unit of it is worth.
     frames : int, optional
         Inputs are recordings of so many frames, one per step; None: one value per neuron.
@@ -88,7 +88,7 @@ class QuantizedAnn(Brief):
     input_shape: Shape
     payload_bits: int
     signed: bool
-    input_scale: float
+    input_scale: np.ndarray
     layers: tuple[IntegerLayer, ...]
     frames: int | None = None
 
@@ -128,7 +128,8 @@ class QuantizedAnn(Brief):
             If `x` has the wrong number of values per sample, or holds NaN or infinity.
         """
         shape = self.input_shape if self.frames is None else (self.frames, *self.input_shape)
-        return quantised_inputs(x, shape, np.array(self.input_scale), self.payload)
+        scale = self.input_scale.reshape(-1, *[1] * (len(self.input_shape) - 1))
+        return quantised_inputs(x, shape, scale, self.payload)
 
     @torch.no_grad()
     def counts(self, payload: np.ndarray | torch.Tensor) -> list[torch.Tensor]:
@@ -245,7 +246,7 @@ def to_network(ann: QuantizedAnn, name: str = "network") -> Network:
             name="input",
             shape=ann.input_shape,
             neuron=ann.input_neuron(windows[0] if exact else None),
-            scale=np.array(ann.input_scale),
+            scale=ann.input_scale,
         )
     ]
     projections = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +15,11 @@ from neurocuda_hw.conversion.graph import Layer, Term
 from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.conversion.value import CannotCompose, Value
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
-from neurocuda_hw.linear.maps import Kind, identity, uniform
-from neurocuda_hw.linear.steps import Shape, image_shape, per_channel
+from neurocuda_hw.linear.maps import LARGEST_MATRIX, Kind, identity, uniform
+from neurocuda_hw.linear.steps import Gather, Reshape, Shape, image_shape, per_channel
+
+# steps that make nothing negative of what is not
+_KEEPING = (Reshape, Gather)
 
 
 class Reading:
@@ -25,7 +29,7 @@ class Reading:
         self.layers: list[Layer] = []
         self.shapes: list[Shape] = []
         self.notes: list[str] = []
-        self.softmax = False
+        self.final: str | None = None
         self.frames: Frames | None = None
         self.averaged = False
         self.places = {node: place for place, node in enumerate(nodes)}
@@ -75,8 +79,13 @@ class Reading:
         """Ends a sum: a new layer; `special` are its fields where it is no plain ReLU."""
         if self.averaged:
             raise CannotCompose("nothing but linear layers may follow the mean of the answers")
-        if not any(given is not None for given in special.values()) and self._no_clip(value):
+        others = [given for name, given in special.items() if name != "cap" and given is not None]
+        if not others and self.never_negative(value) and self._capped(value, special.get("cap")):
             return value
+        return self.population(node, value, **special)
+
+    def population(self, node: Node, value: Value, **special: Any) -> Value:
+        """A new layer of what is, or is made, never negative."""
         self.layer(value.path or self.path(node), value, spiking=True, **special)
         sent = self.source(len(self.layers), value.shape)
         rule = self.layers[-1].rule
@@ -97,26 +106,21 @@ class Reading:
 
     def layer(self, path: str, value: Value, **fields: Any) -> None:
         """A new layer of the sum `value`."""
-        terms = _merged(value.terms)
+        terms = [self._single(path, term) for term in _merged(value.terms)]
         if not terms:
             raise ModelError(f"layer {path!r} must depend on the input")
         shape = image_shape(value.shape)
         fixed = {t.plain for t in terms if t.kind is not Kind.MATRIX}
-        if len(shape) == 1 and len(fixed) == 1:
+        if len(shape) != 3 and len(fixed) == 1:
             shape = fixed.pop()
-        elif fixed - {shape}:
-            raise UnsupportedLayerError(
-                path=path, kind="sum", way_out=f"its parts must all have the shape {shape}"
-            )
+        elif len(shape) > 3:
+            shape = (math.prod(shape),)
         finished = []
         for term in terms:
             weight = term.gains if term.kind is Kind.GAIN else term.weight
-            if weight is None:
-                raise UnsupportedLayerError(
-                    path=path,
-                    kind="skip connection",
-                    way_out="its factors must be the same for all neurons of a channel",
-                )
+            if weight is None or (term.kind is not Kind.MATRIX and term.plain != shape):
+                term = self._single(path, term.followed(Reshape(shape=value.shape)), matrix=True)
+                weight = term.weight
             finished.append(replace(term, weight=weight.contiguous()))
         for name, kind, what in (
             ("rule", "neuron", "threshold and decay"),
@@ -140,13 +144,56 @@ class Reading:
         )
         self.shapes.append(shape)
 
-    def _no_clip(self, value: Value) -> bool:
+    def _single(self, path: str, term: Term, *, matrix: bool = False) -> Term:
+        """A term as one synapse; a note where that is a large matrix for a small map."""
+        found = None if matrix and prod_of(term) > LARGEST_MATRIX else term.single()
+        if found is None:
+            raise UnsupportedLayerError(
+                path=path,
+                kind="linear map",
+                way_out=f"what stands between {self._named(term.source)} and it is no convolution, "
+                f"and a matrix of it would have {prod_of(term):,} weights: put an activation "
+                "(ReLU) between its layers",
+            )
+        own = [
+            term.weight,
+            *(w for s in term.later if (w := getattr(s, "weight", None)) is not None),
+        ]
+        if found.kind is Kind.MATRIX and found.weight.numel() > sum(w.numel() for w in own):
+            self.notes.append(
+                f"what stands between {self._named(term.source)} and {path!r} is no convolution: "
+                f"it became a matrix of {found.weight.numel():,} weights"
+            )
+        return found
+
+    def _named(self, source: int) -> str:
+        return "the input" if source == 0 else repr(self.layers[source - 1].path)
+
+    def never_negative(self, value: Value) -> bool:
         """Whether a ReLU changes nothing: sums of spikes with factors of at least 0."""
         return bool(
             value.terms
             and all(self._is_clipped(t.source) for t in value.terms)
-            and all(float(t.weight.min()) >= 0 for t in value.terms)
+            and all(t.weight.numel() and float(t.weight.min()) >= 0 for t in value.terms)
+            and all(isinstance(step, _KEEPING) for t in value.terms for step in t.later)
             and float(value.constant.min()) >= 0
+        )
+
+    def _capped(self, value: Value, cap: float | None) -> bool:
+        """Whether a clip at `cap` changes nothing: of a layer that is clipped so already."""
+        if cap is None:
+            return True
+        (term, *others) = value.terms
+        layer = self.layers[term.source - 1]
+        while layer.maximum:
+            layer = self.layers[layer.terms[0].source - 1]
+        plain = not others and term.kind is Kind.GAIN and term.pool is None and not term.later
+        return bool(
+            plain
+            and layer.cap is not None
+            and layer.cap <= cap
+            and bool((term.weight == 1).all())
+            and not bool(value.constant.any())
         )
 
     def _is_clipped(self, source: int) -> bool:
@@ -175,13 +222,29 @@ def operation(node: Node) -> str:
     return ".".join(str(node.target).split(".")[:2]) if node.op == "call_function" else node.op
 
 
+def stack_of(node: Node) -> list[tuple[str, str]]:
+    """The modules that a node is in, the outermost first: path, and class without its package."""
+    return [(path, kind.rsplit(".", 1)[-1]) for path, kind in _stack(node)]
+
+
+def _stack(node: Node) -> list[tuple[str, str]]:
+    found = (node.meta.get("nn_module_stack") or {}).values()
+    return [
+        (path, kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}")
+        for path, kind in found
+    ]
+
+
 def _place(node: Node) -> tuple[str, str]:
     """Where in the model a node comes from: the innermost module's path, and what it is."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    path, kind = next(((p, k) for p, k in reversed(stack) if p), ("", ""))
-    kind = kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+    path, kind = next(((p, k) for p, k in reversed(_stack(node)) if p), ("", ""))
     leaf = kind.startswith("torch.nn.modules.") and ".container." not in kind
     return path, kind.rsplit(".", 1)[-1] if leaf else operation(node).removeprefix("aten.")
+
+
+def prod_of(term: Term) -> int:
+    """Weights of a term as a matrix."""
+    return math.prod(term.gives) * math.prod(term.pooled)
 
 
 def _merged(terms: Sequence[Term]) -> tuple[Term, ...]:
@@ -189,7 +252,8 @@ def _merged(terms: Sequence[Term]) -> tuple[Term, ...]:
     merged: list[Term] = []
     for term in terms:
         for place, other in enumerate(merged):
-            alike = term.kind is Kind.GAIN and term.source == other.source
+            plain = term.kind is Kind.GAIN and not (term.later or other.later)
+            alike = plain and term.source == other.source
             total = other.plus(term) if alike else None
             if total is not None:
                 merged[place] = total

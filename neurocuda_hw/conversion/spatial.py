@@ -7,13 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch.fx import Node
 
 from neurocuda_hw.conversion.frames import FrameValues, unfolded
 from neurocuda_hw.conversion.reading import Reading
 from neurocuda_hw.conversion.value import CannotCompose, Value, pair
 from neurocuda_hw.linear.maps import Kind
-from neurocuda_hw.linear.steps import Pair, Pool, Product, Shape, channels, image_shape, windows
+from neurocuda_hw.linear.steps import (
+    Function,
+    Gather,
+    Pair,
+    Pool,
+    Product,
+    Shape,
+    channels,
+    image_shape,
+    windows,
+)
 
 
 def average(
@@ -32,19 +43,41 @@ def average(
     window = pair(kernel, flat, 1)
     step = pair(stride, flat, 1) if stride else window
     margin = pair(padding, flat, 0)
-    if divisor is not None:
-        raise CannotCompose("its divisor must be the size of its window")
-    if any(margin) and not count_include_pad:
-        raise CannotCompose("count_include_pad must be True where it pads")
     pool = Pool(kernel=window, stride=step, padding=margin)
-    if reading.static(node) != pool.output(x.images().shape):
-        raise CannotCompose("ceil_mode must be False: windows over the border have another divisor")
+    plain = divisor is None and (count_include_pad or not any(margin))
+    if not plain or reading.static(node) != pool.output(x.shape):  # each window has its own divisor
+        return affine(
+            reading, node, x, kernel, stride, padding, ceil_mode, count_include_pad, divisor
+        )
     return _averaged(x, pool)
 
 
 def _averaged(x: Value, pool: Pool) -> Value:
     alone = (pool.kernel, pool.stride, pool.padding) == ((1, 1), (1, 1), (0, 0))
-    return x if alone else x.images().through(pool)
+    return x if alone and pool.divisor == 1 else x.through(pool)
+
+
+def affine(reading: Reading, node: Node, *arguments: Any, **options: Any) -> Value:
+    """An operation that is affine in its only value: done to it as PyTorch does it."""
+    values = [a for a in arguments if isinstance(a, Value)]
+    others = [a for a in arguments if isinstance(a, list | tuple) and _unknown(a)]
+    if len(values) != 1 or others or any(type(a) is object for a in arguments):
+        raise CannotCompose("it must see one value, and sizes that do not depend on the batch")
+    operation: Any = node.target
+
+    def run(x: torch.Tensor) -> torch.Tensor:
+        given = [x if isinstance(a, Value) else a for a in arguments]
+        found: torch.Tensor = operation(*given, **options)
+        return found
+
+    weights = [a for a in arguments if isinstance(a, torch.Tensor) and a.ndim > 1]
+    step = Function(run=run, shape=reading.static(node))
+    made = reading.made(node) if weights else {}
+    return values[0].through(step, trained=bool(weights), **made)
+
+
+def _unknown(given: Any) -> bool:
+    return any(isinstance(a, Value) or type(a) is object for a in given)
 
 
 def adaptive_window(reading: Reading, node: Node, x: Value, way_out: str) -> Pair:
@@ -57,26 +90,46 @@ def adaptive_window(reading: Reading, node: Node, x: Value, way_out: str) -> Pai
     return (shape[1] // out[1], shape[2] // out[2])
 
 
-def whole_window(x: Value, axes: Any, what: str) -> Pair:
-    """Height and width, which `axes` must be all of."""
+def reduced_window(x: Value, axes: Any) -> tuple[Value, Pair] | None:
+    """`x` as feature maps, and the height and width of the window that `axes` of it are; None where
+    they are no such window."""
     rank = len(x.shape) + 1
-    if rank < 3 or sorted(axis % rank for axis in axes) != list(range(2, rank)):
-        raise CannotCompose(f"a {what} must be over all of height and width")
-    shape = image_shape(x.shape)
-    return (shape[1], shape[2])
+    over = sorted({axis % rank for axis in axes or ()})
+    if not over or over[0] < 2:
+        return None
+    if rank == 3:
+        plain = _plain(x)
+        alike = plain[0] == x.shape[0] and math.prod(plain[1:]) == x.shape[1]
+        maps = x.reshaped(plain) if alike and len(plain) == 3 else x
+        shape = image_shape(maps.shape)
+        return maps, (shape[1], shape[2])
+    if rank == 4:
+        return x, (x.shape[1] if 2 in over else 1, x.shape[2] if 3 in over else 1)
+    return None
 
 
 def adaptive_average(reading: Reading, node: Node, x: Value, size: Any) -> Value:
     """Average pooling to a given size."""
-    window = adaptive_window(reading, node, x, "AvgPool2d")
+    shape, out = image_shape(x.shape), image_shape(reading.static(node))
+    if any(n % m for n, m in zip(shape[1:], out[1:], strict=True)):
+        return affine(reading, node, x, size)
+    window = (shape[1] // out[1], shape[2] // out[2])
     return _averaged(x, Pool(kernel=window, stride=window))
 
 
-def mean(reading: Reading, node: Node, x: Value, axes: Any, keepdim: bool = False) -> Value:
-    """The mean over height and width."""
-    window = whole_window(x, axes, "mean")
-    value = _averaged(x, Pool(kernel=window, stride=window))
-    return value.reshaped(reading.static(node))
+def total(
+    reading: Reading, node: Node, x: Value, axes: Any = None, keepdim: bool = False, **options: Any
+) -> Value:
+    """The sum, or the mean, over any axes but the batch."""
+    found = reduced_window(x, axes)
+    if found is None:
+        if axes is None or any(axis % (len(x.shape) + 1) == 0 for axis in axes):
+            raise CannotCompose("it must leave the batch axis alone")
+        return affine(reading, node, x, axes, keepdim, **options)
+    maps, window = found
+    mean = "mean" in str(node.target)
+    pool = Pool(kernel=window, stride=window, mean=mean)
+    return _averaged(maps, pool).reshaped(reading.static(node))
 
 
 def reshape(reading: Reading, node: Node, x: Value, *_: Any) -> Value | FrameValues:
@@ -109,7 +162,7 @@ def slice_op(
         taken: Value = rearranged(reading, node, x, axis, start, end, step)
         return taken
     stride = (step, 1) if rank == 4 and axis == 2 else (1, step)
-    return x.images().through(windows(x.shape[0], stride=stride))
+    return x.through(windows(x.shape[0], stride=stride))
 
 
 def pad(
@@ -120,21 +173,25 @@ def pad(
     mode: str | float = "constant",
     value: float | None = None,
 ) -> Value:
-    """Zeros around feature maps, or silent channels."""
+    """Zeros around feature maps, or silent channels; or anything else around anything."""
     filler = value if isinstance(mode, str) else mode
-    if (isinstance(mode, str) and mode != "constant") or filler:
-        raise CannotCompose("its padding must be with zeros")
     whole = [*amounts] + [0] * (2 * len(x.shape) - len(amounts))
     if len(x.shape) == 2:
         whole = [*whole[:2], 0, 0, *whole[2:]]
-    if len(whole) != 6:
-        raise CannotCompose("only feature maps can be padded")
-    (left, right, top, bottom, before, after) = whole
-    if left != right or top != bottom or min(whole) < 0:
-        raise CannotCompose("it must pad by the same amount left and right, top and bottom")
+    if (isinstance(mode, str) and mode != "constant") or filler:
+        return affine(reading, node, x, amounts, mode, *([] if value is None else [value]))
+    if len(whole) != 6 or whole[0] != whole[1] or whole[2] != whole[3] or min(whole) < 0:
+        return padded(x, amounts)
+    (left, _, top, _, before, after) = whole
     if top or left:
-        x = x.images().through(windows(x.shape[0], padding=(top, left)))
+        x = x.through(windows(x.shape[0], padding=(top, left)))
     return among_channels(x, before, after)
+
+
+def padded(x: Value, amounts: list[int]) -> Value:
+    """Zeros around `x`, counted from its last axis on; less than none cuts off."""
+    places = torch.arange(math.prod(x.shape)).reshape(x.shape)
+    return x.through(Gather(places=F.pad(places, amounts, value=-1)))
 
 
 def among_channels(x: Value, before: int, after: int) -> Value:
@@ -154,7 +211,7 @@ def among_channels(x: Value, before: int, after: int) -> Value:
 def _mixed(x: Value, rows: torch.Tensor) -> Value:
     """The channels (of a vector: the values) of `x`, mixed by a matrix."""
     if len(x.shape) > 1:
-        return x.images().through(channels(rows))
+        return x.through(channels(rows))
     plain = _plain(x)
     if len(plain) == 1 or math.prod(plain[1:]) > 1:
         return x.through(Product(weight=rows))
@@ -163,20 +220,41 @@ def _mixed(x: Value, rows: torch.Tensor) -> Value:
 
 def _plain(x: Value) -> Shape:
     """The shape of `x` before it was reshaped."""
-    return next((t.plain for t in x.terms if t.kind is not Kind.MATRIX), (x.constant.numel(),))
+    kept = [t for t in x.terms if t.kind is not Kind.MATRIX and not t.later]
+    return next((t.plain for t in kept), image_shape(x.shape))
 
 
 def concatenate(reading: Reading, node: Node, parts: list[Any], axis: int = 0) -> Value:
-    """Channels of several values, one after the other."""
-    if not all(isinstance(part, Value) for part in parts):
-        raise CannotCompose("all of its parts must depend on the input")
-    if axis % (len(parts[0].shape) + 1) != 1:
-        raise CannotCompose("only channels can be joined: dim=1")
-    total, before, joined = reading.static(node)[0], 0, []
+    """Several values, one after the other along any axis but the batch; some may be constants."""
+    known = next(part for part in parts if isinstance(part, Value))
+    if "stack" in str(node.target):
+        axis %= len(known.shape) + 2
+        parts = [_with_axis(part, axis) for part in parts]
+    axis %= len(reading.static(node)) + 1
+    if axis == 0:
+        raise CannotCompose("it must leave the batch axis alone")
+    whole, before, joined = reading.static(node), 0, []
+    constant = torch.zeros(whole, dtype=torch.float64)
     for part in parts:
-        joined.append(among_channels(part, before, total - before - part.shape[0]))
-        before += part.shape[0]
-    return sum_of(joined)
+        shape = part.shape if isinstance(part, Value) else tuple(part.shape[1:])
+        size = shape[axis - 1]
+        after = whole[axis - 1] - before - size
+        if not isinstance(part, Value):
+            constant.narrow(axis - 1, before, size).copy_(part[0])
+        elif axis == 1 and len(whole) in (1, 2, 3):
+            joined.append(among_channels(part, before, after))
+        else:
+            joined.append(padded(part, [0, 0] * (len(whole) - axis) + [before, after]))
+        before += size
+    value = sum_of(joined)
+    return replace(value, constant=value.constant + constant)
+
+
+def _with_axis(part: Any, axis: int) -> Any:
+    """A part of a stack, with the new axis."""
+    if not isinstance(part, Value):
+        return part.unsqueeze(axis)
+    return part.reshaped((*part.shape[: axis - 1], 1, *part.shape[axis - 1 :]))
 
 
 def sum_of(parts: list[Value]) -> Value:
@@ -188,9 +266,18 @@ def sum_of(parts: list[Value]) -> Value:
     )
 
 
+def broadcast(x: Value, shape: Shape) -> Value:
+    """`x` as often as `shape` asks."""
+    if x.shape == shape:
+        return x
+    places = torch.arange(math.prod(x.shape)).reshape(1, *x.shape)
+    return _chosen(x, places.expand(1, *shape))
+
+
 def rearranged(reading: Reading, node: Node, x: Value, *arguments: Any, **options: Any) -> Any:
-    """An operation that moves values, or leaves some out, done to their places: it must move whole
-    channels, or be one of a vector's."""
+    """An operation that moves values, repeats some or leaves some out, done to their places."""
+    if _unknown(arguments) or any(isinstance(a, list | tuple) and _unknown(a) for a in arguments):
+        raise CannotCompose("its sizes must not depend on the batch: say -1 there")
     operation: Any = node.target
     places = torch.arange(math.prod(x.shape)).reshape(1, *x.shape)
     found = operation(places, *arguments, **options)
@@ -202,12 +289,13 @@ def rearranged(reading: Reading, node: Node, x: Value, *arguments: Any, **option
 def _chosen(x: Value, places: torch.Tensor) -> Value:
     if len(places) != 1:
         raise CannotCompose("it must leave the batch axis alone")
-    plain = _plain(x)
+    shape, plain = tuple(places.shape[1:]), _plain(x)
     cells = math.prod(plain[1:])
-    if places.numel() % cells:
-        raise CannotCompose("it must move whole channels")
-    rows = places.reshape(-1, cells)
-    if not torch.equal(rows, rows[:, :1] + torch.arange(cells)) or bool((rows[:, 0] % cells).any()):
-        raise CannotCompose("it must move whole channels")
-    chosen = torch.eye(plain[0], dtype=torch.float64)[rows[:, 0] // cells]
-    return _mixed(x.reshaped(plain), chosen).reshaped(tuple(places.shape[1:]))
+    if torch.equal(places.flatten(), torch.arange(math.prod(x.shape))):
+        return x.reshaped(shape)
+    rows = places.reshape(-1, cells) if places.numel() % cells == 0 else places.new_ones(1, cells)
+    whole = torch.equal(rows, rows[:, :1] + torch.arange(cells))
+    if math.prod(plain) == math.prod(x.shape) and whole and not bool((rows[:, 0] % cells).any()):
+        chosen = torch.eye(plain[0], dtype=torch.float64)[rows[:, 0] // cells]
+        return _mixed(x.reshaped(plain), chosen).reshaped(shape)
+    return x.through(Gather(places=places[0]))

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from neurocuda_hw.conversion.graph import Graph
+from neurocuda_hw.conversion.inputs import beyond, coarse
 from neurocuda_hw.conversion.quantize import QuantizedAnn
+from neurocuda_hw.conversion.tasks import Task
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
@@ -17,12 +20,16 @@ from neurocuda_hw.ground.showing import html_table
 from neurocuda_hw.reference.reference import Run
 from neurocuda_hw.reference.snn import SpikingNetwork
 
+# share of test values beyond the calibrated range, and share of the way from one answer for all to
+# a hundred per cent, that give doubts about the data
+_SATURATED, _LITTLE = 0.001, 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Stats(Mapping[str, Any]):
     """What a conversion cost and what came of it; fields are read as attributes or as keys.
 
-    Accuracies are per cent of the test data, None without any.
+    Accuracies are per cent of the test data, None without any, and of values.
 
     Parameters
     ----------
@@ -60,9 +67,16 @@ class Stats(Mapping[str, Any]):
     silent_channels : dict
         Channels that never fired on the calibration data, where there are any.
     notes : tuple of str
-        What was left to the host, what was replaced.
+        What was left to the host, replaced, tried and thrown away; what is odd about the data.
     conversion_time : float
         Seconds, without the evaluation.
+    task : str
+        ``classify``, ``binary`` or ``regress``.
+    ann_mse, integer_mse, ann_r2, integer_r2 : float, optional
+        Of a regression, instead of accuracies: mean squared error, and the share of the labels'
+        variance that is explained.
+    weight_factor : float, optional
+        Weights that the network stores, over those of the trained model.
     """
 
     strategy: str
@@ -81,6 +95,12 @@ class Stats(Mapping[str, Any]):
     silent_channels: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...]
     conversion_time: float = 0.0
+    task: str = "classify"
+    ann_mse: float | None = None
+    integer_mse: float | None = None
+    ann_r2: float | None = None
+    integer_r2: float | None = None
+    weight_factor: float | None = None
 
     def __getitem__(self, key: str) -> Any:
         if key not in list(self):
@@ -152,65 +172,140 @@ class Stats(Mapping[str, Any]):
 class Scores:
     """Figures of the finished network on test data; None without any."""
 
-    integer: float | None = None
+    figures: Figures = field(default_factory=lambda: Figures())
     unequal: int | None = None
+    outside: float = 0.0
     sparsity: float | None = None
     spikes: dict[str, float] = field(default_factory=dict)
 
 
-def accuracy(
-    forward: Any, data: Batches, device: torch.device | str, stage: str, progress: Progress | None
-) -> float:
-    """Per cent of labelled samples that ``forward(x) -> (B, classes)`` gets right.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How well outputs fit labels: of classes the accuracy in per cent, of values the mean squared
+    error and R², the share of the labels' variance that they explain."""
+
+    accuracy: float | None = None
+    mse: float | None = None
+    r2: float | None = None
+
+
+class _Tally:
+    """Adds up figures batch by batch."""
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.total, self.scores = task, 0, 0.0
+        self.sums = self.squares = torch.zeros(())
+
+    def add(self, outputs: torch.Tensor, y: torch.Tensor | None, what: str) -> None:
+        """One batch."""
+        if y is None:
+            raise DataError(f"{what} must have labels")
+        y = y.to(outputs.device)
+        self.scores += float(self.task.score(outputs, y).double().sum())
+        self.total += len(y)
+        if self.task is Task.REGRESS:
+            self.sums = self.sums + y.double().sum(0).cpu()
+            self.squares = self.squares + y.double().square().sum(0).cpu()
+
+    def figures(self) -> Figures:
+        """What came of it."""
+        if self.task is not Task.REGRESS:
+            return Figures(accuracy=100 * self.scores / self.total)
+        mse = -self.scores / self.total
+        spread = (self.squares / self.total - (self.sums / self.total).square()).mean()
+        return Figures(mse=mse, r2=1 - mse / max(float(spread), 1e-12))
+
+
+@torch.no_grad()
+def figures(
+    task: Task,
+    forward: Any,
+    data: Batches,
+    device: torch.device | str,
+    stage: str,
+    progress: Progress | None,
+) -> Figures:
+    """Of labelled samples and ``forward(x) -> (B, K)``.
 
     Raises
     ------
     DataError
         If there are no labels.
     """
-    right = total = 0
-    with torch.no_grad():
-        for number, (x, y) in enumerate(data):
-            if y is None:
-                raise DataError(f"{data.what} must have labels")
-            right += int((forward(x.to(device)).argmax(1).cpu() == y.cpu()).sum())
-            total += len(x)
-            if progress:
-                progress(stage, number + 1, data.count())
-    return 100 * right / total
+    tally = _Tally(task)
+    for number, (x, y) in enumerate(data):
+        tally.add(forward(x.to(device)), y, data.what)
+        if progress:
+            progress(stage, number + 1, data.count())
+    return tally.figures()
 
 
 def score(
-    quantized: QuantizedAnn, snn: SpikingNetwork, tests: Batches, progress: Progress | None
+    task: Task, quantized: QuantizedAnn, snn: SpikingNetwork, tests: Batches, progress: Any
 ) -> Scores:
     """Runs the test data through the integer network, and compares it with the quantised ANN."""
     network = snn.network
-    right = total = fired = unequal = 0
+    tally, fired, unequal, outside, seen = _Tally(task), 0, 0, 0, 0
     spikes = {p.name: 0 for p in network.populations if p.name != network.output.name}
     for number, (x, y) in enumerate(tests):
-        if y is None:
-            raise DataError(f"{tests.what} must have labels")
         payload = snn.quantise(x)
+        outside += beyond(x, quantized.input_scale, quantized.payload, network.input.shape)
+        seen += x.numel()
         run = snn.reference().run(payload)
         if quantized.timeless:
             wanted = quantized.counts(torch.as_tensor(payload, device=snn.device))
             unequal += differing(quantized, wanted, run)
-        right += int((run.outputs.argmax(1).cpu() == y.cpu()).sum())
-        total += len(x)
+        tally.add(snn.logits(run.outputs), y, tests.what)
         for name in run.events:
             spikes[name] = spikes.get(name, 0) + int(run.events[name].sum())
         fired += sum(int(counts.sum()) for counts in run.counts.values())
         if progress:
             progress("integer network on test data", number + 1, tests.count())
-    slots = total * sum(
+    slots = tally.total * sum(
         p.size * network.window(p.name).steps for p in network.populations if p.spiking
     )
     return Scores(
-        integer=100 * right / total,
+        figures=tally.figures(),
         unequal=unequal if quantized.timeless else None,
         sparsity=100 * (1 - fired / slots),
-        spikes={name: count / total for name, count in spikes.items()},
+        spikes={name: count / tally.total for name, count in spikes.items()},
+        outside=outside / seen,
     )
+
+
+def doubts(
+    trained: Figures,
+    outside: float,
+    tests: Batches,
+    task: Task,
+    graph: Graph,
+    quantized: QuantizedAnn,
+) -> list[str]:
+    """Warnings where the test data is not what the model was trained, or calibrated, on."""
+    found = []
+    x, y = next(iter(tests))
+    scale, shape = quantized.input_scale, graph.input_shape
+    found += coarse(x, scale, quantized.payload, shape, tests.what)
+    if outside > _SATURATED:
+        found.append(
+            f"WARNING: {100 * outside:.1f} % of the values of the test data lie outside of what "
+            "the training data reached, and are clipped: both must be in the same range"
+        )
+    way_out = "is the data prepared as for its training (--mean, --std, --scale)?"
+    if trained.r2 is not None and trained.r2 <= 0:
+        found.append(
+            f"WARNING: the trained model explains nothing of the test data (R² {trained.r2:.2f}): "
+            f"{way_out}"
+        )
+    if trained.accuracy is not None and y is not None:
+        labels = torch.cat([y.flatten() for _, y in tests if y is not None])
+        chance = 100 * int(labels.bincount().max()) / len(labels)
+        if trained.accuracy < chance + _LITTLE * (100 - chance):
+            found.append(
+                f"WARNING: the trained model gets {trained.accuracy:.1f} % of the test data right, "
+                f"hardly more than one answer for all would ({chance:.1f} %): {way_out}"
+            )
+    return found
 
 
 def differing(quantized: QuantizedAnn, wanted: list[torch.Tensor], run: Run) -> int:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.conversion.tracing import check_evaluating
+from neurocuda_hw.conversion.tracing import check_evaluating, unwrapped
 from neurocuda_hw.ground.errors import ModelError, first_line
 
 
@@ -34,6 +34,7 @@ class Teacher:
         if isinstance(model, ExportedProgram):
             self.model: nn.Module = model.module().to(device)
         elif isinstance(model, nn.Module):
+            model = unwrapped(model)
             check_evaluating(model, "teacher")
             self.model = copy.deepcopy(model).to(device)
         else:

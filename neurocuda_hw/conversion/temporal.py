@@ -17,7 +17,6 @@ from enum import Enum
 import torch
 
 from neurocuda_hw.ground.errors import DataError
-from neurocuda_hw.network.neurons import payload_range
 
 
 class Reduce(Enum):
@@ -89,18 +88,3 @@ def frames_of(reduce: str | Reduce | None, example: torch.Tensor) -> Frames | No
             f"{tuple(example.shape)}; leave frames out for static inputs"
         )
     return Frames(steps=int(example.shape[1]), reduce=kind)
-
-
-def payload_of(frames: Frames | None, values: torch.Tensor, bits: int) -> tuple[int, float]:
-    """Bits of an input value, and what one unit of it is worth.
-
-    The largest magnitude fills the bits; but counts of events, whole numbers in recordings, stay
-    what they are, in as few bits as they need.
-    """
-    low, high = min(0.0, float(values.min())), float(values.max())
-    signed = low < 0
-    largest = payload_range(bits, signed)[1]
-    peak = max(-low, high)
-    if frames is not None and peak <= largest and bool((values == values.round()).all()):
-        return int(peak).bit_length() + signed, 1.0
-    return bits, peak / largest

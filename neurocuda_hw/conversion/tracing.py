@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import keyword
 import warnings
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,38 @@ from torch import nn
 from torch.fx import Graph, Tracer
 
 from neurocuda_hw.ground.errors import ModelError, first_line
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model itself, on the CPU in float32: without what runs it in parallel or compiled.
+
+    Raises
+    ------
+    ModelError
+        If it is TorchScript, or holds no values.
+    """
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ModelError(
+            "the model must be a plain torch.nn.Module, not TorchScript, which cannot be read: "
+            "give the module that it was made from, or what torch.export.export makes of that"
+        )
+    if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+        return unwrapped(model.module)
+    if isinstance(getattr(model, "_orig_mod", None), nn.Module):  # of torch.compile
+        return unwrapped(model._orig_mod)  # type: ignore[arg-type]
+    tensors = dict([*model.named_parameters(), *model.named_buffers()])
+    empty = [name for name, tensor in tensors.items() if tensor.is_meta]
+    if empty:
+        raise ModelError(
+            f"parameter {empty[0]!r} must hold values, but it is on the meta device; load the "
+            "weights (model.to_empty(device='cpu'), then load_state_dict)"
+        )
+    floats = [t for t in tensors.values() if t.is_floating_point()]
+    if all(t.device.type == "cpu" for t in tensors.values()) and all(
+        t.dtype is torch.float32 for t in floats
+    ):
+        return model
+    return copy.deepcopy(model).cpu().float()
 
 
 def check_evaluating(model: nn.Module, what: str = "model") -> None:

@@ -46,6 +46,7 @@ _SIZE_TOKEN = re.compile(
     r"|Add|Mul|ModularIndexing|PythonMod|\d+|[-+*/,=' ()]"
 )
 _PLAIN_TEXT = re.compile(r"[^();@\\\n]*")  # whatever PyTorch pastes into code cannot call anything
+_WRAPPED = re.compile(r"^((module|_orig_mod)\.)+")  # of DataParallel and torch.compile
 _FREE_TEXT = ("metadata", "torch_version")
 
 
@@ -225,7 +226,7 @@ def _from_plain(plain: Any, where: str, arch: str | None, option: str) -> nn.Mod
             f"{where} holds weights without their model; name its class with {option} module:Class"
         )
     model = _build(arch, option)
-    state = {key.removeprefix("module."): value for key, value in plain.items()}
+    state = {_WRAPPED.sub("", key): value for key, value in plain.items()}
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from neurocuda_hw.conversion.checkpoint import Best, Checkpoint
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
+from neurocuda_hw.conversion.tasks import Task
 from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import ModelError
 
-# mean probability of the likeliest class below which answers are sharpened, and to what
-_UNSURE, _SURE = 0.5, 0.9
 _SHARPENED_BY = 256  # samples
 # a loss is looked at in every so many batches: a GPU is waited for then
 _LOOKED_AT = 16
@@ -82,17 +80,17 @@ def train(
     epochs: int,
     stage: str,
     teacher: Teacher | None = None,
-    score: Callable[[], float] | None = None,
+    score: Callable[[], torch.Tensor] | None = None,
 ) -> int:
     """Adam with a cosine rate over `epochs`.
 
-    With `score`, the state after whichever epoch scored highest is kept (the one before training
-    included, the earliest of equals); without, the last one.
+    With `score`, the state after whichever epoch scored highest is kept, the earliest of equals;
+    the one before training unless that is clearly better. Without, the last one.
 
-    The loss is the cross entropy to the softened answers of the trained model, or of `teacher`, and
-    to the labels where there are any. Answers that are hardly sure of anything, of a model that was
-    trained by another loss, are sharpened before: else training would begin by making all weights
-    larger.
+    The loss is the task's: the distance to the (softened) answers of the trained model, or of
+    `teacher`, and to the labels where there are any. Answers of a classifier that are hardly sure
+    of anything, of a model that was trained by another loss, are sharpened before: else training
+    would begin by making all weights larger.
 
     Parameters
     ----------
@@ -101,7 +99,7 @@ def train(
     teacher : Teacher, optional
         A better model to learn from than the trained one.
     score : callable, optional
-        Of the model as it stands, on validation data; higher is better.
+        Of the model as it stands, one number per sample that it is judged by; higher is better.
 
     Returns
     -------
@@ -121,9 +119,11 @@ def train(
 
     first = data.head(_SHARPENED_BY).to(device)
     answers = answer(first)
-    sharpness = wanted_sharpness = _sharpness(answers)
+    task = model.task
+    sharpness = wanted_sharpness = task.sharpness(answers)
     if teacher is not None:
-        wanted_sharpness = _sharpness(teacher.first_answers(first, answers.shape[1]))
+        better = teacher.first_answers(first, answers.shape[1])
+        wanted_sharpness = sharpness if task is Task.REGRESS else task.sharpness(better)
     generator = torch.Generator().manual_seed(how.seed)
     groups = []
     for parameter in (*model.weights, *model.biases):
@@ -155,14 +155,16 @@ def train(
             )
 
     for epoch in range(saved.resume(), epochs):
-        data.set_epoch(epoch)
+        data.set_epoch(epoch, how.seed)
         for number, (x, y) in enumerate(data.epoch(generator)):
             x, y = x.to(device), None if y is None else y.to(device)
             done = min(1.0, (epoch + number / per_epoch) / epochs)
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * 0.5 * (1 + math.cos(math.pi * done))
             wanted = (answer if teacher is None else teacher)(x) * wanted_sharpness
-            loss = _loss(forward(model, x) * sharpness, wanted, y, how.temperature)
+            if y is not None and task is Task.REGRESS:
+                y = y * sharpness
+            loss = task.loss(forward(model, x) * sharpness, wanted, y, how.temperature)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -178,25 +180,3 @@ def train(
 
 def _size(parameter: torch.Tensor) -> float:
     return float(parameter.detach().abs().mean().clamp(min=1e-3))
-
-
-def _sharpness(answers: torch.Tensor) -> float:
-    """What to multiply a model's answers with, 1 where it is sure enough of its own."""
-
-    def sure(factor: float) -> float:
-        return float((answers * factor).softmax(1).amax(1).mean())
-
-    factor = 1.0
-    if sure(factor) < _UNSURE and float(answers.abs().max()) > 0:
-        while sure(factor) < _SURE and factor < 2**30:
-            factor *= 2
-    return factor
-
-
-def _loss(
-    logits: torch.Tensor, wanted: torch.Tensor, y: torch.Tensor | None, temperature: float
-) -> torch.Tensor:
-    # the square keeps the gradient's size, whatever the temperature
-    softened = F.cross_entropy(logits / temperature, (wanted / temperature).softmax(1))
-    softened = softened * temperature**2
-    return softened if y is None else softened + F.cross_entropy(logits, y)

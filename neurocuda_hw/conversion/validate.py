@@ -11,6 +11,7 @@ from torch import nn
 from neurocuda_hw.conversion.further import quantized_ann
 from neurocuda_hw.conversion.qcfs import QcfsModel
 from neurocuda_hw.conversion.stats import differing
+from neurocuda_hw.conversion.tasks import Task
 from neurocuda_hw.conversion.trainer import TEST_BATCH
 from neurocuda_hw.conversion.training import Progress
 from neurocuda_hw.data.batches import Batches
@@ -68,20 +69,23 @@ def validate_snn(
     """
     batches = Batches(test_loader, "test data", TEST_BATCH)
     quantized = quantized_ann(snn) if isinstance(snn.trained, QcfsModel) else None
-    samples = labelled = right = ann_right = same = unequal = 0
+    samples = labelled = unequal = 0
+    right = ann_right = same = 0.0
     for number, (x, y) in enumerate(batches):
         run = snn.run(x)
-        answers = run.outputs.argmax(1).cpu()
+        task = _task(snn, run.outputs.shape[1])
+        answers = task.answers(snn.logits(run.outputs)).cpu()
         samples += len(x)
         if quantized is not None:
             unequal += differing(quantized, quantized.counts(snn.quantise(x)), run)
-        wanted = None if ann is None else _answers(ann, x)
+        wanted = None if ann is None else task.answers(_outputs(ann, x))
         if wanted is not None:
-            same += int((wanted == answers).sum())
+            same += _alike(wanted, answers)
         if y is not None:
+            y = task.labels(y, run.outputs.shape[1], batches.what)
             labelled += len(x)
-            right += int((answers == y).sum())
-            ann_right += 0 if wanted is None else int((wanted == y).sum())
+            right += _alike(answers, y)
+            ann_right += 0 if wanted is None else _alike(wanted, y)
         if progress:
             progress("validating", number + 1, batches.count())
     return Validation(
@@ -93,10 +97,28 @@ def validate_snn(
     )
 
 
-def _answers(ann: nn.Module, x: torch.Tensor) -> torch.Tensor:
+def _task(snn: SpikingNetwork, outputs: int) -> Task:
+    """What its outputs are; one by itself is a yes or no, if nothing else is known."""
+    if isinstance(snn.trained, QcfsModel) and not snn.trained.assumed:
+        if snn.trained.task is Task.REGRESS:
+            raise DataError(
+                "validate_snn counts right answers, but this network gives values (task "
+                "'regress'); compare snn(x) with them"
+            )
+        return snn.trained.task
+    return Task.BINARY if outputs == 1 else Task.CLASSIFY
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> float:
+    """Samples that are answered alike."""
+    same = (one == other).float()
+    return float(same.mean(1).sum() if same.ndim > 1 else same.sum())
+
+
+def _outputs(ann: nn.Module, x: torch.Tensor) -> torch.Tensor:
     device = next((p.device for p in ann.parameters()), x.device)
     try:
-        found: torch.Tensor = ann(x.to(device)).argmax(1).cpu()
+        found: torch.Tensor = ann(x.to(device)).flatten(1).cpu()
     except (RuntimeError, ValueError, IndexError) as error:
         raise DataError(
             f"the model does not take inputs of the shape {tuple(x.shape[1:])}: "

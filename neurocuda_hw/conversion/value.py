@@ -9,23 +9,13 @@ from typing import Any
 import torch
 
 from neurocuda_hw.conversion.graph import Term
-from neurocuda_hw.linear.maps import Kind
-from neurocuda_hw.linear.steps import (
-    Convolution,
-    Pair,
-    Product,
-    Reshape,
-    Scale,
-    Shape,
-    Step,
-    image_shape,
-)
+from neurocuda_hw.linear.steps import Pair, Product, Reshape, Scale, Shape, Step
 
 Number = int | float | torch.Tensor
 
 
 class CannotCompose(Exception):
-    """Two linear maps in a row are no single synapse; the text is the way out."""
+    """An operation is none that spikes can compute; the text is the way out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,11 +38,6 @@ class Value:
     def through(self, step: Step, *, trained: bool = False, **changes: Any) -> Value:
         """The value behind `step`, which holds the weights of a layer where it is `trained`;
         `changes` are other fields of the new one.
-
-        Raises
-        ------
-        CannotCompose
-            If a term and `step` are no single synapse.
         """
         terms = tuple(_extended(term, step, trained) for term in self.terms)
         constant = step.apply(self.constant.unsqueeze(0))[0]
@@ -69,19 +54,6 @@ class Value:
             factor = factor.reshape(factor.shape[factor.ndim - len(self.shape) :])
         return self.through(Scale(factor=factor))
 
-    def images(self) -> Value:
-        """The value itself, if it is feature maps: for a convolution or a pooling."""
-        shape = image_shape(self.shape)
-        if len(shape) != 3:
-            raise CannotCompose(f"it needs feature maps (C, H, W) or (C, L), not {self.shape}")
-        for term in self.terms:
-            if term.kind is not Kind.MATRIX and term.plain != shape:
-                raise CannotCompose(
-                    f"it sees {shape}, but its source has the shape {term.plain}: give the "
-                    "data and the layers the shape that the convolution needs"
-                )
-        return self
-
 
 def pair(values: int | Sequence[int], flat: bool, lowest: int) -> Pair:
     """An argument of a layer for ``(C, H, W)``; `lowest` along the height of a 1-d (`flat`) one."""
@@ -89,29 +61,31 @@ def pair(values: int | Sequence[int], flat: bool, lowest: int) -> Pair:
     return (lowest if flat else numbers[0], numbers[-1])
 
 
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Where a value is positive (or, `negated`, where it is not): half of a ReLU."""
+
+    of: Value
+    negated: bool
+
+
+def same(one: Value, other: Value) -> bool:
+    """Whether two values are the same sum."""
+    if one is other:
+        return True
+    pairs = list(zip(one.terms, other.terms, strict=False))
+    return (
+        len(one.terms) == len(other.terms)
+        and torch.equal(one.constant, other.constant)
+        and all(a.source == b.source and a.same(b) for a, b in pairs)
+    )
+
+
 def _extended(term: Term, step: Step, trained: bool) -> Term:
     """`term`, then `step`, the weights of a layer if it is `trained`."""
-    found = None
-    if not (trained and _grows(term, step)):
-        found = term.then(step)
-    if found is None and isinstance(step, Product) and not term.trained:
+    found = term.then(step)
+    if found is None and isinstance(step, Product) and not (term.trained or term.later):
         found = term.matrix(step)
     if found is None:
-        raise CannotCompose(_way_out(term, step))
+        found = term.followed(step)
     return replace(found, trained=True) if trained else found
-
-
-def _grows(term: Term, step: Step) -> bool:
-    """Whether two convolutions would become one with more weights than both."""
-    if not isinstance(step, Convolution) or term.kind is not Kind.CONV:
-        return False
-    return all(max(one.weight.shape[2:]) > 1 for one in (term, step))
-
-
-def _way_out(term: Term, step: Step) -> str:
-    if term.kind is Kind.GAIN or isinstance(step, Scale):
-        return "factors must be the same for all neurons of a channel; put an activation before it"
-    between = "the two convolutions"
-    if isinstance(step, Product):
-        between = "the convolution and the linear layer"
-    return f"put an activation (ReLU) between {between}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -14,15 +13,17 @@ from torch.fx.node import map_arg
 
 from neurocuda_hw.conversion.frames import FrameValues, reduce_frames
 from neurocuda_hw.conversion.graph import Graph
-from neurocuda_hw.conversion.ops import HANDLERS, SUPPORTED, WAY_OUT
-from neurocuda_hw.conversion.reading import Reading, operation
+from neurocuda_hw.conversion.ops import HANDLERS, NO_SEQUENCE, SUPPORTED, WAY_OUT
+from neurocuda_hw.conversion.reading import Reading, operation, stack_of
 from neurocuda_hw.conversion.temporal import Reduce
-from neurocuda_hw.conversion.value import CannotCompose, Value
+from neurocuda_hw.conversion.value import CannotCompose, Mask, Value
 from neurocuda_hw.ground.errors import ModelError, UnsupportedLayerError
 from neurocuda_hw.linear.maps import Kind
 from neurocuda_hw.linear.steps import image_shape
 
 _BATCH = object()  # a size that depends on the batch; shapes are read from the graph instead
+
+_SEQUENCES = ("MultiheadAttention", "LSTM", "GRU", "RNN")
 
 
 class Walker(Reading):
@@ -55,7 +56,7 @@ class Walker(Reading):
             layers=tuple(self.layers),
             notes=tuple(self.notes),
             frames=self.frames,
-            softmax=self.softmax,
+            final=self.final,
         )
 
     def _input(self, node: Node) -> Value | FrameValues:
@@ -78,7 +79,7 @@ class Walker(Reading):
             return arguments[0][arguments[1]]
         flat = list(_flatten([*arguments, *options.values()]))
         target: Any = node.target
-        if not any(isinstance(a, Value | FrameValues) for a in flat):
+        if not any(isinstance(a, Value | FrameValues | Mask) for a in flat):
             # arithmetic among parameters (a weight that is itself computed), or sizes of the batch
             return target(*arguments, **options) if _all_known(flat) else _BATCH
         name = operation(node)
@@ -104,6 +105,9 @@ class Walker(Reading):
         return value
 
     def _unsupported(self, node: Node, way_out: str) -> UnsupportedLayerError:
+        for path, kind in stack_of(node):
+            if kind in _SEQUENCES:  # by its own name, not that of an operation within
+                return UnsupportedLayerError(path=path, kind=kind, way_out=NO_SEQUENCE)
         return UnsupportedLayerError(path=self.path(node), kind=self.kind(node), way_out=way_out)
 
     def _finish(self, node: Node, value: Value) -> None:
@@ -114,11 +118,8 @@ class Walker(Reading):
                 "the model must average its answers to the frames: "
                 "y.unflatten(0, (-1, frames)).mean(1)"
             )
-        if len(value.shape) != 1 and math.prod(value.shape) != max(value.shape):
-            raise ModelError(
-                f"the model's output must have the shape (B, classes), not (B, "
-                f"{', '.join(map(str, value.shape))})"
-            )
+        if not value.shape:  # (B,): one output
+            value = value.reshaped((1,))
         last = len(self.layers)
         ends_in_spikes = (
             last > 0
@@ -126,6 +127,7 @@ class Walker(Reading):
             and value.terms[0].source == last
             and value.terms[0].kind is Kind.GAIN
             and value.terms[0].pool is None
+            and not value.terms[0].later
             and bool((value.terms[0].weight == 1).all())
             and not bool(value.constant.any())
         )
@@ -152,4 +154,4 @@ def _flatten(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def _all_known(values: list[Any]) -> bool:
-    return any(isinstance(v, torch.Tensor) for v in values) and not any(v is _BATCH for v in values)
+    return not any(v is _BATCH for v in values)

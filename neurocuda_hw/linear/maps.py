@@ -19,6 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from neurocuda_hw.linear.recognise import as_convolution
 from neurocuda_hw.linear.steps import (
     Convolution,
     Pair,
@@ -46,6 +47,9 @@ class Kind(Enum):
 
 M = TypeVar("M", bound="Map")
 
+# weights of the largest matrix that stands for what is no convolution
+LARGEST_MATRIX = 2**22
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Map:
@@ -65,6 +69,8 @@ class Map:
         What it takes is first summed (not averaged) over windows.
     stride, padding, dilation, groups
         Of a CONV, as in PyTorch.
+    later : tuple of Step
+        What follows and is no single map with it yet; `single` makes one of all.
     """
 
     takes: Shape
@@ -77,6 +83,7 @@ class Map:
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+    later: tuple[Step, ...] = ()
 
     @property
     def pooled(self) -> Shape:
@@ -129,10 +136,48 @@ class Map:
     def then(self: M, step: Step) -> M | None:
         """This map and then `step` (without its bias); None where that is no single map of its
         kind, or one without weights of its own: `matrix` is there for all."""
+        if self.later or type(step) not in _AFTER:
+            return self.matrix(step) if self.kind is Kind.MATRIX and not self.later else None
         if self.kind is Kind.MATRIX and not isinstance(step, Reshape):
             return self.matrix(step)
         found = _AFTER[type(step)](self, step)
         return None if found is None else replace(found, gives=step.output(self.gives))
+
+    def followed(self: M, step: Step) -> M:
+        """This map and then `step` (without its bias), whatever that comes to."""
+        before = self.later or (Reshape(shape=self.gives),)
+        return replace(self, later=(*before, step.linear), gives=step.output(self.gives))
+
+    def single(self: M) -> M | None:
+        """The same map without steps that follow: a convolution if it is one, else a matrix; None
+        where that would have more than `LARGEST_MATRIX` weights."""
+        if not self.later:
+            return self
+        shape = image_shape(self.gives)
+        if len(self.pooled) == 3 == len(shape):
+            found = as_convolution(self._followed, self.pooled, shape)
+            if found is not None:
+                return self._convolving(found)
+        if prod(self.gives) * prod(self.pooled) > LARGEST_MATRIX:
+            return None
+        weight = _rows(lambda x: self._followed(x).flatten(1), self.pooled, prod(self.gives))
+        return replace(self, kind=Kind.MATRIX, weight=weight, later=(), **_CONVOLVES_NOT)
+
+    def _convolving(self: M, step: Convolution) -> M:
+        """A map of the same ends behind the pool, as a convolution, or factors if it is those."""
+        geometry = {name: getattr(step, name) for name in _CONVOLVES_NOT}
+        weight, alone = step.weight, geometry == {**_CONVOLVES_NOT, "groups": self.pooled[0]}
+        if alone and weight.shape == (self.pooled[0], 1, 1, 1):
+            same = replace(self, kind=Kind.GAIN, weight=weight.flatten(), later=())
+            return replace(same, **_CONVOLVES_NOT)
+        return replace(self, kind=Kind.CONV, weight=weight, later=(), **geometry)
+
+    def _followed(self, x: torch.Tensor) -> torch.Tensor:
+        """All of the map behind the pool."""
+        y = self._behind_pool(x, self.weight)
+        for step in self.later:
+            y = step.apply(y)
+        return y.reshape(-1, *image_shape(self.gives))
 
     def matrix(self: M, step: Step | None = None, *, whole: bool = False) -> M:
         """The same map, and then `step` (without its bias), as a matrix behind the pool.
@@ -166,6 +211,24 @@ class Map:
         if self.weight.shape != other.weight.shape:
             return None
         return replace(self, weight=self.weight + other.weight)
+
+    def by_input(self, weight: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        """A weight of this geometry, what each channel of `takes` delivers times its factor."""
+        if self.kind is Kind.CONV:
+            return scale_inputs(weight, self.groups, factors)
+        if self.kind is Kind.GAIN:
+            return weight * per_channel(factors, weight.ndim)
+        return weight * factors.repeat_interleave(prod(self.pooled[1:]))
+
+    def by_output(self, weight: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+        """A weight of this geometry, each channel of the target times its factor."""
+        rows = factors.repeat_interleave(len(weight) // len(factors))  # of a matrix into maps
+        return weight * per_channel(rows, weight.ndim)
+
+    def same(self, other: Map) -> bool:
+        """Whether it is the same map, of the same steps."""
+        alike = all(getattr(self, name) == getattr(other, name) for name in _GEOMETRY)
+        return alike and self.later == other.later and torch.equal(self.weight, other.weight)
 
     def synapse(self, weight: np.ndarray) -> Synapse:
         """The synapse of this geometry with integers in the place of its weights."""

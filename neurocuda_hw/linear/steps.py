@@ -6,7 +6,7 @@ map of height 1, so there are no operations for signals alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -69,6 +69,39 @@ class Reshape(Step):
 
     def apply(self, x: torch.Tensor) -> torch.Tensor:
         return x.reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Function(Step):
+    """Whatever else is affine: `run` does it to ``(B, *shape)``; `shape` is what it gives."""
+
+    run: Callable[[torch.Tensor], torch.Tensor]
+    shape: Shape
+
+    @property
+    def linear(self) -> Step:
+        run = self.run
+        return replace(self, run=lambda x: run(x) - run(torch.zeros_like(x[:1])))
+
+    def output(self, shape: Shape) -> Shape:
+        return self.shape
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        return self.run(x).reshape(-1, *self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gather(Step):
+    """Values from `places` of the input, counted in C order; -1 is a zero."""
+
+    places: torch.Tensor
+
+    def output(self, shape: Shape) -> Shape:
+        return tuple(self.places.shape)
+
+    def apply(self, x: torch.Tensor) -> torch.Tensor:
+        flat = F.pad(x.flatten(1), (0, 1))
+        return flat[:, self.places.flatten()].reshape(-1, *self.places.shape)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

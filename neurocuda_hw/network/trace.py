@@ -12,6 +12,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -231,6 +232,12 @@ def concatenated(tables: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarra
 def load_trace(path: str | Path, *, membranes: bool = True) -> Trace:
     """Reads a trace file; DataError or ModelError say what is wrong with it."""
     return Trace.from_bytes(read_file(path, "trace"), repr(str(path)), membranes=membranes)
+
+
+def answers(outputs: Any) -> Any:
+    """Classes that outputs ``(B, N)`` say, array or tensor: the largest one's; of one output by
+    itself, whether it is positive."""
+    return outputs.argmax(1) if outputs.shape[1] > 1 else outputs[:, 0] > 0
 
 
 def pack(spikes: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network, Projection
 from neurocuda_hw.network.neurons import Encoding
+from neurocuda_hw.network.trace import answers
 from neurocuda_hw.reference.delivery import Delivery
 from neurocuda_hw.reference.snn import SpikingNetwork
 from neurocuda_hw.reference.stepping import Run
@@ -276,7 +277,7 @@ def _count(
         counts.samples += len(x)
         if y is not None:
             counts.labelled += len(x)
-            counts.right += int((run.outputs.argmax(1).cpu() == y).sum())
+            counts.right += int((answers(run.outputs).cpu() == y).sum())
         for name, fired in run.counts.items():
             counts.spikes[name] += int(fired.sum())
         if operations:

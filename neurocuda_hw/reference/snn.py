@@ -6,6 +6,7 @@ for bit, what every hardware target computes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -46,16 +47,21 @@ class SpikingNetwork(nn.Module):
         The integers.
     trained : torch.nn.Module, optional
         What it was converted from, with trainable weights; None if it was read from a file.
+    notes : sequence of str
+        What was tried on the way to it and thrown away.
     """
 
     # Converted neurons reset by subtraction, which plain NIR cannot say: `to_nir` writes it with
     # nodes where those can say all, else with notes in the metadata, unless told how.
     nir_export = "auto"
 
-    def __init__(self, network: Network, trained: nn.Module | None = None) -> None:
+    def __init__(
+        self, network: Network, trained: nn.Module | None = None, notes: Sequence[str] = ()
+    ) -> None:
         super().__init__()
         self.network = network
         self.trained = trained
+        self.notes = tuple(notes)
         self.register_buffer("_place", torch.empty(0), persistent=False)
         self._references: dict[torch.device, Reference] = {}
 

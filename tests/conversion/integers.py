@@ -12,9 +12,10 @@ from neurocuda_hw.conversion.approximate import approximate
 from neurocuda_hw.conversion.calibrate import clip_values
 from neurocuda_hw.conversion.capture import capture
 from neurocuda_hw.conversion.graph import Graph
+from neurocuda_hw.conversion.inputs import payload_of
 from neurocuda_hw.conversion.qcfs import QcfsModel, Settings
 from neurocuda_hw.conversion.quantize import Code, QuantizedAnn, silence, to_network
-from neurocuda_hw.conversion.temporal import Frames, payload_of
+from neurocuda_hw.conversion.temporal import Frames
 from neurocuda_hw.network import Network
 from neurocuda_hw.reference.reference import Reference, Run
 
@@ -60,7 +61,7 @@ def integers(
     bits: int = 8,
 ) -> Integers:
     """Converts a graph, calibrated on `x`, and runs `x`."""
-    payload_bits, scale = payload_of(graph.frames, x, bits)
+    payload_bits, scale, _ = payload_of(graph.frames, x, bits, graph.input_shape)
     if code is Code.RATE and graph.frames is not None:
         levels = graph.frames.steps
     settings = Settings(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 
 import pytest
@@ -10,7 +11,7 @@ from conversion.converted import converted, samples
 from conversion.models import Plain, Residual, settle
 
 from neurocuda_hw.conversion import average_weights, finetune, quantized_ann
-from neurocuda_hw.conversion.further import trained_model
+from neurocuda_hw.conversion.further import in_integers, trained_model
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network.model_file import load, save
 from neurocuda_hw.reference.snn import SpikingNetwork
@@ -21,16 +22,36 @@ X, Y = samples((1, 8, 8), 64), torch.arange(64) % 5
 @pytest.fixture(scope="module")
 def start() -> SpikingNetwork:
     """What all trainings begin with."""
-    return converted(settle(Plain()), X, levels=4).snn
+    snn = converted(settle(Plain()), (X, Y), levels=4).snn
+    trained_model(snn).judged = None  # so that no mean is thrown away
+    return snn
 
 
 @pytest.fixture(scope="module")
 def trainings(start: SpikingNetwork) -> list[SpikingNetwork]:
     """Three trainings of it."""
-    return [
-        finetune(start, (X, Y), epochs=2, rate=0.05, batch=16, seed=seed, verbose=False)
-        for seed in range(3)
-    ]
+    found = []
+    for seed in range(3):
+        snn = copy.deepcopy(start)
+        module = trained_model(snn)
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for part in (*module.weights, *module.log_clips):
+                part.mul_(1 + 0.1 * torch.randn(part.shape, generator=generator))
+        found.append(in_integers(module, "network", snn.device))
+    return found
+
+
+def test_the_best_is_kept_where_the_mean_is_worse(start: SpikingNetwork) -> None:
+    broken = copy.deepcopy(trained_model(start))
+    with torch.no_grad():
+        for part in broken.weights:
+            part.mul_(-1)
+    other = in_integers(broken, "network", start.device)
+    data = (X, start(X).argmax(1))
+    kept = average_weights([other, start, other, other], val_loader=data)
+    assert kept.network.hash == start.network.hash
+    assert kept.notes == ("the mean of the weights was thrown away: network 2 is better",)
 
 
 def test_every_weight_bias_and_clip_value_is_the_mean(trainings: list[SpikingNetwork]) -> None:
@@ -50,7 +71,8 @@ def test_it_is_a_network_of_the_exact_code(trainings: list[SpikingNetwork]) -> N
     payload = mean.quantise(X)
     assert torch.equal(mean.reference().run(payload).outputs, quantized_ann(mean).logits(payload))
     assert mean.network.name == trainings[0].network.name
-    assert finetune(mean, (X, Y), epochs=1, verbose=False).network.hash != mean.network.hash
+    tuned = finetune(mean, (X, Y), epochs=1, verbose=False)
+    assert tuned.notes or tuned.network.hash != mean.network.hash
 
 
 def test_of_equal_networks_it_is_that_network(start: SpikingNetwork) -> None:

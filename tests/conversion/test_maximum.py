@@ -128,10 +128,6 @@ def test_it_is_the_maximum_of_the_trained_model() -> None:
     ("pool", "way_out"),
     [
         (
-            nn.MaxPool2d(3, ceil_mode=True),
-            "ceil_mode must be False: windows over the border would be cut off",
-        ),
-        (
             nn.AdaptiveMaxPool2d(3),
             "its output size (3, 3) must divide its input size (8, 8): use MaxPool2d",
         ),

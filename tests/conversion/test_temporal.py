@@ -13,8 +13,9 @@ from torch import nn
 
 from neurocuda_hw.conversion import convert, spiking
 from neurocuda_hw.conversion.graph import evaluate
+from neurocuda_hw.conversion.inputs import payload_of
 from neurocuda_hw.conversion.quantize import Code
-from neurocuda_hw.conversion.temporal import Frames, Reduce, frames_of, payload_of
+from neurocuda_hw.conversion.temporal import Frames, Reduce, frames_of
 from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import Encoding, Input, Window
@@ -144,11 +145,11 @@ def test_counts_of_events_stay_what_they_are() -> None:
 
 def test_payload() -> None:
     frames = Frames(steps=2, reduce=Reduce.SUM)
-    assert payload_of(frames, torch.tensor([0.0, 9.0]), 8) == (4, 1.0)
-    assert payload_of(frames, torch.tensor([-3.0, 3.0]), 8) == (3, 1.0)
-    assert payload_of(frames, torch.tensor([0.0, 600.0]), 8) == (8, 600 / 255)
-    assert payload_of(frames, torch.tensor([0.0, 0.5]), 8) == (8, 0.5 / 255)
-    assert payload_of(None, torch.tensor([0.0, 9.0]), 8) == (8, 9 / 255)
+    assert payload_of(frames, torch.tensor([0.0, 9.0]), 8, (2,)) == (4, 1.0, [])
+    assert payload_of(frames, torch.tensor([-3.0, 3.0]), 8, (2,)) == (3, 1.0, [])
+    assert payload_of(frames, torch.tensor([0.0, 600.0]), 8, (2,)) == (8, 600 / 255, [])
+    assert payload_of(frames, torch.tensor([0.0, 0.5]), 8, (2,)) == (8, 0.5 / 255, [])
+    assert payload_of(None, torch.tensor([0.0, 9.0]), 8, (2,)) == (8, 9 / 255, [])
 
 
 @pytest.mark.parametrize("code", ["exact", "rate"])
