@@ -64,9 +64,13 @@ def _factors(layer: Layer, size: torch.Tensor) -> torch.Tensor | None:
     alive = size > 0
     if not bool(alive.any()):
         return None
-    typical = size[alive].median()
-    far = alive & ((size > _FAR * typical) | (size < typical / _FAR))
-    return torch.where(alive, size / typical, torch.ones_like(size)) if bool(far.any()) else None
+    # a channel that never fired is as large as its weights say
+    own = sum(t.weight.double().reshape(len(size), -1).square().sum(1) for t in layer.terms)
+    norm = torch.as_tensor(own).sqrt().clamp(min=1e-30)
+    size = torch.where(alive, size, norm * (size[alive] / norm[alive]).median())
+    typical = size.median()
+    far = (size > _FAR * typical) | (size < typical / _FAR)
+    return (size / typical).clamp(min=1e-12) if bool(far.any()) else None
 
 
 def _rescaled(layer: Layer, factors: list[torch.Tensor | None], own: torch.Tensor | None) -> Layer:
