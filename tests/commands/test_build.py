@@ -61,7 +61,7 @@ def test_build_writes_all_or_says_why_not(nchw: Shell) -> None:
 def test_build_with_a_golden_trace(nchw: Shell) -> None:
     nchw("golden", "network.pt", "--data", "data.npz", "-o", "t.npz")
     result = nchw("build", "network.pt", "--golden", "t.npz", "--samples", 4, "-o", "new")
-    assert "golden spikes of 4 samples (t.npz)" in result.out
+    assert "Golden spikes are those of 4 samples of t.npz." in result.out
     golden = load_trace("new/golden/trace.npz")
     assert golden.to_bytes() == load_trace("t.npz").select(slice(0, 4)).to_bytes()
     mixed = Path(__file__).parents[2] / "golden" / "mixed.npz"

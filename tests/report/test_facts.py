@@ -143,7 +143,7 @@ _TOLD = (
 
 
 @pytest.mark.parametrize(
-    "damage", [*_TOLD, _empty, _cut, _foreign, _list, _without_files, _without_network, _bytes]
+    "damage", [*_TOLD, _empty, _cut, _list, _without_files, _without_network, _bytes]
 )
 def test_a_damaged_report_is_one_sentence(folder: Path, damage: Callable[[Path], None]) -> None:
     damage(folder / REPORT)
@@ -151,6 +151,14 @@ def test_a_damaged_report_is_one_sentence(folder: Path, damage: Callable[[Path],
         read_facts(folder)
     start = re.escape(f"{str(folder / REPORT)!r} is damaged (")
     assert re.fullmatch(rf"{start}[^\n]*\); build the folder again", str(error.value))
+
+
+def test_a_report_of_something_else_is_one_sentence(folder: Path) -> None:
+    _foreign(folder / REPORT)
+    with pytest.raises(
+        ModelError, match=r"wrote: its report.json is of something else$"
+    ):
+        read_facts(folder)
 
 
 def test_a_damaged_report_of_the_chip_is_one_sentence(folder: Path) -> None:
