@@ -225,8 +225,6 @@ def build(
         compared = loaded.compared(trace.inputs, labels)
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
-        if made is not None:
-            facts["conversion"] = made.as_plain()
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
         print_json(facts | report)
