@@ -124,7 +124,10 @@ class Stats(Mapping[str, Any]):
         return {name: value for name, value in named.items() if value is not None}
 
     def __repr__(self) -> str:
-        told = [self.strategy, *(f"{n} {v:.2f} %" for n, v in self.accuracies.items())]
+        told = [
+            self.course or self.strategy,
+            *(f"{n} {v:.2f} %" for n, v in self.accuracies.items()),
+        ]
         return f"Stats({', '.join([*told, f'{self.conversion_time:.0f} s'])})"
 
     def _repr_html_(self) -> str:
@@ -136,7 +139,7 @@ class Stats(Mapping[str, Any]):
             rows.append(("neuron steps without a spike", f"{self.sparsity:.1f} %"))
         rows.append(("time to convert", f"{self.conversion_time:.1f} s"))
         rows += [("note", note) for note in self.notes]
-        head = html_table(f"Conversion: {self.strategy}", ("", ">"), rows)
+        head = html_table(f"Conversion: {self.course or self.strategy}", ("", ">"), rows)
         heads = ("population", ">spikes per sample", ">thresholds, lowest to highest")
         layers = [
             (
