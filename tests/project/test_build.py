@@ -97,7 +97,7 @@ def test_report_tells_what_was_built(folder: Path) -> None:
     }
     assert conv["membrane"][0] < 0 < conv["membrane"][1] < 2 ** (conv["membrane_bits"] - 1)
     assert report["tools"]["python"] == ".".join(map(str, sys.version_info[:3]))
-    assert report["golden"] == {"samples": 16}
+    assert report["golden"] == {"samples": 16, "inputs": "random inputs, seed 0"}
     assert report["sizes"]["verilog_bytes"] == sum(p.stat().st_size for p in folder.glob("rtl/*.v"))
 
 
@@ -166,7 +166,7 @@ def test_earlier_build_is_replaced(tmp_path: Path) -> None:
     built = read_built(target)
     assert built is not None
     report = built.report
-    assert report["golden"] == {"samples": 3}
+    assert report["golden"]["samples"] == 3
     assert [p["lanes"] for p in report["populations"]] == [0, 1, 1, 1]
     assert not (target / "obj_dir").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
