@@ -90,9 +90,9 @@ struct row_w {
 
 // A row that is read and not yet written: of a memory in hardware, in place in a simulation.
 #ifdef __SYNTHESIS__
-template <int LANES, int W> using row_read = row_w<LANES, W>;
+template <class ROW> using row_read = ROW;
 #else
-template <int LANES, int W> using row_read = const row_w<LANES, W> &;
+template <class ROW> using row_read = const ROW &;
 #endif
 
 template <class LANE, int LANES, int W>
