@@ -45,7 +45,7 @@ def trainings(start: SpikingNetwork) -> list[SpikingNetwork]:
 def test_the_best_is_kept_where_the_mean_is_worse(start: SpikingNetwork) -> None:
     broken = copy.deepcopy(trained_model(start))
     with torch.no_grad():
-        for part in broken.weights:
+        for part in (*broken.weights, *broken.biases):
             part.mul_(-1)
     other = in_integers(broken, "network", start.device)
     data = (X, start(X).argmax(1))
