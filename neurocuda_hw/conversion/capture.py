@@ -105,7 +105,7 @@ def _export(model: nn.Module, example: torch.Tensor) -> ExportedProgram:
     if neuron is not None:
         way_out = "put the model into OverTime, which says how it sees time"
         raise UnsupportedLayerError(path=neuron[0], kind=neuron[1], way_out=way_out)
-    model = unwrapped(model)
+    model = unwrapped(model, example.dtype)
     check_evaluating(model)
     check_names(names_of(model))
     check_forward(model, example)

@@ -266,6 +266,9 @@ def _task(
     for part in (samples, values, tests):
         if part is not None:
             part.check = partial(task.labels, outputs=outputs, what=part.what)
+            first = part.first_labels()
+            if first is not None:  # whether anything is trained or not
+                part.check(first)
     return task, [] if note is None else [note]
 
 

@@ -15,8 +15,8 @@ from torch.fx import Graph, Tracer
 from neurocuda_hw.ground.errors import ModelError, first_line
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The model itself, on the CPU in float32: without what runs it in parallel or compiled.
+def unwrapped(model: nn.Module, dtype: torch.dtype = torch.float32) -> nn.Module:
+    """The model itself, on the CPU in `dtype`: without what runs it in parallel or compiled.
 
     Raises
     ------
@@ -29,9 +29,9 @@ def unwrapped(model: nn.Module) -> nn.Module:
             "give the module that it was made from, or what torch.export.export makes of that"
         )
     if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
-        return unwrapped(model.module)
+        return unwrapped(model.module, dtype)
     if isinstance(getattr(model, "_orig_mod", None), nn.Module):  # of torch.compile
-        return unwrapped(model._orig_mod)  # type: ignore[arg-type]
+        return unwrapped(model._orig_mod, dtype)  # type: ignore[arg-type]
     tensors = dict([*model.named_parameters(), *model.named_buffers()])
     empty = [name for name, tensor in tensors.items() if tensor.is_meta]
     if empty:
@@ -41,10 +41,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
         )
     floats = [t for t in tensors.values() if t.is_floating_point()]
     if all(t.device.type == "cpu" for t in tensors.values()) and all(
-        t.dtype is torch.float32 for t in floats
+        t.dtype is dtype for t in floats
     ):
         return model
-    return copy.deepcopy(model).cpu().float()
+    return copy.deepcopy(model).cpu().to(dtype)
 
 
 def check_evaluating(model: nn.Module, what: str = "model") -> None:

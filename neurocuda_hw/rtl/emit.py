@@ -38,7 +38,7 @@ class Design:
     tdata_bits: int
     lanes: dict[str, int]
     state_bits: dict[str, int]
-    bursts: Bursts
+    bursts: Bursts = NO_BURSTS
 
 
 def plan_network(

@@ -93,10 +93,14 @@ def test_convert_a_program(nchw: Shell) -> None:
 def test_convert_learns_from_a_teacher(nchw: Shell) -> None:
     """Of the same weights in another order of classes: what it says is what is learnt."""
     state = torch.load("weights.pt", weights_only=True)
-    torch.save({k: v.roll(1, 0) if "last" in k else v for k, v in state.items()}, "better.pt")
+    rolled = {k: v.roll(1, 0) if "last" in k else v for k, v in state.items()}
+    torch.save(rolled, "better.pt")
+    x = np.random.default_rng(0).random((2000, 6), dtype=np.float32)
+    y = (x.reshape(-1, 3, 2).sum(axis=2).argmax(axis=1) + 1) % 3
+    np.savez("many.npz", x_train=x, y_train=y, x_test=x[:9], y_test=y[:9])
 
     def network(*options: object) -> str:
-        files = ("convert", "weights.pt", "--arch", "small_model:Small", "--data", "data.npz")
+        files = ("convert", "weights.pt", "--arch", "small_model:Small", "--data", "many.npz")
         trained = ("--strategy", "exact", "--qcfs-epochs", 2, "--validation", 0, "-o", "new.pt")
         assert nchw(*files, *trained, *options).code == 0
         return load("new.pt").hash

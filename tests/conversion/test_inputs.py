@@ -101,6 +101,7 @@ def test_a_channel_of_another_size_is_the_same_function(factor: float) -> None:
     assert errors[1] < 1.5 * errors[0]
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 @pytest.mark.parametrize(
     "wrap",
     [nn.DataParallel, torch.compile, lambda m: m.double(), lambda m: m.half()],
@@ -110,6 +111,7 @@ def test_wrapped_models_convert(wrap: object) -> None:
     assert converted(wrap(copy.deepcopy(model)).eval(), X).stats.strategy == "exact"  # type: ignore[operator]
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_models_without_values_are_named() -> None:
     model = row(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
     with pytest.raises(ModelError, match=r"^the model must be a plain torch.nn.Module, not TorchS"):

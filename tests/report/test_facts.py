@@ -155,9 +155,7 @@ def test_a_damaged_report_is_one_sentence(folder: Path, damage: Callable[[Path],
 
 def test_a_report_of_something_else_is_one_sentence(folder: Path) -> None:
     _foreign(folder / REPORT)
-    with pytest.raises(
-        ModelError, match=r"wrote: its report.json is of something else$"
-    ):
+    with pytest.raises(ModelError, match=r"wrote: its report.json is of something else$"):
         read_facts(folder)
 
 
