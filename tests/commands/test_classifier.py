@@ -101,7 +101,7 @@ def test_convert_learns_from_a_teacher(nchw: Shell) -> None:
 
     def network(*options: object) -> str:
         files = ("convert", "weights.pt", "--arch", "small_model:Small", "--data", "many.npz")
-        trained = ("--strategy", "exact", "--qcfs-epochs", 2, "--validation", 0, "-o", "new.pt")
+        trained = ("--strategy", "exact", "--qcfs-epochs", 20, "--validation", 0, "-o", "new.pt")
         assert nchw(*files, *trained, *options).code == 0
         return load("new.pt").hash
 

@@ -231,7 +231,8 @@ class TestTraining:
             r"rate, 5 epochs \(epoch [1-5] was best .*\) through time", tuned.course
         )
         again = finetune(snn, (x, y), epochs=1, batch=50, verbose=False)
-        assert again.network.hash != snn.network.hash
+        right = [int((network(x).argmax(1) == y).sum()) for network in (snn, again)]
+        assert right[1] >= right[0]
 
 
 @pytest.mark.parametrize(
