@@ -29,6 +29,8 @@ def exact_networks(draw: Any, *, odd: bool = False) -> Network:
             neurons=(IF,),
             resets=(Reset.SUBTRACT,),
             recurrent=odd,
+            residual=draw(st.booleans()),  # without: one source each, as a maximum often has
+            layers=4,
             windows=False,
             floors=False,
             timesteps=1,
@@ -74,7 +76,7 @@ class _Recoded:
         sources = [p.source for p in self.before.incoming(name) if not p.delay]
         windows = {self.windows[source] for source in sources if source in self.windows}
         fired = all(source != self.before.input.name for source in sources)
-        if fired and len(windows) == 1 and self.draw(st.booleans()):
+        if fired and len(windows) == 1 and self.draw(st.integers(0, 2)):
             (self.windows[name],) = windows
             self.maxima.add(name)
             values = {"threshold": self.rng.integers(1, 4), "v_init": 0, "reset": Reset.ZERO}
