@@ -92,7 +92,8 @@ class TestFineTuning:
         assert converted(model, (x, y), levels=64, **options).stats.course == "exact"
         done = converted(model, (x, y), levels=2, weight_bits=2, **options).stats.course
         assert re.fullmatch(
-            r"exact, 10 epochs \(epoch [1-9]0? was best on the validation data\) of the quantised ANN",
+            r"exact, 10 epochs \(epoch [1-9]0? was best on the validation data\) of the "
+            r"quantised ANN",
             done,
         )
 
