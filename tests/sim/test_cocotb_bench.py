@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     design = Design(files=tiny_design(network), tdata_bits=32, lanes={}, state_bits={})
     path = tmp_path_factory.mktemp("cocotb") / "build"
     report = head(network, "verilog") | describe(network, design)
-    files = design.files | bench_of(network, trace, 32)
+    files = design.files | bench_of(network, trace, 32, design.bursts)
     write_folder(files | {REPORT: json.dumps(report).encode()}, path, network=network)
     return path
 
