@@ -33,8 +33,8 @@ def average_weights(
     networks : sequence of SpikingNetwork
         From `convert` or `finetune`, at least one; on the device of the first the result is.
     val_loader : as `convert` takes it, optional
-        What they are judged by; else samples that were held out when the model was converted, and
-        the trained model's answers to them.
+        What they are judged by; else samples that were held out when the first of them was trained,
+        and the trained model's answers to them.
 
     Raises
     ------
@@ -64,8 +64,10 @@ def average_weights(
     notes: tuple[str, ...] = ()
     scores = judgement(module, val_loader, device)
     for number, other in enumerate(modules, 1):
-        own = judgement(copy.deepcopy(other), val_loader, device)
+        one = copy.deepcopy(other)
+        one.judged = modules[0].judged  # all by the same samples
+        own = judgement(one, val_loader, device)
         if own is not None and scores is not None and clearly_better(own, scores):
-            module, scores = copy.deepcopy(other), own
+            module, scores = one, own
             notes = (f"the mean of the weights was thrown away: network {number} is better",)
     return in_integers(module, name, device, notes)

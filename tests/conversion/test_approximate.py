@@ -124,8 +124,8 @@ def test_functions_without_a_module_are_named_by_themselves() -> None:
 def test_convert_tells_the_cost_and_training_recovers_it() -> None:
     torch.manual_seed(0)
     prototypes = torch.randn(5, 2, 6, 6)
-    y = torch.arange(600) % 5
-    x = prototypes[y] + 2.5 * torch.randn(600, 2, 6, 6)
+    y = torch.arange(4000) % 5
+    x = prototypes[y] + 2.5 * torch.randn(4000, 2, 6, 6)
     trained = nn.Sequential(
         nn.Flatten(), nn.Linear(72, 12), nn.ELU(), nn.Linear(12, 12), nn.ELU(), nn.Linear(12, 5)
     )
@@ -139,7 +139,7 @@ def test_convert_tells_the_cost_and_training_recovers_it() -> None:
     options["weight_bits"] = 2
     plain, tuned = (
         convert(trained.eval(), (x, y), qcfs_epochs=epochs, batch=50, **options)[1]  # type: ignore[arg-type]
-        for epochs in (0, 4)
+        for epochs in (0, 10)
     )
     with torch.no_grad():
         right = 100 * float((trained(x).argmax(1) == y).float().mean())

@@ -99,3 +99,13 @@ def test_what_cannot_be_averaged(start: SpikingNetwork, tmp_path: object) -> Non
     save(start, f"{tmp_path}/n.pt")
     with pytest.raises(ModelError, match=re.escape("the network must be what convert() returned")):
         average_weights([start, SpikingNetwork(load(f"{tmp_path}/n.pt"))])
+
+
+def test_networks_that_were_judged_by_samples_of_another_number() -> None:
+    x = samples((1, 8, 8), 400)
+    first = converted(settle(Plain()), x, strategy="exact", task="classify").snn
+    second = finetune(first, x[:120], epochs=1, verbose=False)
+    judges = [trained_model(snn).judged for snn in (first, second)]
+    assert len({len(one.x) for one in judges if one is not None}) == 2
+    for networks in ([first, second], [second, first]):
+        assert average_weights(networks)(x).shape == (400, 5)

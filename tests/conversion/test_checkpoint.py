@@ -64,9 +64,9 @@ def trained(
     scores = iter([1.0, 5.0, 2.0, 4.0, 3.0] if stop is None else [1.0, 5.0, 2.0])
     later = iter([4.0, 3.0])
 
-    def score() -> float:
+    def score() -> torch.Tensor:  # of 99 samples, all alike
         resumed = checkpoint is not None and stop is None
-        return next(later if resumed else scores)
+        return torch.full((99,), next(later if resumed else scores))
 
     kept = train(
         model,

@@ -17,10 +17,11 @@ from neurocuda_hw.ground.errors import DataError, ModelError
 
 pytestmark = pytest.mark.slow
 
-X = samples((1, 8, 8), 64)
+X = samples((1, 8, 8), 320)
 TRAINED: dict[str, Any] = {
     "strategy": "exact",
-    "qcfs_epochs": 12,
+    "task": "classify",
+    "qcfs_epochs": 24,
     "levels": 15,
     "rate": 0.03,
     "batch": 16,
@@ -65,10 +66,10 @@ def test_its_answers_are_learnt() -> None:
     assert agreement(alone(X), own) > 0.9
     assert agreement(alone(X), other) < 0.5
     assert agreement(taught(X), other) > 0.7
-    options = {**TRAINED, "strategy": "qcfs_if_ft", "qcfs_epochs": 0, "if_epochs": 12}
+    options = {**TRAINED, "strategy": "qcfs_if_ft", "qcfs_epochs": 0, "if_epochs": 24}
     through_time = converted(own, X, teacher=other, timesteps=4, **options).snn
     assert agreement(through_time(X), other) > 0.7
-    tuned = finetune(alone, X, teacher=other, epochs=12, rate=0.03, batch=16, verbose=False)
+    tuned = finetune(alone, X, teacher=other, epochs=24, rate=0.03, batch=16, verbose=False)
     assert agreement(tuned(X), other) > 0.7
 
 
@@ -154,14 +155,15 @@ class Pair(Better):
         ),
         (
             better(classes=6),
-            "the teacher must answer with logits of shape (64, 5), as the model does, not (64, 6)",
+            "the teacher must answer with logits of shape (240, 5), as the model does, not "
+            "(240, 6)",
         ),
         (NAN, "the teacher must answer with finite logits, but some are not"),
         (Pair().eval(), "the teacher must answer with one tensor of logits, not tuple"),
         (
             row(nn.Flatten(), nn.Linear(63, 5)),
-            "the teacher must take inputs of shape (64, 1, 8, 8), as the training data has them: "
-            "mat1 and mat2 shapes cannot be multiplied (64x64 and 63x5)",
+            "the teacher must take inputs of shape (240, 1, 8, 8), as the training data has them: "
+            "mat1 and mat2 shapes cannot be multiplied (240x64 and 63x5)",
         ),
     ],
 )

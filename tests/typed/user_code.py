@@ -28,6 +28,7 @@ def converted(ann: nn.Module, folder: Path) -> nc.SpikingNetwork:
     print(nc.energy_estimate(snn, test).ratio, nc.synaptic_operations(snn, test).acs)
     print(nc.neurobench_report(snn, test, backends=("cpu", "loihi")).table())
     print(nc.validate_snn(snn, test, ann=ann).agreement, nc.quantized_ann(snn).layers)
+    print(len(nc.mismatch(snn, torch.zeros(1, 1, 28, 28))))
     tuned = nc.finetune(snn, train, epochs=1, lr=1e-4)
     longer = nc.recode(nc.average_weights([snn, tuned]), code="rate", steps=4)
     logits: torch.Tensor = longer(torch.zeros(1, 1, 28, 28))
