@@ -24,6 +24,7 @@ from neurocuda_hw.conversion.tracing import (
     check_evaluating,
     check_forward,
     check_names,
+    module_of,
     names_of,
     quiet,
     unwrapped,
@@ -64,7 +65,6 @@ def capture(
     if frames is not None:
         example = frames.enter(example)
     program = model if isinstance(model, ExportedProgram) else _export(model, example)
-    check_names([*program.state_dict, *program.constants, *(n.name for n in program.graph.nodes)])
     _check_evaluation_mode(program)
     example = _fit_batch(program, example)
     with quiet():
@@ -166,7 +166,7 @@ def _fit_batch(program: ExportedProgram, example: torch.Tensor) -> torch.Tensor:
 
 
 def _run(program: ExportedProgram, example: torch.Tensor, *, double: bool = False) -> torch.Tensor:
-    module = program.module()
+    module = module_of(program)
     with torch.no_grad():
         output = copy.deepcopy(module).double()(example.double()) if double else module(example)
     if not isinstance(output, torch.Tensor):

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.conversion.tracing import unwrapped
+from neurocuda_hw.conversion.tracing import module_of, unwrapped
 from neurocuda_hw.ground.errors import DataError
 
 
@@ -46,7 +46,7 @@ class Prepared(nn.Module):
         super().__init__()
         if min(std) <= 0 or scale <= 0:
             raise DataError(f"std and scale must be positive, not {(*std, scale)}")
-        inner = model.module() if isinstance(model, ExportedProgram) else unwrapped(model)
+        inner = module_of(model) if isinstance(model, ExportedProgram) else unwrapped(model)
         self.training = False
         if isinstance(model, ExportedProgram):
             for part in inner.modules():  # an exported program has no eval()

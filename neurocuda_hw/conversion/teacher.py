@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.export import ExportedProgram
 
-from neurocuda_hw.conversion.tracing import check_evaluating, unwrapped
+from neurocuda_hw.conversion.tracing import check_evaluating, module_of, unwrapped
 from neurocuda_hw.ground.errors import ModelError, first_line
 
 
@@ -32,7 +32,7 @@ class Teacher:
 
     def __init__(self, model: nn.Module | ExportedProgram, device: torch.device) -> None:
         if isinstance(model, ExportedProgram):
-            self.model: nn.Module = model.module().to(device)
+            self.model: nn.Module = module_of(model).to(device)
         elif isinstance(model, nn.Module):
             model = unwrapped(model)
             check_evaluating(model, "teacher")

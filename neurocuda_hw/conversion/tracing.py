@@ -10,6 +10,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.export import ExportedProgram
 from torch.fx import Graph, Tracer
 
 from neurocuda_hw.ground.errors import ModelError, first_line
@@ -66,6 +67,12 @@ def check_names(names: Iterable[str]) -> None:
                 "a layer's name must be printable, without double quotes and backslashes, and no "
                 f"word of Python's own, not {name!r}; give it another one and export it again"
             )
+
+
+def module_of(program: ExportedProgram) -> nn.Module:
+    """The module of an exported program, which torch writes as code: with names that it can."""
+    check_names([*program.state_dict, *program.constants, *(n.name for n in program.graph.nodes)])
+    return program.module()
 
 
 def check_forward(model: nn.Module, example: torch.Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from conversion.models import Residual, row, settle
 from torch import nn
 
 from neurocuda_hw.conversion.capture import capture
+from neurocuda_hw.conversion.prepare import Prepared
+from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.ground.errors import DataError, ModelError, UnsupportedLayerError
 
 _RELU = "train with ReLU instead: a spike count is never negative and grows with its input"
@@ -24,6 +27,7 @@ _ONLY = (
     "reshaping, padding, up-sampling, addition, concatenation and dropout only"
 )
 IMAGES, FLAT = (2, 6, 6), (4,)
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -200,3 +204,13 @@ def test_other_names_are_kept(name: str) -> None:
     model.add_module(name, nn.Linear(4, 4))
     model.append(nn.ReLU())
     assert capture(model.eval(), samples(FLAT, 6)).layers[0].path == name
+
+
+@pytest.mark.parametrize("takes", [capture, lambda p, x: Prepared(p), lambda p, x: Teacher(p, CPU)])
+def test_names_of_a_program_that_was_read(takes: Any) -> None:
+    """A file may hold other names than torch would have written."""
+    x = samples(FLAT, 6)
+    program = torch.export.export(row(nn.Linear(4, 4), nn.ReLU()).eval(), (x,))
+    next(iter(program.graph.nodes)).name = 'a"b'
+    with pytest.raises(ModelError, match="a layer's name must be printable"):
+        takes(program, x)
