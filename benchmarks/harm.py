@@ -103,7 +103,7 @@ def gain(found: Problem, strategy: str, seed: int) -> tuple[float, str, int]:
         )
         assert stats.integer_accuracy is not None
         scores.append(stats.integer_accuracy)
-        unequal, done = unequal + (stats.unequal or 0), stats.strategy
+        unequal, done = unequal + (stats.unequal or 0), stats.course
     return scores[1] - scores[0], done, unequal
 
 
@@ -115,8 +115,8 @@ def measure(given: Namespace) -> dict[str, float | int]:
         points, done, wrong = gain(found, ("auto", "exact")[seed % 2], seed)
         gains.append(points)
         unequal += wrong
-        trained += "epochs" in done
-        kept += "epochs" in done and "epoch 0 " not in done
+        trained += "epoch" in done
+        kept += "epoch" in done and "epoch 0 " not in done
         if points < 0:
             say(f"problem {seed} ({found.told}): {points:+.2f} points, {done}")
     return {
