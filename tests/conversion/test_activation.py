@@ -263,12 +263,12 @@ class TestConverted:
 
     def test_other_levels_are_noted(self) -> None:
         model = with_qcfs(settle(Plain()), X, levels=4)
-        made = converted(model, X, strategy="exact", levels=8)
-        assert made.stats.notes[:1] == (
+        made = converted(model, X, strategy="exact", levels=8, task="classify")
+        assert made.stats.notes == (
             "the model was trained with QCFS of 4 levels, and is converted to 8",
         )
-        rate = converted(model, X, code="rate", timesteps=4)
-        assert not any("levels" in note for note in rate.stats.notes)
+        rate = converted(model, X, code="rate", timesteps=4, task="classify")
+        assert rate.stats.notes == ()
 
     def test_an_exported_program(self, tmp_path: Path) -> None:
         model = with_qcfs(settle(Plain()), X, levels=4)
