@@ -33,11 +33,19 @@ class Bursts:
         Those of them that keep the largest count instead of a sum.
     merged : bool
         Nothing in the network tells its steps apart: the hardware takes an inference as one step.
+    streams, raster : bool
+        Lines are sent as they are complete (`passes.streams`); the input's words come by lines.
+    lines : mapping of str to int
+        Positions down in each line that ends with a mark, of those that send so; known once lanes
+        are.
     """
 
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     maxima: frozenset[str] = frozenset()
     merged: bool = False
+    streams: bool = False
+    raster: bool = False
+    lines: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def received(self, network: Network, projection: Projection) -> int:
         """The most spikes of an event as the target of `projection` gets it; 0: single spikes.

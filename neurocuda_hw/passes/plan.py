@@ -40,6 +40,31 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Lines:
+    """How a population works line by line, of lines of blocks; see `passes.streams`.
+
+    Parameters
+    ----------
+    sends : int
+        Marks that it sends per step: one behind each of its lines, or 1, behind all of them.
+    ring : int
+        Lines that it holds at once.
+    marks : tuple of int
+        Marks per step of each projection's source.
+    needs : tuple of array (sends,)
+        Of each projection: how many of them come before a line is complete.
+    depths : tuple of int
+        Masks that the queue of each branch holds.
+    """
+
+    sends: int
+    ring: int
+    marks: tuple[int, ...]
+    needs: tuple[np.ndarray, ...]
+    depths: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerPlan:
     """One population as hardware.
 
@@ -73,6 +98,8 @@ class LayerPlan:
         The same of the events of each projection.
     maximum : bool
         Lanes keep the largest count that arrives, not a sum; weights are 0 or -1, for yes.
+    lines : Lines, optional
+        None: a step is swept as a whole.
 
     Steps are those of the hardware: one per inference where `Bursts.merged`.
     """
@@ -107,6 +134,18 @@ class LayerPlan:
     burst: int
     bursts: tuple[int, ...]
     maximum: bool
+    lines: Lines | None = None
+
+    @property
+    def state_rows(self) -> int:
+        """Rows that the state memory holds: all, or those of a ring of lines."""
+        held = self.layout.lines if self.lines is None else self.lines.ring
+        return held * self.line_rows
+
+    @property
+    def line_rows(self) -> int:
+        """Rows of one line of blocks."""
+        return self.layout.columns * self.layout.groups
 
     @property
     def division(self) -> tuple[int, ...]:

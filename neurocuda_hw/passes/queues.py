@@ -23,6 +23,24 @@ So l finishes step k: a contradiction. The input's fork sends each branch on whe
 of one event would. With bursts all of this holds as it is: a queue holds counts instead of masks,
 each neuron sends once per inference, and a step of the hardware may be a whole inference.
 
+**Lines need depth.** Where lines are sent as they are complete (`passes.streams`), a layer takes no
+more of them than its next line needs; what a skip connection brings too early waits in its queue.
+`least_lines` runs the lines of one inference in an order in which this always goes on: of all
+populations whose next line has all that it needs it sends that of the last in topological order, and
+a line of the input where there is none. The most lines that wait on the way fit into the queue of
+each branch, as many rows each, as if all neurons were active. Nothing can then be stuck: let (p, l)
+be the first line of that order that p has not sent.
+
+1. What it needs comes before it in that order, so it has been sent; p is at its line l, and takes of
+   each source all that this line needs, whatever the others do.
+2. A target m of p has swept at least the lines that come before (p, l), so it takes at least what it
+   has taken there. p has sent its lines before l, so no more than there is in the queue: there is
+   room for every row of l.
+
+So p sends line l: a contradiction. At the end of an inference all is taken, and the order begins
+anew; the last line needs all marks. Of the masks that wait one has left the queue: its events go on
+to the walker of m. So the queue is one mask shorter; it counts those on their way to it, too.
+
 **The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
 integrates while it sweeps. It can go on at once if its queue holds what it sends until its target
 is ready to go on too: in a step, or, if it fires in a part of the steps only, in all of them (for
@@ -52,7 +70,7 @@ and its source comes first, for then step k is written before step k - 1 is read
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from neurocuda_hw.network import Network
@@ -61,6 +79,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
+AHEAD = 1  # lines that a layer may be ahead of the one behind it
 IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
 
 
@@ -90,6 +109,77 @@ def queue_depth(plan: LayerPlan) -> int:
     if masks > ENOUGH:
         masks = max(ENOUGH, masks + plan.timesteps if steps < plan.timesteps else 2 * rows)
     return min(DEEPEST, max(SHORTEST, 1 << (masks - 1).bit_length()))
+
+
+def least_lines(plans: Mapping[str, LayerPlan]) -> dict[str, list[int]]:
+    """Lines that wait in the queue of each branch of each population that sends by lines, at least;
+    see "Lines need depth". Branches are in the order of `readers`."""
+    sends = {name: 1 if plan.lines is None else plan.lines.sends for name, plan in plans.items()}
+    needs = {name: _needs(plan) for name, plan in plans.items()}
+    sources = {p.source for plan in plans.values() for p in plan.projections}
+    sent = dict.fromkeys([*sources, *plans], 0)
+    outside = [name for name in sources if name not in plans]
+    most = {name: [0] * len(readers(plans, name)) for name in plans}
+
+    def next_line() -> str | None:
+        for name in reversed(plans):
+            line = sent[name]
+            if line < sends[name] and all(
+                sent[p.source] >= need[line]
+                for p, need in zip(plans[name].projections, needs[name], strict=True)
+            ):
+                return name
+        return None
+
+    while any(sent[name] < sends[name] for name in plans):
+        name = next_line()
+        if name is None:
+            for source in outside:
+                sent[source] += 1
+            continue
+        sent[name] += 1
+        for branch, (target, index) in enumerate(readers(plans, name)):
+            line, need = sent[target], needs[target][index]
+            taken = need[line] if line < sends[target] else need[-1]
+            most[name][branch] = max(most[name][branch], sent[name] - int(taken))
+    return most
+
+
+def _needs(plan: LayerPlan) -> Sequence[Sequence[int]]:
+    return [[1]] * len(plan.projections) if plan.lines is None else plan.lines.needs  # type: ignore
+
+
+def readers(plans: Mapping[str, LayerPlan], name: str) -> list[tuple[str, int]]:
+    """Who takes a population's events, a queue each: target and number of its projection."""
+    return [
+        (target, index)
+        for target, plan in plans.items()
+        for index, projection in enumerate(plan.projections)
+        if projection.source == name
+    ]
+
+
+def least_depth(plan: LayerPlan, waiting: int) -> int:
+    """Masks that a queue must hold for so many lines to wait, at least."""
+    return max(1, waiting * plan.line_rows - 1)
+
+
+def line_depths(plans: Mapping[str, LayerPlan]) -> dict[str, tuple[int, ...]]:
+    """Masks that the queue of each branch holds: those that wait, and as many lines as make it
+    seldom that a layer waits for the one behind it; powers of two."""
+    return {
+        name: tuple(_line_depth(plans[name], lines) for lines in waiting)
+        for name, waiting in least_lines(plans).items()
+    }
+
+
+def _line_depth(plan: LayerPlan, waiting: int) -> int:
+    if plan.lines is None or plan.lines.sends == 1:
+        return queue_depth(plan)
+    whole = plan.lines.ring == plan.layout.lines  # it takes nothing before all of it is sent
+    ahead = plan.layout.lines if whole else AHEAD
+    words = max(SHORTEST, least_depth(plan, waiting) + ahead * plan.line_rows)
+    return 1 << (words - 1).bit_length()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

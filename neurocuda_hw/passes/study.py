@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
 from neurocuda_hw.passes.plan import LayerPlan, Planner
+from neurocuda_hw.passes.streams import by_lines
 
 Made = TypeVar("Made")
 Lanes = Mapping[str, int] | Callable[["Study"], Mapping[str, int]] | None
@@ -129,7 +131,22 @@ class Study:
         ModelError
             If a number of lanes does not suit its population.
         """
-        return {p.name: self.plan(p.name, self.lanes[p.name]) for p in self.network.targets}
+        plans = {p.name: self.plan(p.name, self.lanes[p.name]) for p in self.network.targets}
+        if self.bursts.streams:
+            plans = by_lines(self.network, plans, raster=self.bursts.raster)
+        return plans
+
+    @property
+    def sent(self) -> Bursts:
+        """What is sent as bursts, and in which lines, now that lanes are known."""
+        if not self.bursts.streams:
+            return self.bursts
+        lines = {
+            name: plan.layout.block[0]
+            for name, plan in self.plans.items()
+            if plan.lines is not None and plan.lines.sends > 1
+        }
+        return replace(self.bursts, lines=lines)
 
     def once(self, make: Callable[..., Made], *given: Hashable) -> Made:
         """``make(study, *given)``, worked out the first time that it is asked for."""

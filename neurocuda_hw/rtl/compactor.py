@@ -40,18 +40,26 @@ def mask_layout(plan: LayerPlan) -> data.StructLayout:
 class Compactor(Component):
     """Turns rows of spikes into events.
 
+    Parameters
+    ----------
+    plan : LayerPlan
+    depth : int, optional
+        Masks that the queue holds, those counted that were swept; as `queue_depth` says where None.
+
     Members
     -------
     mask, put : In
         A row's spikes, to be queued if it has any or ends the step.
     room : Out
-        As many rows as may be in flight still fit into the queue.
+        As many rows as may be in flight still fit into the queue; this one, where they are counted.
+    swept : In
+        With a `depth` of its own: a row is swept in this cycle that will be put.
     events : Out, stream
         Latency from `put` to the first event: 2 cycles, 3 behind a deep queue.
     """
 
-    def __init__(self, plan: LayerPlan) -> None:
-        self.plan = plan
+    def __init__(self, plan: LayerPlan, depth: int | None = None) -> None:
+        self.plan, self.depth = plan, depth
         self.layout = mask_layout(plan)
         super().__init__(
             {
@@ -60,15 +68,16 @@ class Compactor(Component):
                 "room": Out(1),
                 "events": Out(events_of(plan.population, plan.burst)),
             }
+            | ({} if depth is None else {"swept": In(1)})
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        depth, width = queue_depth(self.plan), self.layout.size
+        depth, width = self.depth or queue_depth(self.plan), self.layout.size
         put = self.put & (self.mask.spikes.any() | self.mask.end)
         head, valid, take = Signal(self.layout), Signal(), Signal()
         if depth > REGISTERS:
-            m.submodules.queue = deep = Queue(width=width, depth=depth)
+            m.submodules.queue = deep = Queue(width=width, depth=1 << (depth - 1).bit_length())
             level = deep.level
             m.d.comb += [deep.data.eq(self.mask), deep.put.eq(put), deep.take.eq(take & valid)]
             m.d.comb += [head.eq(deep.head), valid.eq(deep.valid)]
@@ -77,7 +86,13 @@ class Compactor(Component):
             level = short.level
             m.d.comb += [short.w_data.eq(self.mask), short.w_en.eq(put), short.r_en.eq(take)]
             m.d.comb += [head.eq(short.r_data), valid.eq(short.r_rdy)]
-        m.d.comb += self.room.eq(level <= depth - in_flight(self.plan))
+        if self.depth is None:
+            m.d.comb += self.room.eq(level <= depth - in_flight(self.plan))
+        else:
+            used = Signal(range(depth + 1))
+            gone = (self.put & ~put) + (take & valid)
+            m.d.sync += used.eq(used + self.swept - gone)
+            m.d.comb += self.room.eq(used != depth)
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
         lanes, bits = self.plan.layout.lanes, spike_bits(self.plan)

@@ -40,6 +40,8 @@ class Lanes(Component):
     -------
     kind, row, group : In
         What to do in this cycle, to which state row, and its channel group.
+    own : In
+        In a sweep: the row whose parameters are meant, where states are held in a ring of lines.
     bottom, right : In
         The row of the cycle before is in the last line, the last column of blocks.
     port : In
@@ -69,7 +71,7 @@ class Lanes(Component):
         self.plan = plan
         count, p = len(plan.projections), plan.layout.lanes
         self.value_bits = 1 + max(map(payload_bits, plan.sources, plan.bursts))
-        row_bits = max(1, (plan.layout.rows - 1).bit_length())
+        row_bits = max(1, (plan.state_rows - 1).bit_length())
         members = {
             "kind": In(Action),
             "row": In(row_bits),
@@ -85,6 +87,8 @@ class Lanes(Component):
             "membranes": Out(p * plan.state_bits),
             "again": Out(1),
         }
+        if plan.state_rows < plan.layout.rows:
+            members["own"] = In((plan.layout.rows - 1).bit_length())
         if plan.burst:
             members["thresholds"] = Out(p * plan.threshold.bits)
         for i, bits in enumerate(plan.weight_bits):
@@ -96,7 +100,7 @@ class Lanes(Component):
         m = Module()
         plan, p = self.plan, self.plan.layout.lanes
         word_bits = plan.state_bits + plan.synaptic_bits + plan.held_bits
-        m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows)
+        m.submodules.state = state = Ram(width=p * word_bits, depth=plan.state_rows)
         m.d.comb += state.read_address.eq(self.row)
 
         kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
@@ -218,7 +222,8 @@ class Lanes(Component):
         name = f"{self.plan.population.name}.{parameter.name}.mem"
         rom = Rom(words=parameter.rows, bits=parameter.bits, file=name)
         m.submodules[parameter.name] = rom
-        m.d.comb += rom.address.eq(self.row if parameter.per_row else self.group)
+        row = self.own if self.plan.state_rows < self.plan.layout.rows else self.row
+        m.d.comb += rom.address.eq(row if parameter.per_row else self.group)
         return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
 
     def _exists(self, lane: int, group: Signal, bottom: Signal, right: Signal) -> Value:

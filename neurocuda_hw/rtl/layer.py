@@ -15,6 +15,8 @@ therefore waits until all have; that this cannot deadlock is shown in `passes.qu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
@@ -29,6 +31,7 @@ from neurocuda_hw.rtl.rows import RomRows, RowSource
 from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
 from neurocuda_hw.rtl.sweep import Sweep
+from neurocuda_hw.rtl.table import Table
 from neurocuda_hw.rtl.touched import TouchedRows
 from neurocuda_hw.rtl.walker import Walker
 
@@ -85,8 +88,17 @@ class LayerCore(Component):
         offers = [o for o, _ in sources]
         rows = [o.valid & ~o.payload.end for o in offers]
         ends = [o.valid & o.payload.end for o in offers]
-        m.d.comb += sweep.start.eq(Cat(ends).all())
-        m.d.comb += [lanes.group.eq(sweep.group), lanes.row.eq(sweep.row)]
+        due = None if plan.lines is None else self._due(m, sweep, ends)
+        if due is None:
+            m.d.comb += sweep.start.eq(Cat(ends).all())
+        else:
+            rows = [row & more for row, more in zip(rows, due, strict=True)]
+            ends = [end & more for end, more in zip(ends, due, strict=True)]
+            m.d.comb += sweep.start.eq(~Cat(due).any())
+        m.d.comb += lanes.group.eq(sweep.group)
+        m.d.comb += lanes.row.eq(sweep.place if sweep.by_lines else sweep.row)
+        if plan.state_rows < plan.layout.rows:
+            m.d.comb += lanes.own.eq(sweep.row)
         m.d.comb += [lanes.fire.eq(sweep.fire), lanes.restore.eq(sweep.restore)]
         m.d.comb += lanes.peek.eq(sweep.peek)
         layout = plan.layout
@@ -96,7 +108,8 @@ class LayerCore(Component):
         taken = sweep.kind == Action.CLEAR
         m.d.comb += lanes.kind.eq(sweep.kind)
         for i, (o, row, end) in enumerate(zip(offers, rows, ends, strict=True)):
-            m.d.comb += o.ready.eq((row & ~taken) | (end & sweep.end))
+            passes = end if plan.lines is not None else end & sweep.end
+            m.d.comb += o.ready.eq((row & ~taken) | passes)
             with m.If(row & ~taken):
                 m.d.comb += [
                     lanes.kind.eq(Action.ACCUMULATE),
@@ -107,6 +120,8 @@ class LayerCore(Component):
             taken = taken | row
         if plan.touched:
             self._list_touched(m, sweep, lanes)
+        if due is not None:
+            ends = [~more for more in due]
         starved = Cat(end | ~holds for end, (_, holds) in zip(ends, sources, strict=True)).all()
         self._observe(m, sweep, Cat(rows).any(), starved & ~sweep.start)
         end1, end2 = Signal(), Signal()
@@ -116,6 +131,27 @@ class LayerCore(Component):
         else:
             self._serialize(m, sweep, lanes)
         return m
+
+    def _due(self, m: Module, sweep: Sweep, ends: list[Value]) -> list[Value]:
+        """Whether the next line needs more of each source; what comes beyond waits."""
+        lines = self.plan.lines
+        assert lines is not None
+        m.submodules.needs = table = Table(list(lines.needs))
+        over = sweep.end
+        if sweep.by_lines:
+            m.d.comb += table.key.eq(sweep.line)
+            over = sweep.end & (sweep.line == lines.sends - 1)
+        due = []
+        for i, (end, marks) in enumerate(zip(ends, lines.marks, strict=True)):
+            taken = Signal(range(marks + 1), name=f"taken_{i}")
+            more = Signal(name=f"due_{i}")
+            m.d.comb += more.eq(taken != table.column(i))
+            with m.If(over):
+                m.d.sync += taken.eq(0)
+            with m.Elif(end & more):
+                m.d.sync += taken.eq(taken + 1)
+            due.append(more)
+        return due
 
     def _observe(self, m: Module, sweep: Sweep, adds: Value, starved: Value) -> None:
         """Says what this cycle is spent on."""
@@ -147,7 +183,7 @@ class LayerCore(Component):
         plan = self.plan
         source, fanout = plan.sources[index], plan.fanouts[index]
         burst = plan.bursts[index]
-        walker = Walker(source=source, fanout=fanout, rows=plan.layout.rows, burst=burst)
+        walker = Walker(source=source, fanout=fanout, rows=plan.state_rows, burst=burst)
         rows = self.source(plan, index)
         m.submodules[f"walker_{index}"], m.submodules[f"rows_{index}"] = walker, rows
         connect(m, flipped(getattr(self, f"events_{index}")), walker.events)
@@ -175,7 +211,10 @@ class LayerCore(Component):
         ]
 
     def _compact(self, m: Module, sweep: Sweep, lanes: Lanes, end2: Signal) -> None:
-        compactors = [Compactor(self.plan) for _ in range(self.branches)]
+        depths: Sequence[int | None] = [None] * self.branches
+        if sweep.by_lines and self.plan.lines is not None:
+            depths = self.plan.lines.depths
+        compactors = [Compactor(self.plan, depth) for depth in depths]
         mask2 = Signal(compactors[0].layout)
         m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
         m.d.comb += sweep.room.eq(Cat(c.room for c in compactors).all())
@@ -185,12 +224,14 @@ class LayerCore(Component):
                 divider.place.eq(mask2),
                 divider.place.end.eq(end2),
                 divider.exists.eq(lanes.spikes),
-                divider.put.eq(lanes.done),
+                divider.put.eq(self._swept(m, sweep) if sweep.by_lines else lanes.done),
                 divider.membranes.eq(lanes.membranes),
                 divider.thresholds.eq(lanes.thresholds),
             ]
         for i, (compactor, out) in enumerate(zip(compactors, self.outputs(), strict=True)):
             m.submodules[f"compactor_{i}"] = compactor
+            if compactor.depth is not None:
+                m.d.comb += compactor.swept.eq(sweep.kind == Action.SWEEP)
             if self.plan.burst:
                 m.d.comb += [compactor.mask.eq(divider.mask), compactor.put.eq(divider.o_put)]
             else:
@@ -205,6 +246,13 @@ class LayerCore(Component):
                 out.valid.eq(compactor.events.valid),
                 compactor.events.ready.eq(out.ready),
             ]
+
+    @staticmethod
+    def _swept(m: Module, sweep: Sweep) -> Value:
+        """Whether a row was swept two cycles ago: rows are counted, so nothing else may be put."""
+        swept1, swept2 = Signal(), Signal()
+        m.d.sync += [swept1.eq(sweep.kind == Action.SWEEP), swept2.eq(swept1)]
+        return swept2
 
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         # values leave in the last step only

@@ -58,7 +58,7 @@ class RowSource(Component):
         self.plan, self.index, self.fanout = plan, index, plan.fanouts[index]
         self.bits = plan.weight_bits[index]
         source, burst = plan.sources[index], plan.bursts[index]
-        address = address_layout(source, self.fanout, plan.layout.rows, burst)
+        address = address_layout(source, self.fanout, plan.state_rows, burst)
         i, o = (stream.Signature(shape) for shape in (address, address["row"].shape))
         weights = plan.layout.lanes * self.bits
         super().__init__({"i": In(i), "o": Out(o), "weights": Out(weights), "holds": Out(1)})

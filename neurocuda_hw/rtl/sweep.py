@@ -8,6 +8,9 @@ population's states are written late: the step then ends `SETTLE` cycles after i
 Where the plan says `touched`, it takes only the rows that `TouchedRows` offers, in the order in
 which they were touched; all rows in the step that restores the initial state.
 
+Where the plan says that a population sends by `lines`, a step has as many parts: `start` then says
+that the next line is complete, and `end` comes with its last row.
+
 Values of a readout with several positions leave channel by channel: its last sweep walks all
 positions once for each lane of a group, then those of the next group.
 """
@@ -44,6 +47,9 @@ class Sweep(Component):
         What to do in this cycle; PASS with `end` low means nothing.
     row, group : Out
         Which row, and its group of channels.
+    line, place : Out
+        Of a population that sends by lines: which line is next, and the state row of `row`, in a
+        ring of lines.
     group1, y1, x1 : Out
         Where the neurons (or their block) of the row of the cycle before stand.
     fire, restore : Out
@@ -61,6 +67,11 @@ class Sweep(Component):
         self.plan = plan
         layout = plan.layout
         row, group = (max(1, unsigned_bits(n - 1)) for n in (layout.rows, layout.groups))
+        self.by_lines = plan.lines is not None and plan.lines.sends > 1
+        lines = {
+            "line": Out(layout.place_bits[1]),
+            "place": Out(max(1, unsigned_bits(plan.state_rows - 1))),
+        }
         super().__init__(
             {
                 "start": In(1),
@@ -83,6 +94,7 @@ class Sweep(Component):
                 "take": Out(1),
                 "end": Out(1),
             }
+            | (lines if self.by_lines else {})
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -91,6 +103,7 @@ class Sweep(Component):
         clearing = Signal(init=1)
         step = Signal(unsigned_bits(plan.timesteps - 1))
         needed, walks, last_row = Signal(), Signal(), Signal()
+        ends = Signal() if self.by_lines else last_row
         settle = Signal(range(SETTLE + 1))
         settled = settle == 0
         in_sweeps = (step >= plan.first_sweep) & (step < plan.stop_sweep)
@@ -118,7 +131,7 @@ class Sweep(Component):
                     with m.If(last_row):
                         m.d.sync += settle.eq(SETTLE)
                 else:
-                    m.d.comb += self.end.eq(last_row)
+                    m.d.comb += self.end.eq(ends)
         with m.If(settle > 1):
             m.d.sync += settle.eq(settle - 1)
         with m.Elif((settle == 1) & self.room):  # the marker is queued like a row
@@ -133,15 +146,24 @@ class Sweep(Component):
         elif plan.by_channel:
             self._place_by_channel(m, walks, last_row)
         else:
-            self._place_by_counters(m, walks, last_row)
+            self._place_by_counters(m, walks, last_row, ends)
         return m
 
-    def _place_by_counters(self, m: Module, walks: Signal, last_row: Signal) -> None:
+    def _place_by_counters(
+        self, m: Module, walks: Signal, last_row: Signal, ends: Signal
+    ) -> None:
         """Rows come in order: channel groups, then x, then y are counted beside them."""
         layout = self.plan.layout
         y, x = Signal.like(self.y1), Signal.like(self.x1)
         m.d.comb += last_row.eq(self.row == layout.rows - 1)
         m.d.sync += [self.group1.eq(self.group), self.y1.eq(y), self.x1.eq(x)]
+        if self.by_lines:
+            m.d.comb += self.line.eq(y)
+            m.d.comb += ends.eq((x == layout.columns - 1) & (self.group == layout.groups - 1))
+            with m.If(walks):
+                m.d.sync += self.place.eq(self.place + 1)
+                with m.If(last_row | (self.place == self.plan.state_rows - 1)):
+                    m.d.sync += self.place.eq(0)
         with m.If(walks & last_row):
             m.d.sync += [n.eq(0) for n in (self.row, self.group, y, x)]
         with m.Elif(walks):

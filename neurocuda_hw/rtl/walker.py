@@ -12,7 +12,8 @@ still walk the one before: for each output line, each output position in it, eac
 
 from __future__ import annotations
 
-from amaranth import C, Elaboratable, Module, Signal, Value
+import numpy as np
+from amaranth import C, Elaboratable, Module, Mux, Signal, Value
 from amaranth.hdl import unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -39,7 +40,7 @@ class Walker(Component):
     fanout : Fanout
         Where they go.
     rows : int
-        State rows of the target.
+        State rows that the target holds; those of lines beyond are the first ones again.
     burst : int
         The most spikes that one event stands for; 0 where it is a spike.
 
@@ -67,7 +68,7 @@ class Walker(Component):
         free = Signal()  # the counters take a new event in this cycle
         m.d.comb += [free.eq(~busy | (self.addresses.ready & last)), self.holds.eq(busy | full)]
 
-        lookup = _Lookup(m, f, slot)
+        lookup = _Lookup(m, f, slot, self.rows)
         reaches = Signal()
         m.d.comb += reaches.eq(slot.end | lookup.hits)
         # an event that reaches nothing leaves the slot at once
@@ -91,11 +92,13 @@ class Walker(Component):
 class _Lookup:
     """What the tables say of the event in the slot: counts, and its first weight and state row."""
 
-    def __init__(self, m: Module, f: Fanout, slot: Signal) -> None:
+    def __init__(self, m: Module, f: Fanout, slot: Signal, rows: int) -> None:
         y_count, y_state, y_weight = self._axis(
-            m, "y", slot.y, f.y, f.row_y, f.kernel_width * f.rows_per_tap
+            m, "y", slot.y, f.y, f.y.out * f.row_y % rows, f.kernel_width * f.rows_per_tap
         )
-        x_count, x_state, x_weight = self._axis(m, "x", slot.x, f.x, f.row_x, f.rows_per_tap)
+        x_count, x_state, x_weight = self._axis(
+            m, "x", slot.x, f.x, f.x.out * f.row_x, f.rows_per_tap
+        )
         if f.uniform:
             c_rows = int(f.channel_rows[0])
             c_count, c_state, c_weight = _constant(c_rows), _constant(0), _times(slot.c, c_rows)
@@ -110,9 +113,9 @@ class _Lookup:
 
     @staticmethod
     def _axis(
-        m: Module, name: str, key: Value, taps: AxisTaps, state: int, weight: int
+        m: Module, name: str, key: Value, taps: AxisTaps, state: np.ndarray, weight: int
     ) -> tuple[Value, Value, Value]:
-        columns = [taps.count, taps.out * state, taps.tap * weight]
+        columns = [taps.count, state, taps.tap * weight]
         if len(taps.count) == 1:
             first = (_constant(int(column[0])) for column in columns)
             return next(first), next(first), next(first)
@@ -179,7 +182,9 @@ class _Counters:
                 m.d.sync += position.step(x_step, now, position)
             with m.Else():
                 m.d.sync += [c_left.eq(c_again), x_left.eq(x_again), y_left.eq(y_left - 1)]
-                m.d.sync += line.step(y_step, now, position, line)
+                last_line = (f.y.out + (f.y.count - 1) * f.y.out_step).max()
+                rows = walker.rows if last_line * f.row_y >= walker.rows else 0
+                m.d.sync += line.step(y_step, now, position, line, rows=rows)
 
 
 class _Pair:
@@ -189,13 +194,17 @@ class _Pair:
         self.weight = Signal.like(address.weight, name=f"{name}_weight")
         self.state = Signal.like(address.row.state, name=f"{name}_state")
 
-    def step(self, step: tuple[int, int], *into: _Pair) -> list[object]:
-        """Statements that put this pair, moved by (state, weight) rows, into others."""
+    def step(self, step: tuple[int, int], *into: _Pair, rows: int = 0) -> list[object]:
+        """Statements that put this pair, moved by (state, weight) rows, into others; in a ring of
+        so many state `rows`, if not 0."""
+        state = self.state + step[0]
+        if rows:
+            state = Mux(state >= rows, state - rows, state)
         return [
             part
             for pair in into
             for part in (
                 pair.weight.eq(self.weight + step[1]),
-                pair.state.eq(self.state + step[0]),
+                pair.state.eq(state),
             )
         ]

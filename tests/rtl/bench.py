@@ -85,6 +85,7 @@ class Bench:
         self.ends: list[int] = []  # the cycle of each inference's last output word
         self.observe = observe
         self.faults: Counter[str] = Counter()
+        self.line = dict.fromkeys(self.plans, 0)  # marks of an inference, where lines are sent
         # spikes that bursts stand for: (step, neuron)
         self.later: dict[str, list[tuple[int, int]]] = {name: [] for name in self.plans}
         self.activity: dict[str, list[tuple[int, int, int]]] = {name: [] for name in self.plans}
@@ -161,7 +162,12 @@ class Bench:
         population = self.network[name]
         c_bits, y_bits, x_bits = address_bits(population)
         most, address = self.bursts.counts.get(name, 0), c_bits + y_bits + x_bits
+        lines = self.plans[name].lines if name in self.plans else None
         if data >> (event_bits(population, most) - 1):
+            if lines is not None:
+                self.line[name] = (self.line[name] + 1) % lines.sends
+                if self.line[name]:
+                    return
             ended = self.network.timesteps if self.bursts.merged else 1
             seen[name] += [[] for _ in range(ended)]
             return
@@ -169,6 +175,8 @@ class Bench:
         c, y = data >> (y_bits + x_bits), data >> x_bits & ((1 << y_bits) - 1)
         _, height, width = population.chw
         neuron = (c * height + y) * width + (data & ((1 << x_bits) - 1))
+        if lines is not None and lines.sends > 1:
+            assert y // self.plans[name].layout.block[0] == self.line[name], (name, c, y, self.line)
         if not most:
             seen[name][-1].append(neuron)
             return
