@@ -72,6 +72,8 @@ class Checker {
             return;
         }
         if (data >> (neurons.address_bits() + neurons.count_bits)) {
+            if (neurons.line && ++tap_line_[p] < neurons.marks()) return;
+            tap_line_[p] = 0;
             if (neurons.merged) tap_step_[p] = kTimesteps - 1;
             advance(tap_sample_[p], tap_step_[p]);
             return;
@@ -98,6 +100,9 @@ class Checker {
             return refuse("of " + std::to_string(count) + " spikes, not of 1 to " + std::to_string(neurons.burst));
         if (!neurons.merged && step != neurons.start)
             return refuse("in step " + std::to_string(step) + ", not in step " + std::to_string(neurons.start));
+        if (neurons.line && neurons.y(address) / neurons.line != tap_line_[p])
+            return refuse("of line " + std::to_string(neurons.y(address) / neurons.line) + " behind " +
+                          std::to_string(tap_line_[p]) + " marks");
         for (uint64_t at = neurons.start; at < neurons.start + count; ++at, ++spikes_[p]) {
             uint8_t* row = observed(sample) + record_.start[p] + at * record_.row[p];
             if (!mark(row, neurons, address, sample, at, "fired")) return;
@@ -272,6 +277,7 @@ class Checker {
     const Record& record_;
     const uint64_t start_;  // the first sample of all
     uint64_t tap_sample_[kPopulations + 1] = {}, tap_step_[kPopulations + 1] = {};
+    uint64_t tap_line_[kPopulations + 1] = {};  // marks of this inference
     uint64_t out_sample_, out_place_ = 0, done_;
     uint64_t block_ = 0, block_end_ = 0, first_out_ = 0, last_out_ = 0;
     Bytes observed_, stream_;

@@ -18,8 +18,10 @@ struct Neurons {
     uint64_t burst = 0, start = 0;
     unsigned count_bits = 0;
     bool merged = false;  // an inference has one marker, not one per step
+    size_t line = 0;      // not 0: a mark ends every so many lines of positions, in order
 
     constexpr size_t size() const { return channels * height * width; }
+    constexpr size_t marks() const { return line ? (height + line - 1) / line : 1; }
     constexpr unsigned address_bits() const { return c_bits + y_bits + x_bits; }
     size_t x(uint64_t address) const { return address & ((1u << x_bits) - 1); }
     size_t y(uint64_t address) const { return address >> x_bits & ((1u << y_bits) - 1); }

@@ -26,7 +26,8 @@ SAMPLES = int(os.environ.get("NCHW_COCOTB_SAMPLES", "20"))
 class Population:
     """A spiking population, or the output: its size, how its events are addressed, its place.
 
-    Its events are bursts of up to `burst` spikes that begin in step `start`; 0: single spikes.
+    Its events are bursts of up to `burst` spikes that begin in step `start`; 0: single spikes. If
+    `line` is not 0, a mark ends every so many lines of positions, in order.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Population:
     bits: tuple[int, int, int]
     burst: int = 0
     start: int = 0
+    line: int = 0
+
+    @property
+    def marks(self) -> int:
+        """Marks of an inference."""
+        return -(-self.shape[1] // self.line) if self.line else 1
 
     @property
     def size(self) -> int:
@@ -59,6 +66,10 @@ class Population:
         assert inside, f"population {self.name!r}: address {address} is of no neuron"
         return (c * height + y) * width + x
 
+    def line_of(self, index: int) -> int:
+        """The line, of those that end with a mark, in which a neuron stands."""
+        return int(index // self.shape[2] % self.shape[1] // self.line)
+
     def where(self, index: int) -> str:
         """``17 (1, 0, 3)``, for messages."""
         return f"{index} {tuple(int(i) for i in np.unravel_index(index, self.shape))}"
@@ -80,6 +91,7 @@ class Golden:
                 tuple(row["address_bits"]),
                 row.get("burst", 0),
                 row["window"][0],
+                row.get("line", 0),
             )
             for row in rows
         }
@@ -123,6 +135,7 @@ class Observed:
     stream: list[list[int]] = field(default_factory=list)
     words: list[int] = field(default_factory=list)
     bursts: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    marks: dict[str, int] = field(default_factory=dict)
 
 
 class Bench:
@@ -192,6 +205,9 @@ class Bench:
         name, steps = population.name, self.seen.steps[population.name]
         opened, bursts = self.seen.open[name], self.seen.bursts.setdefault(name, [])
         if data >> (population.address_bits + population.count_bits):
+            self.seen.marks[name] = (self.seen.marks.get(name, 0) + 1) % population.marks
+            if self.seen.marks[name]:
+                return
             for _ in range(self.golden.timesteps if self.golden.merged else 1):
                 step = len(steps) % self.golden.timesteps - population.start
                 steps.append(opened + [i for i, count in bursts if 0 <= step < count])
@@ -207,6 +223,9 @@ class Bench:
             burst = f"population {name!r}: neuron {index} sent a burst of {count} in step {step}"
             assert 1 <= count <= population.burst, f"{burst}, not of 1 to {population.burst}"
             assert step == population.start, f"{burst}, not in step {population.start}"
+            if population.line:
+                line, marks = population.line_of(index), self.seen.marks.get(name, 0)
+                assert line == marks, f"{burst} of line {line} behind {marks} marks"
             assert index not in [i for i, _ in bursts], f"population {name!r}: neuron {index} twice"
             bursts.append((index, count))
             return

@@ -37,7 +37,9 @@ def addresses(shape: tuple[int, int, int], bits: tuple[int, int, int]) -> np.nda
     return (c << (y_bits + x_bits)) | (y << x_bits) | x
 
 
-def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.ndarray, np.ndarray]:
+def packets(
+    network: Network, inputs: np.ndarray, word_bits: int, *, raster: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Inputs as stream words.
 
     Parameters
@@ -46,6 +48,8 @@ def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.nd
         As in a `Trace`.
     word_bits : int
         Width of TDATA, 32 or 64.
+    raster : bool
+        The events of a step come by lines, from the top; else by channels.
 
     Returns
     -------
@@ -72,6 +76,10 @@ def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.nd
     if extra_bits:  # an inference without an event says so by one of payload 0, which adds nothing
         sends[:, 0, 0] |= ~sends.any(axis=(1, 2))
     sample, step, neuron = np.nonzero(sends)
+    if raster:
+        _, height, width = population.chw
+        by_line = np.lexsort((neuron // width % height, step, sample))
+        sample, step, neuron = sample[by_line], step[by_line], neuron[by_line]
     payload = frames[sample, step, neuron].astype(np.int64)
     words = addresses(population.chw, bits)[neuron]
     if extra_bits:
@@ -91,9 +99,11 @@ def packets(network: Network, inputs: np.ndarray, word_bits: int) -> tuple[np.nd
     return stream, ends.astype(np.uint64)
 
 
-def stimulus_bytes(network: Network, inputs: np.ndarray, word_bits: int) -> bytes:
-    """The content of ``stimulus.bin``; see the head of this module."""
-    return stimulus_file(*packets(network, inputs, word_bits), word_bits)
+def stimulus_bytes(
+    network: Network, inputs: np.ndarray, word_bits: int, *, raster: bool = False
+) -> bytes:
+    """The content of ``stimulus.bin``; see the head of this module, and `packets`."""
+    return stimulus_file(*packets(network, inputs, word_bits, raster=raster), word_bits)
 
 
 def stimulus_file(words: np.ndarray, ends: np.ndarray, word_bits: int) -> bytes:

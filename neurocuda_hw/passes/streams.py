@@ -6,7 +6,8 @@ when each source has sent ``needs[l]`` marks::
 
     needs[l] = 1 + the last line of the source that reaches a line of the target up to l
 
-and all of them for the last line. Until then the target takes lines ``i < needs[l]`` and no other:
+at least one, for nothing is sent before its inference has begun, and all of them for the last line.
+Until then the target takes lines ``i < needs[l]`` and no other:
 events beyond wait in their queue. So it holds at once
 
     ring = max over l, over lines i < needs[l] of the sources:  last line that i reaches - l + 1
@@ -137,7 +138,7 @@ def needed_marks(reached: np.ndarray, height: int, lines: int) -> np.ndarray:
     marks = np.arange(len(reached)) // height + 1
     reaches = reached[:, 0] >= 0
     first = np.where(reaches, reached[:, 0], lines)
-    needs = np.array([(marks * (first <= line)).max() for line in range(lines)])
+    needs = np.array([max(1, (marks * (first <= line)).max()) for line in range(lines)])
     needs[-1] = marks[-1]
     return needs
 

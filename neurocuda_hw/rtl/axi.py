@@ -32,7 +32,8 @@ class Fault(enum.IntEnum):
     OVERLONG: a word after the last step's marker, up to TLAST. Before it, the first that holds of
     KEEP: some of its bytes are kept and others not.
     ADDRESS: an event of a neuron that the input does not have.
-    WINDOW: an event in a step in which the input sends none.
+    WINDOW: an event in a step in which the input sends none; where it comes by lines, of a line
+    above one that has come.
     CROWDED: an event after as many in this step as the input has neurons, where `limits_input`.
     """
 
@@ -58,6 +59,8 @@ class PacketInput(Component):
         The steps in which events may come.
     limited : bool
         Whether no step may have more events than `population` has neurons.
+    raster : bool
+        Whether events come by lines.
 
     Members
     -------
@@ -76,9 +79,10 @@ class PacketInput(Component):
         limited: bool,
         timesteps: int,
         tdata_bits: int,
+        raster: bool = False,
     ) -> None:
         self.population, self.timesteps = population, timesteps
-        self.arrivals, self.limited = arrivals, limited
+        self.arrivals, self.limited, self.raster = arrivals, limited, raster
         super().__init__(
             {
                 "words": In(words_of(tdata_bits)),
@@ -101,12 +105,16 @@ class PacketInput(Component):
         ]
         keep = self.words.payload.keep
         wrong, void, full = Signal(len(Fault)), Signal(), Signal()
+        above: Value = C(0, 0)
+        if self.raster:
+            line = Signal.like(event.y)
+            above = event.y < line
         with m.If(~keep.all()):
             m.d.comb += wrong[Fault.KEEP].eq(keep.any())
         with m.Elif(~word[-1]):
             with m.If(self._is_stranger(event)):
                 m.d.comb += wrong[Fault.ADDRESS].eq(1)
-            with m.Elif(self._is_untimely(step)):
+            with m.Elif(self._is_untimely(step) | above):
                 m.d.comb += wrong[Fault.WINDOW].eq(1)
             with m.Else():
                 m.d.comb += wrong[Fault.CROWDED].eq(full)
@@ -121,6 +129,11 @@ class PacketInput(Component):
             m.d.sync += step.eq(0)
         with m.Elif(ends):
             m.d.sync += step.eq(step + 1)
+        if self.raster:
+            with m.If(final):
+                m.d.sync += line.eq(0)
+            with m.Elif(self.events.valid & self.events.ready & ~event.end):
+                m.d.sync += line.eq(event.y)
         if self.limited:
             size = self.population.size
             count = Signal(range(size + 1))  # events of this step
@@ -197,6 +210,38 @@ class LastMarker(Component):
         ]
         with m.If(self.events.valid & self.events.ready & event.end):
             m.d.sync += step.eq(Mux(inner, step + 1, 0))
+        return m
+
+
+class LineMarks(Component):
+    """Puts a mark behind each line of events that come by lines, in one step. Combinational.
+
+    Members
+    -------
+    events : In, stream
+        One marker behind all of them.
+    marked : Out, stream
+        As many as there are lines.
+    """
+
+    def __init__(self, *, population: Population) -> None:
+        self.population = population
+        signature = events_of(population)
+        super().__init__({"events": In(signature), "marked": Out(signature)})
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        event, last, behind = self.events.payload, self.population.chw[1] - 1, Signal()
+        line = Signal.like(event.y)
+        m.d.comb += [
+            behind.eq(Mux(event.end, line != last, line != event.y)),
+            self.marked.payload.eq(event),
+            self.marked.payload.end.eq(event.end | behind),
+            self.marked.valid.eq(self.events.valid),
+            self.events.ready.eq(self.marked.ready & ~behind),
+        ]
+        with m.If(self.marked.valid & self.marked.ready & self.marked.payload.end):
+            m.d.sync += line.eq(Mux(behind, line + 1, 0))
         return m
 
 

@@ -31,7 +31,7 @@ class Design:
     state_bits : dict of str to int
         Width of each layer's stored membrane.
     bursts : Bursts
-        What is sent as bursts.
+        What is sent as bursts, and in which lines.
     """
 
     files: dict[str, bytes]
@@ -67,5 +67,5 @@ def emit(
         tdata_bits=top.tdata_bits,
         lanes={name: plan.layout.lanes for name, plan in plans.items()},
         state_bits={name: plan.state_bits for name, plan in plans.items()},
-        bursts=study.bursts,
+        bursts=study.sent,
     )

@@ -15,7 +15,7 @@ from neurocuda_hw.network.wire import event_bits, word_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import limits_input
 from neurocuda_hw.rtl.activity import activity_layout
-from neurocuda_hw.rtl.axi import EventOutput, Fault, LastMarker, PacketInput, ValueOutput
+from neurocuda_hw.rtl.axi import EventOutput, Fault, LastMarker, LineMarks, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.expander import Expander
 from neurocuda_hw.rtl.fork import Fork
@@ -80,12 +80,19 @@ class Top(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         network = self.network
+        raster = any(
+            plan.lines is not None and plan.lines.marks[i] > 1
+            for plan in self.plans.values()
+            for i, projection in enumerate(plan.projections)
+            if projection.source == network.input.name
+        )
         packets = PacketInput(
             population=network.input,
             arrivals=network.arrivals,
             limited=limits_input(network),
             timesteps=network.timesteps,
             tdata_bits=self.tdata_bits,
+            raster=raster,
         )
         m.submodules.packets = packets
         m.d.comb += [
@@ -110,6 +117,10 @@ class Top(Component):
             m.submodules.last_marker = last
             connect(m, events, last.events)
             events = last.merged
+        if raster:
+            m.submodules.line_marks = marks = LineMarks(population=network.input)
+            connect(m, events, marks.events)
+            events = marks.marked
         self._join(m, events, self._ends(m, network.input.name, cores))
         for name, core in cores.items():
             ends = self._ends(m, name, cores)

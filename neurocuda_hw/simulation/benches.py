@@ -103,7 +103,8 @@ def _burst(network: Network, population: Population, bursts: Bursts) -> tuple[ob
     if not most:
         return ()
     bits, start = payload_bits(population, most), network.window(population.name).start
-    return most, start, bits, "true" if bursts.merged else "false"
+    line = bursts.lines.get(population.name, 0)
+    return most, start, bits, "true" if bursts.merged else "false", *((line,) if line else ())
 
 
 def _neurons(population: Population, burst: tuple[object, ...] = ()) -> str:

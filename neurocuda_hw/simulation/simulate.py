@@ -179,7 +179,9 @@ class Simulator:
             for path, content in {**self.memories, **(memories or {})}.items():
                 (mem / path).write_bytes(content)
             stimulus, keep = packets or (
-                stimulus_bytes(self.network, expected.inputs, self.word_bits),
+                stimulus_bytes(
+                    self.network, expected.inputs, self.word_bits, raster=self.bursts.raster
+                ),
                 b"",
             )
             (folder / "stimulus").write_bytes(stimulus)

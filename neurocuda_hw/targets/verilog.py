@@ -77,7 +77,7 @@ class Verilog(Target):
 
         design = study.once(emit)
         files = design.files | ip_of(study.network, design, options.registers)
-        return files | bench_of(study.network, study.trace, design.tdata_bits, study.bursts)
+        return files | bench_of(study.network, study.trace, design.tdata_bits, study.sent)
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Tools, populations with their widths, sizes."""
@@ -185,7 +185,16 @@ def bursts_of(built: Built) -> Bursts:
         maxima, merged = frozenset(told["maxima"]), bool(told["merged"])
     except (KeyError, TypeError) as error:
         raise built.damaged(error) from error
-    return Bursts(counts=told["counts"], maxima=maxima, merged=merged)
+    streams = told.get("streams") or {}
+    lines = {p["name"]: p["line"] for p in built.report["populations"] if p.get("line")}
+    return Bursts(
+        counts=told["counts"],
+        maxima=maxima,
+        merged=merged,
+        streams=bool(streams.get("chosen")),
+        raster=streams.get("order") == RASTER,
+        lines=lines,
+    )
 
 
 def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
@@ -210,7 +219,7 @@ def simulator_of(study: Study, built: Built | None) -> Simulator:
     """The compiled bulk harness."""
     from neurocuda_hw.simulation.simulate import Simulator
 
-    bursts = study.bursts if built is None else bursts_of(built)
+    bursts = study.sent if built is None else bursts_of(built)
     return Simulator(study.network, *hardware(study, built), bursts)
 
 
@@ -247,7 +256,7 @@ def cocotb_files(study: Study, built: Built | None, golden: Trace) -> dict[str, 
         files = files | ip_of(study.network, design, Options().registers)
     else:
         report = built.report
-    bursts = study.bursts if built is None else bursts_of(built)
+    bursts = study.sent if built is None else bursts_of(built)
     files = files | bench_of(study.network, golden, word_bits, bursts)
     return files | {REPORT: json.dumps(report).encode()}
 
@@ -275,7 +284,9 @@ def bench_of(network: Network, golden: Trace, word_bits: int, bursts: Bursts) ->
     from neurocuda_hw.simulation.benches import bench_files
 
     return bench_files(network, word_bits, bursts) | {
-        "golden/stimulus.bin": stimulus_bytes(network, golden.inputs, word_bits),
+        "golden/stimulus.bin": stimulus_bytes(
+            network, golden.inputs, word_bits, raster=bursts.raster
+        ),
         "golden/expected.bin": expected_bytes(golden),
     }
 
@@ -320,6 +331,8 @@ def _population(network: Network, population: Population, design: Design) -> dic
             "burst": design.bursts.counts.get(population.name, 0),
             "receives": [design.bursts.received(network, p) for p in projections],
         }
+        if line := design.bursts.lines.get(population.name):
+            bursts["line"] = line
     return bursts | {
         "name": population.name,
         "kind": type(population.neuron).__name__,

@@ -21,8 +21,10 @@ from neurocuda_hw.rtl.top import Top
 PATIENCE = 4000  # cycles without any transfer after which the hardware is taken to be stuck
 
 
-def packet(network: Network, sample: np.ndarray, tdata_bits: int) -> list[tuple[int, int]]:
-    """One inference as (word, last) pairs."""
+def packet(
+    network: Network, sample: np.ndarray, tdata_bits: int, *, raster: bool = False
+) -> list[tuple[int, int]]:
+    """One inference as (word, last) pairs; by lines if `raster`."""
     population = network.input
     neuron = population.neuron
     assert isinstance(neuron, Input)
@@ -33,7 +35,8 @@ def packet(network: Network, sample: np.ndarray, tdata_bits: int) -> list[tuple[
     marker = 1 << (tdata_bits - 1)
     words = [marker] * window.start
     for frame in frames:
-        for c, y, x in np.argwhere(frame.reshape(population.chw)):
+        places = np.argwhere(frame.reshape(population.chw))
+        for c, y, x in sorted(places, key=lambda p: p[1]) if raster else places:
             value = int(frame.reshape(population.chw)[c, y, x]) & ((1 << value_bits) - 1)
             address = ((int(c) << y_bits | int(y)) << x_bits) | int(x)
             words.append(value << (c_bits + y_bits + x_bits) | address)
@@ -97,7 +100,10 @@ class Bench:
         """
         bits = self.top.tdata_bits
         full = (1 << bits // 8) - 1
-        words = [(w, full, z) for x in inputs for w, z in packet(self.network, x, bits)]
+        raster = self.bursts.raster
+        words = [
+            (w, full, z) for x in inputs for w, z in packet(self.network, x, bits, raster=raster)
+        ]
         if packets is not None:
             words = [(*w, int(i == len(p) - 1)) for p in packets for i, w in enumerate(p)]
         spiking = [p for p in self.network.populations if p.spiking]
