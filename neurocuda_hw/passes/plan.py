@@ -49,17 +49,17 @@ class Lines:
         Marks that it sends per step: one behind each of its lines, or 1, behind all of them.
     ring : int
         Lines that it holds at once.
-    marks : tuple of int
-        Marks per step of each projection's source.
+    heights : tuple of int
+        Positions down in a line of each projection's source that a mark ends.
     needs : tuple of array (sends,)
-        Of each projection: how many of them come before a line is complete.
+        Of each projection: how many marks come before a line is complete; all before the last.
     depths : tuple of int
         Masks that the queue of each branch holds.
     """
 
     sends: int
     ring: int
-    marks: tuple[int, ...]
+    heights: tuple[int, ...]
     needs: tuple[np.ndarray, ...]
     depths: tuple[int, ...] = ()
 
@@ -265,6 +265,8 @@ class Planner:
         if self.burst:  # all is in: one sweep sends everything and restores the initial state
             self.first, self.stop, self.last, stop = start, start + 1, start, start + 1
             self.may_skip = False
+            # multiples of it are compared: one that was out of reach of membranes below 0 is not
+            self.threshold = np.maximum(self.threshold, 1)
         if self.maximum:
             self.state_bits, self.initial = unsigned_bits(self.burst), np.zeros_like(self.initial)
         self.fire_steps = (start, stop) if self.neuron.spiking else (0, 0)

@@ -70,8 +70,10 @@ and its source comes first, for then step k is written before step k - 1 is read
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.plan import LayerPlan
@@ -114,39 +116,43 @@ def queue_depth(plan: LayerPlan) -> int:
 def least_lines(plans: Mapping[str, LayerPlan]) -> dict[str, list[int]]:
     """Lines that wait in the queue of each branch of each population that sends by lines, at least;
     see "Lines need depth". Branches are in the order of `readers`."""
-    sends = {name: 1 if plan.lines is None else plan.lines.sends for name, plan in plans.items()}
-    needs = {name: _needs(plan) for name, plan in plans.items()}
-    sources = {p.source for plan in plans.values() for p in plan.projections}
-    sent = dict.fromkeys([*sources, *plans], 0)
-    outside = [name for name in sources if name not in plans]
+    sent = dict.fromkeys(plans, 0)
     most = {name: [0] * len(readers(plans, name)) for name in plans}
-
-    def next_line() -> str | None:
-        for name in reversed(plans):
-            line = sent[name]
-            if line < sends[name] and all(
-                sent[p.source] >= need[line]
-                for p, need in zip(plans[name].projections, needs[name], strict=True)
-            ):
-                return name
-        return None
-
-    while any(sent[name] < sends[name] for name in plans):
-        name = next_line()
-        if name is None:
-            for source in outside:
-                sent[source] += 1
+    for name in line_order(plans):
+        if name not in plans:
             continue
         sent[name] += 1
         for branch, (target, index) in enumerate(readers(plans, name)):
-            line, need = sent[target], needs[target][index]
-            taken = need[line] if line < sends[target] else need[-1]
+            need = marks_needed(plans[target])[index]
+            taken = need[min(sent[target], len(need) - 1)]
             most[name][branch] = max(most[name][branch], sent[name] - int(taken))
     return most
 
 
-def _needs(plan: LayerPlan) -> Sequence[Sequence[int]]:
-    return [[1]] * len(plan.projections) if plan.lines is None else plan.lines.needs  # type: ignore
+def line_order(plans: Mapping[str, LayerPlan]) -> Iterator[str]:
+    """Who sends its next line, of all lines of an inference; see "Lines need depth"."""
+    needs = {name: marks_needed(plan) for name, plan in plans.items()}
+    sources = {name: [p.source for p in plan.projections] for name, plan in plans.items()}
+    sends = {name: 1 if plan.lines is None else plan.lines.sends for name, plan in plans.items()}
+    (given,) = {s for of_layer in sources.values() for s in of_layer} - set(plans)
+    sent = dict.fromkeys([given, *plans], 0)
+
+    def complete(name: str) -> bool:
+        line = sent[name]
+        return line < sends[name] and all(
+            sent[source] >= need[line]
+            for source, need in zip(sources[name], needs[name], strict=True)
+        )
+
+    while any(sent[name] < sends[name] for name in plans):
+        name = next(filter(complete, reversed(plans)), given)
+        yield name
+        sent[name] += 1
+
+
+def marks_needed(plan: LayerPlan) -> Sequence[np.ndarray]:
+    """Marks of each source before each line that a population sends, or before all of it."""
+    return [np.ones(1, int)] * len(plan.sources) if plan.lines is None else plan.lines.needs
 
 
 def readers(plans: Mapping[str, LayerPlan], name: str) -> list[tuple[str, int]]:

@@ -95,17 +95,14 @@ def _with_lines(plan: LayerPlan, heights: Mapping[str, int]) -> LayerPlan:
     marks = tuple(-(-s.chw[1] // height) for s, height in zip(plan.sources, taken, strict=True))
     if max(sends, *marks) == 1:
         return plan
-    needs, ring = [], layout.lines
-    if sends == 1:
-        needs = [np.array([count]) for count in marks]
-    else:
-        reached = [reached_lines(part, layout.lines) for part in plan.fanouts]
-        behind = [
+    needs, ring = [np.array([count]) for count in marks], layout.lines
+    if sends > 1:
+        reached = [reached_lines(part, sends) for part in plan.fanouts]
+        needs = [
             needed_marks(lines, height, sends) for lines, height in zip(reached, taken, strict=True)
         ]
-        needs = behind
         ring = max(map(_ring, reached, taken, needs))
-    lines = Lines(sends=sends, ring=ring, marks=marks, needs=tuple(needs))
+    lines = Lines(sends=sends, ring=ring, heights=tuple(taken), needs=tuple(needs))
     return replace(plan, lines=lines, initial=_next_initial(plan, ring))
 
 

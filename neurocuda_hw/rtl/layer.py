@@ -142,10 +142,11 @@ class LayerCore(Component):
             m.d.comb += table.key.eq(sweep.line)
             over = sweep.end & (sweep.line == lines.sends - 1)
         due = []
-        for i, (end, marks) in enumerate(zip(ends, lines.marks, strict=True)):
-            taken = Signal(range(marks + 1), name=f"taken_{i}")
+        for i, (end, needs) in enumerate(zip(ends, lines.needs, strict=True)):
+            taken = Signal(range(int(needs[-1]) + 1), name=f"taken_{i}")
             more = Signal(name=f"due_{i}")
-            m.d.comb += more.eq(taken != table.column(i))
+            # while rows are cleared their lines are counted, too
+            m.d.comb += more.eq((taken != table.column(i)) & (sweep.kind != Action.CLEAR))
             with m.If(over):
                 m.d.sync += taken.eq(0)
             with m.Elif(end & more):

@@ -81,7 +81,7 @@ class Top(Component):
         m = Module()
         network = self.network
         raster = any(
-            plan.lines is not None and plan.lines.marks[i] > 1
+            plan.lines is not None and plan.lines.needs[i][-1] > 1
             for plan in self.plans.values()
             for i, projection in enumerate(plan.projections)
             if projection.source == network.input.name
