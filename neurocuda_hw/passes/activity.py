@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.network import Network
+from neurocuda_hw.network import Network, Population
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan
@@ -45,6 +45,22 @@ class StepRows:
     parts: tuple[np.ndarray, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LineRows:
+    """What one layer does line by line, in an inference that is one step of the hardware.
+
+    Parameters
+    ----------
+    events : tuple of array (S, marks)
+        Of each projection: rows of weights that a line's events visit, or events if they are more.
+    masks : array (S, lines)
+        State rows of a line that it sends with a spike, and its last one.
+    """
+
+    events: tuple[np.ndarray, ...]
+    masks: np.ndarray
+
+
 class Activity(Mapping[str, np.ndarray]):
     """Events of all populations in all inferences of a trace, or in the `first` of another."""
 
@@ -53,6 +69,7 @@ class Activity(Mapping[str, np.ndarray]):
         self._times: dict[str, np.ndarray] = {}
         self._counts: dict[tuple[str, bytes], np.ndarray] = {}
         self._rows: dict[Hashable, StepRows] = {}
+        self._lines: dict[Hashable, LineRows] = {}
         self.means = {name: self._mean(name) for name in (network.input.name, *trace.sizes)}
 
     def __getitem__(self, name: str) -> np.ndarray:
@@ -123,6 +140,50 @@ class Activity(Mapping[str, np.ndarray]):
         if key not in self._rows:
             self._rows[key] = self._rows_of(plan)
         return self._rows[key]
+
+    def lines(self, plan: LayerPlan) -> LineRows:
+        """The rows of one layer, line by line."""
+        heights = plan.lines.heights if plan.lines else tuple(s.chw[1] for s in plan.sources)
+        sends = plan.lines.sends if plan.lines else 1
+        key = (plan.population.name, plan.layout.lanes, heights, sends)
+        if key not in self._lines:
+            links = zip(plan.sources, plan.fanouts, plan.bursts, heights, strict=True)
+            events = tuple(self._line_events(*link) for link in links)
+            self._lines[key] = LineRows(events=events, masks=self._line_masks(plan, sends))
+        return self._lines[key]
+
+    def input_lines(self, height: int) -> np.ndarray:
+        """Words that the input sends in each line of so many lines of positions, ``(S, marks)``."""
+        every = np.ones(self.network.input.chw[0], bool)
+        return _by_line(self._in_step(self.network.input, every, 0), height)
+
+    def _line_events(
+        self, source: Population, part: Fanout, burst: int, height: int
+    ) -> np.ndarray:
+        places = part.y.count[:, None] * part.x.count
+        rows = sum(
+            number * places * self._in_step(source, part.channel_rows == number, burst)
+            for number in np.unique(part.channel_rows)
+        )
+        sent = self._in_step(source, np.ones(source.chw[0], bool), burst)
+        return np.maximum(_by_line(rows, height), _by_line(sent, height))
+
+    def _in_step(self, source: Population, channels: np.ndarray, burst: int) -> np.ndarray:
+        """Events of some channels of a source at each place, ``(S, H, W)``."""
+        sent = self._at_places(source.name, channels)
+        first = self.network.window(source.name).start
+        once = sent[:, first] if burst else sent.sum(axis=1, dtype=np.int64)
+        return once.reshape(len(sent), *source.chw[1:]).astype(np.int64)
+
+    def _line_masks(self, plan: LayerPlan, lines: int) -> np.ndarray:
+        rows, first = plan.layout.rows, self.network.window(plan.population.name).start
+        fired = np.zeros((lines, rows // lines, self.trace.samples), bool)
+        if plan.fires:
+            own = np.take(self.times(plan.population.name), plan.layout.neurons(), axis=0)
+            own = (own & _at(first, own.shape[-1])).any(axis=(1, 3))
+            fired = own.reshape(fired.shape)
+        fired[:, -1] = True
+        return fired.sum(axis=1).T
 
     def words(self, steps: int) -> np.ndarray:
         """Words that the input sends in each of so many steps of the hardware, ``(S, steps)``."""
@@ -209,6 +270,14 @@ class Activity(Mapping[str, np.ndarray]):
             ]
             self._counts[key] = np.stack(each)
         return self._counts[key]
+
+
+def _by_line(places: np.ndarray, height: int) -> np.ndarray:
+    """Sums of ``(S, H, W)`` in lines of so many lines of positions, ``(S, marks)``."""
+    found: np.ndarray = np.add.reduceat(
+        places.sum(axis=2), np.arange(0, places.shape[1], height), axis=1
+    )
+    return found
 
 
 def _at(step: int, octets: int) -> np.ndarray:

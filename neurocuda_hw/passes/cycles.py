@@ -19,6 +19,7 @@ from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 
 TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
+HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
 VALUES_WAIT = 2  # cycles from a row of a readout until its first value may leave
 
 

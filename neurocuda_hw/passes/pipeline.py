@@ -21,12 +21,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurocuda_hw.network import Network
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import TOUCHED_WAIT, values_wait
+from neurocuda_hw.passes.cycles import HOP, TOUCHED_WAIT, values_wait
+from neurocuda_hw.passes.line_cycles import line_ends
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import queue_depth
-
-HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +73,20 @@ class _Stage:
 def predict(plans: Mapping[str, LayerPlan], activity: Activity) -> Prediction:
     """Runs the model over all inferences of the trace that `activity` counts."""
     network, samples = activity.network, activity.trace.samples
+    if any(plan.lines is not None for plan in plans.values()):
+        return _prediction(network, line_ends(plans, activity))
     steps = max(plan.timesteps for plan in plans.values())
     stages = _stages(plans, activity, steps)
     for k in range(samples * steps):
         for stage in stages.values():
             _advance(stage, k)
-    out = network.output
-    after = HOP + (0 if out.spiking else out.size)
-    ends = np.array(stages[out.name].end)[steps - 1 :: steps] + after
-    mean = float(ends[-1] - ends[0]) / (samples - 1) if samples > 1 else float(ends[0])
+    return _prediction(network, np.array(stages[network.output.name].end)[steps - 1 :: steps])
+
+
+def _prediction(network: Network, ends: np.ndarray) -> Prediction:
+    """What follows from when the output's sweep ends, ``(S,)``."""
+    ends = ends + HOP + (0 if network.output.spiking else network.output.size)
+    mean = float(ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else float(ends[0])
     return Prediction(cycles=mean, latency=round(float(ends[0])))
 
 
