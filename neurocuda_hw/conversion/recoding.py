@@ -70,7 +70,7 @@ def recode(
         before = judgement(copy.deepcopy(trained), val_loader, snn.device)
         if before is not None and clearly_better(before, scores):
             notes.append(
-                f"under this code it is worse than it was, {float(scores.mean()):.4g} for "
-                f"{float(before.mean()):.4g} (share of right answers, or minus the squared error)"
+                f"under this code it is worse than it was, {float(scores[:, 0].mean()):.4g} for "
+                f"{float(before[:, 0].mean()):.4g} (share of right answers, or minus the squared error)"
             )
     return in_integers(module, snn.network.name, snn.device, notes)
