@@ -6,7 +6,8 @@
 
 Whether one network is better than another is judged sample by sample, on the same samples: a
 difference of means counts only where it is large beside its own standard error. By labels, that
-takes many samples; by another model's outputs far fewer, since these say more than which is largest.
+takes many samples; by another model's probabilities far fewer, since these say more than which is
+the largest.
 """
 
 from __future__ import annotations

@@ -81,7 +81,6 @@ def test_weights_of_inputs_far_from_0_may_be_trained() -> None:
     model[0].running_var.copy_(x.var(0))
     module = converted(model, x, task="classify", strategy="exact", weight_bits=4).snn.trained
     assert isinstance(module, QcfsModel)
-    answer = module(x)
     with torch.no_grad():
         before = module(x)
         for weight in module.weights:
