@@ -71,7 +71,7 @@ def recode(
         if before is not None and clearly_better(before[:, :1], scores[:, :1]):
             now, then = (float(found[:, 0].mean()) for found in (scores, before))
             notes.append(
-                f"under this code it is worse than it was, {now:.4g} for {then:.4g} (share of right "
-                "answers, or minus the squared error)"
+                f"under this code it is worse than it was, {now:.4g} for {then:.4g} (share of "
+                "right answers, or minus the squared error)"
             )
     return in_integers(module, snn.network.name, snn.device, notes)
