@@ -23,7 +23,7 @@ from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Memory, map_memory
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.passes.queues import REGISTERS, queue_depth
+from neurocuda_hw.passes.queues import REGISTERS, queue_depths
 
 Parts = dict[Part, float]
 _DSP_LEAST = 9
@@ -57,9 +57,9 @@ class LayerArea:
 def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
     """Every memory of a layer whose spikes go to so many `branches`."""
     layout, name = plan.layout, plan.population.name
-    row_bits = max(1, unsigned_bits(layout.rows - 1))
+    row_bits = max(1, unsigned_bits(plan.state_rows - 1))
     word = plan.state_bits + plan.synaptic_bits + plan.held_bits
-    yield Memory(name=f"{name} states", depth=layout.rows, width=layout.lanes * word, rom=False)
+    yield Memory(name=f"{name} states", depth=plan.state_rows, width=layout.lanes * word, rom=False)
     for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
         label = f"{name} weights of {plan.projection_name(index)}"
         yield _rom(label, part.weights, bits)
@@ -77,15 +77,14 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
             places = (rows[0] << x_bits | rows[1])[:, None]
             yield _rom(f"{name} places", places, max(1, x_bits + y_bits))
     if plan.fires:
-        depth = queue_depth(plan)
-        queue = Memory(
-            name=f"{name} queue",
-            depth=depth,
-            width=layout.lanes * _spike_bits(plan) + sum(layout.place_bits) + 1,
-            rom=False,
-            registered=depth > REGISTERS,
-        )
-        yield from (queue for _ in range(branches))
+        for depth in queue_depths(plan, branches):
+            yield Memory(
+                name=f"{name} queue",
+                depth=depth,
+                width=layout.lanes * _spike_bits(plan) + sum(layout.place_bits) + 1,
+                rom=False,
+                registered=depth > REGISTERS,
+            )
     elif plan.by_channel:
         yield Memory(
             name=f"{name} values", depth=8, width=plan.state_bits, rom=False, registered=False
@@ -96,19 +95,19 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
     """How much of each part a layer is made of, memories aside."""
     layout, lanes = plan.layout, plan.layout.lanes
     states = lanes * plan.state_bits
-    row_bits = max(1, unsigned_bits(layout.rows - 1))
+    row_bits = max(1, unsigned_bits(plan.state_rows - 1))
     parts = dict.fromkeys(Part, 0.0)
     parts[Part.LAYER] = 1
     # with one row only, the newest state is always the one on its way
-    parts[Part.SUM if plan.burst else Part.STATE] = states * (0.8 if layout.rows == 1 else 1.0)
+    parts[Part.SUM if plan.burst else Part.STATE] = states * (0.8 if plan.state_rows == 1 else 1.0)
     parts[Part.DIVISION] = lanes * plan.state_bits * len(plan.division)
     parts[Part.CURRENT] = lanes * (plan.synaptic_bits + plan.held_bits)
     if plan.fires:
-        depth = queue_depth(plan)
+        bits = [math.log2(depth) for depth in queue_depths(plan, branches)]
         parts[Part.ENCODER] = branches * lanes * max(1.0, math.log2(lanes))
         parts[Part.COUNT] = branches * lanes * (_spike_bits(plan) - 1)
-        parts[Part.QUEUE] = branches * math.log2(depth)
-        parts[Part.DEEP] = branches * math.log2(depth) if depth > REGISTERS else 0
+        parts[Part.QUEUE] = sum(bits)
+        parts[Part.DEEP] = sum(n for n in bits if n > math.log2(REGISTERS))
     else:
         parts[Part.SHIFT] = states
     if plan.leaks:

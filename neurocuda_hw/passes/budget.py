@@ -24,6 +24,7 @@ from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan, Planner
+from neurocuda_hw.passes.streams import alike, by_lines
 
 WIDEST = 256  # lanes that are tried
 LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
@@ -134,12 +135,16 @@ class Folder:
         self._few = activity.first(PREDICTED) if isinstance(activity, Activity) else None
         self._plans: dict[str, dict[int, LayerPlan]] = {}
         self._cycles: dict[tuple[str, int], float] = {}
-        for number, population in enumerate(network.targets):
+        for population in network.targets:
             planner = Planner(network, population, bursts)
             plans = {n: planner.plan(n) for n in lane_choices(population, limit)}
             self._plans[population.name] = plans
+        self._alone = self._plans
+        if bursts.streams:
+            self._alone = alike(network, self._plans, raster=bursts.raster)
+        for number, (name, plans) in enumerate(self._alone.items()):
             for n, plan in plans.items():
-                self._cycles[population.name, n] = layer_work(plan, activity).cycles
+                self._cycles[name, n] = layer_work(plan, activity).cycles
             if progress:
                 progress("folding", number + 1, len(network.targets))
 
@@ -213,7 +218,7 @@ class Folder:
     def _options(self, family: Family, bits: int | None) -> dict[str, list[LayerFold]]:
         """Every layer with every number of lanes; weights of at most `bits` bits."""
         found = {}
-        for name, plans in self._plans.items():
+        for name, plans in self._alone.items():
             of_layer = []
             for lanes, full in plans.items():
                 plan = full if bits is None else narrowed(full, bits)
@@ -260,13 +265,31 @@ class Folder:
             for name, of_layer in options.items()
         }
         folding = self._choose(device, narrower, pace)
-        return replace(folding, cycles=self._predicted(folding))
+        plans = {name: self._plans[name][lanes] for name, lanes in folding.lanes.items()}
+        if self.bursts.streams:
+            plans = by_lines(self.network, plans, raster=self.bursts.raster)
+            folding = replace(folding, layers=self._together(folding, plans))
+        return replace(folding, cycles=self._predicted(folding, plans))
 
-    def _predicted(self, folding: Folding) -> float:
+    def _together(
+        self, folding: Folding, plans: Mapping[str, LayerPlan]
+    ) -> tuple[LayerFold, ...]:
+        """The layers with what they take next to one another."""
+        family = folding.device.family
+        return tuple(
+            replace(
+                layer,
+                area=layer_area(
+                    plans[layer.name], family, branches_of(self.network, layer.name)
+                ),
+            )
+            for layer in folding.layers
+        )
+
+    def _predicted(self, folding: Folding, plans: Mapping[str, LayerPlan]) -> float:
         """Cycles per inference of the network; the slowest layer's where only means are known."""
         if self._few is None:
             return folding.slowest
-        plans = {name: self._plans[name][lanes] for name, lanes in folding.lanes.items()}
         return max(folding.slowest, predict(plans, self._few).cycles)
 
     def _fastest(self, device: Device, options: dict[str, list[LayerFold]]) -> Folding | None:
@@ -289,10 +312,11 @@ class Folder:
                 high = middle
             else:
                 low = middle + 1
-        if low == len(paces):
-            return None
-        tried = [self._relieved(device, options, paces[low], part) for part in _PARTS]
-        return min((f for f in tried if f.fits), key=lambda folding: folding.cycles)
+        for pace in paces[low:]:  # the first, but where layers take more next to one another
+            tried = [self._relieved(device, options, pace, part) for part in _PARTS]
+            if fitting := [folding for folding in tried if folding.fits]:
+                return min(fitting, key=lambda folding: folding.cycles)
+        return None
 
     def _nearest(self, device: Device, target: int | None) -> tuple[str, ...]:
         """What would fit instead: weights of fewer bits here, or the next larger part."""

@@ -79,7 +79,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
             waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
         if plan.leaks:
             waits += SETTLE * float((rows.swept > 0).sum(axis=1).mean())
-        waits += values_wait(plan)
+        waits += values_wait(plan) + marks_wait(plan)
         return LayerWork(
             events=events.arriving(plan),
             event_rows=float(rows.events.sum(axis=1).mean()),
@@ -100,8 +100,16 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         event_rows=event_rows,
         sweep_rows=swept,
         walked_rows=swept,
-        waits=idle_steps + (SETTLE * plan.sweeps if plan.leaks else 0) + values_wait(plan),
+        waits=idle_steps
+        + (SETTLE * plan.sweeps if plan.leaks else 0)
+        + values_wait(plan)
+        + marks_wait(plan),
     )
+
+
+def marks_wait(plan: LayerPlan) -> int:
+    """Cycles that the marks of lines take."""
+    return 0 if plan.lines is None else sum(int(needs[-1]) for needs in plan.lines.needs)
 
 
 def values_wait(plan: LayerPlan) -> int:

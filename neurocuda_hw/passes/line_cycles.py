@@ -23,7 +23,7 @@ import numpy as np
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import HOP, values_wait
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.passes.queues import line_order, marks_needed, queue_depth, readers
+from neurocuda_hw.passes.queues import line_order, marks_needed, queue_depths, readers
 
 
 @dataclass(slots=True, kw_only=True)
@@ -133,7 +133,9 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
         ]
     for name, sender in senders.items():
         taken = [senders[target].ports[index] for target, index in readers(plans, name)]
-        sender.queues = list(zip(taken, _depths(plans, name, len(taken)), strict=True))
+        # of the input no mask waits, but a walker holds two events
+        depths = queue_depths(plans[name], len(taken)) if name in plans else [2] * len(taken)
+        sender.queues = list(zip(taken, depths, strict=False))
     return senders
 
 
@@ -145,12 +147,3 @@ def _sender(lines: int, hop: int, swept: np.ndarray, masks: np.ndarray) -> _Send
         masks=[0, *np.cumsum(masks.ravel()).tolist()],
     )
 
-
-def _depths(plans: Mapping[str, LayerPlan], name: str, queues: int) -> Sequence[int]:
-    """Masks of each queue; events of the input, which a walker holds two of."""
-    if name not in plans:
-        return [2] * queues
-    lines = plans[name].lines
-    if lines is not None and lines.sends > 1:
-        return lines.depths
-    return [queue_depth(plans[name])] * queues

@@ -81,7 +81,6 @@ from neurocuda_hw.passes.plan import LayerPlan
 SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
-AHEAD = 1  # lines that a layer may be ahead of the one behind it
 IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
 
 
@@ -170,20 +169,38 @@ def least_depth(plan: LayerPlan, waiting: int) -> int:
     return max(1, waiting * plan.line_rows - 1)
 
 
+def queue_depths(plan: LayerPlan, branches: int) -> Sequence[int]:
+    """Masks that the queue of each branch holds."""
+    if plan.lines is not None and plan.lines.sends > 1:
+        return plan.lines.depths
+    return [queue_depth(plan)] * branches
+
+
 def line_depths(plans: Mapping[str, LayerPlan]) -> dict[str, tuple[int, ...]]:
-    """Masks that the queue of each branch holds: those that wait, and as many lines as make it
-    seldom that a layer waits for the one behind it; powers of two."""
+    """Masks that the queue of each branch holds: those that wait, and those of as many lines as the
+    target takes for one of its own, so that it seldom waits; powers of two."""
     return {
-        name: tuple(_line_depth(plans[name], lines) for lines in waiting)
+        name: tuple(
+            line_depth(plans[name], lines, line_step(plans[target], index))
+            for lines, (target, index) in zip(waiting, readers(plans, name), strict=True)
+        )
         for name, waiting in least_lines(plans).items()
     }
 
 
-def _line_depth(plan: LayerPlan, waiting: int) -> int:
+def line_step(plan: LayerPlan, index: int) -> int:
+    """Lines of a source that a population takes for one of its own, at most; behind the first, for
+    which it waits anyway."""
+    needs = marks_needed(plan)[index]
+    return int(needs[0] if len(needs) == 1 else np.diff(needs).max(initial=1))
+
+
+def line_depth(plan: LayerPlan, waiting: int, step: int) -> int:
+    """Masks of a queue in which so many lines wait; see `line_depths`."""
     if plan.lines is None or plan.lines.sends == 1:
         return queue_depth(plan)
     whole = plan.lines.ring == plan.layout.lines  # it takes nothing before all of it is sent
-    ahead = plan.layout.lines if whole else AHEAD
+    ahead = plan.layout.lines if whole else step
     words = max(SHORTEST, least_depth(plan, waiting) + ahead * plan.line_rows)
     return 1 << (words - 1).bit_length()
 

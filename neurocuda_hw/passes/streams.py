@@ -28,7 +28,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.passes.bursts import Bursts
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan, Lines, Parameter
-from neurocuda_hw.passes.queues import line_depths
+from neurocuda_hw.passes.queues import least_lines, line_depth, line_depths, line_step, readers
 
 
 def why_no_streams(network: Network, bursts: Bursts) -> str:
@@ -72,8 +72,7 @@ def by_lines(
     source = network.input
     heights = {source.name: 1 if raster else source.chw[1]}
     for name, plan in plans.items():
-        whole = plan.layout.lines * plan.layout.block[0]
-        heights[name] = plan.layout.block[0] if plan.burst and _by_lines(network, name) else whole
+        heights[name] = plan.layout.block[0] if _sends(network, plan) else plan.layout.height
     found = {name: _with_lines(plan, heights) for name, plan in plans.items()}
     depths = line_depths(found)
     return {
@@ -82,6 +81,58 @@ def by_lines(
         else replace(plan, lines=replace(plan.lines, depths=depths[name]))
         for name, plan in found.items()
     }
+
+
+def alike(
+    network: Network, options: Mapping[str, Mapping[int, LayerPlan]], *, raster: bool = False
+) -> dict[str, dict[int, LayerPlan]]:
+    """Each plan as `by_lines` would make it where its sources have lines as high as its own.
+
+    Parameters
+    ----------
+    options : mapping of str to (mapping of int to LayerPlan)
+        Of each population, in topological order, by number of lanes.
+    """
+    narrow = {name: next(iter(of_layer.values())) for name, of_layer in options.items()}
+    streaming = by_lines(network, narrow, raster=raster)
+    waiting = {
+        name: [
+            (lines, line_step(streaming[target], index))
+            for lines, (target, index) in zip(of_layer, readers(narrow, name), strict=True)
+        ]
+        for name, of_layer in least_lines(streaming).items()
+    }
+    return {
+        name: {n: _alike(network, plan, raster, waiting[name]) for n, plan in of_layer.items()}
+        for name, of_layer in options.items()
+    }
+
+
+def _alike(
+    network: Network, plan: LayerPlan, raster: bool, waiting: list[tuple[int, int]]
+) -> LayerPlan:
+    layout = plan.layout
+    down = layout.block[0]
+    heights = {plan.population.name: down if _sends(network, plan) else layout.height}
+    for source, burst in plan.senders:
+        height, times = source.chw[1], max(1, source.chw[1] // layout.height)
+        if source.name == network.input.name:
+            heights[source.name] = 1 if raster else height
+        else:
+            sends = burst and _by_lines(network, source.name)
+            heights[source.name] = min(height, down * times) if sends else height
+    found = _with_lines(plan, heights)
+    if found.lines is None:
+        return found
+    depths = (
+        line_depth(found, -(-lines // down) + (lines > 0 and down > 1), step)
+        for lines, step in waiting
+    )
+    return replace(found, lines=replace(found.lines, depths=tuple(depths)))
+
+
+def _sends(network: Network, plan: LayerPlan) -> bool:
+    return bool(plan.burst) and _by_lines(network, plan.population.name)
 
 
 def _by_lines(network: Network, name: str) -> bool:

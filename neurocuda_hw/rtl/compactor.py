@@ -19,7 +19,7 @@ from amaranth.lib.wiring import Component, In, Out
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.passes.queues import REGISTERS, in_flight, queue_depth
+from neurocuda_hw.passes.queues import REGISTERS, in_flight
 from neurocuda_hw.rtl.queue import Queue
 from neurocuda_hw.rtl.signatures import events_of
 
@@ -43,23 +43,25 @@ class Compactor(Component):
     Parameters
     ----------
     plan : LayerPlan
-    depth : int, optional
-        Masks that the queue holds, those counted that were swept; as `queue_depth` says where None.
+    depth : int
+        Masks that the queue holds.
+    counts : bool
+        Whether rows count from when they are swept: every one of them must then be put.
 
     Members
     -------
     mask, put : In
         A row's spikes, to be queued if it has any or ends the step.
     room : Out
-        As many rows as may be in flight still fit into the queue; this one, where they are counted.
-    swept : In
-        With a `depth` of its own: a row is swept in this cycle that will be put.
+        As many rows as may be in flight still fit into the queue; one more, where it `counts`.
+    swept : In, where it `counts`
+        A row is swept in this cycle that will be put.
     events : Out, stream
         Latency from `put` to the first event: 2 cycles, 3 behind a deep queue.
     """
 
-    def __init__(self, plan: LayerPlan, depth: int | None = None) -> None:
-        self.plan, self.depth = plan, depth
+    def __init__(self, plan: LayerPlan, depth: int, *, counts: bool = False) -> None:
+        self.plan, self.depth, self.counts = plan, depth, counts
         self.layout = mask_layout(plan)
         super().__init__(
             {
@@ -68,12 +70,12 @@ class Compactor(Component):
                 "room": Out(1),
                 "events": Out(events_of(plan.population, plan.burst)),
             }
-            | ({} if depth is None else {"swept": In(1)})
+            | ({"swept": In(1)} if counts else {})
         )
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        depth, width = self.depth or queue_depth(self.plan), self.layout.size
+        depth, width = self.depth, self.layout.size
         put = self.put & (self.mask.spikes.any() | self.mask.end)
         head, valid, take = Signal(self.layout), Signal(), Signal()
         if depth > REGISTERS:
@@ -86,13 +88,12 @@ class Compactor(Component):
             level = short.level
             m.d.comb += [short.w_data.eq(self.mask), short.w_en.eq(put), short.r_en.eq(take)]
             m.d.comb += [head.eq(short.r_data), valid.eq(short.r_rdy)]
-        if self.depth is None:
-            m.d.comb += self.room.eq(level <= depth - in_flight(self.plan))
-        else:
+        if self.counts:
             used = Signal(range(depth + 1))
-            gone = (self.put & ~put) + (take & valid)
-            m.d.sync += used.eq(used + self.swept - gone)
+            m.d.sync += used.eq(used + self.swept - (self.put & ~put) - (take & valid))
             m.d.comb += self.room.eq(used != depth)
+        else:
+            m.d.comb += self.room.eq(level <= depth - in_flight(self.plan))
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
         lanes, bits = self.plan.layout.lanes, spike_bits(self.plan)

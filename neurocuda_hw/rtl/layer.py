@@ -15,13 +15,12 @@ therefore waits until all have; that this cannot deadlock is shown in `passes.qu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.queues import queue_depths
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
@@ -212,10 +211,8 @@ class LayerCore(Component):
         ]
 
     def _compact(self, m: Module, sweep: Sweep, lanes: Lanes, end2: Signal) -> None:
-        depths: Sequence[int | None] = [None] * self.branches
-        if sweep.by_lines and self.plan.lines is not None:
-            depths = self.plan.lines.depths
-        compactors = [Compactor(self.plan, depth) for depth in depths]
+        depths = queue_depths(self.plan, self.branches)
+        compactors = [Compactor(self.plan, depth, counts=sweep.by_lines) for depth in depths]
         mask2 = Signal(compactors[0].layout)
         m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
         m.d.comb += sweep.room.eq(Cat(c.room for c in compactors).all())
@@ -231,7 +228,7 @@ class LayerCore(Component):
             ]
         for i, (compactor, out) in enumerate(zip(compactors, self.outputs(), strict=True)):
             m.submodules[f"compactor_{i}"] = compactor
-            if compactor.depth is not None:
+            if sweep.by_lines:
                 m.d.comb += compactor.swept.eq(sweep.kind == Action.SWEEP)
             if self.plan.burst:
                 m.d.comb += [compactor.mask.eq(divider.mask), compactor.put.eq(divider.o_put)]
