@@ -14,6 +14,7 @@ from neurocuda_hw.commands.console import as_json, print_json, print_table, say,
 from neurocuda_hw.commands.folding import (
     as_plain,
     bursts_option,
+    check_streams,
     device_options,
     fold_for,
     parse_wish,
@@ -125,6 +126,8 @@ def build(
     target_cycles: int | None,
     fit: bool,
     bursts: str,
+    streams: str,
+    input_order: str,
     registers: str,
     chips: int,
     golden: str | None,
@@ -171,6 +174,7 @@ def build(
         raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
+    check_streams(bursts, streams, input_order)
     wish = parse_wish(device, target_cycles, fit, lanes, target)
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
@@ -204,7 +208,13 @@ def build(
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
         sends = any(t.gates for t in parts(target, options))
         try:
-            choice = choose(study, bursts if sends else "off", fold)
+            choice = choose(
+                study,
+                bursts if sends else "off",
+                fold,
+                streams=streams if sends else "off",
+                order=input_order,
+            )
         except DoesNotFit as error:
             show(error.folding, err=True)
             raise

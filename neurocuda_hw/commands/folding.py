@@ -53,16 +53,43 @@ def device_options(command: Command) -> Command:
 
 
 def bursts_option(command: Command) -> Command:
-    """Adds --bursts."""
-    option = click.option(
-        "--bursts",
-        type=click.Choice(["auto", "on", "off"]),
-        default="auto",
-        show_default=True,
-        help="Under the exact code, the Verilog may send one event with a count for all spikes of "
-        "a neuron: where that pays, wherever it is possible, or nowhere.",
-    )
-    return option(command)
+    """Adds --bursts, --streams and --input-order."""
+    for option in (
+        click.option(
+            "--input-order",
+            type=click.Choice(["any", "raster"]),
+            default="any",
+            show_default=True,
+            help="How the input's words come: in any order within a step, or by lines from the top, "
+            "so that streams begin at the input. It is for --streams auto and on.",
+        ),
+        click.option(
+            "--streams",
+            type=click.Choice(["auto", "on", "off"]),
+            default="off",
+            show_default=True,
+            help="Bursts may be sent line by line, each as soon as it is complete, from a few lines "
+            "of membranes instead of a whole map: where that pays, or wherever it is possible.",
+        ),
+        click.option(
+            "--bursts",
+            type=click.Choice(["auto", "on", "off"]),
+            default="auto",
+            show_default=True,
+            help="Under the exact code, the Verilog may send one event with a count for all spikes "
+            "of a neuron: where that pays, wherever it is possible, or nowhere.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def check_streams(bursts: str, streams: str, order: str) -> None:
+    """Checks the options of `bursts_option` against one another."""
+    if streams == "off" and order != "any":
+        raise click.UsageError("--input-order needs --streams auto or on")
+    if bursts == "off" and streams == "on":
+        raise click.UsageError("--streams on excludes --bursts off: bursts are what it sends")
 
 
 def parse_wish(

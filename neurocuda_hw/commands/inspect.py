@@ -8,7 +8,7 @@ import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
-from neurocuda_hw.commands.folding import bursts_option
+from neurocuda_hw.commands.folding import bursts_option, check_streams
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
@@ -41,6 +41,8 @@ def inspect(
     reading: Reading,
     lanes: int | None,
     bursts: str,
+    streams: str,
+    input_order: str,
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
@@ -59,7 +61,8 @@ def inspect(
     given = stimulus(loaded.network, data, inputs, samples, step_us)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
-    facts = describe(network, given, lanes, bursts)
+    check_streams(bursts, streams, input_order)
+    facts = describe(network, given, lanes, bursts, streams, input_order)
     compared = loaded.compared(given.inputs, given.labels)
     if compared is not None:
         facts["nir"] = comparison_facts(compared)
@@ -103,15 +106,23 @@ def inspect(
         f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
         f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
-    if facts["bursts"]:
-        say(facts["bursts"]["says"])
+    for told in (facts["bursts"], facts["bursts"].get("streams", {})):
+        if told.get("says"):
+            say(told["says"])
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
         say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
 
 
-def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) -> dict[str, Any]:
+def describe(
+    network: Network,
+    given: Stimulus,
+    lanes: int | None,
+    bursts: str,
+    streams: str,
+    order: str,
+) -> dict[str, Any]:
     """All that the command prints, as plain values."""
     from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.network.trace import answers
@@ -124,7 +135,8 @@ def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) 
 
     trace = Reference(network).trace(given.inputs)
     wanted = balanced if lanes is None else uniform_lanes(network, lanes)
-    choice = choose(Study(network, trace=trace, lanes=wanted), bursts)
+    study = Study(network, trace=trace, lanes=wanted)
+    choice = choose(study, bursts, streams=streams, order=order)
     study, ranges = choice.study, network_ranges(network)
     events, chosen = study.activity, study.lanes
     work = network_work(study.plans, events)

@@ -21,6 +21,9 @@ from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Reset, Spiking
 
 
+RASTER = "raster"  # the order in which words of the input come by lines
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bursts:
     """What is sent as bursts.

@@ -1,20 +1,22 @@
-"""Whether bursts pay: the designs with and without them, by cycles and by what they take."""
+"""Whether bursts and streams pay: designs with and without them, by cycles and what they take."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.passes.area import LayerArea, network_area, total
 from neurocuda_hw.passes.budget import Folding, share
-from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.bursts import RASTER, find_bursts
 from neurocuda_hw.passes.devices import find_device
 from neurocuda_hw.passes.pipeline import predict
+from neurocuda_hw.passes.streams import why_no_raster, why_no_streams
 from neurocuda_hw.passes.study import Study
 
 WISHES = ("auto", "on", "off")
+ORDERS = ("any", RASTER)
 PAYS = 0.9  # of cycles x area without bursts, at most
 WEIGHED_IN = "xc7z020"  # where no device is named: its shares of LUTs, memories and multipliers
 PREDICTED = 24  # inferences
@@ -43,6 +45,39 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Streaming:
+    """What was chosen of streams: the figures of both designs, or why there is only one."""
+
+    order: str
+    chosen: bool = False
+    why_not: str = ""
+    without: Figures | None = None
+    forced: Figures | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What reports say of it."""
+        figures = {"with": self.forced, "without": self.without}
+        return {
+            "chosen": self.chosen,
+            "order": self.order,
+            "says": str(self),
+            **{name: of.plain() for name, of in figures.items() if of is not None},
+        }
+
+    def __str__(self) -> str:
+        if self.forced is None:
+            return f"No streams: {self.why_not}."
+        said = f"{self.forced.cycles:,.0f} cycles and {self.forced.area.blocks:g} block memories"
+        if self.without is None:
+            return f"Streams: {said}."
+        other = f"{self.without.cycles:,.0f} and {self.without.area.blocks:g}"
+        if self.chosen:
+            return f"Streams: {said}, {other} without."
+        return f"No streams: they would take {said}, {other} without them; --streams on sends them."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """What was chosen, and the figures of both designs where both were worked out."""
 
@@ -50,24 +85,36 @@ class Choice:
     folding: Folding | None = None
     without: Figures | None = None
     forced: Figures | None = None
+    streaming: Streaming | None = None
 
     @property
     def facts(self) -> dict[str, Any]:
         """What reports say of it; empty where the network has no bursts or they are off."""
+        if self.streaming is None:
+            return self._bursts
+        return self._bursts | {"streams": self.streaming.facts}
+
+    @property
+    def _bursts(self) -> dict[str, Any]:
         bursts = self.study.bursts
         if self.forced is None:
-            return {}
+            return {"says": ""} if self.streaming else {}
         found: dict[str, Any] = {
             "chosen": bool(bursts.counts),
             "counts": dict(bursts.counts),
             "maxima": sorted(bursts.maxima),
             "merged": bursts.merged,
-            "says": str(self),
+            "says": self._says,
             "with": self.forced.plain(),
         }
         return found | ({"without": self.without.plain()} if self.without else {})
 
     def __str__(self) -> str:
+        said = [self._says] if self._says else []
+        return " ".join(said + ([str(self.streaming)] if self.streaming else []))
+
+    @property
+    def _says(self) -> str:
         if self.forced is None:
             return ""
         number = len(self.forced.study.bursts.counts)
@@ -84,8 +131,15 @@ class Choice:
         )
 
 
-def choose(study: Study, wish: str, fold: Fold | None = None) -> Choice:
-    """The study with or without bursts, as `wish` (one of `WISHES`) says.
+def choose(
+    study: Study,
+    wish: str,
+    fold: Fold | None = None,
+    *,
+    streams: str = "off",
+    order: str = "any",
+) -> Choice:
+    """The study with or without bursts, and streams of them, as wished (each one of `WISHES`).
 
     Parameters
     ----------
@@ -93,14 +147,59 @@ def choose(study: Study, wish: str, fold: Fold | None = None) -> Choice:
         Without bursts, with a golden trace.
     fold : callable, optional
         Chooses the lanes for a device.
+    order : str
+        One of `ORDERS`: that in which the input's words come.
 
     Raises
     ------
     ModelError
-        Of `fold`, if neither design fits.
+        Of `fold`, if neither design fits; if streams are to be on, or the order is to be RASTER, and
+        cannot be.
     """
-    if wish not in WISHES:
-        raise ValueError(f"bursts must be one of {', '.join(WISHES)}, not {wish!r}")
+    for name, value, known in (
+        ("bursts", wish, WISHES),
+        ("streams", streams, WISHES),
+        ("order", order, ORDERS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+    if streams == "off" or wish == "off":
+        return _choose_bursts(study, wish, fold)
+    return _choose_streams(study, wish, fold, streams, order)
+
+
+def _choose_streams(study: Study, wish: str, fold: Fold | None, streams: str, order: str) -> Choice:
+    network, found = study.network, find_bursts(study.network)
+    why = why_no_streams(network, found)
+    if why and streams == "on":
+        raise ModelError(f"{network.name!r} cannot stream: {why}; leave '--streams on' out")
+    if order == RASTER and not why and (no_raster := why_no_raster(network, found)):
+        raise ModelError(
+            f"the input of {network.name!r} cannot come by lines: {no_raster}; leave "
+            "--input-order out"
+        )
+    try:
+        choice = _choose_bursts(study, wish, fold)
+    except ModelError:  # it may fit with streams
+        if why:
+            raise
+        choice = None
+    if why or (choice and not choice.study.bursts.counts and streams != "on"):
+        assert choice is not None
+        why = why or "bursts do not pay"
+        return replace(choice, streaming=Streaming(order=order, why_not=why))
+    forced = _figures(study.relaid(replace(found, streams=True, raster=order == RASTER)), fold)
+    if choice is None or not choice.study.bursts.counts:
+        told, without = Choice(study=forced.study, forced=forced), None
+    else:
+        told, without = choice, choice.forced
+    chosen = streams == "on" or without is None or forced.cost <= PAYS * without.cost
+    taken = {"study": forced.study, "folding": forced.folding} if chosen else {}
+    streaming = Streaming(order=order, chosen=chosen, without=without, forced=forced)
+    return replace(told, **taken, streaming=streaming)
+
+
+def _choose_bursts(study: Study, wish: str, fold: Fold | None) -> Choice:
     found = find_bursts(study.network) if wish != "off" else study.bursts
     if not found.counts:
         folding = fold(study) if fold else None

