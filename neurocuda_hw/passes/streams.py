@@ -115,7 +115,7 @@ def _alike(
     down = layout.block[0]
     heights = {plan.population.name: down if _sends(network, plan) else layout.height}
     for source, burst in plan.senders:
-        height, times = source.chw[1], max(1, source.chw[1] // layout.height)
+        height, times = source.chw[1], max(1, source.chw[1] // layout.height) if down > 1 else 1
         if source.name == network.input.name:
             heights[source.name] = 1 if raster else height
         else:

@@ -13,7 +13,7 @@ from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace, pack
 from neurocuda_hw.network.wire import address_bits, event_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.plan import LayerPlan, plan_layer
 from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.rtl.emit import plan_network
 from neurocuda_hw.rtl.top import Top
@@ -57,6 +57,8 @@ class Bench:
         See `plan_layer`.
     bursts : Bursts
         What is sent as bursts; they are spread over their steps by the rules of the harnesses.
+    plans : dict of str to LayerPlan, optional
+        Those of `lanes` and `bursts` where None.
     observe : bool
         Whether to note in `activity` what each layer does in each cycle, as (state, events, spike).
     """
@@ -71,9 +73,10 @@ class Bench:
         touched: bool | None = None,
         bursts: Bursts = NO_BURSTS,
         observe: bool = False,
+        plans: dict[str, LayerPlan] | None = None,
     ) -> None:
         self.network, self.bursts = network, bursts
-        self.plans = plan_network(network, lanes, bursts)
+        self.plans = plans or plan_network(network, lanes, bursts)
         if touched is not None:
             self.plans = {
                 name: plan_layer(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import pytest
 from exact_networks import exact_networks
@@ -31,7 +30,7 @@ many = settings(
 
 
 def check(network, data):
-    bursts = replace(find_bursts(network), streams=data.draw(st.booleans(), label="streams"))
+    bursts = find_bursts(network)
     event(f"merged {bursts.merged}, maxima {bool(bursts.maxima)}, any {bool(bursts.counts)}")
     inputs = data.draw(inputs_for(network, samples=3))
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}

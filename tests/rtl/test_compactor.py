@@ -75,7 +75,7 @@ def test_each_spike_once_and_each_end(
     planned = plan(shape, lanes)
     assert (queue_depth(planned) > REGISTERS) is ((shape, lanes) in DEEP)
     assert (planned.layout.block != (1, 1)) is (lanes > 1 and lanes > shape[0])
-    compactor = Compactor(planned)
+    compactor = Compactor(planned, queue_depth(planned))
     chance = random.Random(lanes)
     rows, want = some_rows(planned, chance)
     got: list[tuple[int, ...]] = []
@@ -110,7 +110,7 @@ def test_each_spike_once_and_each_end(
 def test_a_full_queue_loses_nothing(shape: tuple[int, int, int], lanes: int) -> None:
     """Nothing is taken until `room` has long gone; then every event comes out, one per cycle."""
     planned = plan(shape, lanes)
-    compactor = Compactor(planned)
+    compactor = Compactor(planned, queue_depth(planned))
     rows, _ = some_rows(planned, random.Random(1))
     wide = [{**row, "spikes": row["spikes"] or 1, "end": 0} for row in rows]
     spikes: list[int] = []
