@@ -105,16 +105,15 @@ class PacketInput(Component):
         ]
         keep = self.words.payload.keep
         wrong, void, full = Signal(len(Fault)), Signal(), Signal()
-        above: Value = C(0, 0)
+        untimely, line = self._is_untimely(step), Signal.like(event.y)
         if self.raster:
-            line = Signal.like(event.y)
-            above = event.y < line
+            untimely = untimely | (event.y < line)
         with m.If(~keep.all()):
             m.d.comb += wrong[Fault.KEEP].eq(keep.any())
         with m.Elif(~word[-1]):
             with m.If(self._is_stranger(event)):
                 m.d.comb += wrong[Fault.ADDRESS].eq(1)
-            with m.Elif(self._is_untimely(step) | above):
+            with m.Elif(untimely):
                 m.d.comb += wrong[Fault.WINDOW].eq(1)
             with m.Else():
                 m.d.comb += wrong[Fault.CROWDED].eq(full)
