@@ -19,7 +19,7 @@ class Reader:
     """What a packet means to a network whose input is such.
 
     `shape` and `bits` are of (c, y, x); events may come in the steps from `start` to before `stop`,
-    and if `most` is set, no more than so many in one.
+    and if `most` is set, no more than so many in one. If `raster`, y never falls in a packet.
     """
 
     shape: tuple[int, ...]
@@ -30,6 +30,7 @@ class Reader:
     start: int
     stop: int
     most: int | None
+    raster: bool = False
 
     @classmethod
     def of(cls, report: dict[str, Any]) -> Reader:
@@ -45,6 +46,7 @@ class Reader:
             report["network"]["timesteps"],
             *stream["arrivals"],
             stream["most_events"],
+            stream.get("order") == "raster",
         )
 
     @property
@@ -71,10 +73,15 @@ class Reader:
         """Whether the neuron that an event names is one of the input."""
         return all(p < size for p, size in zip(self.place(word), self.shape, strict=True))
 
+    def above(self, word: int, line: int) -> bool:
+        """Whether an event comes too late, behind one of `line`."""
+        return self.raster and self.place(word)[1] < line
+
     def read(self, transfers: list[Transfer]) -> tuple[list[list[int]], Counter[str]]:
         """The events of each step, and how many transfers are dropped for each reason."""
         steps: list[list[int]] = [[]]
         dropped: Counter[str] = Counter()
+        line = 0
         for word, keep in transfers:
             step, reason = len(steps) - 1, ""
             if step == self.timesteps:
@@ -85,12 +92,13 @@ class Reader:
                 steps.append([])
             elif not self.exists(word):
                 reason = "ADDRESS"
-            elif not self.start <= step < self.stop:
+            elif not self.start <= step < self.stop or self.above(word, line):
                 reason = "WINDOW"
             elif len(steps[-1]) == self.most:
                 reason = "CROWDED"
             else:
                 steps[-1].append(word & (1 << self.field_bits) - 1)
+                line = self.place(word)[1]
             if reason:
                 dropped[reason] += 1
         steps += [[] for _ in range(self.timesteps - len(steps))]
@@ -116,16 +124,18 @@ class Reader:
             words = [*words, *[self.marker] * markers]
             words += [chance.choice((self.event(chance), self.marker))] * chance.randrange(3)
         sent: list[Transfer] = []
-        step = held = 0
+        step = held = line = 0
         for word in words:
             while chance.random() < 0.3:
                 event = self.event(chance)
                 open_now = self.start <= step < self.stop and held != self.most
                 lost = step == self.timesteps or not self.exists(event) or not open_now
+                lost = lost or self.above(event, line)
                 plain = lost and chance.random() < 0.7
                 sent.append((event, self.full) if plain else self.odd(chance))
             sent.append((word if word >= self.marker else self.blurred(word, chance), self.full))
             step, held = (step + 1, 0) if word >= self.marker else (step, held + 1)
+            line = line if word >= self.marker else self.place(word)[1]
         return sent
 
     def rubbish(self, chance: random.Random) -> list[Transfer]:

@@ -60,16 +60,16 @@ def bursts_option(command: Command) -> Command:
             type=click.Choice(["any", "raster"]),
             default="any",
             show_default=True,
-            help="How the input's words come: in any order within a step, or by lines from the top, "
-            "so that streams begin at the input. It is for --streams auto and on.",
+            help="How the input's words come: in any order within a step, or by lines from the "
+            "top, so that streams begin at the input. It is for --streams auto and on.",
         ),
         click.option(
             "--streams",
             type=click.Choice(["auto", "on", "off"]),
             default="off",
             show_default=True,
-            help="Bursts may be sent line by line, each as soon as it is complete, from a few lines "
-            "of membranes instead of a whole map: where that pays, or wherever it is possible.",
+            help="Bursts may be sent line by line, each as soon as it is complete, from a few "
+            "lines of membranes instead of a whole map: where that pays, or wherever it can be.",
         ),
         click.option(
             "--bursts",

@@ -157,23 +157,22 @@ class Activity(Mapping[str, np.ndarray]):
         every = np.ones(self.network.input.chw[0], bool)
         return _by_line(self._in_step(self.network.input, every, 0), height)
 
-    def _line_events(
-        self, source: Population, part: Fanout, burst: int, height: int
-    ) -> np.ndarray:
+    def _line_events(self, source: Population, part: Fanout, burst: int, height: int) -> np.ndarray:
         places = part.y.count[:, None] * part.x.count
-        rows = sum(
-            number * places * self._in_step(source, part.channel_rows == number, burst)
-            for number in np.unique(part.channel_rows)
-        )
+        rows = np.zeros((self.trace.samples, *places.shape), np.int64)
+        for number in np.unique(part.channel_rows):
+            rows += number * places * self._in_step(source, part.channel_rows == number, burst)
         sent = self._in_step(source, np.ones(source.chw[0], bool), burst)
-        return np.maximum(_by_line(rows, height), _by_line(sent, height))
+        most: np.ndarray = np.maximum(_by_line(rows, height), _by_line(sent, height))
+        return most
 
     def _in_step(self, source: Population, channels: np.ndarray, burst: int) -> np.ndarray:
         """Events of some channels of a source at each place, ``(S, H, W)``."""
         sent = self._at_places(source.name, channels)
         first = self.network.window(source.name).start
         once = sent[:, first] if burst else sent.sum(axis=1, dtype=np.int64)
-        return once.reshape(len(sent), *source.chw[1:]).astype(np.int64)
+        places: np.ndarray = once.reshape(len(sent), *source.chw[1:]).astype(np.int64)
+        return places
 
     def _line_masks(self, plan: LayerPlan, lines: int) -> np.ndarray:
         rows, first = plan.layout.rows, self.network.window(plan.population.name).start
@@ -183,7 +182,8 @@ class Activity(Mapping[str, np.ndarray]):
             own = (own & _at(first, own.shape[-1])).any(axis=(1, 3))
             fired = own.reshape(fired.shape)
         fired[:, -1] = True
-        return fired.sum(axis=1).T
+        masks: np.ndarray = fired.sum(axis=1).T
+        return masks
 
     def words(self, steps: int) -> np.ndarray:
         """Words that the input sends in each of so many steps of the hardware, ``(S, steps)``."""

@@ -93,7 +93,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
 
 def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
     """How much of each part a layer is made of, memories aside."""
-    layout, lanes = plan.layout, plan.layout.lanes
+    lanes = plan.layout.lanes
     states = lanes * plan.state_bits
     row_bits = max(1, unsigned_bits(plan.state_rows - 1))
     parts = dict.fromkeys(Part, 0.0)

@@ -271,17 +271,13 @@ class Folder:
             folding = replace(folding, layers=self._together(folding, plans))
         return replace(folding, cycles=self._predicted(folding, plans))
 
-    def _together(
-        self, folding: Folding, plans: Mapping[str, LayerPlan]
-    ) -> tuple[LayerFold, ...]:
+    def _together(self, folding: Folding, plans: Mapping[str, LayerPlan]) -> tuple[LayerFold, ...]:
         """The layers with what they take next to one another."""
         family = folding.device.family
         return tuple(
             replace(
                 layer,
-                area=layer_area(
-                    plans[layer.name], family, branches_of(self.network, layer.name)
-                ),
+                area=layer_area(plans[layer.name], family, branches_of(self.network, layer.name)),
             )
             for layer in folding.layers
         )

@@ -20,7 +20,6 @@ import numpy as np
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Reset, Spiking
 
-
 RASTER = "raster"  # the order in which words of the input come by lines
 
 

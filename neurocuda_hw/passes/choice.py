@@ -153,8 +153,7 @@ def choose(
     Raises
     ------
     ModelError
-        Of `fold`, if neither design fits; if streams are to be on, or the order is to be RASTER, and
-        cannot be.
+        Of `fold`, if neither design fits; if streams are to be on, or the order RASTER, and cannot.
     """
     for name, value, known in (
         ("bursts", wish, WISHES),
@@ -190,13 +189,14 @@ def _choose_streams(study: Study, wish: str, fold: Fold | None, streams: str, or
         return replace(choice, streaming=Streaming(order=order, why_not=why))
     forced = _figures(study.relaid(replace(found, streams=True, raster=order == RASTER)), fold)
     if choice is None or not choice.study.bursts.counts:
-        told, without = Choice(study=forced.study, forced=forced), None
+        choice, without = Choice(study=forced.study, forced=forced), None
     else:
-        told, without = choice, choice.forced
+        without = choice.forced
     chosen = streams == "on" or without is None or forced.cost <= PAYS * without.cost
-    taken = {"study": forced.study, "folding": forced.folding} if chosen else {}
     streaming = Streaming(order=order, chosen=chosen, without=without, forced=forced)
-    return replace(told, **taken, streaming=streaming)
+    if not chosen:
+        return replace(choice, streaming=streaming)
+    return replace(choice, study=forced.study, folding=forced.folding, streaming=streaming)
 
 
 def _choose_bursts(study: Study, wish: str, fold: Fold | None) -> Choice:

@@ -146,4 +146,3 @@ def _sender(lines: int, hop: int, swept: np.ndarray, masks: np.ndarray) -> _Send
         swept=swept.ravel().tolist(),
         masks=[0, *np.cumsum(masks.ravel()).tolist()],
     )
-

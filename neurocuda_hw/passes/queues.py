@@ -25,21 +25,21 @@ each neuron sends once per inference, and a step of the hardware may be a whole 
 
 **Lines need depth.** Where lines are sent as they are complete (`passes.streams`), a layer takes no
 more of them than its next line needs; what a skip connection brings too early waits in its queue.
-`least_lines` runs the lines of one inference in an order in which this always goes on: of all
-populations whose next line has all that it needs it sends that of the last in topological order, and
-a line of the input where there is none. The most lines that wait on the way fit into the queue of
-each branch, as many rows each, as if all neurons were active. Nothing can then be stuck: let (p, l)
+`line_order` runs the lines of an inference in an order in which this always goes on: of all
+populations whose next line has all that it needs, that of the last in topological order is sent,
+and a line of the input where there is none. The most lines that wait on the way (`least_lines`) fit
+into the queue of each branch, as if all neurons were active. Nothing can then be stuck: let (p, l)
 be the first line of that order that p has not sent.
 
-1. What it needs comes before it in that order, so it has been sent; p is at its line l, and takes of
-   each source all that this line needs, whatever the others do.
-2. A target m of p has swept at least the lines that come before (p, l), so it takes at least what it
-   has taken there. p has sent its lines before l, so no more than there is in the queue: there is
-   room for every row of l.
+1. What it needs comes before it in that order, so it has been sent; p is at its line l, and takes
+   of each source all that this line needs, whatever the others do.
+2. A target m of p has swept at least the lines that come before (p, l), so it takes at least what
+   it has taken there. p has sent its lines before l, so no more is in the queue than there is in
+   that order, and there is room for every row of l.
 
-So p sends line l: a contradiction. At the end of an inference all is taken, and the order begins
-anew; the last line needs all marks. Of the masks that wait one has left the queue: its events go on
-to the walker of m. So the queue is one mask shorter; it counts those on their way to it, too.
+So p sends line l: a contradiction. At the end of an inference all is taken, for the last line needs
+all marks, and the order begins anew. Of the masks that wait one has left the queue: its events go
+on to the walker of m. So the queue is one mask shorter; it counts those on their way to it, too.
 
 **The depth is for speed.** A layer integrates a step while its sources sweep theirs, and its target
 integrates while it sweeps. It can go on at once if its queue holds what it sends until its target
@@ -134,7 +134,7 @@ def line_order(plans: Mapping[str, LayerPlan]) -> Iterator[str]:
     sources = {name: [p.source for p in plan.projections] for name, plan in plans.items()}
     sends = {name: 1 if plan.lines is None else plan.lines.sends for name, plan in plans.items()}
     (given,) = {s for of_layer in sources.values() for s in of_layer} - set(plans)
-    sent = dict.fromkeys([given, *plans], 0)
+    order, sent = list(plans), dict.fromkeys([given, *plans], 0)
 
     def complete(name: str) -> bool:
         line = sent[name]
@@ -144,7 +144,7 @@ def line_order(plans: Mapping[str, LayerPlan]) -> Iterator[str]:
         )
 
     while any(sent[name] < sends[name] for name in plans):
-        name = next(filter(complete, reversed(plans)), given)
+        name = next((name for name in reversed(order) if complete(name)), given)
         yield name
         sent[name] += 1
 

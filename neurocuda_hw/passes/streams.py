@@ -1,8 +1,8 @@
 """Streams: a line of a population is swept and sent as soon as all that reaches it has come.
 
 In an inference that is one step of the hardware, every population of bursts sends a mark behind
-each of its lines of blocks. Events come in the order of lines, so a line l of the target is complete
-when each source has sent ``needs[l]`` marks::
+each of its lines of blocks. Events come in the order of lines, so a line l of the target is
+complete when each source has sent ``needs[l]`` marks::
 
     needs[l] = 1 + the last line of the source that reaches a line of the target up to l
 

@@ -152,9 +152,7 @@ class Sweep(Component):
                 m.d.comb += self.line.eq(0)
         return m
 
-    def _place_by_counters(
-        self, m: Module, walks: Signal, last_row: Signal, ends: Signal
-    ) -> None:
+    def _place_by_counters(self, m: Module, walks: Signal, last_row: Signal, ends: Signal) -> None:
         """Rows come in order: channel groups, then x, then y are counted beside them."""
         layout = self.plan.layout
         y, x = Signal.like(self.y1), Signal.like(self.x1)

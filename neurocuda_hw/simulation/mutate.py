@@ -208,7 +208,9 @@ def _kept(network: Network, bursts: Bursts) -> Bursts | None:
     """The bursts of a mutant; None where it cannot send them as the original does."""
     found = find_bursts(network) if bursts.counts else bursts
     alike = found.counts.keys() == bursts.counts.keys() and found.maxima == bursts.maxima
-    return found if alike and found.merged == bursts.merged else None
+    if not alike or found.merged != bursts.merged:
+        return None
+    return replace(found, streams=bursts.streams, raster=bursts.raster)
 
 
 def _widths(network: Network, lanes: dict[str, int], bursts: Bursts) -> list[object]:

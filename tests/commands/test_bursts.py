@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,64 @@ def test_off_is_what_there_was_before(tmp_path: Path, name: str) -> None:
     header = (tmp_path / "off" / "ip" / "nchw.h").read_text()
     assert "BURSTS" not in header
     assert "VERSION_VALUE 0x00010001" in header
+
+
+def test_streams_are_built_with_the_order_of_the_input(tmp_path: Path) -> None:
+    options = ("--streams", "on", "--input-order", "raster")
+    report, said = built(tmp_path / "cnn", "mnist_cnn", *options)
+    found = report["bursts"]["streams"]
+    assert (found["chosen"], found["order"]) == (True, "raster")
+    assert found["with"]["blocks"] < found["without"]["blocks"]
+    assert f"Streams: {found['with']['cycles']:,.0f} cycles" in said
+    assert report["stream"]["order"] == "raster"
+    lines = {p["name"]: p["line"] for p in report["populations"] if "line" in p}
+    assert set(lines) == {"features_0", "features_4"}
+    folder = read_built(tmp_path / "cnn")
+    assert folder is not None
+    again = bursts_of(folder)
+    assert (again.streams, again.raster, again.lines) == (True, True, lines)
+    packets = (tmp_path / "cnn" / "golden" / "stimulus.bin").read_bytes()
+    _, samples, words = struct.unpack_from("<IIQ", packets, 8)
+    ends = struct.unpack_from(f"<{samples}Q", packets, 24)
+    first = struct.unpack_from(f"<{words}I", packets, 24 + 8 * samples)[: ends[0]]
+    rows = [word >> 5 & 31 for word in first if not word >> 31]  # five bits of x below
+    assert rows == sorted(rows)
+    assert len(set(rows)) > 5
+
+
+def test_auto_says_what_streams_would_take(tmp_path: Path) -> None:
+    report, said = built(tmp_path / "cnn", "mnist_cnn", "--streams", "auto")
+    found = report["bursts"]["streams"]
+    assert not found["chosen"]
+    assert "No streams: they would take " in said
+    assert not any("line" in p for p in report["populations"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--input-order", "raster"), "--input-order needs --streams auto or on"),
+        (("--streams", "on", "--bursts", "off"), "--streams on excludes --bursts off"),
+    ],
+)
+def test_options_that_exclude_one_another(options: tuple[str, ...], said: str) -> None:
+    done = CliRunner().invoke(inspect, [str(GOLDEN / "mnist_cnn.pt"), *options])
+    assert done.exit_code == 2
+    assert said in done.output
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("mnist_mlp", "no population behind another has more than one line"),
+        ("mixed", "no population sends bursts"),
+    ],
+)
+def test_what_cannot_stream_is_told_why(name: str, why: str) -> None:
+    arguments = [str(GOLDEN / f"{name}.pt"), "--streams"]
+    assert f"No streams: {why}." in CliRunner().invoke(inspect, [*arguments, "auto"]).output
+    refused = CliRunner().invoke(inspect, [*arguments, "on"])
+    assert f"cannot stream: {why}; leave '--streams on' out" in str(refused.exception)
 
 
 def test_what_has_none_says_nothing_of_them(tmp_path: Path) -> None:

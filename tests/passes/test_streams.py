@@ -63,8 +63,10 @@ def test_a_line_is_complete_when_nothing_reaches_it_any_more() -> None:
         for plan in plans.values():
             lines = plan.lines
             if lines is None or lines.sends == 1:
-                assert plan.population.name == network.output.name or plan.layout.lines == 1 or (
-                    lines is None
+                assert (
+                    plan.population.name == network.output.name
+                    or plan.layout.lines == 1
+                    or (lines is None)
                 )
                 continue
             held = []
@@ -92,7 +94,11 @@ def test_each_place_gets_the_initial_state_of_its_next_line() -> None:
             network, {n: p.layout.lanes for n, p in plans.items()}, find_bursts(network)
         )
         for name, plan in plans.items():
-            if plan.lines is None or not plan.initial.per_row or plan.lines.ring == plan.layout.lines:
+            if (
+                plan.lines is None
+                or not plan.initial.per_row
+                or plan.lines.ring == plan.layout.lines
+            ):
                 continue
             shape, ring = (plan.layout.lines, plan.line_rows, -1), plan.lines.ring
             want, got = (p.initial.rows.reshape(shape) for p in (whole[name], plan))
