@@ -27,6 +27,34 @@ def stream_inputs(network: Network, seed: int, samples: int = 3) -> np.ndarray:
     return inputs
 
 
+def residual() -> Network:
+    """Two convolutions with a skip connection around the second and third population; all fire."""
+
+    def ones(*shape: int) -> np.ndarray:
+        return np.ones(shape, dtype=np.int64)
+
+    def cell(start: int) -> IF:
+        return IF(threshold=1, window=Window(start=start, stop=start + 3))
+
+    image = Input(encoding=Encoding.GRADED, payload_bits=2, window=Window(start=0, stop=1))
+    convolution = Conv2d(weight=ones(4, 4, 3, 3), padding=(1, 1))
+    return wired(
+        8,
+        {
+            "x": ((1, 7, 3), image),
+            "p": ((4, 7, 3), cell(0)),
+            "a": ((4, 7, 3), cell(2)),
+            "m": ((4, 7, 3), cell(4)),
+            "o": ((2,), Readout()),
+        },
+        ("x", "p", Conv2d(weight=ones(4, 1, 3, 3), padding=(1, 1))),
+        ("p", "a", convolution),
+        ("a", "m", convolution),
+        ("p", "m", Diagonal(weight=ones(4))),
+        ("m", "o", Dense(weight=ones(2, 84))),
+    )
+
+
 class _Drawn:
     def __init__(self, rng: np.random.Generator) -> None:
         self.rng = rng

@@ -10,12 +10,8 @@ import numpy as np
 import pytest
 from rtl import bench
 from rtl.bench import Bench, packet
-from small import wired
-from stream_networks import stream_inputs, stream_network
+from stream_networks import residual, stream_inputs, stream_network
 
-from neurocuda_hw.network import Network, Window
-from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout
-from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.network.trace import first_divergence
 from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.folding import lane_choices
@@ -49,34 +45,6 @@ def test_random_networks(seed: int) -> None:
     ).run(inputs)
     divergence = first_divergence(network, Reference(network).trace(inputs), got)
     assert divergence is None, str(divergence)
-
-
-def residual() -> Network:
-    """Two convolutions with a skip connection around the second and third population; all fire."""
-
-    def ones(*shape: int) -> np.ndarray:
-        return np.ones(shape, dtype=np.int64)
-
-    def cell(start: int) -> IF:
-        return IF(threshold=1, window=Window(start=start, stop=start + 3))
-
-    image = Input(encoding=Encoding.GRADED, payload_bits=2, window=Window(start=0, stop=1))
-    convolution = Conv2d(weight=ones(4, 4, 3, 3), padding=(1, 1))
-    return wired(
-        8,
-        {
-            "x": ((1, 7, 3), image),
-            "p": ((4, 7, 3), cell(0)),
-            "a": ((4, 7, 3), cell(2)),
-            "m": ((4, 7, 3), cell(4)),
-            "o": ((2,), Readout()),
-        },
-        ("x", "p", Conv2d(weight=ones(4, 1, 3, 3), padding=(1, 1))),
-        ("p", "a", convolution),
-        ("a", "m", convolution),
-        ("p", "m", Diagonal(weight=ones(4))),
-        ("m", "o", Dense(weight=ones(2, 84))),
-    )
 
 
 NETWORK = residual()
