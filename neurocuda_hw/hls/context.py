@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.hls.host import host
 from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
@@ -38,7 +40,7 @@ def context(plan: HlsPlan) -> Values:
     numbers = {p.name: i for i, p in enumerate(p for p in network.populations if p.spiking)}
     streams = _streams(plan)
     layers = {
-        name: _layer(layer, numbers.get(name, -1), _outs(streams, name))
+        name: _layer(plan, layer, numbers.get(name, -1), streams)
         for name, layer in plan.layers.items()
     }
     processes = [_process(plan, process, streams, layers) for process in plan.processes]
@@ -48,19 +50,33 @@ def context(plan: HlsPlan) -> Values:
         "network_id": network.hash[:16],
         "host": host(network),
         "name": network.name,
-        "steps": network.timesteps,
+        "steps": plan.steps,
+        "timesteps": network.timesteps,
+        "merged": plan.bursts.merged,
+        "packet_steps": "PACKET_STEPS" if plan.bursts.merged else "STEPS",
+        "bursts": bool(plan.bursts.counts),
         "word_bits": word_bits(network),
         "input": _events(network.input),
         "end_word": f"uint{word_bits(network)}_t(1) << {_events(network.input)['end']}",
-        "sources": [_events(p) for p in network.populations if not p.readout],
+        "sources": list(_senders(plan)),
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
         "streams": [s for s in streams if not s["local"]],
         "reader": _reader(network, _outs(streams, network.input.name)),
         "output": _output(network, last),
         "most_words": network.timesteps * (network.input.size + 1),
-        "spiking": [_tapped(p) for p in network.populations if p.spiking],
+        "spiking": [_tapped(plan, p) for p in network.populations if p.spiking],
     }
+
+
+def _senders(plan: HlsPlan) -> Iterator[Values]:
+    """Every kind of event that travels."""
+    counts = plan.bursts.counts
+    for population in plan.network.populations:
+        if population.name in counts:
+            yield _events(population, counts[population.name])
+        if not population.readout and population.name not in set(counts) - plan.expanded:
+            yield _events(population)
 
 
 def _reader(network: Network, outs: list[Values]) -> Values:
@@ -83,9 +99,15 @@ def _namespace(name: str) -> str:
     return f"layer_{name}"  # a population may be called `double`
 
 
-def _tapped(population: Population) -> Values:
+def _event(burst: int) -> str:
+    return "burst" if burst else "event"
+
+
+def _tapped(plan: HlsPlan, population: Population) -> Values:
     c, h, w = population.chw
     return {
+        "burst": plan.bursts.counts.get(population.name, 0),
+        "start": plan.network.window(population.name).start,
         "name": population.name,
         "flat": "true" if len(population.shape) == 1 else "false",
         "size": population.size,
@@ -93,10 +115,10 @@ def _tapped(population: Population) -> Values:
     }
 
 
-def _events(population: Population) -> Values:
+def _events(population: Population, burst: int = 0) -> Values:
     """An event's fields and their place in a word; above them its end."""
     c, y, x = wire.address_bits(population)
-    bits, signed = wire.payload_bits(population), wire.payload_signed(population)
+    bits, signed = wire.payload_bits(population, burst), wire.payload_signed(population)
     fields: list[Values] = []
     low = 0
     for name, width in (("x", x), ("y", y), ("c", c)):
@@ -115,7 +137,10 @@ def _events(population: Population) -> Values:
     return {
         "name": population.name,
         "namespace": _namespace(population.name),
+        "event": _event(burst),
+        "burst": burst,
         "shape": " x ".join(map(str, population.shape)),
+        "size": population.size,
         "fields": fields,
         "end": low,
         "layout": f"{{{', '.join(names)}}}",
@@ -138,7 +163,7 @@ def _output(network: Network, layer: HlsLayer) -> Values:
     }
 
 
-def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
+def _layer(whole: HlsPlan, layer: HlsLayer, number: int, streams: list[Values]) -> Values:
     population, plan, layout = layer.population, layer.plan, layer.plan.layout
     neuron = population.neuron
     found = parameters(layer)
@@ -154,10 +179,12 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         state["ram"] = "bram" if large else "lutram"
     masked = members < layout.lanes
     return {
-        **_events(population),
+        **_events(population, plan.burst),
+        **_bursts(whole, layer),
         "kind": type(neuron).__name__,
         "number": number,
-        "outs": outs,
+        "outs": _outs(streams, population.name),
+        "expands": _outs(streams, population.name, expanded=True),
         "index": _index(population),
         "readout": neuron.readout,
         "cuba": cuba,
@@ -165,7 +192,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "groups": layout.groups,
         "lanes": layout.lanes,
         "rows": layout.rows,
-        "size": population.size,
         "row_bits": unsigned_bits(layout.rows),
         "lane_bits": max(1, unsigned_bits(layout.lanes - 1)),
         "v_bits": layer.v_bits,
@@ -194,6 +220,27 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         **_mask(layer),
         **_counters(layer),
         "edges": [_edge(layer, edge) for edge in layer.edges],
+    }
+
+
+def _bursts(whole: HlsPlan, layer: HlsLayer) -> Values:
+    """How a layer divides, and what its expander holds."""
+    plan, population = layer.plan, layer.population
+    window = whole.network.window(population.name)
+    counted = sum(plan.division) or plan.burst
+    multiple = plan.threshold.bits + unsigned_bits(max(plan.division, default=1))
+    held = population.size * wire.event_bits(population, plan.burst)
+    return {
+        "maximum": plan.maximum,
+        "division": plan.division,
+        "rest_bits": max(layer.v_bits, multiple) + 1,
+        "counted_bits": unsigned_bits(counted),
+        "count_bits": unsigned_bits(plan.burst),
+        "clips": counted > plan.burst,
+        "window": f"step >= {window.start} && step < {window.stop}",
+        "since": f"step - {window.start}" if window.start else "step",
+        "event_end": sum(wire.address_bits(population)),
+        "held_ram": "bram" if held > BLOCK_RAM_BITS else "lutram",
     }
 
 
@@ -250,7 +297,8 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
     part = edge.fanout
     tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
     weights = weights_of(layer.population.name, edge)
-    value_bits, signed = wire.payload_bits(edge.source), wire.payload_signed(edge.source)
+    value_bits = wire.payload_bits(edge.source, edge.burst)
+    product_bits = weights.bits + value_bits + (not wire.payload_signed(edge.source))
     delay = edge.projection.delay
     state = _state(layer, edge)
     distance = _distance(layer, edge)
@@ -259,11 +307,12 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "stream": _stream_name(edge),
         "source": edge.source.name,
         "namespace": _namespace(edge.source.name),
+        "event": _event(edge.burst),
         "kind": str(edge.projection.synapse),
         "state": state,
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
         "delay": delay,
-        "source_size": edge.source.size,
+        "words": edge.words,
         "iterations": edge.iterations,
         "endless": edge.endless,
         "most_rows": int(part.visits().max()),
@@ -271,7 +320,8 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "weight_row_bits": max(1, unsigned_bits(len(part.weights) - 1)),
         "tables": list(tables.values()),
         "value": value_bits > 0,
-        "product_bits": weights.bits + value_bits + (0 if signed else 1),
+        "maximum": layer.plan.maximum,
+        "product_bits": layer.v_bits if layer.plan.maximum else product_bits,
         "first_row": summed(terms(edge, tables, "row")),
         "first_weight": summed(terms(edge, tables, "weight")),
         "misses": [
@@ -304,62 +354,59 @@ def _stream_name(edge: Edge) -> str:
 
 def _streams(plan: HlsPlan) -> list[Values]:
     """The FIFOs of events in the order of their reading; those inside a loop are local to it."""
-    found: list[Values] = []
-    rank = {p.name: i for i, p in enumerate(plan.network.populations)}
+    found: list[Values] = [
+        _stream(plan, f"{name}_bursts", name, plan.bursts.counts[name])
+        for name in sorted(plan.expanded)
+    ]
     for process in plan.processes:
         edges = [(i, edge) for i, n in enumerate(process) for edge in plan.layers[n].edges]
         outer = [(i, edge) for i, edge in edges if not edge.inside]
         reads = [
-            Read(
-                rank=rank[e.source.name],
-                delay=e.projection.delay,
-                words=e.source.size + 1,
-                later=i > 0,
-            )
+            Read(rank=e.rank, delay=e.projection.delay, words=e.words, later=i > 0)
             for i, e in outer
         ]
         depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}
         for place, edge in edges:
-            step = edge.source.size + 1
             if edge.inside:
                 start = process.index(edge.source.name)
-                depth = loop_depth(step, edge.projection.delay, start, place)
+                depth = loop_depth(edge.words, edge.projection.delay, start, place)
             else:
                 depth = depths[edge.number]
-            found.append(
-                {
-                    "name": _stream_name(edge),
-                    "source": edge.source.name,
-                    "namespace": _namespace(edge.source.name),
-                    "target": edge.projection.target,
-                    "local": edge.inside,
-                    "delay": edge.projection.delay,
-                    "needed": depth,
-                    "step": step,
-                    "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
-                }
-            )
+            told = {
+                "target": edge.projection.target,
+                "local": edge.inside,
+                "delay": edge.projection.delay,
+                "needed": depth,
+                "step": edge.words,
+                "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
+            }
+            found.append(_stream(plan, _stream_name(edge), edge.source.name, edge.burst) | told)
     out = plan.network.output
     if out.spiking:
-        found.append(
-            {
-                "name": "result",
-                "source": out.name,
-                "namespace": _namespace(out.name),
-                "target": "",
-                "local": False,
-                "delay": 0,
-                "needed": 1,
-                "depth": EVENT_DEPTH,
-            }
-        )
+        found.append(_stream(plan, "result", out.name))
     return found
 
 
-def _outs(streams: list[Values], *sources: str) -> list[Values]:
-    """Those that `sources` write, in the order that needs most room, as hardware writes all at
-    once: the one that is waited for last."""
-    found = [s for s in reversed(streams) if s["source"] in sources]
+def _stream(plan: HlsPlan, name: str, source: str, burst: int = 0) -> Values:
+    """A FIFO that is read whatever else waits, and of which one word is enough."""
+    return {
+        "name": name,
+        "source": source,
+        "expanded": source in plan.expanded and not burst,
+        "namespace": _namespace(source),
+        "event": _event(burst),
+        "target": "",
+        "local": False,
+        "delay": 0,
+        "needed": 1,
+        "depth": EVENT_DEPTH,
+    }
+
+
+def _outs(streams: list[Values], *sources: str, expanded: bool = False) -> list[Values]:
+    """Those that `sources` write, or their expanders, in the order that needs most room, as
+    hardware writes all at once: the one that is waited for last."""
+    found = [s for s in reversed(streams) if s["source"] in sources and s["expanded"] == expanded]
     return sorted(found, key=lambda s: -s["delay"])
 
 
@@ -398,6 +445,7 @@ def _process(
         "readout": readout,
         "loop": plan.loops(process),
         "members": members,
+        "expands": _outs(streams, *process, expanded=True),
         "ins": ins,
         "outs": outs,
         "local": local,
