@@ -12,12 +12,14 @@ with at most 16 lanes. All cycles are simulated, and every spike of every step i
 Keys: ``resnet20_cycles_ratio``, ``resnet20_blocks_ratio`` (at --target-cycles),
 ``levels16_over_levels8``, ``resnet20_latency_ratio`` (one inference alone, at most 16 lanes),
 ``cnn_cycles_ratio``, ``cnn16_cycles_ratio``, ``verify_rate_ratio`` (images of ResNet-20 per second
-of simulation), ``unequal`` (samples with any unequal spike or output), and the figures that they
-are made of.
+of simulation), ``hls_rate_ratio`` (the same of the C simulation, ``make csim``, of one core, best of
+three runs), ``unequal`` (samples with any unequal spike or output), and the figures that they
+are made of. ``--only hls`` measures the C simulation alone.
 """
 
 from __future__ import annotations
 
+import tempfile
 from argparse import Namespace
 from functools import partial
 
@@ -27,6 +29,8 @@ import numpy as np
 from benchmarks import ROOT
 from benchmarks.table import say
 from neurocuda_hw.ground.errors import DataError
+from neurocuda_hw.hls import emit as emit_hls
+from neurocuda_hw.hls import verify_hls
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import Trace, load_trace
@@ -132,6 +136,23 @@ def resnet20(given: Namespace, runs: Runs) -> Figures:
     return figures | latency(runs, study, given)
 
 
+def csim(runs: Runs, given: Namespace) -> Figures:
+    """Images of ResNet-20 per second of the C simulation, with bursts and without."""
+    network = load(given.network)
+    trace = traced(network, np.asarray(cifar.load(given.cifar, "test")[0][: given.images]))
+    figures: Figures = {}
+    for way, bursts in (("bursts", find_bursts(network)), ("spikes", NO_BURSTS)):
+        files = emit_hls(Study(network, trace=trace, bursts=bursts))
+        with tempfile.TemporaryDirectory(prefix="nchw_") as folder:
+            found = [verify_hls(network, trace, folder, files=files) for _ in range(3)]
+        runs.unequal += sum(not one.equal for one in found)
+        rate = max(one.samples_per_second for one in found)
+        figures[f"hls_{way}_images_per_second"] = round(rate, 3)
+        say(f"C simulation, {way}: {rate:.2f} images per second")
+    on, off = (float(figures[f"hls_{way}_images_per_second"]) for way in WAYS.values())
+    return figures | {"hls_rate_ratio": round(on / off, 3)}
+
+
 def latency(runs: Runs, study: Study, given: Namespace) -> Figures:
     """Of one inference alone, with at most 16 lanes."""
     figures: Figures = {}
@@ -159,8 +180,10 @@ def measure(given: Namespace) -> Figures:
         figures["cnn_cycles_ratio"] = pair(runs, study, "cnn", figures, "xc7z020")
         narrow = study.laid_out(uniform_lanes(network))
         figures["cnn16_cycles_ratio"] = pair(runs, narrow, "cnn16", figures)
+    if {"resnet20", "hls"} & set(given.only) and not (given.network and given.cifar):
+        raise DataError("ResNet-20 needs --network and --cifar; --only cnn leaves it out")
     if "resnet20" in given.only:
-        if not given.network or not given.cifar:
-            raise DataError("ResNet-20 needs --network and --cifar; --only cnn leaves it out")
         figures |= resnet20(given, runs)
+    if "hls" in given.only and not given.planned:
+        figures |= csim(runs, given)
     return figures | {"unequal": runs.unequal, "planned": int(given.planned)}

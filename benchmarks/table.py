@@ -197,8 +197,8 @@ FIGURES: tuple[Figure, ...] = (
                default=Path("build/resnet20.pt"), metavar="FILE"),
         WEIGHTS, CIFAR_TOO, ROUNDS,
     )),
-    Figure("bursts", ("verilator",), (
-        option("--only", choices=("cnn", "resnet20"), default=["cnn", "resnet20"]),
+    Figure("bursts", ("verilator", "compiler", "ap_int"), (
+        option("--only", choices=("cnn", "resnet20", "hls"), default=["cnn", "resnet20", "hls"]),
         option("--network", "ResNet-20 in integers, L = 8", metavar="FILE"),
         option("--network16", "the same at L = 16", metavar="FILE"),
         CIFAR_TOO, option("--images", "of CIFAR-10's test set", default=20, type=number(2)),

@@ -202,7 +202,7 @@ def build(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
-        sends = any(t.gates for t in parts(target, options))
+        sends = any(t.bursts for t in parts(target, options))
         try:
             choice = choose(study, bursts if sends else "off", fold)
         except DoesNotFit as error:
@@ -250,6 +250,8 @@ def build(
         for path in report["files"]:
             if "/" not in path or not path.startswith("tables/"):
                 say(f"  {folder / path}")
+        if str(choice):
+            say(f"{choice} (Figures of the Verilog.)")
     say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))

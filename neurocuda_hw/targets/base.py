@@ -285,6 +285,8 @@ class Target:
         In a folder of several targets: where its files go, and what of the folder is its own.
     gates : bool
         Whether it is synthesised for FPGAs (``--device``, ``nchw synth``).
+    bursts : bool
+        Whether ``--bursts`` is for it.
     exports : bool
         Whether ``--export`` is for it.
     benches : tuple of Bench
@@ -300,6 +302,7 @@ class Target:
     subfolder: str = ""
     place: str = ""
     gates: bool = False
+    bursts: bool = False
     exports: bool = False
     benches: tuple[Bench, ...] = ()
 

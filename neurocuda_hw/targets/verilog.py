@@ -41,6 +41,7 @@ class Verilog(Target):
     title = "Verilog"
     product = "this Verilog"
     gates = True
+    bursts = True
 
     def __init__(self) -> None:
         self.benches = (
