@@ -12,7 +12,7 @@ with at most 16 lanes. All cycles are simulated, and every spike of every step i
 Keys: ``resnet20_cycles_ratio``, ``resnet20_blocks_ratio`` (at --target-cycles),
 ``levels16_over_levels8``, ``resnet20_latency_ratio`` (one inference alone, at most 16 lanes),
 ``cnn_cycles_ratio``, ``cnn16_cycles_ratio``, ``verify_rate_ratio`` (images of ResNet-20 per second
-of simulation), ``hls_rate_ratio`` (the same of the C simulation, ``make csim``, of one core, best of
+of simulation), ``hls_rate_ratio`` (that of ``make csim``, of one core, best of
 three runs), ``unequal`` (samples with any unequal spike or output), and the figures that they
 are made of. ``--only hls`` measures the C simulation alone.
 """

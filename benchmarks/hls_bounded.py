@@ -3,11 +3,12 @@
     python -m benchmarks hls_bounded --networks build/resnet20.pt --json FILE
     python -m benchmarks hls_bounded --random 20 --skip-committed
 
-Random networks are those of tests/strategies.py: several projections between one pair, recurrent,
-grouped and strided ones, pools, under both codes, with 1 to 64 lanes. ``golden/`` and --networks
-follow, at their default lanes. Every network runs once for each of --seeds, which say which process
-goes on when, and when source and sink pause; every spike and every output is compared. Where
-populations can send bursts, random networks do so every second time, and saved ones run both ways.
+Random networks are those of tests/strategies.py and tests/exact_networks.py: several projections
+between one pair, recurrent, grouped and strided ones, pools, under both codes, with 1 to 64 lanes.
+``golden/`` and --networks follow, at their default lanes. Every network runs once for each of
+--seeds, which say which process goes on when, and when source and sink pause; every spike and every
+output is compared. Where populations can send bursts, random networks do so every second time, and
+saved ones run both ways.
 
 Keys: under ``random``, ``networks``, and how many of them have ``parallel`` projections, a
 ``residual`` sum, ``recurrent`` projections, ``grouped`` convolutions, the ``exact_code``, send
@@ -43,13 +44,11 @@ from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 
 MOST_LANES = 64
-CODED: dict[str, object] = {}  # networks whose windows follow one another: exact_networks
 KINDS = (  # keywords of strategies.networks
     {},
     {"exact": True, "timesteps": 4},
     {"shapes": (1,), "channels": 24},
     {"shapes": (1,), "channels": 24, "exact": True, "timesteps": 4},
-    CODED,
 )
 
 
@@ -110,11 +109,10 @@ def random_networks(asked: Namespace) -> dict[str, object]:
     def one(data: st.DataObject) -> None:
         nonlocal wrong
         kind = data.draw(st.sampled_from(KINDS))
-        exact = kind is CODED or "exact" in kind
-        if kind is CODED:
-            network = data.draw(exact_networks(odd=True))
-        else:
-            network = data.draw(networks(parallel=True, **kind))
+        in_turn = data.draw(st.booleans())  # windows that follow one another
+        exact = in_turn or "exact" in kind
+        drawn = exact_networks(odd=True) if in_turn else networks(parallel=True, **kind)
+        network = data.draw(drawn)
         trace = Reference(network).trace(data.draw(inputs_for(network, samples=asked.samples)))
         lanes = {
             p.name: data.draw(st.sampled_from(lane_choices(p, MOST_LANES))) for p in network.targets

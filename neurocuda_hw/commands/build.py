@@ -99,6 +99,12 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     help="Chips of Loihi 2 that the network may take.",
 )
 @click.option(
+    "--graded-counts",
+    is_flag=True,
+    help="On Loihi 2, one graded spike with a count for all spikes of a neuron, wherever that is "
+    "exact; its report says what that changes.",
+)
+@click.option(
     "--golden",
     metavar="TRACE",
     callback=there("trace"),
@@ -127,6 +133,7 @@ def build(
     bursts: str,
     registers: str,
     chips: int,
+    graded_counts: bool,
     golden: str | None,
     arch: str | None,
     unpickle: bool,
@@ -169,6 +176,8 @@ def build(
     exports = target in exporting
     if style is not None and not exports:
         raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
+    if graded_counts and target not in ("loihi", ALL):
+        raise click.UsageError(f"--graded-counts is for --target loihi or {ALL}, not {target}")
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     wish = parse_wish(device, target_cycles, fit, lanes, target)
@@ -195,9 +204,13 @@ def build(
             origin, labels = given.origin, given.labels
         network = loaded.network
         writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing)
-        writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
+        options = Options(
+            registers=registers,
+            chips=chips,
+            graded_counts=graded_counts,
+            writing=writing,
+            inputs=origin,
+        )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
@@ -212,6 +225,8 @@ def build(
         progress(target, 0, 1)
         noted = made.told if made else loaded.told
         told: dict[str, Any] = {"conversion": noted} if noted else {}
+        if graded_counts:
+            told["graded_counts"] = True
         if labels is not None:
             right = int((trace.outputs.argmax(axis=1) == labels).sum())
             told["accuracy"] = {"samples": trace.samples, "right": right}

@@ -216,6 +216,8 @@ class Options:
         A value of `rtl.register_map.Registers`: what the IP block has beside the network.
     chips : int
         Chips of Loihi that may be used.
+    graded_counts : bool
+        Whether Loihi 2 sends all spikes of a neuron as one graded spike, where that is exact.
     writing : mapping
         Arguments of `nir.to_nir`.
     inputs : str
@@ -226,6 +228,7 @@ class Options:
 
     registers: str = "counters"
     chips: int = 1
+    graded_counts: bool = False
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
     told: Mapping[str, Any] = field(default_factory=dict)
