@@ -17,6 +17,7 @@ from neurocuda_hw.commands.networks import (
     show_comparison,
 )
 from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
+from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
@@ -31,6 +32,11 @@ _MOSTLY = 0.5
 @network_options
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @bursts_option
+@click.option(
+    "--target",
+    type=click.Choice([t.name for t in BUILT.values() if t.scheduled]),
+    help="Also show what it asks of the vendor's tool, and why: loops, FIFOs, memories.",
+)
 @as_json
 def inspect(
     model: str,
@@ -41,6 +47,7 @@ def inspect(
     reading: Reading,
     lanes: int | None,
     bursts: str,
+    target: str | None,
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
@@ -53,13 +60,14 @@ def inspect(
     \b
     nchw inspect network.pt
     nchw inspect network.pt --data mnist/ --samples 100 --json
+    nchw inspect network.pt --target hls
     nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
     """
     loaded = load_network(model, reading)
     given = stimulus(loaded.network, data, inputs, samples, step_us)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
-    facts = describe(network, given, lanes, bursts)
+    facts = describe(network, given, lanes, bursts, target)
     compared = loaded.compared(given.inputs, given.labels)
     if compared is not None:
         facts["nir"] = comparison_facts(compared)
@@ -105,13 +113,20 @@ def inspect(
     )
     if facts["bursts"]:
         say(facts["bursts"]["says"])
+    if target is not None:
+        from neurocuda_hw.report.page import schedule_tables
+
+        for what, table in schedule_tables(facts[target]).items():
+            print_table(f"{what} of {target}", table.heads, table.rows)
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
         say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
 
 
-def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) -> dict[str, Any]:
+def describe(
+    network: Network, given: Stimulus, lanes: int | None, bursts: str, target: str | None = None
+) -> dict[str, Any]:
     """All that the command prints, as plain values."""
     from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.network.trace import answers
@@ -155,7 +170,8 @@ def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) 
     right = None
     if given.labels is not None:
         right = int((answers(trace.outputs) == given.labels).sum())
-    return {
+    asked = BUILT[target].facts(study) if target else {}
+    return asked | {
         "name": network.name,
         "hash": network.hash,
         "timesteps": network.timesteps,

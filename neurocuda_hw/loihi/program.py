@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.words import GIVEN
+from neurocuda_hw.ground.words import GIVEN, some
 from neurocuda_hw.loihi.energy import core_energy, step_energy
 from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.limits import CHIPS, ChipLimits
@@ -120,7 +120,8 @@ class CostReport:
         if not self.counts.counts:
             return
         most = max(self.counts.counts.values())
-        yield f"graded counts: {len(self.counts.counts)} populations, up to {most} spikes in one"
+        senders = some(len(self.counts.counts), "population")
+        yield f"graded counts: {senders}, up to {most} spikes in one"
         yield f"  {GRADED}"
         if self.without is not None:
             steps, us = self.without.timing.step.shape[1], self.without.ns_per_inference / 1e3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
@@ -291,26 +291,31 @@ def _schedule(facts: Facts) -> list[Section]:
     asked = facts.report.get("hls")
     if asked is None:
         return []
-    heads = {
-        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
-        "fifos": ("name", ">words", ">needed", "reason"),
-        "memories": ("name", ">rows", ">bits", "storage", "reason"),
-    }
-    tables = tuple(
-        Table(
-            heads=names,
-            rows=tuple(
-                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
-            ),
-        )
-        for what, names in heads.items()
-    )
+    tables = tuple(schedule_tables(asked).values())
     lead = (
         "What the C++ asks of Vitis HLS: cycles from one iteration of a loop to the next, "
         "iterations in a step, and to the nearest dependence through memory; FIFOs; memories. "
         "No vendor tool has been run."
     )
     return [Section(title="Schedule", lead=lead, tables=tables)]
+
+
+def schedule_tables(asked: dict[str, Any]) -> dict[str, Table]:
+    """The tables of `hls.schedule`."""
+    heads = {
+        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
+        "fifos": ("name", ">words", ">needed", "reason"),
+        "memories": ("name", ">rows", ">bits", "storage", "reason"),
+    }
+    return {
+        what: Table(
+            heads=names,
+            rows=tuple(
+                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
+            ),
+        )
+        for what, names in heads.items()
+    }
 
 
 def _told(value: object) -> str:

@@ -27,6 +27,7 @@ class Hls(Target):
     title = "C++ for Vitis HLS"
     product = "this C++"
     bursts = True
+    scheduled = True
     subfolder = "hls/"
     place = "hls"
 
