@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.hls.host import host
 from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
+from neurocuda_hw.hls.streams import event_of, namespace, outs_of, stream_name, streams_of
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
     Values,
@@ -23,9 +24,8 @@ from neurocuda_hw.hls.tables import (
 from neurocuda_hw.network import Network, Population, wire
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
-from neurocuda_hw.passes.queues import Read, limits_input, loop_depth, reading_depths
+from neurocuda_hw.passes.queues import limits_input
 
-EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
 
 
@@ -38,7 +38,7 @@ def context(plan: HlsPlan) -> Values:
     """All values of ``nchw_top.cpp`` and its companions."""
     network = plan.network
     numbers = {p.name: i for i, p in enumerate(p for p in network.populations if p.spiking)}
-    streams = _streams(plan)
+    streams = streams_of(plan)
     layers = {
         name: _layer(plan, layer, numbers.get(name, -1), streams)
         for name, layer in plan.layers.items()
@@ -62,7 +62,7 @@ def context(plan: HlsPlan) -> Values:
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
         "streams": [s for s in streams if not s["local"]],
-        "reader": _reader(network, _outs(streams, network.input.name)),
+        "reader": _reader(network, outs_of(streams, network.input.name)),
         "output": _output(network, last),
         "most_words": network.timesteps * (network.input.size + 1),
         "spiking": [_tapped(plan, p) for p in network.populations if p.spiking],
@@ -93,14 +93,6 @@ def _reader(network: Network, outs: list[Values]) -> Values:
         "window": f"steps {arrivals.start} to {arrivals.stop - 1}",
         "most": source.size if limits_input(network) else None,
     }
-
-
-def _namespace(name: str) -> str:
-    return f"layer_{name}"  # a population may be called `double`
-
-
-def _event(burst: int) -> str:
-    return "burst" if burst else "event"
 
 
 def _tapped(plan: HlsPlan, population: Population) -> Values:
@@ -136,8 +128,8 @@ def _events(population: Population, burst: int = 0) -> Values:
     names = ["end", *(field["name"] for field in reversed(fields))]
     return {
         "name": population.name,
-        "namespace": _namespace(population.name),
-        "event": _event(burst),
+        "namespace": namespace(population.name),
+        "event": event_of(burst),
         "burst": burst,
         "shape": " x ".join(map(str, population.shape)),
         "size": population.size,
@@ -152,7 +144,7 @@ def _output(network: Network, layer: HlsLayer) -> Values:
     c, h, w = population.chw
     return {
         "name": population.name,
-        "namespace": _namespace(population.name),
+        "namespace": namespace(population.name),
         "spiking": population.spiking,
         "events": _events(population),
         "size": population.size,
@@ -183,8 +175,8 @@ def _layer(whole: HlsPlan, layer: HlsLayer, number: int, streams: list[Values]) 
         **_bursts(whole, layer),
         "kind": type(neuron).__name__,
         "number": number,
-        "outs": _outs(streams, population.name),
-        "expands": _outs(streams, population.name, expanded=True),
+        "outs": outs_of(streams, population.name),
+        "expands": outs_of(streams, population.name, expanded=True),
         "index": _index(population),
         "readout": neuron.readout,
         "cuba": cuba,
@@ -304,10 +296,10 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
     distance = _distance(layer, edge)
     return {
         "name": f"add_{edge.source.name}_{edge.number}",
-        "stream": _stream_name(edge),
+        "stream": stream_name(edge),
         "source": edge.source.name,
-        "namespace": _namespace(edge.source.name),
-        "event": _event(edge.burst),
+        "namespace": namespace(edge.source.name),
+        "event": event_of(edge.burst),
         "kind": str(edge.projection.synapse),
         "state": state,
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
@@ -348,68 +340,6 @@ def _distance(layer: HlsLayer, edge: Edge) -> int | None:
     return rows if all_rows and rows >= 3 else None
 
 
-def _stream_name(edge: Edge) -> str:
-    return f"{edge.source.name}_to_{edge.projection.target}_{edge.number}"
-
-
-def _streams(plan: HlsPlan) -> list[Values]:
-    """The FIFOs of events in the order of their reading; those inside a loop are local to it."""
-    found: list[Values] = [
-        _stream(plan, f"{name}_bursts", name, plan.bursts.counts[name])
-        for name in sorted(plan.expanded)
-    ]
-    for process in plan.processes:
-        edges = [(i, edge) for i, n in enumerate(process) for edge in plan.layers[n].edges]
-        outer = [(i, edge) for i, edge in edges if not edge.inside]
-        reads = [
-            Read(rank=e.rank, delay=e.projection.delay, words=e.words, later=i > 0)
-            for i, e in outer
-        ]
-        depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}
-        for place, edge in edges:
-            if edge.inside:
-                start = process.index(edge.source.name)
-                depth = loop_depth(edge.words, edge.projection.delay, start, place)
-            else:
-                depth = depths[edge.number]
-            told = {
-                "target": edge.projection.target,
-                "local": edge.inside,
-                "delay": edge.projection.delay,
-                "needed": depth,
-                "step": edge.words,
-                "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
-            }
-            found.append(_stream(plan, _stream_name(edge), edge.source.name, edge.burst) | told)
-    out = plan.network.output
-    if out.spiking:
-        found.append(_stream(plan, "result", out.name))
-    return found
-
-
-def _stream(plan: HlsPlan, name: str, source: str, burst: int = 0) -> Values:
-    """A FIFO that is read whatever else waits, and of which one word is enough."""
-    return {
-        "name": name,
-        "source": source,
-        "expanded": source in plan.expanded and not burst,
-        "namespace": _namespace(source),
-        "event": _event(burst),
-        "target": "",
-        "local": False,
-        "delay": 0,
-        "needed": 1,
-        "depth": EVENT_DEPTH,
-    }
-
-
-def _outs(streams: list[Values], *sources: str, expanded: bool = False) -> list[Values]:
-    """Those that `sources` write, or their expanders, in the order that needs most room, as
-    hardware writes all at once: the one that is waited for last."""
-    found = [s for s in reversed(streams) if s["source"] in sources and s["expanded"] == expanded]
-    return sorted(found, key=lambda s: -s["delay"])
-
-
 def _process(
     plan: HlsPlan,
     process: tuple[str, ...],
@@ -419,22 +349,22 @@ def _process(
     """One box of the data flow: a layer, or the members of a recurrent loop."""
     readout = plan.network[process[0]].readout
     ins = [s for s in streams if s["target"] in process and not s["local"]]
-    outs = [s for s in _outs(streams, *process) if not s["local"]]
+    outs = [s for s in outs_of(streams, *process) if not s["local"]]
     local = [s for s in streams if s["source"] in process and s["local"]]
     members = [
         {
             "name": name,
-            "namespace": _namespace(name),
+            "namespace": namespace(name),
             "ins": [
                 {
-                    "name": _stream_name(e),
+                    "name": stream_name(e),
                     "add": f"add_{e.source.name}_{e.number}",
                     "delay": e.projection.delay,
                     "state": _state(plan.layers[name], e),
                 }
                 for e in plan.layers[name].edges
             ],
-            "outs": _outs(streams, name),
+            "outs": outs_of(streams, name),
             "rows": plan.layers[name].plan.layout.rows,
             "layer": layers[name],
         }
@@ -445,7 +375,7 @@ def _process(
         "readout": readout,
         "loop": plan.loops(process),
         "members": members,
-        "expands": _outs(streams, *process, expanded=True),
+        "expands": outs_of(streams, *process, expanded=True),
         "ins": ins,
         "outs": outs,
         "local": local,

@@ -34,7 +34,7 @@ def test_a_committed_network(short: bool, monkeypatch: pytest.MonkeyPatch) -> No
     trace = Reference(network).trace(default_inputs(network, samples=4))
     if short:
         monkeypatch.setattr(
-            "neurocuda_hw.hls.context.reading_depths",
+            "neurocuda_hw.hls.streams.reading_depths",
             lambda reads: [min(32, depth) for depth in queues.reading_depths(reads)],
         )
     assert hls_bounded.unequal(Study(network, trace=trace), [1, 2], level=0) == 2 * short

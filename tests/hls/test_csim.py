@@ -179,11 +179,13 @@ def test_one_wrong_value_is_found(
 
 
 @pytest.mark.parametrize(
-    ("pattern", "replacement", "told"),
+    ("name", "pattern", "replacement", "told"),
     [
-        (r"if \(count > 5\) count = 5;", "", "spikes, not of 1 to 5"),
-        (r"counts\[l\] != 0", "true", "of 0 spikes, not of 1 to 5"),
+        ("maxima", r"if \(count > 5\) count = 5;", "", "spikes, not of 1 to 5"),
+        ("partly", r"step >= 2 && step <= 2", "step == 3", "a burst in step 3, not in step 2"),
+        ("maxima", r"counts\[l\] != 0", "true", "of 0 spikes, not of 1 to 5"),
         (
+            "maxima",
             r"rest = rest & \(rest - 1\);",
             "static bool again = true; if (again) again = false; else rest = rest & (rest - 1);",
             "sent a burst twice",
@@ -191,11 +193,11 @@ def test_one_wrong_value_is_found(
     ],
 )
 def test_a_burst_that_cannot_be_is_a_fault(
-    pattern: str, replacement: str, told: str, tmp_path: Path
+    name: str, pattern: str, replacement: str, told: str, tmp_path: Path
 ) -> None:
     """Though all spikes may come out right, since those of a burst are implied by its count."""
     need(find_compiler())
-    study, trace = project("maxima, bursts"), golden("maxima, bursts")
+    study, trace = project(f"{name}, bursts"), golden(name)
     files = dict(emit(study))
     files["nchw_top.cpp"] = _changed(files["nchw_top.cpp"].decode(), pattern, replacement).encode()
     result = verify_hls(study.network, trace, tmp_path, model=Model.FAST, optimise=0, files=files)
