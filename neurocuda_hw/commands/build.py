@@ -176,8 +176,11 @@ def build(
     exports = target in exporting
     if style is not None and not exports:
         raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
-    if graded_counts and target not in ("loihi", ALL):
-        raise click.UsageError(f"--graded-counts is for --target loihi or {ALL}, not {target}")
+    grading = [t.name for t in BUILT.values() if t.graded] + [ALL]
+    if graded_counts and target not in grading:
+        raise click.UsageError(
+            f"--graded-counts is for --target {' or '.join(grading)}, not {target}"
+        )
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     wish = parse_wish(device, target_cycles, fit, lanes, target)

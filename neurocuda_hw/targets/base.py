@@ -290,6 +290,8 @@ class Target:
         Whether it is synthesised for FPGAs (``--device``, ``nchw synth``).
     bursts : bool
         Whether ``--bursts`` is for it.
+    graded : bool
+        Whether ``--graded-counts`` is for it.
     scheduled : bool
         Whether its `facts` say what is asked of a vendor's tool; see `hls.schedule`.
     exports : bool
@@ -308,6 +310,7 @@ class Target:
     place: str = ""
     gates: bool = False
     bursts: bool = False
+    graded: bool = False
     scheduled: bool = False
     exports: bool = False
     benches: tuple[Bench, ...] = ()

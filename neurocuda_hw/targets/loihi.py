@@ -35,6 +35,7 @@ class Loihi(Target):
     title = "Loihi model"
     product = "this mapping"
     place = "loihi"
+    graded = True
     benches = (
         Bench(
             name="loihi",
