@@ -187,7 +187,7 @@ def test_one_wrong_value_is_found(
         (
             "maxima",
             r"rest = rest & \(rest - 1\);",
-            "static bool again = true; if (again) again = false; else rest = rest & (rest - 1);",
+            "static bool one = true; if (one && rest) one = false; else rest = rest & (rest - 1);",
             "sent a burst twice",
         ),
     ],
