@@ -52,49 +52,63 @@ class Divider(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         plan = self.plan
+        lanes, bits = range(plan.layout.lanes), plan.state_bits
         place, put, exists = self.place, self.put, self.exists
+        rests: list[Value] = [self.membranes.word_select(i, bits) for i in lanes]
+        counts: list[Value] = [C(0, 0) for _ in lanes] if plan.division else rests
+        rests, divisors = [rest.as_signed() for rest in rests], self._divisors()
         for number in range(len(plan.division)):
-            place, put, exists = (
-                _later(m, f"{name}_{number}", value)
-                for name, value in (("place", place), ("put", put), ("exists", exists))
-            )
-        counts = []
-        for i in range(plan.layout.lanes):
-            membrane = self.membranes.word_select(i, plan.state_bits)
-            threshold = self.thresholds.word_select(i, plan.threshold.bits)
-            count = self._quotient(m, i, membrane, threshold) if plan.division else membrane
-            counts.append(Mux(exists[i], count, 0)[: spike_bits(plan)])
+            stages = [self._stage(m, i, number, rests[i], divisors[i], counts[i]) for i in lanes]
+            new_put = Signal(name=f"put_{number}")
+            m.d.sync += new_put.eq(put)
+            with m.If(put):  # a stage without a row rests
+                place, exists = (
+                    _later(m, f"{name}_{number}", value)
+                    for name, value in (("place", place), ("exists", exists))
+                )
+                rests = [
+                    _later(m, f"rest_{i}_{number}", left) for i, (left, _) in enumerate(stages)
+                ]
+                counts = [
+                    _later(m, f"count_{i}_{number}", new) for i, (_, new) in enumerate(stages)
+                ]
+                if not plan.threshold.uniform:
+                    divisors = [
+                        _later(m, f"divisor_{i}_{number}", own) for i, own in enumerate(divisors)
+                    ]
+            put = new_put
+        if sum(plan.division) > plan.burst:
+            counts = [Mux(count > plan.burst, plan.burst, count) for count in counts]
+        counts = [Mux(exists[i], count, 0)[: spike_bits(plan)] for i, count in enumerate(counts)]
         m.d.comb += [self.mask.eq(place), self.mask.spikes.eq(Cat(counts)), self.o_put.eq(put)]
         return m
 
-    def _quotient(self, m: Module, lane: int, membrane: Value, threshold: Value) -> Value:
-        plan = self.plan
-        bits = plan.state_bits
-        rest, divisor = membrane.as_signed(), threshold.as_signed()
-        if plan.threshold.uniform:
-            divisor = C(int(plan.threshold.rows.flat[0]), signed(plan.threshold.bits))
-        count: Value = C(0, 0)
-        for number, times in enumerate(plan.division):
-            shift = unsigned_bits(times) - 1
-            over = Signal(
-                signed(max(bits, plan.threshold.bits + shift) + 1), name=f"over_{lane}_{number}"
-            )
-            taken = Signal(name=f"taken_{lane}_{number}")
-            m.d.comb += [over.eq(rest - (divisor << shift)), taken.eq(over >= 0)]
-            added = count + Mux(taken, times, 0)
-            highest = sum(plan.division[: number + 1])
-            new = Signal(unsigned_bits(highest), name=f"count_{lane}_{number}")
-            left = Signal(signed(bits), name=f"rest_{lane}_{number}")
-            m.d.sync += [new.eq(added), left.eq(Mux(taken, over, rest))]
-            if not plan.threshold.uniform:
-                divisor = _later(m, f"divisor_{lane}_{number}", divisor)
-            rest, count = left, new
-        most = sum(plan.division)
-        return count if most == plan.burst else Mux(count > plan.burst, plan.burst, count)
+    def _divisors(self) -> list[Value]:
+        """The threshold of each lane; a constant where all are the same."""
+        threshold, lanes = self.plan.threshold, range(self.plan.layout.lanes)
+        if threshold.uniform:
+            return [C(int(threshold.rows.flat[0]), signed(threshold.bits)) for _ in lanes]
+        return [self.thresholds.word_select(i, threshold.bits).as_signed() for i in lanes]
+
+    def _stage(
+        self, m: Module, lane: int, number: int, rest: Value, divisor: Value, count: Value
+    ) -> tuple[Value, Value]:
+        """What a stage leaves of a lane's membrane, and its count of thresholds so far."""
+        plan, times = self.plan, self.plan.division[number]
+        shift = unsigned_bits(times) - 1
+        wide = signed(max(plan.state_bits, plan.threshold.bits + shift) + 1)
+        over, taken = (
+            Signal(wide, name=f"over_{lane}_{number}"),
+            Signal(name=f"taken_{lane}_{number}"),
+        )
+        m.d.comb += [over.eq(rest - (divisor << shift)), taken.eq(over >= 0)]
+        left = Mux(taken, over, rest)[: plan.state_bits].as_signed()
+        new = (count + Mux(taken, times, 0))[: unsigned_bits(sum(plan.division[: number + 1]))]
+        return left, new
 
 
 def _later(m: Module, name: str, value: Value) -> Signal:
     """The value of the cycle before."""
-    register = Signal.like(value, name=name)
+    register = Signal.like(value, name=name, reset_less=True)
     m.d.sync += register.eq(value)
     return register
