@@ -48,8 +48,8 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Also break the design on purpose: N flipped bits, and swapped lanes and changed "
-    "thresholds. Each must be caught.",
+    help="Also break the design on purpose: N flipped bits, swapped lanes, changed "
+    "thresholds, and of bursts counts and dividers. Each must be caught.",
 )
 @click.option(
     "--target",
