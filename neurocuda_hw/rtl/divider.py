@@ -11,13 +11,123 @@ subtracts where that holds, and adds w to the count. So N = clip(floor(v / thres
 
 from __future__ import annotations
 
-from amaranth import C, Cat, Elaboratable, Module, Mux, Signal, Value
-from amaranth.hdl import signed
+from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.compactor import mask_layout, spike_bits
+from neurocuda_hw.rtl.memory import MemoryFiles
+
+DIVIDE_VERILOG = """\
+// One stage of restoring division in LANES lanes: takes the threshold, times 2^SHIFT, from what is
+// left of a membrane if it is not below, and adds TIMES to its count. Latency 1; without a row it
+// rests.
+`default_nettype none
+module nchw_divide #(
+    parameter LANES = 1,
+    parameter REST = 2,
+    parameter COUNT = 1,
+    parameter DIVISOR = 2,
+    parameter SHIFT = 0,
+    parameter [31:0] TIMES = 1
+) (
+    input  wire                           clk,
+    input  wire                           put,
+    input  wire [LANES*(COUNT+REST)-1:0] words,
+    input  wire [LANES*DIVISOR-1:0]       divisors,
+    output reg  [LANES*(COUNT+REST)-1:0] o_words,
+    output reg  [LANES*DIVISOR-1:0]       o_divisors
+);
+    localparam WORD = COUNT + REST;  // of a lane: {count, rest}
+    localparam WIDE = 1 + (REST > DIVISOR + SHIFT ? REST : DIVISOR + SHIFT);
+
+    function [WORD-1:0] lane(input [WORD-1:0] own, input [DIVISOR-1:0] divisor);
+        reg [WIDE-1:0] over;
+        begin
+            over = {{(WIDE - REST) {own[REST-1]}}, own[REST-1:0]}
+                - ({{(WIDE - DIVISOR) {divisor[DIVISOR-1]}}, divisor} << SHIFT);
+            lane = own;
+            if (!over[WIDE-1]) lane = {own[REST +: COUNT] + TIMES[COUNT-1:0], over[REST-1:0]};
+        end
+    endfunction
+
+    function [LANES*WORD-1:0] row(input [LANES*WORD-1:0] all, input [LANES*DIVISOR-1:0] by);
+        integer i;
+        for (i = 0; i < LANES; i = i + 1)
+            row[i*WORD +: WORD] = lane(all[i*WORD +: WORD], by[i*DIVISOR +: DIVISOR]);
+    endfunction
+
+    always @(posedge clk)
+        if (put) begin
+            o_words <= row(words, divisors);
+            o_divisors <= divisors;
+        end
+endmodule
+`default_nettype wire
+"""
+
+
+class Stage(Component):
+    """One compare-and-subtract of all lanes; as Verilog an instance of a short module.
+
+    Members
+    -------
+    put : In
+        Whether there is a row; the registers keep what they hold where there is none.
+    words, divisors : In
+        Of each lane {count, rest}, and its threshold.
+    o_words, o_divisors : Out
+        The same behind this stage.
+    """
+
+    def __init__(self, plan: LayerPlan, number: int) -> None:
+        self.plan, self.times = plan, plan.division[number]
+        self.count = unsigned_bits(sum(plan.division))
+        lanes = plan.layout.lanes
+        words, divisors = lanes * (self.count + plan.state_bits), lanes * plan.threshold.bits
+        super().__init__(
+            {
+                "put": In(1),
+                "words": In(words),
+                "divisors": In(divisors),
+                "o_words": Out(words),
+                "o_divisors": Out(divisors),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Elaboratable:
+        m = Module()
+        rest, divisor = self.plan.state_bits, self.plan.threshold.bits
+        shift, lanes = unsigned_bits(self.times) - 1, self.plan.layout.lanes
+        if isinstance(platform, MemoryFiles):
+            m.submodules.divide = Instance(
+                "nchw_divide",
+                p_LANES=lanes,
+                p_REST=rest,
+                p_COUNT=self.count,
+                p_DIVISOR=divisor,
+                p_SHIFT=shift,
+                p_TIMES=self.times,
+                i_clk=ClockSignal(),
+                i_put=self.put,
+                i_words=self.words,
+                i_divisors=self.divisors,
+                o_o_words=self.o_words,
+                o_o_divisors=self.o_divisors,
+            )
+            return m
+        after = []
+        for i in range(lanes):
+            word = self.words.word_select(i, self.count + rest)
+            over = word[:rest].as_signed() - (
+                self.divisors.word_select(i, divisor).as_signed() << shift
+            )
+            count = (word[rest:] + self.times)[: self.count]
+            after.append(Mux(over < 0, word, Cat(over[:rest], count)))
+        with m.If(self.put):
+            m.d.sync += [self.o_words.eq(Cat(after)), self.o_divisors.eq(self.divisors)]
+        return m
 
 
 class Divider(Component):
@@ -52,63 +162,36 @@ class Divider(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         plan = self.plan
-        lanes, bits = range(plan.layout.lanes), plan.state_bits
-        place, put, exists = self.place, self.put, self.exists
-        rests: list[Value] = [self.membranes.word_select(i, bits) for i in lanes]
-        counts: list[Value] = [C(0, 0) for _ in lanes] if plan.division else rests
-        rests, divisors = [rest.as_signed() for rest in rests], self._divisors()
+        lanes, bits = plan.layout.lanes, plan.state_bits
+        place, put, exists, divisors = self.place, self.put, self.exists, self.thresholds
+        counts = [self.membranes.word_select(i, bits) for i in range(lanes)]
+        if plan.threshold.uniform:
+            value = C(int(plan.threshold.rows.flat[0]), plan.threshold.bits)
+            divisors = Cat([value] * lanes)
         for number in range(len(plan.division)):
-            stages = [self._stage(m, i, number, rests[i], divisors[i], counts[i]) for i in lanes]
-            new_put = Signal(name=f"put_{number}")
-            m.d.sync += new_put.eq(put)
-            with m.If(put):  # a stage without a row rests
-                place, exists = (
-                    _later(m, f"{name}_{number}", value)
-                    for name, value in (("place", place), ("exists", exists))
-                )
-                rests = [
-                    _later(m, f"rest_{i}_{number}", left) for i, (left, _) in enumerate(stages)
-                ]
-                counts = [
-                    _later(m, f"count_{i}_{number}", new) for i, (_, new) in enumerate(stages)
-                ]
-                if not plan.threshold.uniform:
-                    divisors = [
-                        _later(m, f"divisor_{i}_{number}", own) for i, own in enumerate(divisors)
-                    ]
-            put = new_put
+            m.submodules[f"stage_{number}"] = stage = Stage(plan, number)
+            if not number:
+                words = Cat(Cat(count, C(0, stage.count)) for count in counts)
+            m.d.comb += [stage.put.eq(put), stage.words.eq(words), stage.divisors.eq(divisors)]
+            words = stage.o_words
+            if not plan.threshold.uniform:
+                divisors = stage.o_divisors
+            place, put, exists = (
+                _later(m, f"{name}_{number}", value)
+                for name, value in (("place", place), ("put", put), ("exists", exists))
+            )
+        if plan.division:
+            each = bits + stage.count
+            counts = [words.word_select(i, each)[bits:] for i in range(lanes)]
         if sum(plan.division) > plan.burst:
             counts = [Mux(count > plan.burst, plan.burst, count) for count in counts]
         counts = [Mux(exists[i], count, 0)[: spike_bits(plan)] for i, count in enumerate(counts)]
         m.d.comb += [self.mask.eq(place), self.mask.spikes.eq(Cat(counts)), self.o_put.eq(put)]
         return m
 
-    def _divisors(self) -> list[Value]:
-        """The threshold of each lane; a constant where all are the same."""
-        threshold, lanes = self.plan.threshold, range(self.plan.layout.lanes)
-        if threshold.uniform:
-            return [C(int(threshold.rows.flat[0]), signed(threshold.bits)) for _ in lanes]
-        return [self.thresholds.word_select(i, threshold.bits).as_signed() for i in lanes]
-
-    def _stage(
-        self, m: Module, lane: int, number: int, rest: Value, divisor: Value, count: Value
-    ) -> tuple[Value, Value]:
-        """What a stage leaves of a lane's membrane, and its count of thresholds so far."""
-        plan, times = self.plan, self.plan.division[number]
-        shift = unsigned_bits(times) - 1
-        wide = signed(max(plan.state_bits, plan.threshold.bits + shift) + 1)
-        over, taken = (
-            Signal(wide, name=f"over_{lane}_{number}"),
-            Signal(name=f"taken_{lane}_{number}"),
-        )
-        m.d.comb += [over.eq(rest - (divisor << shift)), taken.eq(over >= 0)]
-        left = Mux(taken, over, rest)[: plan.state_bits].as_signed()
-        new = (count + Mux(taken, times, 0))[: unsigned_bits(sum(plan.division[: number + 1]))]
-        return left, new
-
 
 def _later(m: Module, name: str, value: Value) -> Signal:
     """The value of the cycle before."""
-    register = Signal.like(value, name=name, reset_less=True)
+    register = Signal.like(value, name=name)
     m.d.sync += register.eq(value)
     return register

@@ -127,7 +127,7 @@ class Lanes(Component):
             self.done.eq(swept | (kind2 == Action.PASS)),
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
-        word2 = Signal(p * word_bits)
+        word2 = Signal(p * word_bits, reset_less=bool(plan.burst))
         products = self._products(m, port1)
         own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
@@ -154,7 +154,7 @@ class Lanes(Component):
             result.eq(Cat(words)),
             write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
         ]
-        row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
+        row3, written3, result3 = Signal.like(self.row), Signal(), Signal.like(word2)
         m.d.sync += [row3.eq(row2), written3.eq(write2)]
         with self._only(m, write2):
             m.d.sync += result3.eq(result)
@@ -198,29 +198,20 @@ class Lanes(Component):
                     for i, one in enumerate(values):
                         with m.Case(i):
                             m.d.comb += value.eq(one)
-            weights = self._chosen(m, port1, per_port)
+            weights = self._chosen(port1, per_port)
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
             return [weight * value for weight in weights] if self.value_bits > 1 else weights
         for i, value in enumerate(values):
             if not isinstance(value, Const):
                 per_port[i] = [weight * value for weight in per_port[i]]
-        return self._chosen(m, port1, per_port)
+        return self._chosen(port1, per_port)
 
-    def _chosen(self, m: Module, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
+    def _chosen(self, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
         """What each lane gets from the projection that was asked."""
-        p = self.plan.layout.lanes
-        if len(per_port) == 1:
-            return per_port[0]
-        width = max(len(weight) for weights in per_port for weight in weights)
-        chosen = []
-        for lane in range(p):
-            product = Signal(signed(width), name=f"product_{lane}")
-            with m.Switch(port1):
-                for i, weights in enumerate(per_port):
-                    with m.Case(i):
-                        m.d.comb += product.eq(weights[lane])
-            chosen.append(product)
+        chosen = per_port[0]
+        for i, others in enumerate(per_port[1:], start=1):
+            chosen = [Mux(port1 == i, *both) for both in zip(others, chosen, strict=True)]
         return chosen
 
     def _parameter(self, m: Module, parameter: Parameter) -> list[Value]:
