@@ -1,4 +1,4 @@
-"""The sections on what a build answers and costs: accuracy, time at a clock, the device."""
+"""The sections on what a build answers and costs: accuracy, time, bursts, the device."""
 
 from __future__ import annotations
 
@@ -103,3 +103,23 @@ def device_sections(facts: Facts) -> list[Section]:
             tables=(Table(heads=heads, rows=rows),),
         )
     ]
+
+
+def burst_sections(facts: Facts) -> list[Section]:
+    """Whether layers send bursts, and what the design would take with and without them."""
+    found = facts.report.get("bursts")
+    if not found:
+        return []
+    rows = tuple(
+        (
+            f"{way} bursts" + (", built here" if found["chosen"] == (way == "with") else ""),
+            f"{found[way]['cycles']:,.1f}",
+            f"{found[way]['luts']:,}",
+            f"{found[way]['blocks']:,g}",
+            f"{found[way]['dsps']:,}",
+        )
+        for way in ("with", "without")
+        if way in found
+    )
+    heads = ("design", ">cycles", ">LUT", ">block memories", ">DSP")
+    return [Section(title="Bursts", lead=found["says"], tables=(Table(heads=heads, rows=rows),))]

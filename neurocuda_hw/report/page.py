@@ -17,6 +17,7 @@ from neurocuda_hw.report.chip_page import chip_sections
 from neurocuda_hw.report.cost_page import (
     CLOCK,
     accuracy_sections,
+    burst_sections,
     clock_words,
     device_sections,
     time_table,
@@ -88,6 +89,7 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0, clock: float = C
     sections = [_network(facts, draw), *accuracy_sections(facts)]
     sections += [*_activity(facts, draw, sample), *_cycles(facts, verdict, draw, clock)]
     sections += [
+        *burst_sections(facts),
         *device_sections(facts),
         *_schedule(facts),
         *chip_sections(facts, draw),

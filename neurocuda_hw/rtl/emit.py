@@ -8,6 +8,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
+from neurocuda_hw.rtl.divider import DIVIDE_VERILOG
 from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
 from neurocuda_hw.rtl.top import Top
 from neurocuda_hw.rtl.verilog import to_verilog
@@ -22,7 +23,8 @@ class Design:
     Parameters
     ----------
     files : dict of str to bytes
-        ``rtl/nchw_top.v``, ``rtl/nchw_rom.v``, ``rtl/nchw_ram.v`` and ``rtl/mem/*.mem``. The memory
+        ``rtl/nchw_top.v``, ``rtl/nchw_rom.v``, ``rtl/nchw_ram.v`` and ``rtl/mem/*.mem``; with
+        bursts ``rtl/nchw_divide.v``. The memory
         files are read by bare name: run the simulator, or the synthesis, in their folder.
     tdata_bits : int
         Width of both AXI4-Streams.
@@ -61,6 +63,8 @@ def emit(
         "rtl/nchw_rom.v": ROM_VERILOG.encode(),
         "rtl/nchw_ram.v": RAM_VERILOG.encode(),
     }
+    if any(plan.division for plan in plans.values()):
+        files["rtl/nchw_divide.v"] = DIVIDE_VERILOG.encode()
     files |= {f"rtl/mem/{name}": content for name, content in memories.files.items()}
     return Design(
         files=files,

@@ -36,7 +36,7 @@ class Verilog(Target):
 
     name = "verilog"
     computes = "generated Verilog, simulated cycle by cycle with Verilator"
-    options = ("lanes",)
+    options = ("lanes", "bursts")
     builds = "Verilog"
     title = "Verilog"
     product = "this Verilog"
@@ -64,8 +64,16 @@ class Verilog(Target):
         return unusable(find_verilator(), find_compiler(), find_make())
 
     def prepare(self, study: Study, **options: Any) -> Any:
-        """A `Simulator`."""
-        return simulator_of(study, None)
+        """A `Simulator` of the Verilog that `build` writes for these options."""
+        from neurocuda_hw.data.stimulus import default_inputs
+        from neurocuda_hw.passes.choice import choose
+        from neurocuda_hw.passes.study import Study
+        from neurocuda_hw.reference.reference import Reference
+
+        network = study.network
+        trace = Reference(network).trace(default_inputs(network))
+        study = Study(network, trace=trace, lanes=options.get("lanes"))
+        return simulator_of(choose(study, options.get("bursts", "auto")).study, None)
 
     def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
         """Runs the bulk harness."""
