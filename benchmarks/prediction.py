@@ -41,10 +41,11 @@ from neurocuda_hw.network import (
 from neurocuda_hw.network.neurons import Encoding, Spiking
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.area import branches_of, layer_parts, network_area, total
+from neurocuda_hw.passes.area import layer_parts, network_area, total
 from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study

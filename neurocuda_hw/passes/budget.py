@@ -16,12 +16,13 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.area import LayerArea, branches_of, layer_area, shared_area
+from neurocuda_hw.passes.area import LayerArea, layer_area, shared_area
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import DEVICES, Device, Family
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.layout import Fanout, low_zeros
+from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan, Planner
 
@@ -328,6 +329,7 @@ def narrowed(plan: LayerPlan, bits: int) -> LayerPlan:
         plan,
         fanouts=tuple(fanouts),
         weight_bits=tuple(min(own, bits) for own in plan.weight_bits),
+        weight_shifts=tuple(low_zeros(part.weights) for part in fanouts),
     )
 
 

@@ -8,14 +8,42 @@ takes the cheapest of all widths and kinds of cell, registers or plain logic inc
 
     cost = n * cost of a cell + width * (c - 1) / 2
 
-with the costs of its own libraries, which are repeated here.
+with the costs of its own libraries, which are repeated here. A `Style` leaves it the cells of one
+kind.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
 
 from neurocuda_hw.passes.devices import Family
+
+
+class Style(Enum):
+    """What a memory can be told to be made of; the value is that of Vivado's ``ram_style``."""
+
+    BLOCK = "block"
+    DISTRIBUTED = "distributed"
+    ULTRA = "ultra"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ways:
+    """How a layer is made, where the synthesiser is told.
+
+    Parameters
+    ----------
+    styles : mapping of str to Style
+        Of memories, by their names in `passes.memories`.
+    soft : bool
+        Lanes multiply in look-up tables, though the device has multipliers.
+    """
+
+    styles: Mapping[str, Style] = field(default_factory=dict)
+    soft: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,13 +92,14 @@ class Cell:
 class Mapped:
     """What a memory became: block memories, LUTs that hold bits, or neither (logic, registers).
 
-    `slices` is c, the inputs of the multiplexer behind it.
+    `slices` is c, the inputs of the multiplexer behind it; `ultras` counts UltraRAMs.
     """
 
-    blocks: float
-    memory_luts: int
-    logic: bool
-    slices: int
+    blocks: float = 0
+    memory_luts: int = 0
+    logic: bool = False
+    slices: int = 1
+    ultras: int = 0
 
 
 _XILINX = (
@@ -96,17 +125,27 @@ _CELLS: dict[Family, tuple[Cell, ...]] = {
     ),
     Family.ICE40: (Cell(rows=2**11, widths=(2, 4, 8, 16), cost=64, unit=1.0, block=True, byte=1),),
 }
+ULTRA = (4096, 72)  # words and bits of an UltraRAM (AMD UG573)
 _ROM_BIT = {Family.SERIES7: 1 / 64, Family.ULTRASCALE_PLUS: 1 / 64}
 _OTHER_ROM_BIT = 1 / 16
 
 
-def map_memory(memory: Memory, family: Family) -> Mapped:
-    """The cheapest way that `family` offers."""
-    best = Mapped(blocks=0, memory_luts=0, logic=True, slices=1)
+def map_memory(memory: Memory, family: Family, style: Style | None = None) -> Mapped:
+    """The cheapest way that `family` offers; of a `style`, if one is asked for."""
+    logic = Mapped(logic=True)
+    if style is Style.ULTRA:  # their parts lie in columns, of which the address chooses
+        rows, width = ULTRA
+        return Mapped(ultras=-(-memory.depth // rows) * -(-memory.width // width))
+    if style is Style.DISTRIBUTED and memory.rom:
+        return logic
     rom_bit = _ROM_BIT.get(family, _OTHER_ROM_BIT)
-    lowest = memory.bits * (rom_bit if memory.rom else 1)
+    best, lowest = logic, memory.bits * (rom_bit if memory.rom else 1)
+    if style is not None:
+        lowest = math.inf
     for cell in _CELLS[family]:
         if (cell.block and not memory.registered) or (memory.rom and not cell.block):
+            continue
+        if style is not None and cell.block is not (style is Style.BLOCK):
             continue
         for place, width in enumerate(cell.widths):
             slices = -(-memory.depth // (cell.rows >> place))
@@ -116,7 +155,6 @@ def map_memory(memory: Memory, family: Family) -> Mapped:
                 best = Mapped(
                     blocks=count * cell.unit if cell.block else 0,
                     memory_luts=0 if cell.block else round(count * cell.unit),
-                    logic=False,
                     slices=slices,
                 )
     return best

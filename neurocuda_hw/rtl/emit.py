@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
-from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, MemoryFiles
+from neurocuda_hw.rtl.memory import MemoryFiles
 from neurocuda_hw.rtl.top import Top
 from neurocuda_hw.rtl.verilog import to_verilog
 
@@ -22,8 +24,9 @@ class Design:
     Parameters
     ----------
     files : dict of str to bytes
-        ``rtl/nchw_top.v``, ``rtl/nchw_rom.v``, ``rtl/nchw_ram.v`` and ``rtl/mem/*.mem``. The memory
-        files are read by bare name: run the simulator, or the synthesis, in their folder.
+        ``rtl/nchw_top.v``, ``rtl/nchw_rom.v``, ``rtl/nchw_ram.v``, those of memories of a style of
+        their own, and ``rtl/mem/*.mem``. The memory files are read by bare name: run the simulator,
+        or the synthesis, in their folder.
     tdata_bits : int
         Width of both AXI4-Streams.
     lanes : dict of str to int
@@ -32,6 +35,8 @@ class Design:
         Width of each layer's stored membrane.
     bursts : Bursts
         What is sent as bursts.
+    ways : mapping of str to Ways
+        How layers are made, where the synthesiser is told.
     """
 
     files: dict[str, bytes]
@@ -39,6 +44,7 @@ class Design:
     lanes: dict[str, int]
     state_bits: dict[str, int]
     bursts: Bursts = NO_BURSTS
+    ways: Mapping[str, Ways] = field(default_factory=dict)
 
 
 def plan_network(
@@ -49,18 +55,18 @@ def plan_network(
 
 
 def emit(
-    subject: Network | Study, lanes: dict[str, int] | None = None, bursts: Bursts = NO_BURSTS
+    subject: Network | Study,
+    lanes: dict[str, int] | None = None,
+    bursts: Bursts = NO_BURSTS,
+    ways: Mapping[str, Ways] | None = None,
 ) -> Design:
-    """Describes a network as Verilog; `lanes`, `bursts` and errors as in `passes.study.Study`."""
-    study = Study.of(subject, lanes=lanes, bursts=bursts)
+    """Describes a network as Verilog; what is given, and errors, as in `passes.study.Study`."""
+    study = Study.of(subject, lanes=lanes, bursts=bursts, ways=ways)
     plans = study.plans
     top = Top(study.network, plans)
     memories = MemoryFiles()
-    files = {
-        f"rtl/{TOP}.v": to_verilog(top, TOP, memories),
-        "rtl/nchw_rom.v": ROM_VERILOG.encode(),
-        "rtl/nchw_ram.v": RAM_VERILOG.encode(),
-    }
+    files = {f"rtl/{TOP}.v": to_verilog(top, TOP, memories)}
+    files |= {f"rtl/{name}.v": text for name, text in memories.modules.items()}
     files |= {f"rtl/mem/{name}": content for name, content in memories.files.items()}
     return Design(
         files=files,
@@ -68,4 +74,5 @@ def emit(
         lanes={name: plan.layout.lanes for name, plan in plans.items()},
         state_bits={name: plan.state_bits for name, plan in plans.items()},
         bursts=study.bursts,
+        ways=study.ways,
     )
