@@ -1,10 +1,10 @@
 """What each layer will take of a device: block memories exactly, look-up tables nearly.
 
 Memories are listed as the hardware holds them (`memories`) and mapped as yosys maps them
-(`mapping`). For the rest, what a layer is made of is counted (`layer_parts`): bits of adders, of multiplexers, of
-registers with a choice before them. Each kind costs so many LUTs a bit; the costs are fitted to
-what yosys made of a set of networks, and ``python -m benchmarks prediction`` says how far they are
-off.
+(`mapping`). For the rest, what a layer is made of is counted (`layer_parts`): bits of adders, of
+multiplexers, of registers with a choice before them. Each kind costs so many LUTs a bit; the costs
+are fitted to what yosys made of a set of networks, and ``python -m benchmarks prediction`` says how
+far they are off.
 """
 
 from __future__ import annotations

@@ -46,6 +46,9 @@ class Ways:
     soft: bool = False
 
 
+AUTOMATIC = Ways()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """A memory with one read port, and one write port unless it is a ROM.

@@ -19,7 +19,7 @@ from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, populati
 from neurocuda_hw.network.synapses import weight_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, low_zeros, state_layout
-from neurocuda_hw.passes.mapping import Ways
+from neurocuda_hw.passes.mapping import AUTOMATIC, Ways
 
 SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 FEWEST_TOUCHED = 16  # rows; for fewer, a list of them costs more cycles than it saves
@@ -113,7 +113,7 @@ class LayerPlan:
     bursts: tuple[int, ...]
     maximum: bool
     weight_shifts: tuple[int, ...]
-    ways: Ways = Ways()
+    ways: Ways = AUTOMATIC
 
     @property
     def stored_bits(self) -> tuple[int, ...]:
