@@ -13,6 +13,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import payload_bits
@@ -47,6 +49,11 @@ class LayerArea:
     blocks: float = 0.0
     dsps: int = 0
     ultras: int = 0
+
+    @property
+    def vector(self) -> np.ndarray:
+        """LUTs, block memories, multipliers, UltraRAMs, ``(4,)``."""
+        return np.array([self.luts, self.blocks, self.dsps, self.ultras], dtype=np.float64)
 
     def __add__(self, other: LayerArea) -> LayerArea:
         return LayerArea(
