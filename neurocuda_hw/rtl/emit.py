@@ -37,6 +37,8 @@ class Design:
         What is sent as bursts.
     ways : mapping of str to Ways
         How layers are made, where the synthesiser is told.
+    weight_shifts : mapping of str to tuple of int
+        Low bits of each layer's weights that are all 0 and not stored, by projection.
     """
 
     files: dict[str, bytes]
@@ -45,6 +47,7 @@ class Design:
     state_bits: dict[str, int]
     bursts: Bursts = NO_BURSTS
     ways: Mapping[str, Ways] = field(default_factory=dict)
+    weight_shifts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def plan_network(
@@ -75,4 +78,5 @@ def emit(
         state_bits={name: plan.state_bits for name, plan in plans.items()},
         bursts=study.bursts,
         ways=study.ways,
+        weight_shifts={name: plan.weight_shifts for name, plan in plans.items()},
     )
