@@ -276,40 +276,43 @@ CASES: Mapping[str, Case] = {
     "burst_skip8": _bursts(_exact(12, 8, bits=8, skip=True), _lanes(8, second=16, out=2)),
     "burst_skip32": _bursts(_exact(12, 8, bits=8, skip=True), _lanes(32, out=1)),
     "burst_wide16": _bursts(_exact(16, 8, bits=8, channels=16, steps=10), _lanes(16, out=1)),
-    "burst_pool8": _bursts(_exact(16, 8, bits=8, maximum=True), _lanes(8, out=1)),
-    "burst_pool16": _bursts(_exact(16, 4, bits=5, maximum=True, steps=4), _lanes(16, out=2)),
-    "soft_conv8": _bursts(_exact(16, 4, bits=6, steps=16), _lanes(8, out=2), soft=True),
-    "soft_deep16": _bursts(_mlp(14, 64, 32, 10, bits=8, pixels=8), _lanes(16, out=2), soft=True),
+    "burst_pool4": _bursts(_exact(12, 8, bits=8, channels=4, maximum=True), _lanes(4, out=1)),
+    "burst_pool8": _bursts(_exact(12, 4, bits=5, maximum=True, steps=4), _lanes(8, out=2)),
+    "soft_conv4": _bursts(_exact(10, 4, bits=6, steps=16), _lanes(4, out=2), soft=True),
+    "soft_deep8": _bursts(_mlp(12, 48, 32, 10, bits=8, pixels=8), _lanes(8, out=2), soft=True),
     "held_mlp16": _bursts(
         _mlp(20, 64, 10, bits=6, pixels=2, steps=5), _lanes(16, out=10), held=True
     ),
     "held_deep4": _bursts(
         _mlp(12, 48, 48, 24, 10, bits=7, pixels=4, steps=9), _lanes(4, out=1), held=True
     ),
-    "held_deep32": _bursts(
-        _mlp(14, 96, 64, 10, bits=8, pixels=8, steps=16), _lanes(32, out=2), held=True
+    "held_deep8": _bursts(
+        _mlp(10, 64, 32, 10, bits=8, pixels=8, steps=16), _lanes(8, hidden1=2, out=2), held=True
     ),
     "held_conv2": _bursts(_exact(12, 8, bits=8, steps=31), _lanes(2, out=1), held=True),
-    "held_conv16": _bursts(_exact(16, 2, bits=5), _lanes(16, out=10), held=True),
-    "held_wide32": _bursts(
-        _exact(12, 4, bits=7, channels=32, steps=12), _lanes(32, out=2), held=True
+    "held_conv16": _bursts(
+        _exact(12, 2, bits=5, channels=4), _lanes(16, second=8, out=1), held=True
     ),
-    "held_pool4": _bursts(_exact(16, 6, bits=6, maximum=True), _lanes(4, out=2), held=True),
-    "held_pool32": _bursts(
-        _exact(20, 8, bits=8, maximum=True, steps=10), _lanes(8, first=32, out=1), held=True
+    "held_wide8": _bursts(
+        _exact(8, 4, bits=7, channels=16, steps=12), _lanes(8, second=4, out=2), held=True
     ),
-    "held_skip2": _bursts(_exact(12, 4, bits=6, skip=True, steps=16), _lanes(2, out=1), held=True),
-    "held_skip16": _bursts(
-        _exact(12, 8, bits=8, channels=16, skip=True, steps=6),
-        _lanes(16, second=32, out=1),
+    "held_pool2": _bursts(_exact(12, 6, bits=6, channels=4, maximum=True), _lanes(2), held=True),
+    "held_pool16": _bursts(
+        _exact(12, 8, bits=8, channels=4, maximum=True, steps=10),
+        _lanes(4, first=16, out=1),
         held=True,
     ),
-    "held_skip64": _bursts(_exact(16, 4, bits=6, skip=True, steps=3), _lanes(64, out=1), held=True),
-    "held_pool_skip8": _bursts(
-        _exact(16, 8, bits=8, maximum=True, skip=True), _lanes(8, first=16, out=2), held=True
+    "held_skip2": _bursts(
+        _exact(8, 4, bits=6, channels=4, skip=True, steps=16), _lanes(2, out=1), held=True
     ),
-    "held_soft_skip8": _bursts(
-        _exact(12, 8, bits=8, skip=True), _lanes(8, out=2), soft=True, held=True
+    "held_skip4": _bursts(
+        _exact(10, 8, bits=8, skip=True, steps=6), _lanes(4, second=8, out=1), held=True
+    ),
+    "held_pool_skip4": _bursts(
+        _exact(12, 8, bits=8, channels=4, maximum=True, skip=True), _lanes(4, out=2), held=True
+    ),
+    "held_soft_skip4": _bursts(
+        _exact(8, 8, bits=8, channels=4, skip=True), _lanes(4, out=2), soft=True, held=True
     ),
 }
 
