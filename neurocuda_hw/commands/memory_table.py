@@ -23,10 +23,10 @@ def memory_facts(study: Study, device: Device) -> dict[str, Any]:
         for branches in [branches_of(study.network, name)]
     }
     shared = [(Use.QUEUES, m, None) for m in shared_memories(study.network, study.bursts)]
-    layers, blocks, ultras = [], 0.0, 0
-    for name, memories in (*found.items(), ("(shared)", shared)):
+    layers = []
+    for name, memories in [*found.items(), ("(shared)", shared)]:
         uses = dict.fromkeys((use.value for use in Use), 0.0)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for use, memory, style in memories:
             area = memory_area(memory, family, style)
             uses[use.value] += area.blocks
@@ -42,17 +42,14 @@ def memory_facts(study: Study, device: Device) -> dict[str, Any]:
                     "luts": round(area.luts),
                 }
             )
-        layer = {"name": name, "uses": uses, "memories": rows}
-        for what in ("blocks", "ultras", "luts"):
-            layer[what] = sum(row[what] for row in rows)
-        blocks, ultras = blocks + layer["blocks"], ultras + layer["ultras"]
-        layers.append(layer)
+        sums = {what: sum(row[what] for row in rows) for what in ("blocks", "ultras", "luts")}
+        layers.append({"name": name, "uses": uses, "memories": rows, **sums})
     return {
         "device": device.name,
         "block": family.block_name,
         "layers": layers,
-        "blocks": blocks,
-        "ultras": ultras,
+        "blocks": sum(layer["blocks"] for layer in layers),
+        "ultras": sum(layer["ultras"] for layer in layers),
         "there": {"blocks": device.blocks, "ultras": device.ultras},
     }
 

@@ -120,7 +120,8 @@ def made_to_fit(
 
 
 def _over(area: np.ndarray, room: np.ndarray) -> np.ndarray:
-    return np.maximum(area - room, 0)
+    over: np.ndarray = np.maximum(area - room, 0)
+    return over
 
 
 def _cost(areas: np.ndarray, prices: np.ndarray) -> np.ndarray:
