@@ -8,6 +8,8 @@ from neurocuda_hw.commands.console import print_table, say
 
 if TYPE_CHECKING:
     from neurocuda_hw.passes.devices import Device
+    from neurocuda_hw.passes.mapping import Memory, Style
+    from neurocuda_hw.passes.memories import Use
     from neurocuda_hw.passes.study import Study
 
 
@@ -17,17 +19,17 @@ def memory_facts(study: Study, device: Device) -> dict[str, Any]:
     from neurocuda_hw.passes.memories import Use, branches_of, layer_memories, shared_memories
 
     family = device.family
-    found = {
-        name: [(u, m, plan.ways.styles.get(m.name)) for u, m in layer_memories(plan, branches)]
-        for name, plan in study.plans.items()
-        for branches in [branches_of(study.network, name)]
-    }
-    shared = [(Use.QUEUES, m, None) for m in shared_memories(study.network, study.bursts)]
+    found: dict[str, list[tuple[Use, Memory, Style | None]]] = {}
+    for name, plan in study.plans.items():
+        memories, styles = layer_memories(plan, branches_of(study.network, name)), plan.ways.styles
+        found[name] = [(use, memory, styles.get(memory.name)) for use, memory in memories]
+    shared = shared_memories(study.network, study.bursts)
+    found["(shared)"] = [(Use.QUEUES, memory, None) for memory in shared]
     layers = []
-    for name, memories in [*found.items(), ("(shared)", shared)]:
+    for name, held in found.items():
         uses = dict.fromkeys((use.value for use in Use), 0.0)
         rows: list[dict[str, Any]] = []
-        for use, memory, style in memories:
+        for use, memory, style in held:
             area = memory_area(memory, family, style)
             uses[use.value] += area.blocks
             rows.append(
