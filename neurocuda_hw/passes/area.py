@@ -73,6 +73,8 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
     parts[Part.LAYER] = 1
     # with one row only, the newest state is always the one on its way
     parts[Part.SUM if plan.burst else Part.STATE] = states * (0.8 if layout.rows == 1 else 1.0)
+    if plan.burst and len(plan.initial.rows) == 1:
+        parts[Part.START] = states
     parts[Part.DIVISION] = lanes * plan.state_bits * len(plan.division)
     parts[Part.CURRENT] = lanes * (plan.synaptic_bits + plan.held_bits)
     if plan.fires:
@@ -178,7 +180,8 @@ def _logic_memory(memory: Memory, family: Family) -> float:
 def product_area(plan: LayerPlan, family: Family, *, soft: bool = False) -> LayerArea:
     """What multiplies, one per lane each: multipliers of the device, or look-up tables.
 
-    yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are.
+    yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are. A multiplier
+    of the device adds a burst to the membrane, too.
     """
     lanes, count, luts = plan.layout.lanes, 0, 0.0
     values = [payload_bits(*sender) for sender in plan.senders]
@@ -192,7 +195,9 @@ def product_area(plan: LayerPlan, family: Family, *, soft: bool = False) -> Laye
     few = family is Family.ICE40
     for one, other in factors:
         if soft or few or one + other < _DSP_LEAST:
-            luts += lanes * max(one, other) * (min(one, other) - 1)
+            terms = max(one, other) * (min(one, other) - 1)
+            luts += (LUT_COSTS[family][Part.PRODUCT] if soft else 1.0) * lanes * terms
+            luts += lanes * plan.state_bits if plan.burst else 0
         else:
             count += lanes
     leaks = ((plan.keep, plan.state_bits), (plan.keep_synaptic, plan.synaptic_bits))
