@@ -14,7 +14,8 @@ no row takes a cycle, too.
 A layer's spikes wait in a queue of so many masks (`queue_depth`): it cannot end a step before its
 targets have taken all but that many. Within a step a target takes them at an even pace. A sweep of
 bursts that never waits fills the queue, for the rows behind it in the pipeline are not counted yet;
-one that does wait leaves room for them (`in_flight`).
+one that does wait leaves room for them (`in_flight`). The input's markers come behind its events,
+one per cycle, also where the hardware takes an inference as one step.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 
 HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
+TAKEN = 2  # events of the input that its target holds: one being walked, and the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,7 @@ class _Stage:
     swept: list[int]
     masks: np.ndarray  # cumulative, with 0 in front
     depth: int
+    marks: int  # markers of the input in a step
     targets: list[tuple[_Stage, int, int]]  # with the delay, and which of its sources this is
     begin: list[float]
     sweep: list[float]
@@ -115,7 +118,8 @@ def _sweep(stage: _Stage, k: int) -> None:
     stage.first.append(first)
     before, last = (int(stage.masks[i]) - stage.depth for i in (k, k + 1))
     if stage.plan is None or not stage.plan.burst:
-        stage.end.append(max(first + stage.swept[k], _taken(stage, k, last)))
+        end = max(first + stage.swept[k], _taken(stage, k, last))
+        stage.end.append(end + stage.marks)
         return
     reserve = in_flight(stage.plan) - 1  # one mask has left the queue for the compactor
     stage.first[-1] = first = max(first, _taken(stage, k, before + reserve))
@@ -153,7 +157,8 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
     words = activity.words(steps)
     marks = network.timesteps // steps
     none = np.zeros_like(words)
-    stages = {network.input.name: _stage(None, none, (), words, words - marks, 1)}
+    events = words - marks
+    stages = {network.input.name: _stage(None, none, (), events, events, TAKEN, marks)}
     for name, plan in plans.items():
         rows = activity.rows(plan)
         swept = np.maximum(rows.swept, 1)  # a step that sweeps nothing is passed on in one cycle
@@ -182,6 +187,7 @@ def _stage(
     swept: np.ndarray,
     masks: np.ndarray,
     depth: int,
+    marks: int = 0,
 ) -> _Stage:
     sums = np.concatenate([[0], np.cumsum(masks.ravel())])
     return _Stage(
@@ -192,6 +198,7 @@ def _stage(
         swept=swept.ravel().tolist(),
         masks=sums,
         depth=depth,
+        marks=marks,
         targets=[],
         begin=[],
         sweep=[],
