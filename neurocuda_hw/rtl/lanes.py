@@ -90,7 +90,7 @@ class Lanes(Component):
         if plan.burst:
             members["swept"] = Out(1)
             members["thresholds"] = Out(p * plan.threshold.bits)
-        for i, bits in enumerate(plan.weight_bits):
+        for i, bits in enumerate(plan.stored_bits):
             members[f"weights_{i}"] = In(p * bits)
             members[f"value_{i}"] = In(signed(self.value_bits))
         super().__init__(members)
@@ -99,7 +99,8 @@ class Lanes(Component):
         m = Module()
         plan, p = self.plan, self.plan.layout.lanes
         word_bits = plan.state_bits + plan.synaptic_bits + plan.held_bits
-        m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows)
+        style = plan.ways.styles.get("states")
+        m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows, style=style)
         m.d.comb += state.read_address.eq(self.row)
 
         kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
@@ -183,7 +184,7 @@ class Lanes(Component):
         """weight x value of each lane in cycle 1, from the projection that was asked."""
         plan, p = self.plan, self.plan.layout.lanes
         per_port, values = [], []
-        for i, bits in enumerate(plan.weight_bits):
+        for i, bits in enumerate(plan.stored_bits):
             row = getattr(self, f"weights_{i}")
             value: Value = C(1, signed(2))
             if payload_bits(plan.sources[i], plan.bursts[i]):
@@ -191,6 +192,7 @@ class Lanes(Component):
                 m.d.sync += value.eq(getattr(self, f"value_{i}"))
             values.append(value)
             per_port.append([row.word_select(lane, bits).as_signed() for lane in range(p)])
+        shifts = plan.weight_shifts
         if any(plan.bursts):  # one multiplier per lane, whatever the number of projections
             value = values[0] if len(values) == 1 else Signal(signed(self.value_bits))
             if len(values) > 1:
@@ -198,14 +200,28 @@ class Lanes(Component):
                     for i, one in enumerate(values):
                         with m.Case(i):
                             m.d.comb += value.eq(one)
+            common = min(shifts)
+            for i, shift in enumerate(shifts):
+                per_port[i] = _shifted(per_port[i], shift - common)
             weights = self._chosen(port1, per_port)
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
-            return [weight * value for weight in weights] if self.value_bits > 1 else weights
+            if self.value_bits > 1:
+                weights = [self._product(weight, value) for weight in weights]
+            return _shifted(weights, common)
         for i, value in enumerate(values):
             if not isinstance(value, Const):
-                per_port[i] = [weight * value for weight in per_port[i]]
+                per_port[i] = [self._product(weight, value) for weight in per_port[i]]
+            per_port[i] = _shifted(per_port[i], shifts[i])
         return self._chosen(port1, per_port)
+
+    def _product(self, weight: Value, value: Value) -> Value:
+        """weight x value: a multiplier, or in logic a sum with a term for each bit of one."""
+        if not self.plan.ways.soft:
+            return weight * value
+        few, other = sorted((weight, value), key=len)
+        terms = [Mux(bit, other.shift_left(i), 0) for i, bit in enumerate(few)]
+        return sum(terms[:-1], C(0, 1)) - terms[-1]  # the last bit is the sign
 
     def _chosen(self, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
         """What each lane gets from the projection that was asked."""
@@ -221,7 +237,8 @@ class Lanes(Component):
             value = int(parameter.rows.flat[0])
             return [C(value, signed(parameter.bits))] * p
         name = f"{self.plan.population.name}.{parameter.name}.mem"
-        rom = Rom(words=parameter.rows, bits=parameter.bits, file=name)
+        style = self.plan.ways.styles.get(parameter.name)
+        rom = Rom(words=parameter.rows, bits=parameter.bits, file=name, style=style)
         m.submodules[parameter.name] = rom
         m.d.comb += rom.address.eq(self.row if parameter.per_row else self.group)
         return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
@@ -241,3 +258,8 @@ class Lanes(Component):
         if (layout.columns - 1) * layout.block[1] + x >= layout.width:
             found = found & ~right
         return found
+
+
+def _shifted(values: list[Value], bits: int) -> list[Value]:
+    """Values with the low bits that memory leaves out."""
+    return [value.shift_left(bits) for value in values] if bits else values

@@ -194,7 +194,8 @@ def run_mutants(
             mutant, mutated = _same_verilog(network, flips, design)
         else:
             mutant = others[done - count]
-            mutated = emit(mutant.network, design.lanes, _kept(mutant.network, bursts) or NO_BURSTS)
+            kept = _kept(mutant.network, bursts) or NO_BURSTS
+            mutated = emit(mutant.network, design.lanes, kept, design.ways)
         results.append(_judge(network, simulator, design, expected, mutant, mutated))
         if progress:
             progress(done + 1, total)
@@ -211,7 +212,7 @@ def _same_verilog(
         kept = _kept(mutant.network, design.bursts) is not None
         if kept and _widths(mutant.network, design.lanes, design.bursts) == wanted:
             break
-    return mutant, emit(mutant.network, design.lanes, design.bursts)
+    return mutant, emit(mutant.network, design.lanes, design.bursts, design.ways)
 
 
 def _kept(network: Network, bursts: Bursts) -> Bursts | None:
