@@ -17,6 +17,7 @@ from neurocuda_hw.commands.networks import (
     show_comparison,
 )
 from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
+from neurocuda_hw.ground.words import some
 
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
@@ -100,15 +101,15 @@ def inspect(
         zeros = f", {projection['zeros']:.0%} zeros" if projection["zeros"] > _MOSTLY else ""
         say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}{zeros}")
     say(
-        f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
-        f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
+        f"Events and cycles: mean of {some(len(given.inputs), 'sample')} ({given.origin}); the "
+        f"slowest layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
     if facts["bursts"]:
         say(facts["bursts"]["says"])
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
-        say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
+        say(f"{facts['right']} of {some(len(given.inputs), 'sample')} classified as labelled.")
 
 
 def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.network import as_network
 from neurocuda_hw.report.style import BLUE, GREEN, GREY, INK, WIDTH, new_figure, styled
@@ -87,7 +88,8 @@ def _box(axes: Axes, population: Population, left: float, row: int, output: bool
 def _words(projection: Projection) -> str:
     synapse = projection.synapse
     late = ", one step later" if projection.delay else ""
-    return f"{synapse}, {synapse.weight.size:,} weights of {synapse.weight_bits} bits{late}"
+    size = f"{some(synapse.weight.size, 'weight')} of {some(synapse.weight_bits, 'bit')}"
+    return f"{synapse}, {size}{late}"
 
 
 def _free(taken: list[list[tuple[int, int]]], start: int, end: int) -> int:

@@ -39,8 +39,3 @@ class Section:
 
 
 Draw = Callable[["Figure", str], Plot]
-
-
-def inferences(count: int) -> str:
-    """A number of inferences in words."""
-    return f"{count:,} inference" + ("s" if count != 1 else "")
