@@ -37,9 +37,13 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
     rows = {p.name: row for row, p in enumerate(network.populations)}
     left = 0.24 if any(p.delay for p in network.projections) else 0.005
     right = left + _WIDE
+    straight = all(
+        rows[p.target] == rows[p.source] + 1 and not p.delay for p in network.projections
+    )
+    width = right + 0.005 if straight else 1.0  # nothing runs beside the boxes
     beside: dict[int, list[list[tuple[int, int]]]] = {1: [], -1: []}
     with styled():
-        figure = new_figure(WIDTH, 0.25 + (0.56 if len(rows) <= 12 else 0.46) * len(rows))
+        figure = new_figure(WIDTH * width, 0.25 + (0.56 if len(rows) <= 12 else 0.46) * len(rows))
         axes = figure.subplots()
         axes.set_axis_off()
         for population in network.populations:
@@ -67,7 +71,7 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
                 va="center",
                 fontsize=7,
             )
-        axes.set_xlim(0, 1)
+        axes.set_xlim(0, width)
         axes.set_ylim(len(rows) - 0.6, -0.4)
     return figure
 
