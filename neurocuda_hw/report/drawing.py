@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.reference.snn import SpikingNetwork
 
 _WIDE, _HALF = 0.5, 0.27  # of a box: widths, and half its height in rows
+_SHORT = 56  # letters that fit beside an arrow between two boxes
 _TRACK = 0.028  # widths between projections that run side by side
 _TIMES = " \u00d7 "
 
@@ -38,9 +39,10 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
     left = 0.24 if any(p.delay for p in network.projections) else 0.005
     right = left + _WIDE
     straight = all(
-        rows[p.target] == rows[p.source] + 1 and not p.delay for p in network.projections
+        rows[p.target] == rows[p.source] + 1 and not p.delay and len(_words(p)) <= _SHORT
+        for p in network.projections
     )
-    width = right + 0.005 if straight else 1.0  # nothing runs beside the boxes
+    width = right + 0.005 if straight else 1.0  # nothing stands beside the boxes
     beside: dict[int, list[list[tuple[int, int]]]] = {1: [], -1: []}
     with styled():
         figure = new_figure(WIDTH * width, 0.25 + (0.56 if len(rows) <= 12 else 0.46) * len(rows))
