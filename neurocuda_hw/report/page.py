@@ -25,7 +25,7 @@ from neurocuda_hw.report.cost_page import (
 from neurocuda_hw.report.drawing import network_figure
 from neurocuda_hw.report.elements import Draw, Plot, Section, Table
 from neurocuda_hw.report.facts import Facts, LayerFacts, read_facts
-from neurocuda_hw.report.style import figure_bytes, inline_svg
+from neurocuda_hw.report.style import figure_bytes, inline_svg, shared
 from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ def _drawer(png: bool) -> Draw:
         if not png:
             return Plot(element=Markup(inline_svg(figure, caption)), caption=caption)
         data = base64.b64encode(figure_bytes(figure, "png")).decode()
-        element = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(caption, data)
+        element = Markup('<img alt="{}" style="{}" src="data:image/png;base64,{}">').format(
+            caption, shared(figure), data
+        )
         return Plot(element=element, caption=caption)
 
     return draw

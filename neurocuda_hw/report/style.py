@@ -133,6 +133,10 @@ def inline_svg(figure: Figure, label: str) -> str:
     text = re.sub(r'(<svg [^>]*?)width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg [^>]*?)height="[^"]*"', r"\1", text, count=1)
     plain = label.replace("&", "and").replace('"', "'").replace("<", "").replace(">", "")
-    share = float(figure.get_figwidth()) / WIDTH
-    told = f'role="img" aria-label="{plain}"' + f' style="--share: {share:.3g}"' * (share < 1)
+    told = f'role="img" aria-label="{plain}" style="{shared(figure)}"'
     return text.replace("<svg ", f"<svg {told} ", 1)
+
+
+def shared(figure: Figure) -> str:
+    """For the page's style: which share of the usual width a figure has."""
+    return f"--share: {figure.get_figwidth() / WIDTH:.3g}"
