@@ -30,6 +30,7 @@ from neurocuda_hw.commands.networks import (
 )
 from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
@@ -147,8 +148,8 @@ def inspect(
         zeros = f", {projection['zeros']:.0%} zeros" if projection["zeros"] > _MOSTLY else ""
         say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}{zeros}")
     say(
-        f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
-        f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
+        f"Events and cycles: mean of {some(len(given.inputs), 'sample')} ({given.origin}); the "
+        f"slowest layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
     if facts["bursts"]:
         say(facts["bursts"]["says"])
@@ -164,7 +165,7 @@ def inspect(
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
-        say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
+        say(f"{facts['right']} of {some(len(given.inputs), 'sample')} classified as labelled.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from neurocuda_hw.commands.folding import bursts_option
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
 from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
-from neurocuda_hw.ground.words import GIVEN
+from neurocuda_hw.ground.words import GIVEN, some
 from neurocuda_hw.targets.base import REPORT
 from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
@@ -267,8 +267,8 @@ def show(results: list[Verification], *, left: str = "", err: bool = False) -> N
             caught, missed = result.count("caught"), result.count("missed")
             idle = result.count("not exercised")
             say(
-                f"{result.name}: {caught} mutants caught, {missed} missed, {idle} that change no "
-                "spike for these inputs.",
+                f"{result.name}: {some(caught, 'mutant')} caught, {missed} missed, {idle} not "
+                "shown by these inputs.",
                 err=err,
             )
         for names, targets in _silent(result).items():

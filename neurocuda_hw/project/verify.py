@@ -17,7 +17,7 @@ import numpy as np
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.showing import html_table
-from neurocuda_hw.ground.words import GIVEN, RANDOM
+from neurocuda_hw.ground.words import GIVEN, RANDOM, some
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.golden import read_manifest
 from neurocuda_hw.network.model_file import load
@@ -84,7 +84,7 @@ class Verification:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{c.target} {c.verdict}" for c in self.checks)
-        mutants = f", {len(self.mutants)} mutants" if self.mutants else ""
+        mutants = f", {some(len(self.mutants), 'mutant')}" if self.mutants else ""
         return f"Verification({self.name!r}, network {self.network[:12]}: {told}{mutants})"
 
     def _repr_html_(self) -> str:

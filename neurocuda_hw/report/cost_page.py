@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from neurocuda_hw.report.elements import Section, Table, inferences
+from neurocuda_hw.ground.words import some
+from neurocuda_hw.report.elements import Section, Table
 from neurocuda_hw.report.facts import Facts
 from neurocuda_hw.report.verdict import CheckRow
 
@@ -27,7 +28,7 @@ def accuracy_sections(facts: Facts) -> list[Section]:
     if rows:
         heads = ("network", ">accuracy, %", ">beside the trained model")
         tables.append(Table(heads=heads, rows=tuple(rows)))
-        told.append(f"Test data: {found['samples']:,} samples of {found['data']}.")
+        told.append(f"Test data: {some(found['samples'], 'sample')} of {found['data']}.")
         if found.get("unequal") is not None:
             told.append(
                 f"In {found['unequal']:,} of them some spike count or logit is not the quantised "
@@ -37,8 +38,8 @@ def accuracy_sections(facts: Facts) -> list[Section]:
             )
     if golden:
         told.append(
-            f"Of the {inferences(golden['samples'])} in this folder {golden['right']:,} answer "
-            f"their label ({100 * golden['right'] / golden['samples']:.2f}\u00a0%)."
+            f"Of the {some(golden['samples'], 'inference')} in this folder {golden['right']:,} "
+            f"answer their label ({100 * golden['right'] / golden['samples']:.2f}\u00a0%)."
         )
     if not told:
         return []
