@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from neurocuda_hw.commands.networks import (
     refuse,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Command, Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import Progress, progress_bar
 from neurocuda_hw.ground.words import some
@@ -133,7 +133,7 @@ def build(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     force: bool,
     as_json: bool,
@@ -178,7 +178,7 @@ def build(
     with progress_bar(quiet=as_json) as progress:
         if is_trained(model, arch, unpickle):
             refuse(reading, Path(model), exports)
-            made = convert_first(model, data, progress, arch, unpickle, step_us)
+            made = convert_first(model, data, progress, arch, unpickle, cut)
         loaded = load_network(
             model, reading, exports=exports, known=made.snn.network if made else None
         )
@@ -187,7 +187,7 @@ def build(
             labels = None
             loaded = loaded.adjusted(trace.inputs)
         else:
-            given = stimulus(loaded.network, data, inputs, samples, step_us)
+            given = stimulus(loaded.network, data, inputs, samples, cut)
             loaded = loaded.adjusted(given.inputs)
             trace = Reference(loaded.network).trace(
                 given.inputs, progress=lambda done, total: progress("reference", done, total)
@@ -267,7 +267,7 @@ def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:
 
 
 def convert_first(
-    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, step_us: int
+    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, cut: Cut
 ) -> Converted:
     """What ``nchw convert MODEL --data DATA`` makes, with its defaults."""
     from neurocuda_hw.commands.convert import convert
@@ -276,10 +276,10 @@ def convert_first(
     if data is None:
         raise click.UsageError("a trained model is converted with real samples: give --data DATA")
     options = convert.make_context("convert", [model, "--data", data, "--output", ""]).params
-    apart = ("model", "data", "output", "plot", "as_json")
+    apart = ("model", "data", "output", "plot", "as_json", *(f.name for f in fields(Cut)))
     options = {name: value for name, value in options.items() if name not in apart}
     return converted(
-        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "step_us": step_us}
+        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "cut": cut}
     )
 
 

@@ -16,7 +16,7 @@ from neurocuda_hw.commands.networks import (
     network_options,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Cut, Stimulus, stimulus, stimulus_options
 
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
@@ -37,7 +37,7 @@ def inspect(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     lanes: int | None,
     bursts: str,
@@ -56,7 +56,7 @@ def inspect(
     nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
     """
     loaded = load_network(model, reading)
-    given = stimulus(loaded.network, data, inputs, samples, step_us)
+    given = stimulus(loaded.network, data, inputs, samples, cut)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
     facts = describe(network, given, lanes, bursts)
