@@ -6,7 +6,14 @@ from typing import Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, say, there, there_is_data
+from neurocuda_hw.commands.console import (
+    as_json,
+    plot_kind,
+    print_json,
+    say,
+    there,
+    there_is_data,
+)
 from neurocuda_hw.commands.stimuli import cut_options
 from neurocuda_hw.ground.progress import progress_bar
 
@@ -191,7 +198,7 @@ def convert(
     from neurocuda_hw.network.model_file import save
 
     check_writable(output)
-    kind = None if plot is None else _kind(plot)
+    kind = None if plot is None else plot_kind(plot)
     with progress_bar(quiet=as_json) as progress:
         found = converted(model, data, progress, **options)
     save(found.snn, output, told=found.told)
@@ -209,14 +216,3 @@ def convert(
     if plot is not None:
         say(f"Drew {plot}: activity of each layer in each step.")
     say(f"Next: nchw inspect {output}   nchw build {output} --target verilog -o build")
-
-
-def _kind(plot: str) -> str:
-    """The format that the name of a figure's file asks for."""
-    from neurocuda_hw.ground.files import check_writable
-
-    kind = plot.rpartition(".")[2].lower()
-    if kind not in ("svg", "png", "pdf"):
-        raise click.BadParameter(f"the name must end in .svg, .png or .pdf, not {plot!r}")
-    check_writable(plot)
-    return kind

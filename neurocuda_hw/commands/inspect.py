@@ -16,6 +16,7 @@ from neurocuda_hw.commands.networks import (
     network_options,
     show_comparison,
 )
+from neurocuda_hw.commands.recording import recorded, show_recording
 from neurocuda_hw.commands.stimuli import Cut, Stimulus, stimulus, stimulus_options
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ _MOSTLY = 0.5
 @click.argument("model", metavar="MODEL", callback=there("model"))
 @stimulus_options
 @network_options
+@click.option(
+    "--plot",
+    metavar="FILE",
+    help="Of a recording: draw its rate over time and its frame: .svg, .png or .pdf.",
+)
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @bursts_option
 @as_json
@@ -41,9 +47,12 @@ def inspect(
     reading: Reading,
     lanes: int | None,
     bursts: str,
+    plot: str | None,
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
+
+    MODEL may be a recording of events instead: its rate over time and its frame are drawn.
 
     Events are measured by running the reference on the inputs named (16 random ones without any).
     Cycles are the bound of each layer at one row of lanes per cycle; layers work at the same time,
@@ -54,7 +63,13 @@ def inspect(
     nchw inspect network.pt
     nchw inspect network.pt --data mnist/ --samples 100 --json
     nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
+    nchw inspect recording.raw --step-us 5000 --plot recording.svg
     """
+    if recorded(model):
+        show_recording(model, cut, plot, as_json)
+        return
+    if plot is not None:
+        raise click.UsageError("--plot is for recordings; 'nchw report' draws networks")
     loaded = load_network(model, reading)
     given = stimulus(loaded.network, data, inputs, samples, cut)
     loaded = loaded.adjusted(given.inputs)

@@ -106,7 +106,8 @@ class _Window:
 
     def __init__(self, binning: Binning, tally: Tally, most: int | None) -> None:
         self.binning, self.tally, self.most = binning, tally, most
-        self.size = binning.steps * int(np.prod(binning.shape))
+        self.frame = int(np.prod(binning.shape))  # places of one step
+        self.size = binning.steps * self.frame
         self.number = 0
         self.start: int | None = 0 if binning.grid == "zero" else None
         self.last: int | None = None
@@ -114,6 +115,7 @@ class _Window:
         self.touched = False
         self.empty = 0  # steps of the last window after its last event
         self.held: list[np.ndarray] = []
+        self.waiting = 0  # events in it
         self.counts: np.ndarray | None = None
 
     def add(self, events: Events) -> Iterator[np.ndarray]:
@@ -155,7 +157,7 @@ class _Window:
             if int(window[0]) > self.number + _FAR:
                 raise DataError(
                     f"the time {int(time.max())} µs is more than {_FAR:,} windows after the one "
-                    "before: the recording is damaged, or --step-us is too short"
+                    "before: --grid first starts at the first event, --step-us lengthens a step"
                 )
             while int(window[0]) > self.number:
                 yield self.take()
@@ -191,14 +193,15 @@ class _Window:
         missing = self.binning.steps - 1 - latest
         self.empty = min(self.empty, missing) if self.touched else missing
         self.touched = True
-        self.held.append(step * int(np.prod(self.binning.shape)) + place)
-        if sum(map(len, self.held)) >= _HELD:
+        self.held.append(step * self.frame + place)
+        self.waiting += len(place)
+        if self.waiting >= _HELD:
             self._count()
 
     def _count(self) -> None:
         found = np.bincount(np.concatenate(self.held), minlength=self.size)
         self.counts = found if self.counts is None else self.counts + found
-        self.held = []
+        self.held, self.waiting = [], 0
 
     def take(self) -> np.ndarray:
         """The open window's frames; the next window is then open."""

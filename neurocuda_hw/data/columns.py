@@ -6,7 +6,6 @@ polarities 0 and 1, or -1 and 1.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -33,13 +32,13 @@ def read_text(file: BinaryIO, where: str, tally: Tally) -> Iterator[Events]:
     DataError
         If a line does not hold numbers, or a column is missing.
     """
-    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace")
-    first = text.readline()
+    text = (line.decode("utf-8", "replace") for line in file)
+    first = next(text, "")
     while first.startswith(("#", "%")) or (first and not first.strip()):
-        first = text.readline()
+        first = next(text, "")
     comma = next((c for c in ",;\t" if c in first), None)
     cells = [cell.strip().lower() for cell in first.split(comma)]
-    named = any(cell[:1].isalpha() for cell in cells)
+    named = all(cell[:1].isalpha() for cell in cells)
     # `x@640` is faery's: a size stands in the head
     names = [cell.partition("@")[0] for cell in cells] if named else ["t", "x", "y", "p"]
     if not first:

@@ -43,7 +43,7 @@ def _read_faery(file: BinaryIO, where: str, tally: Tally) -> Iterator[Events]:
             path = os.path.join(folder, "recording")
             Path(path).write_bytes(file.read())
         try:
-            for part in faery.events_stream_from_file(path, file_type=kind, time_range_cache=None):
+            for part in faery.events_stream_from_file(path, file_type=kind):
                 yield events_of(part["x"], part["y"], part["on"], part["t"].astype(np.int64))
         except Exception as error:  # faery raises whatever its parts do
             raise DataError(f"{where} cannot be read: {first_line(error)}") from error
