@@ -17,7 +17,7 @@ import numpy as np
 from neurocuda_hw.data.events import Events, Tally, events_of
 from neurocuda_hw.ground.errors import DataError
 
-_BLOCK = 2**19  # words
+_BLOCK = 2**16  # words: what is made of them stays in the cache
 _OTHER = "words that are no events of pixels (triggers, monitoring)"
 _TIMELESS = "before the first word of time"
 
@@ -125,25 +125,34 @@ class Evt3:
 
     def events(self, words: np.ndarray, tally: Tally) -> Events:
         """The events of the next words."""
-        what, value = words >> 12, words & 0xFFF
-        timed, row, vector = _EVT3_TIME[what], what == 0, _EVT3_VECTOR[what]
-        sends = _EVT3_SENDS[what]
-        at = np.flatnonzero(sends)
-        tally.noted[_OTHER] += len(words) - int((timed | row | vector | sends).sum())
-        times = self._times(what[timed] == 8, value[timed])
-        rows = np.concatenate(([self.y], value[row] & 0x7FF))
+        what = (words >> 12).astype(np.uint8)  # half the bytes to compare
+        vector = (what >= 3) & (what <= 5)
+        timed, row, single = (what == 6) | (what == 8), what == 0, what == 2
+        many = bool(vector.any())
+        at = np.flatnonzero(single | ((what == 4) | (what == 5)) if many else single)
+        times_at, rows_at = np.flatnonzero(timed), np.flatnonzero(row)
+        used = len(times_at) + len(rows_at) + len(at) + (np.count_nonzero(what == 3) if many else 0)
+        tally.noted[_OTHER] += len(words) - used
+        times = self._times(what[times_at] == 8, words[times_at] & 0xFFF)
+        rows = np.concatenate(([self.y], words[rows_at] & 0x7FF))
         self.y = int(rows[-1])
         time, y = times[_last(timed, at)], rows[_last(row, at)]
-        found, single = value[at].astype(np.int64), what[at] == 2
-        start = found.copy()  # column and polarity of a word's first pixel
-        if vector.any():
-            starts = self._starts(what[vector], value[vector].astype(np.int64))
-            start[~single] = starts[what[vector] != 3]
-            mask = np.where(single, 1, np.where(what[at] == 5, found & 0xFF, found))
-            word, bit = _spread(mask.astype(np.uint16), 12)
-            time, y, start = time[word], y[word], start[word]
-            return _timed((start & 0x7FF) + bit, y, start >> 11, time, tally)
-        return _timed(start & 0x7FF, y, start >> 11, time, tally)
+        found = words[at] & 0xFFF  # column and polarity; or which pixels
+        if not many:
+            return _timed(found & 0x7FF, y, found >> 11, time, tally)
+        starts, masks = found.astype(np.int64), np.ones(len(at), np.uint16)
+        vectors = what[at] != 2
+        masks[vectors] = np.where(what[at][vectors] == 5, found[vectors] & 0xFF, found[vectors])
+        chosen = what[vector]
+        starts[vectors] = self._starts(chosen, (words[vector] & 0xFFF).astype(np.int64))[
+            chosen != 3
+        ]
+        counts = np.bitwise_count(masks).astype(np.int64)
+        word = np.repeat(np.arange(len(at)), counts)
+        bit = np.zeros(len(word), np.int64)
+        bit[vectors[word]] = _spread(masks[vectors], 12)[1]
+        start = starts[word]
+        return _timed((start & 0x7FF) + bit, y[word], start >> 11, time[word], tally)
 
     def _times(self, is_high: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Whole times after each word of time, and first the one before these."""
@@ -169,11 +178,6 @@ class Evt3:
         self.base = int(starts[-1] + widths[-1])
         found: np.ndarray = starts
         return found
-
-
-_EVT3_TIME, _EVT3_VECTOR, _EVT3_SENDS = (
-    np.isin(np.arange(16), kinds) for kinds in ((6, 8), (3, 4, 5), (2, 4, 5))
-)
 
 
 def _timed(

@@ -44,7 +44,8 @@ def _read_faery(file: BinaryIO, where: str, tally: Tally) -> Iterator[Events]:
             Path(path).write_bytes(file.read())
         try:
             for part in faery.events_stream_from_file(path, file_type=kind):
-                yield events_of(part["x"], part["y"], part["on"], part["t"].astype(np.int64))
+                polarity, time = part["on"].astype(np.uint8), part["t"].astype(np.int64)
+                yield events_of(part["x"], part["y"], polarity, time)
         except Exception as error:  # faery raises whatever its parts do
             raise DataError(f"{where} cannot be read: {first_line(error)}") from error
 

@@ -25,7 +25,7 @@ def raw(content: bytes, tally: Tally | None = None) -> list[tuple[int, ...]]:
     return rows_of(joined(evt.read_raw(io.BytesIO(content), "'r.raw'", tally or Tally())))
 
 
-@pytest.fixture(params=[2**19, 7])
+@pytest.fixture(params=[2**16, 7])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Files in one block, and in very small ones: what is known goes on from block to block."""
     monkeypatch.setattr(evt, "_BLOCK", request.param)

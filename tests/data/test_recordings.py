@@ -98,7 +98,9 @@ def written_by_faery(folder: Path) -> dict[str, str]:
 
 def test_what_faery_writes(tmp_path: Path) -> None:
     for name in written_by_faery(tmp_path):
-        assert rows_of(read_events(tmp_path / name)) == ROWS, name
+        events = read_events(tmp_path / name)
+        assert rows_of(events) == ROWS, name
+        assert {c.dtype.kind for c in (events.x, events.y, events.polarity, events.time)} <= {*"iu"}
 
 
 def by_faery(path: Path) -> tuple[Any, ...]:
