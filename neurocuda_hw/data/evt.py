@@ -121,7 +121,7 @@ class Evt3:
 
     def __init__(self) -> None:
         self.clock = _Clock(12)
-        self.low = self.y = self.base = 0
+        self.low = self.y = self.base = self.side = 0
 
     def events(self, words: np.ndarray, tally: Tally) -> Events:
         """The events of the next words."""
@@ -140,19 +140,15 @@ class Evt3:
         found = words[at] & 0xFFF  # column and polarity; or which pixels
         if not many:
             return _timed(found & 0x7FF, y, found >> 11, time, tally)
-        starts, masks = found.astype(np.int64), np.ones(len(at), np.uint16)
-        vectors = what[at] != 2
+        starts, sides = (found & 0x7FF).astype(np.int64), found >> 11
+        masks, vectors = np.ones(len(at), np.uint16), what[at] != 2
         masks[vectors] = np.where(what[at][vectors] == 5, found[vectors] & 0xFF, found[vectors])
-        chosen = what[vector]
-        starts[vectors] = self._starts(chosen, (words[vector] & 0xFFF).astype(np.int64))[
-            chosen != 3
-        ]
+        starts[vectors], sides[vectors] = self._starts(what[vector], words[vector])
         counts = np.bitwise_count(masks).astype(np.int64)
         word = np.repeat(np.arange(len(at)), counts)
         bit = np.zeros(len(word), np.int64)
         bit[vectors[word]] = _spread(masks[vectors], 12)[1]
-        start = starts[word]
-        return _timed((start & 0x7FF) + bit, y[word], start >> 11, time[word], tally)
+        return _timed(starts[word] + bit, y[word], sides[word], time[word], tally)
 
     def _times(self, is_high: np.ndarray, value: np.ndarray) -> np.ndarray:
         """Whole times after each word of time, and first the one before these."""
@@ -168,16 +164,16 @@ class Evt3:
         self.low = int(low[-1])
         return np.where(high < 0, -1, high << 12 | low)
 
-    def _starts(self, what: np.ndarray, value: np.ndarray) -> np.ndarray:
-        """Where each word of vectors starts: its base, moved on by the vectors since."""
+    def _starts(self, what: np.ndarray, words: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Column and polarity of each word of vectors: its base's, moved on by those since."""
         is_base = what == 3
+        based, values = np.cumsum(is_base), words[is_base].astype(np.int64)
         widths = np.where(is_base, 0, np.where(what == 4, 12, 8))
         moved = np.cumsum(widths) - widths
-        bases = np.concatenate(([self.base], value[is_base] - moved[is_base]))
-        starts = bases[np.cumsum(is_base)] + moved
-        self.base = int(starts[-1] + widths[-1])
-        found: np.ndarray = starts
-        return found
+        starts = np.concatenate(([self.base], (values & 0x7FF) - moved[is_base]))[based] + moved
+        sides = np.concatenate(([self.side], values >> 11 & 1))[based]
+        self.base, self.side = int(starts[-1] + widths[-1]), int(sides[-1])
+        return starts[~is_base], sides[~is_base]
 
 
 def _timed(
