@@ -91,6 +91,12 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "same with each.",
 )
 @click.option(
+    "--front",
+    type=click.Choice(["evt3", "aer"]),
+    help="Verilog: a block in front that takes a camera's words, EVT3 or addresses with times, and "
+    "bins them as --crop and --downsample say.",
+)
+@click.option(
     "--chips",
     type=click.IntRange(min=1),
     default=1,
@@ -126,6 +132,7 @@ def build(
     fit: bool,
     bursts: str,
     registers: str,
+    front: str | None,
     chips: int,
     golden: str | None,
     arch: str | None,
@@ -195,14 +202,19 @@ def build(
             origin, labels = given.origin, given.labels
         network = loaded.network
         writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing)
-        writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
+        camera = None
+        if front is not None:
+            camera = {"kind": front, "crop": cut.crop, "downsample": cut.downsample}
+        options = Options(
+            registers=registers, chips=chips, writing=writing, inputs=origin, front=camera
+        )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
         sends = any(t.gates for t in parts(target, options))
+        if camera is not None and not sends:
+            raise click.UsageError("--front is for Verilog: --target verilog")
         try:
             choice = choose(study, bursts if sends else "off", fold)
         except DoesNotFit as error:
@@ -219,6 +231,8 @@ def build(
             told["folding"] = as_plain(folding)
         if choice.facts:
             told["bursts"] = choice.facts
+        if camera is not None:
+            told["front"] = camera
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)

@@ -88,5 +88,5 @@ class Tally:
             told.append(
                 f"of {self.events:,} events {self.counted:,} are counted; left out: {parts}"
             )
-        told += [f"{count:,} {what}" for what, count in (+self.noted).items()]
+        told += [f"{what}: {count:,}" for what, count in (+self.noted).items()]
         return told

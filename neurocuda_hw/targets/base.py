@@ -220,6 +220,8 @@ class Options:
         Arguments of `nir.to_nir`.
     inputs : str
         Where the golden inputs came from, for those who read the reports.
+    front : mapping, optional
+        A camera's front block: arguments of `rtl.front.FrontPlan`, beside network and width.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
     """
@@ -228,6 +230,7 @@ class Options:
     chips: int = 1
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
+    front: Mapping[str, Any] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

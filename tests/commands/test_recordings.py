@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ def test_what_is_left_out_is_told(camera: Shell) -> None:
             "nchw: note: of 8 events 4 are counted; left out: 1 outside the 34 x 34 pixels "
             "(12.5%), 1 after the 4 steps of an inference (12.5%), 2 above the 3 that one input "
             "holds (25.0%)",
-            "nchw: note: 1 times that go back",
+            "nchw: note: times that go back: 1",
         ],
     )
     inputs = load_trace("t.npz").inputs
@@ -207,3 +208,21 @@ def test_convert_says_which_part_tests(camera: Shell) -> None:
     )  # fmt: skip
     assert run.code == 0, run.err
     assert "20 test samples" in run.out
+
+
+def test_a_front_block_is_built(camera: Shell) -> None:
+    options = ("--samples", 2, "--crop", "3,4", "--downsample", 2)
+    run = camera("build", "camera.pt", "-o", "out", "--front", "evt3", *options)
+    assert run.code == 0, run.err
+    report = json.loads(Path("out/report.json").read_text())
+    assert report["front"] == {"kind": "evt3", "crop": [3, 4], "downsample": 2}
+    assert {"front/nchw_front.v", "front/nchw_camera.v"} <= set(report["files"])
+    camera("build", "camera.pt", "-o", "plain", *options)
+    for name in ("rtl/nchw_top.v", "rtl/nchw_ram.v"):
+        assert Path("out", name).read_bytes() == Path("plain", name).read_bytes()
+    assert not Path("plain/front").exists()
+    run = camera("build", "camera.pt", "-o", "x", "--front", "aer", "--target", "loihi", *options)
+    assert (run.code, "--front is for Verilog: --target verilog" in run.err) == (2, True)
+    run = camera("build", "network.pt", "-o", "x", "--front", "aer", "--samples", 2)
+    assert run.code == 2
+    assert "a front block needs an input (1 or 2, H, W) that gets events in every step" in run.err

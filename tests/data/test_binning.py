@@ -89,7 +89,7 @@ def test_every_reason_is_told() -> None:
         "of 9 events 4 are counted; left out: 2 outside the 4 x 4 pixels (22.2%), 1 before the "
         "first step (11.1%), 1 after the 3 steps of an inference (11.1%), 1 above the 2 that one "
         "input holds (11.1%)",
-        "2 times that go back",
+        "times that go back: 2",
     ]
 
 
