@@ -8,7 +8,7 @@
 # Prints, on Python 3.11:
 #   faery 0.7.1
 #   written [100, 5000, 4990, 6000] read [100, 5000, 5000, 6000]
-#   4000 events over 40.0 s, written by faery: read back, the last is at 16.77 s; 2323 times differ
+#   4000 events over 40.0 s, written by faery: read back, the last is at 16.77 s; 2322 times differ
 set -euo pipefail
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -140,19 +140,18 @@ class _Window:
             step = (self.inside + np.arange(len(place))) // binning.step_events
         self.inside += len(place)
         window = step // binning.steps
-        late = window < self.number
-        if late.any():
-            why = "of a window that is over" if self.number else "before the first step"
-            tally.left_out[why] += int(late.sum())
-        after = np.zeros_like(late) if self.most is None else window >= self.most
-        if after.any():
+        why = "before the first step"
+        step, window, place = self._without(window < 0, why, step, window, place)
+        if self.most is not None:
             steps = f"{binning.steps} step{'s' * (binning.steps > 1)}"
-            tally.left_out[f"after the {steps} of an inference"] += int(after.sum())
-        if (gone := late | after).any():
-            step, window, place = step[~gone], window[~gone], place[~gone]
-        if back:
-            order = np.argsort(window, kind="stable")
-            step, window, place = step[order], window[order], place[order]
+            why = f"after the {steps} of an inference"
+            step, window, place = self._without(window >= self.most, why, step, window, place)
+        if len(window):
+            # the window that is open is the latest that was met, also within these events
+            over = window < np.maximum.accumulate(np.maximum(window, self.number))
+            step, window, place = self._without(
+                over, "of a window that is over", step, window, place
+            )
         while len(window):
             if int(window[0]) > self.number + _FAR:
                 raise DataError(
@@ -164,6 +163,13 @@ class _Window:
             stop = int(np.searchsorted(window, self.number, side="right"))
             self._hold(step[:stop] - self.number * binning.steps, place[:stop])
             step, window, place = step[stop:], window[stop:], place[stop:]
+
+    def _without(self, gone: np.ndarray, why: str, *columns: np.ndarray) -> list[np.ndarray]:
+        """Columns without those events, which are counted as left out."""
+        if not gone.any():
+            return list(columns)
+        self.tally.left_out[why] += int(gone.sum())
+        return [column[~gone] for column in columns]
 
     def _places(self, events: Events) -> tuple[np.ndarray, np.ndarray | None]:
         """The place of each event in a frame, and which are in it; None: all."""

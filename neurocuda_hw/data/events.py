@@ -68,15 +68,6 @@ class Tally:
     left_out: Counter[str] = field(default_factory=Counter)
     noted: Counter[str] = field(default_factory=Counter)
 
-    def as_plain(self) -> dict[str, object]:
-        """All of it as plain values."""
-        return {
-            "events": self.events,
-            "counted": self.counted,
-            "left_out": dict(+self.left_out),
-            "noted": dict(+self.noted),
-        }
-
     def sentences(self) -> list[str]:
         """What people must be told: nothing, where every event is counted as it was stored."""
         told = []
