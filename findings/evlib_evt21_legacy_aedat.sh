@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # evlib 0.13.2 gives wrong events, and no error, for two kinds of valid files:
 #  - EVT2.1 whose header says `endianness=legacy` (the halves of each 64-bit word are swapped, as the
-#    IMX636 sends them): the word is not looked at, and single events become many;
+#    IMX636 sends them): the field is not looked at; no event is found, or many that are none;
 #  - AEDAT 2.0 and 3.1: an empty table.
 # faery 0.7.1 reads neither, and says so; it also refuses EVT2.1 under the name that cameras write
 # (`% format EVT21`).
 # Prints, on Python 3.11:
 #   evlib 0.13.2 faery 0.7.1
-#   EVT2.1, 100 events: little 100, legacy 250
+#   EVT2.1, 200 events: little 200, legacy 0
 #   AEDAT 2.0 / 3.1, 100 events each: 0 / 0
 #   faery, `% format EVT21`: unknown version "EVT21" (supports "evt2", "evt2.1", and "evt3")
 set -euo pipefail
