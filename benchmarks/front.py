@@ -27,7 +27,7 @@ from neurocuda_hw.data.labelled import load_recordings
 from neurocuda_hw.network import IF, Input, Network, Readout
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Dense
-from neurocuda_hw.rtl.front import FrontPlan
+from neurocuda_hw.rtl.front_plan import FrontPlan
 
 STEPS, STEP_US, CLOCK = 10, 10_000, 100_000_000
 SHAPE = (2, 34, 34)

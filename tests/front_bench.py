@@ -13,8 +13,8 @@ import numpy as np
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import address_bits, payload_bits
-from neurocuda_hw.rtl.front import FrontCount, FrontPlan
 from neurocuda_hw.rtl.front_files import front_files
+from neurocuda_hw.rtl.front_plan import FrontCount, FrontPlan
 from neurocuda_hw.rtl.memory import RAM_VERILOG
 
 ROOT = Path(__file__).parents[1]

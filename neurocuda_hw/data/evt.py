@@ -131,7 +131,7 @@ class Evt3:
         many = bool(vector.any())
         at = np.flatnonzero(single | ((what == 4) | (what == 5)) if many else single)
         times_at, rows_at = np.flatnonzero(timed), np.flatnonzero(row)
-        used = len(times_at) + len(rows_at) + len(at) + (np.count_nonzero(what == 3) if many else 0)
+        used = len(times_at) + len(rows_at) + len(at) + int((what == 3).sum() if many else 0)
         tally.noted[_OTHER] += len(words) - used
         times = self._times(what[times_at] == 8, words[times_at] & 0xFFF)
         rows = np.concatenate(([self.y], words[rows_at] & 0x7FF))

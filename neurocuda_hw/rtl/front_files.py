@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from neurocuda_hw.rtl.camera import WORD_BITS
-from neurocuda_hw.rtl.front import COUNT_BITS, STEP_BITS, Front, FrontCount, FrontPlan
+from neurocuda_hw.rtl.front import Front
+from neurocuda_hw.rtl.front_plan import COUNT_BITS, STEP_BITS, FrontCount, FrontPlan
 from neurocuda_hw.rtl.memory import MemoryFiles
 from neurocuda_hw.rtl.verilog import to_verilog
 

@@ -221,7 +221,7 @@ class Options:
     inputs : str
         Where the golden inputs came from, for those who read the reports.
     front : mapping, optional
-        A camera's front block: arguments of `rtl.front.FrontPlan`, beside network and width.
+        A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
     """

@@ -78,11 +78,11 @@ class Verilog(Target):
         design = study.once(emit)
         files = design.files | ip_of(study.network, design, options.registers)
         if options.front is not None:
-            from neurocuda_hw.rtl.front import FrontPlan
             from neurocuda_hw.rtl.front_files import front_files
+            from neurocuda_hw.rtl.front_plan import FrontPlan
 
-            wish = {"network": study.network, "tdata_bits": design.tdata_bits} | options.front
-            files |= front_files(FrontPlan(**wish))
+            plan = FrontPlan(network=study.network, tdata_bits=design.tdata_bits, **options.front)
+            files |= front_files(plan)
         return files | bench_of(study.network, study.trace, design.tdata_bits, study.bursts)
 
     def facts(self, study: Study) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from neurocuda_hw.network.neurons import Encoding, Window
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import emit
-from neurocuda_hw.rtl.front import FrontPlan
+from neurocuda_hw.rtl.front_plan import FrontPlan
 
 STEPS = 4
 
