@@ -58,6 +58,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "git": _git,
     "hypothesis": partial(_package, "hypothesis", "test"),
     "nir": partial(_package, "nir", "nir"),
+    "faery": partial(_package, "faery", "events"),
     "spikingjelly": partial(_package, "spikingjelly", "peers"),
     "sinabs": partial(_package, "sinabs", "peers"),
     "snntorch": partial(_package, "snntorch", "peers"),
@@ -208,6 +209,14 @@ FIGURES: tuple[Figure, ...] = (
     )),
     Figure("registers", ("yosys",), (option("model", nargs="?", default="golden/mnist_mlp.pt"),)),
     Figure("spike_words", (), (SAVED, SAMPLES(default=100), LANES)),
+    Figure("events", ("faery",), (
+        option("--events", "of the recording", default=10_000_000, type=number(1000)), ROUNDS,
+    )),
+    Figure("front", ("verilator",), (
+        option("--data", "recordings", default=f"{DATA}/nmnist/train1000.tar.gz"),
+        option("--recordings", "so many of them", default=300, type=number(1)),
+        option("--events", "of the fast camera", default=1_000_000, type=number(1)),
+    )),
     Figure("reference_speed", (), (
         option("model", "a converted network (.pt)"),
         option("--inputs", ".npz with integer inputs x", required=True),

@@ -6,7 +6,7 @@ import click
 
 from neurocuda_hw.commands.console import as_json, print_json, say, there
 from neurocuda_hw.commands.networks import Reading, load_network, network_options
-from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import some
 
@@ -23,7 +23,7 @@ def golden(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     output: str,
     membranes: bool,
@@ -44,7 +44,7 @@ def golden(
 
     check_writable(output)
     loaded = load_network(model, reading)
-    given = stimulus(loaded.network, data, inputs, samples, step_us)
+    given = stimulus(loaded.network, data, inputs, samples, cut)
     network = loaded.adjusted(given.inputs).network
     with progress_bar(quiet=as_json) as progress:
         trace = Reference(network).trace(

@@ -28,7 +28,8 @@ from neurocuda_hw.commands.networks import (
     network_options,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
+from neurocuda_hw.commands.recording import recorded, show_recording
+from neurocuda_hw.commands.stimuli import Cut, Stimulus, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import Progress, progress_bar
 from neurocuda_hw.ground.words import some
 from neurocuda_hw.targets.table import BUILT
@@ -47,6 +48,11 @@ _MOSTLY = 0.5
 @click.argument("model", metavar="MODEL", callback=there("model"))
 @stimulus_options
 @network_options
+@click.option(
+    "--plot",
+    metavar="FILE",
+    help="Of a recording: draw its rate over time and its frame: .svg, .png or .pdf.",
+)
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @bursts_option
 @click.option(
@@ -61,10 +67,11 @@ def inspect(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     lanes: int | None,
     bursts: str,
+    plot: str | None,
     target: str | None,
     device: str | None,
     target_cycles: int | None,
@@ -72,6 +79,8 @@ def inspect(
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
+
+    MODEL may be a recording of events instead: its rate over time and its frame are drawn.
 
     Events are measured by running the reference on the inputs named (16 random ones without any).
     Cycles are the bound of each layer at one row of lanes per cycle; layers work at the same time,
@@ -88,7 +97,13 @@ def inspect(
     nchw inspect network.pt --data mnist/ --samples 100 --json
     nchw inspect network.pt --target hls
     nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
+    nchw inspect recording.raw --step-us 5000 --plot recording.svg
     """
+    if recorded(model):
+        show_recording(model, cut, plot, as_json)
+        return
+    if plot is not None:
+        raise click.UsageError("--plot is for recordings; 'nchw report' draws networks")
     from neurocuda_hw.project.verify import Subject
 
     opened = None if is_nir(Path(model)) else Subject.of(model)
@@ -102,7 +117,7 @@ def inspect(
     if built is not None and data is None and inputs is None:
         given = golden_of(built, samples)
     else:
-        given = stimulus(loaded.network, data, inputs, samples, step_us)
+        given = stimulus(loaded.network, data, inputs, samples, cut)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
     with progress_bar(quiet=as_json) as progress:

@@ -11,7 +11,7 @@ from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, there, to_json
 from neurocuda_hw.commands.folding import bursts_option
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
-from neurocuda_hw.commands.stimuli import stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import GIVEN, some
 from neurocuda_hw.targets.base import REPORT
@@ -87,7 +87,7 @@ def verify(
     targets: str | None,
     cocotb: bool,
     stalls: int,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     lanes: int | None,
     bursts: str,
@@ -140,7 +140,7 @@ def verify(
         opened = None if is_nir(Path(subject)) else Subject.of(subject)
         loaded = load_network(subject, reading, known=opened.network if opened else None)
         if data is not None or inputs is not None or loaded.reading.agreement is not None:
-            chosen = stimulus(loaded.network, data, inputs, samples, step_us)
+            chosen = stimulus(loaded.network, data, inputs, samples, cut)
             given, origin = chosen.inputs, chosen.origin
             loaded = loaded.adjusted(given)
         opened = opened or Subject.of(loaded.network)

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.loihi.graded import at_once, graded_counts
 from neurocuda_hw.ground.words import some
+from neurocuda_hw.loihi.graded import at_once, graded_counts
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
 from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron

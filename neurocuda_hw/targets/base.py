@@ -229,6 +229,8 @@ class Options:
         Arguments of `nir.to_nir`.
     inputs : str
         Where the golden inputs came from, for those who read the reports.
+    front : mapping, optional
+        A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
         ``folding``.
@@ -239,6 +241,7 @@ class Options:
     graded_counts: bool = False
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
+    front: Mapping[str, Any] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

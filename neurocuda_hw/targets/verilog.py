@@ -82,11 +82,17 @@ class Verilog(Target):
         return result.observed, result.fault
 
     def files(self, study: Study, options: Options) -> dict[str, bytes]:
-        """Hardware, IP block, test benches, golden stimulus and spikes."""
+        """Hardware, IP block, a camera's front block if asked for, test benches, golden spikes."""
         from neurocuda_hw.rtl.emit import emit
 
         design = study.once(emit)
         files = design.files | ip_of(study.network, design, options.registers)
+        if options.front is not None:
+            from neurocuda_hw.rtl.front_files import front_files
+            from neurocuda_hw.rtl.front_plan import FrontPlan
+
+            plan = FrontPlan(network=study.network, tdata_bits=design.tdata_bits, **options.front)
+            files |= front_files(plan)
         return files | bench_of(study.network, study.trace, design.tdata_bits, study.bursts)
 
     def facts(self, study: Study) -> dict[str, Any]:
