@@ -79,7 +79,8 @@ class Compactor(Component):
         put = self.put & (self.mask.spikes.any() | self.mask.end)
         head, valid, take = Signal(self.layout), Signal(), Signal()
         if depth > REGISTERS:
-            m.submodules.queue = deep = Queue(width=width, depth=1 << (depth - 1).bit_length())
+            style, words = self.plan.ways.styles.get("queue"), 1 << (depth - 1).bit_length()
+            m.submodules.queue = deep = Queue(width=width, depth=words, style=style)
             level = deep.level
             m.d.comb += [deep.data.eq(self.mask), deep.put.eq(put), deep.take.eq(take & valid)]
             m.d.comb += [head.eq(deep.head), valid.eq(deep.valid)]

@@ -221,7 +221,7 @@ class LayerCore(Component):
                 divider.place.eq(mask2),
                 divider.place.end.eq(end2),
                 divider.exists.eq(lanes.spikes),
-                divider.put.eq(self._swept(m, sweep) if sweep.by_lines else lanes.done),
+                divider.put.eq(lanes.swept | end2),
                 divider.membranes.eq(lanes.membranes),
                 divider.thresholds.eq(lanes.thresholds),
             ]
@@ -243,13 +243,6 @@ class LayerCore(Component):
                 out.valid.eq(compactor.events.valid),
                 compactor.events.ready.eq(out.ready),
             ]
-
-    @staticmethod
-    def _swept(m: Module, sweep: Sweep) -> Value:
-        """Whether a row was swept two cycles ago: rows are counted, so nothing else may be put."""
-        swept1, swept2 = Signal(), Signal()
-        m.d.sync += [swept1.eq(sweep.kind == Action.SWEEP), swept2.eq(swept1)]
-        return swept2
 
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         # values leave in the last step only
