@@ -4,7 +4,8 @@
 
 It only uses what the package had before it knew of bursts, so both sides of a ratio are measured by
 this file. The job is JSON: ``network``, ``inputs`` (.npy, quantised), ``device`` to fold for or
-null (then at most 16 lanes), ``simulate``, and ``bursts`` (left out where the checkout has none).
+null (then at most 16 lanes), ``simulate``, ``bursts`` (left out where the checkout has none), and
+``streams``: by lines, from the input on.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,8 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
         from neurocuda_hw.passes.bursts import find_bursts
 
         sent = {"bursts": find_bursts(network)}
+    if job.get("streams"):
+        sent = {"bursts": replace(sent["bursts"], streams=True, raster=True)}
     study = Study(network, trace=trace, lanes=uniform_lanes(network), **sent)
     found: dict[str, Any] = {}
     if job["device"]:
@@ -50,7 +54,8 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     if not job["simulate"]:
         return found
     design = emit(study)
-    simulator = Simulator(network, design.files, design.tdata_bits, *sent.values())
+    known = [design.bursts] if sent else []
+    simulator = Simulator(network, design.files, design.tdata_bits, *known)
     before = os.times()
     run = simulator.run(trace, jobs=1)
     after = os.times()
