@@ -12,11 +12,11 @@ with at most 16 lanes. All cycles are simulated, and every spike of every step i
 
 Keys: ``resnet20_cycles_ratio``, ``resnet20_blocks_ratio`` (at --target-cycles),
 ``levels16_over_levels8``, ``resnet20_streams_cycles_ratio``, ``resnet20_streams_blocks_ratio`` (the
-same two, with bursts by lines from the input on), ``resnet20_latency_ratio`` (one inference alone,
-at most 16 lanes, by lines, too), ``cnn_cycles_ratio``, ``cnn16_cycles_ratio``, ``verify_rate_ratio`` (images of ResNet-20 per second
-of the harness's processor time, all spikes compared, without the build), ``hls_rate_ratio`` (that
-of ``make csim``, with bursts over without, both of this checkout), ``unequal`` (samples with any
-unequal spike or output), and the figures that they are made of.
+same two, by lines from the input on), ``resnet20_latency_ratio`` (one inference alone, at most 16
+lanes, by lines, too), ``cnn_cycles_ratio``, ``cnn16_cycles_ratio``, ``verify_rate_ratio`` (images
+of ResNet-20 per second of the harness's processor time, all spikes compared, without the build),
+``hls_rate_ratio`` (that of ``make csim``, with bursts over without, both of this checkout),
+``unequal`` (samples with any unequal spike or output), and the figures that they are made of.
 """
 
 from __future__ import annotations
