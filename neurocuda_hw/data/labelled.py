@@ -144,7 +144,8 @@ def is_labelled(path: str | Path) -> bool:
         return tarfile.is_tarfile(place) or zipfile.is_zipfile(place)
     if not place.is_dir():
         return False
-    sure = {suffix for suffix in BY_SUFFIX if suffix not in (".bin", ".csv", ".npy", ".npz")}
+    # folders of other data have files of the other suffixes too
+    sure = (".bs2", ".raw", ".dat", ".aedat", ".aedat4", ".es")
     return any(f.suffix.lower() in sure for f in place.rglob("*")) or any(
         f.suffix.lower() in BY_SUFFIX for f in place.rglob("[0-9]*/*")
     )

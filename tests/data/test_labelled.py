@@ -112,7 +112,7 @@ def test_parts_are_kept_apart(write, names: tuple[str, str]) -> None:
     assert (len(test.entries), test.parts) == (40, ("test",))
     taken, told = test.taken(20)
     assert sorted(taken.labels.tolist()) == sorted([*range(10)] * 2)
-    assert told.endswith(" (20 of its 40 test samples, 10 classes, drawn by seed 0)")
+    assert told.endswith(", 20 of its 40 test samples, 10 classes, drawn by seed 0")
     for entry, events in zip(taken.entries, taken.recordings(), strict=True):
         assert entry.name.parts[1] == names[1]
         assert encode(events) == content(10 + entry.label)
