@@ -198,7 +198,7 @@ def test_build_converts_a_trained_model_first(nchw: Shell) -> None:
     again = nchw("build", *model, "-o", "one", "--target", "loihi", "--json")
     assert again.json["network"]["hash"] == load("new.pt").hash  # type: ignore[index]
     assert again.json["conversion"]
-    assert again.json["golden"] == {"samples": 20, "inputs": "data.npz"}
+    assert again.json["golden"] == {"samples": 20, "inputs": "data.npz, its test samples"}
 
 
 def test_build_of_a_program_needs_no_arch(nchw: Shell) -> None:
