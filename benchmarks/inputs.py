@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from torch import nn
 from benchmarks import ROOT
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.data import datasets
-from neurocuda_hw.data.events import bin_events, load_nmnist
+from neurocuda_hw.data.binning import bin_events
+from neurocuda_hw.data.labelled import open_labelled
 from neurocuda_hw.ground.errors import DivergenceError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.targets.checks import Check, Request
@@ -68,8 +72,9 @@ def nmnist_case(graph: str, recordings: str, samples: int) -> Case:
     network = from_nir(
         read(graph), NMNIST_STEPS, encoding=Encoding.GRADED, payload_bits=2, name="nmnist"
     )
-    events, _ = load_nmnist(recordings, samples)
-    return network, frames(events)
+    found = open_labelled(recordings)
+    first = replace(found, entries=found.entries[:samples])
+    return network, frames(first.recordings())
 
 
 def frames(events: list[Any]) -> np.ndarray:
@@ -94,7 +99,11 @@ def traced(case: Case, batch: int | None = None) -> tuple[Network, Trace]:
 
 
 def simulated(
-    network: Network, trace: Trace, lanes: dict[str, int], bursts: Bursts = NO_BURSTS
+    network: Network,
+    trace: Trace,
+    lanes: dict[str, int],
+    bursts: Bursts = NO_BURSTS,
+    ways: Mapping[str, Ways] | None = None,
 ) -> Check:
     """The Verilog's run of a trace.
 
@@ -103,7 +112,7 @@ def simulated(
     DivergenceError
         Unless every spike and every output is equal.
     """
-    study = Study(network, trace=trace, lanes=lanes, bursts=bursts)
+    study = Study(network, trace=trace, lanes=lanes, bursts=bursts, ways=ways)
     (bench,) = [b for b in BUILT["verilog"].benches if b.name == "verilog"]
     check = bench.check(study, None, Request(targets=("verilog",)))
     if not check.equal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from neurocuda_hw.commands.networks import (
     refuse,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Command, Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import Progress, progress_bar
 from neurocuda_hw.ground.words import some
@@ -91,6 +91,12 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "same with each.",
 )
 @click.option(
+    "--front",
+    type=click.Choice(["evt3", "aer"]),
+    help="Verilog: a block in front that takes a camera's words, EVT3 or addresses with times, and "
+    "bins them as --crop and --downsample say.",
+)
+@click.option(
     "--chips",
     type=click.IntRange(min=1),
     default=1,
@@ -132,6 +138,7 @@ def build(
     fit: bool,
     bursts: str,
     registers: str,
+    front: str | None,
     chips: int,
     graded_counts: bool,
     golden: str | None,
@@ -140,7 +147,7 @@ def build(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     force: bool,
     as_json: bool,
@@ -190,7 +197,7 @@ def build(
     with progress_bar(quiet=as_json) as progress:
         if is_trained(model, arch, unpickle):
             refuse(reading, Path(model), exports)
-            made = convert_first(model, data, progress, arch, unpickle, step_us)
+            made = convert_first(model, data, progress, arch, unpickle, cut)
         loaded = load_network(
             model, reading, exports=exports, known=made.snn.network if made else None
         )
@@ -199,7 +206,7 @@ def build(
             labels = None
             loaded = loaded.adjusted(trace.inputs)
         else:
-            given = stimulus(loaded.network, data, inputs, samples, step_us)
+            given = stimulus(loaded.network, data, inputs, samples, cut)
             loaded = loaded.adjusted(given.inputs)
             trace = Reference(loaded.network).trace(
                 given.inputs, progress=lambda done, total: progress("reference", done, total)
@@ -207,17 +214,23 @@ def build(
             origin, labels = given.origin, given.labels
         network = loaded.network
         writing = loaded.reading.writing(style)
+        camera = None
+        if front is not None:
+            camera = {"kind": front, "crop": cut.crop, "downsample": cut.downsample}
         options = Options(
             registers=registers,
             chips=chips,
             graded_counts=graded_counts,
             writing=writing,
             inputs=origin,
+            front=camera,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
+        if camera is not None and not any(t.gates for t in parts(target, options)):
+            raise click.UsageError("--front is for Verilog: --target verilog")
         sends = any(t.bursts for t in parts(target, options))
         try:
             choice = choose(study, bursts if sends else "off", fold)
@@ -237,6 +250,8 @@ def build(
             told["folding"] = as_plain(folding)
         if choice.facts:
             told["bursts"] = choice.facts
+        if camera is not None:
+            told["front"] = camera
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
@@ -287,7 +302,7 @@ def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:
 
 
 def convert_first(
-    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, step_us: int
+    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, cut: Cut
 ) -> Converted:
     """What ``nchw convert MODEL --data DATA`` makes, with its defaults."""
     from neurocuda_hw.commands.convert import convert
@@ -296,10 +311,10 @@ def convert_first(
     if data is None:
         raise click.UsageError("a trained model is converted with real samples: give --data DATA")
     options = convert.make_context("convert", [model, "--data", data, "--output", ""]).params
-    apart = ("model", "data", "output", "plot", "as_json")
+    apart = ("model", "data", "output", "plot", "as_json", *(f.name for f in fields(Cut)))
     options = {name: value for name, value in options.items() if name not in apart}
     return converted(
-        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "step_us": step_us}
+        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "cut": cut}
     )
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.loihi.graded import at_once, graded_counts
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
@@ -228,7 +229,7 @@ def _not_built_in(network: Network, population: Population, depth: int) -> str:
     if np.abs(waiting).max() > BUILT_IN_LIMIT:
         return f"its membrane must start within +-{BUILT_IN_LIMIT}"
     if isinstance(neuron, Spiking) and np.any(waiting[:depth] >= population.each(neuron.threshold)):
-        return f"it would fire in the {depth} steps before its first"
+        return f"it would fire in the {some(depth, 'step')} before its first"
     return ""
 
 

@@ -139,6 +139,13 @@ def _check_told(report: dict[str, Any]) -> None:
             float(_must_be(conversion[name], float, name))
     for name in conversion and ("samples", "data", "strategy", "unequal"):
         conversion[name]
+    if "bursts" in report:
+        bursts = _must_be(report["bursts"], dict, "bursts")
+        _must_be(bursts["says"], str, "what is said of bursts")
+        bool(bursts["chosen"])
+        for figures in (bursts["with"], bursts.get("without", bursts["with"])):
+            for name in ("cycles", "luts", "blocks", "dsps"):
+                float(figures[name])
     if "folding" in report:
         folding = _must_be(report["folding"], dict, "folding")
         for part in (folding, folding["shared"], folding["usable"], *folding["layers"]):
@@ -222,8 +229,11 @@ class Options:
         Arguments of `nir.to_nir`.
     inputs : str
         Where the golden inputs came from, for those who read the reports.
+    front : mapping, optional
+        A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
     told : mapping
-        What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
+        What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
+        ``folding``.
     """
 
     registers: str = "counters"
@@ -231,6 +241,7 @@ class Options:
     graded_counts: bool = False
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
+    front: Mapping[str, Any] | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""``--bursts`` of ``nchw build`` and ``nchw inspect``."""
+"""``--bursts`` of ``nchw build``, ``inspect`` and ``verify``, and of `nc.compile`."""
 
 from __future__ import annotations
 
@@ -9,15 +9,21 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import neurocuda_hw as nc
+from neurocuda_hw import targets
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.inspect import inspect
 from neurocuda_hw.commands.report import report as report_page
+from neurocuda_hw.commands.verify import verify
+from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls import emit as emit_hls
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study, balanced
-from neurocuda_hw.project.verify import verify
+from neurocuda_hw.project.verify import verify as verified
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.targets.base import read_built
 from neurocuda_hw.targets.checks import Request
@@ -105,7 +111,7 @@ def test_graded_counts_are_remembered_and_their_spikes_compared(tmp_path: Path) 
     report, said = built(tmp_path / "graded", "mnist_mlp", *options)
     assert report["graded_counts"] is True
     assert "graded counts: 1 population, up to 8 spikes in one" in said
-    (result,) = verify(tmp_path / "graded", request=Request(targets=("loihi",)))
+    (result,) = verified(tmp_path / "graded", request=Request(targets=("loihi",)))
     assert result.equal
     page = CliRunner().invoke(report_page, [str(tmp_path / "graded")])
     assert page.exit_code == 0, page.output
@@ -142,3 +148,44 @@ def test_inspect_tells_the_same() -> None:
         json.loads(CliRunner().invoke(inspect, [*arguments, "--bursts", "off"]).output)["bursts"]
         == {}
     )
+
+
+class Seen(Exception):
+    """What a simulator was to be made of."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def simulator_of(study: Study, built: object) -> None:
+        raise Seen(study, built)
+
+    monkeypatch.setattr(targets.verilog, "simulator_of", simulator_of)
+
+
+@pytest.mark.parametrize("wish", [None, "on", "off"])
+@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp"])
+def test_verify_of_a_model_chooses_as_build_does(name: str, wish: str | None, asked: None) -> None:
+    model, trace = (str(GOLDEN / f"{name}.{end}") for end in ("pt", "npz"))
+    options = ["--bursts", wish] if wish else []
+    done = CliRunner().invoke(
+        verify, [model, "--golden", trace, "--samples", str(SAMPLES), *options]
+    )
+    assert isinstance(done.exception, Seen), done.output
+    made, built = done.exception.args
+    wanted = choose(study(name), wish or "auto").study
+    assert built is None
+    assert (made.bursts, made.lanes) == (wanted.bursts, wanted.lanes)
+    assert bool(made.bursts.counts) == (wish == "on" or (wish is None and name == "mnist_cnn"))
+
+
+@pytest.mark.parametrize("wish", ["auto", "on", "off"])
+@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp"])
+def test_compile_chooses_as_build_does(name: str, wish: str, asked: None) -> None:
+    network = load(GOLDEN / f"{name}.pt")
+    with pytest.raises(Seen) as seen:
+        nc.compile(network, target="verilog", **({} if wish == "auto" else {"bursts": wish}))
+    trace = Reference(network).trace(default_inputs(network))
+    wanted = choose(Study(network, trace=trace), wish).study  # of `build.build` without inputs
+    made, _ = seen.value.args
+    assert (made.bursts, made.lanes) == (wanted.bursts, wanted.lanes)
+    assert bool(made.bursts.counts) == (wish == "on" or (wish == "auto" and name == "mnist_cnn"))

@@ -34,7 +34,7 @@ def test_what_was_thrown_away_is_said() -> None:
         "exact, 2 epochs (epoch 0 was best on the samples that were held out) of the quantised ANN"
     )
     assert tried.stats.notes == (
-        "2 epochs of training the quantised ANN were tried and thrown away: on the samples that "
+        "training of the quantised ANN (2 epochs) was thrown away: on the samples that "
         "were held out no epoch was clearly better than what there was before",
     )
 
