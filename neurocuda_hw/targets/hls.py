@@ -88,6 +88,7 @@ class Hls(Target):
         the build folder where it holds some."""
         from neurocuda_hw.hls import Model, emit, verify_hls
         from neurocuda_hw.hls.emit import bench_files
+        from neurocuda_hw.hls.plan import bursts_sent
         from neurocuda_hw.targets.checks import compared
         from neurocuda_hw.targets.verilog import bursts_of
 
@@ -98,9 +99,8 @@ class Hls(Target):
             names = [n for n in built.report["files"] if n.startswith(under)]
             read = built.read(n for n in names if not n.startswith("golden/"))
             files = {name.removeprefix(under): content for name, content in read.items()}
-            files |= bench_files(
-                bool(bursts_of(built).counts)
-            )  # the package's own, not the folder's
+            sent = bursts_sent(study.network, bursts_of(built))
+            files |= bench_files(bool(sent.counts))  # the package's own, not the folder's
         asked.tell("hls", 0, golden.samples)
         with tempfile.TemporaryDirectory(prefix="nchw_") as name:
             found = verify_hls(study.network, golden, name, files=files)

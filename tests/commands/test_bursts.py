@@ -14,6 +14,7 @@ import neurocuda_hw as nc
 from neurocuda_hw import targets
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.inspect import inspect
+from neurocuda_hw.commands.report import report as report_page
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls import emit as emit_hls
@@ -173,6 +174,10 @@ def test_graded_counts_are_remembered_and_their_spikes_compared(tmp_path: Path) 
     assert "graded counts: 1 population, up to 8 spikes in one" in said
     (result,) = verified(tmp_path / "graded", request=Request(targets=("loihi",)))
     assert result.equal
+    page = CliRunner().invoke(report_page, [str(tmp_path / "graded")])
+    assert page.exit_code == 0, page.output
+    told = (tmp_path / "graded" / "report.html").read_text()
+    assert "1 layer with one graded spike for all spikes of a neuron (payloads of 32" in told
     refused = CliRunner().invoke(build, [str(GOLDEN / "mnist_mlp.pt"), "--graded-counts"])
     assert refused.exit_code == 2
     assert "--graded-counts is for --target loihi or all, not verilog" in refused.output
