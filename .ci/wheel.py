@@ -36,6 +36,7 @@ x = np.random.default_rng(0).random((80, 6), dtype=np.float32)
 y = x.reshape(-1, 3, 2).sum(axis=2).argmax(axis=1)
 np.savez("data.npz", x_train=x[:60], y_train=y[:60], x_test=x[60:], y_test=y[60:])
 model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+open("recording.es", "wb").write(b"Event Stream\2\0\0\1\4\0\4\0\3\1\0\2\0")
 torch.export.save(torch.export.export(model, (torch.zeros(2, 6),)), "model.pt2")
 """
 COMMANDS = [
@@ -63,6 +64,7 @@ COMMANDS = [
     inspect graph.nir
     verify graph.nir --target loihi
     report verilog
+    inspect recording.es
     convert model.pt2 --data data.npz -o plotted.pt --plot plot.svg
     """.strip().splitlines()
 ]

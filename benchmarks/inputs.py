@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch import nn
 from benchmarks import ROOT
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.data import datasets
-from neurocuda_hw.data.events import bin_events, load_nmnist
+from neurocuda_hw.data.binning import bin_events
+from neurocuda_hw.data.labelled import open_labelled
 from neurocuda_hw.ground.errors import DivergenceError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
@@ -70,8 +72,9 @@ def nmnist_case(graph: str, recordings: str, samples: int) -> Case:
     network = from_nir(
         read(graph), NMNIST_STEPS, encoding=Encoding.GRADED, payload_bits=2, name="nmnist"
     )
-    events, _ = load_nmnist(recordings, samples)
-    return network, frames(events)
+    found = open_labelled(recordings)
+    first = replace(found, entries=found.entries[:samples])
+    return network, frames(first.recordings())
 
 
 def frames(events: list[Any]) -> np.ndarray:

@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.inputs import NMNIST_STEPS, frames
 from benchmarks.table import say
-from neurocuda_hw.data.events import load_nmnist
+from neurocuda_hw.data.labelled import load_recordings
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.ranges import network_ranges
 from neurocuda_hw.nir import Executor, compare, from_nir, read
@@ -25,7 +25,7 @@ from neurocuda_hw.nir import Executor, compare, from_nir, read
 def measure(given: Namespace) -> dict[str, float]:
     """Both accuracies, and how near the integers are in each layer."""
     graph = read(given.graph)
-    recordings, labels = load_nmnist(given.recordings, given.limit)
+    recordings, labels = load_recordings(given.recordings, given.limit)
     network = from_nir(
         graph,
         NMNIST_STEPS,

@@ -58,6 +58,7 @@ NEEDS: Mapping[str, Callable[[], str]] = {
     "git": _git,
     "hypothesis": partial(_package, "hypothesis", "test"),
     "nir": partial(_package, "nir", "nir"),
+    "faery": partial(_package, "faery", "events"),
     "spikingjelly": partial(_package, "spikingjelly", "peers"),
     "sinabs": partial(_package, "sinabs", "peers"),
     "snntorch": partial(_package, "snntorch", "peers"),
@@ -197,16 +198,25 @@ FIGURES: tuple[Figure, ...] = (
                default=Path("build/resnet20.pt"), metavar="FILE"),
         WEIGHTS, CIFAR_TOO, ROUNDS,
     )),
-    Figure("bursts", ("verilator",), (
-        option("--only", choices=("cnn", "resnet20"), default=["cnn", "resnet20"]),
+    Figure("bursts", ("verilator", "git", "compiler", "ap_int"), (
+        option("--only", choices=("cnn", "resnet20", "hls"), default=["cnn", "resnet20", "hls"]),
         option("--network", "ResNet-20 in integers, L = 8", metavar="FILE"),
         option("--network16", "the same at L = 16", metavar="FILE"),
         CIFAR_TOO, option("--images", "of CIFAR-10's test set", default=20, type=number(2)),
         option("--target-cycles", "pace at which memories are compared", default=231_484),
+        option("--against", "the commit before bursts", default="f25c941"),
         flag("--planned", "predict cycles, simulate nothing"),
     )),
     Figure("registers", ("yosys",), (option("model", nargs="?", default="golden/mnist_mlp.pt"),)),
     Figure("spike_words", (), (SAVED, SAMPLES(default=100), LANES)),
+    Figure("events", ("faery",), (
+        option("--events", "of the recording", default=10_000_000, type=number(1000)), ROUNDS,
+    )),
+    Figure("front", ("verilator",), (
+        option("--data", "recordings", default=f"{DATA}/nmnist/train1000.tar.gz"),
+        option("--recordings", "so many of them", default=300, type=number(1)),
+        option("--events", "of the fast camera", default=1_000_000, type=number(1)),
+    )),
     Figure("reference_speed", (), (
         option("model", "a converted network (.pt)"),
         option("--inputs", ".npz with integer inputs x", required=True),

@@ -31,7 +31,9 @@ from torch import nn
 
 import neurocuda_hw as nc
 from neurocuda_hw.conversion.modules import LIFNeuron, OverTime
-from neurocuda_hw.data.events import Events, bin_events, load_nmnist
+from neurocuda_hw.data.binning import bin_events
+from neurocuda_hw.data.events import Events
+from neurocuda_hw.data.labelled import load_recordings
 from neurocuda_hw.ground.errors import NeurocudaError
 from neurocuda_hw.reference.metrics import measure_sparsity, synaptic_operations
 from neurocuda_hw.reference.snn import SpikingNetwork
@@ -258,12 +260,12 @@ def main() -> int:
         help="steps of the training through time to choose from; one: no choice",
     )
     parser.add_argument("--levels", type=int, default=16, help="of the exact code")
-    parser.add_argument("--limit", type=int, help="take the first recordings only")
+    parser.add_argument("--limit", type=int, help="take so many recordings, of all classes")
     parser.add_argument("--out", type=Path, help="folder of trained weights: read or written")
     parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     try:
-        recordings, labels = load_nmnist(arguments.data, arguments.limit)
+        recordings, labels = load_recordings(arguments.data, arguments.limit)
     except NeurocudaError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code

@@ -45,6 +45,8 @@ ONLY = {
     "jinja2": ("hls", "report"),
     "matplotlib": ("report",),
     "nir": ("nir",),
+    "faery": ("data",),
+    "hdf5plugin": ("data",),
     "click": ("cli", "commands"),
     "rich": ("commands", "ground.progress"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from neurocuda_hw.commands.networks import (
     refuse,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Command, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Command, Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import Progress, progress_bar
 from neurocuda_hw.ground.words import some
@@ -91,12 +91,24 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "same with each.",
 )
 @click.option(
+    "--front",
+    type=click.Choice(["evt3", "aer"]),
+    help="Verilog: a block in front that takes a camera's words, EVT3 or addresses with times, and "
+    "bins them as --crop and --downsample say.",
+)
+@click.option(
     "--chips",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
     metavar="N",
     help="Chips of Loihi 2 that the network may take.",
+)
+@click.option(
+    "--graded-counts",
+    is_flag=True,
+    help="On Loihi 2, one graded spike with a count for all spikes of a neuron, wherever that is "
+    "exact; its report says what that changes.",
 )
 @click.option(
     "--golden",
@@ -126,14 +138,16 @@ def build(
     fit: bool,
     bursts: str,
     registers: str,
+    front: str | None,
     chips: int,
+    graded_counts: bool,
     golden: str | None,
     arch: str | None,
     unpickle: bool,
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     force: bool,
     as_json: bool,
@@ -169,6 +183,11 @@ def build(
     exports = target in exporting
     if style is not None and not exports:
         raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
+    grading = [t.name for t in BUILT.values() if t.graded] + [ALL]
+    if graded_counts and target not in grading:
+        raise click.UsageError(
+            f"--graded-counts is for --target {' or '.join(grading)}, not {target}"
+        )
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     wish = parse_wish(device, target_cycles, fit, lanes, target)
@@ -178,7 +197,7 @@ def build(
     with progress_bar(quiet=as_json) as progress:
         if is_trained(model, arch, unpickle):
             refuse(reading, Path(model), exports)
-            made = convert_first(model, data, progress, arch, unpickle, step_us)
+            made = convert_first(model, data, progress, arch, unpickle, cut)
         loaded = load_network(
             model, reading, exports=exports, known=made.snn.network if made else None
         )
@@ -187,7 +206,7 @@ def build(
             labels = None
             loaded = loaded.adjusted(trace.inputs)
         else:
-            given = stimulus(loaded.network, data, inputs, samples, step_us)
+            given = stimulus(loaded.network, data, inputs, samples, cut)
             loaded = loaded.adjusted(given.inputs)
             trace = Reference(loaded.network).trace(
                 given.inputs, progress=lambda done, total: progress("reference", done, total)
@@ -195,14 +214,24 @@ def build(
             origin, labels = given.origin, given.labels
         network = loaded.network
         writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing)
-        writing = loaded.reading.writing(style)
-        options = Options(registers=registers, chips=chips, writing=writing, inputs=origin)
+        camera = None
+        if front is not None:
+            camera = {"kind": front, "crop": cut.crop, "downsample": cut.downsample}
+        options = Options(
+            registers=registers,
+            chips=chips,
+            graded_counts=graded_counts,
+            writing=writing,
+            inputs=origin,
+            front=camera,
+        )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
-        sends = any(t.gates for t in parts(target, options))
+        if camera is not None and not any(t.gates for t in parts(target, options)):
+            raise click.UsageError("--front is for Verilog: --target verilog")
+        sends = any(t.bursts for t in parts(target, options))
         try:
             choice = choose(study, bursts if sends else "off", fold)
         except DoesNotFit as error:
@@ -212,6 +241,8 @@ def build(
         progress(target, 0, 1)
         noted = made.told if made else loaded.told
         told: dict[str, Any] = {"conversion": noted} if noted else {}
+        if graded_counts:
+            told["graded_counts"] = True
         if labels is not None:
             right = int((trace.outputs.argmax(axis=1) == labels).sum())
             told["accuracy"] = {"samples": trace.samples, "right": right}
@@ -219,6 +250,8 @@ def build(
             told["folding"] = as_plain(folding)
         if choice.facts:
             told["bursts"] = choice.facts
+        if camera is not None:
+            told["front"] = camera
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
@@ -250,6 +283,8 @@ def build(
         for path in report["files"]:
             if "/" not in path or not path.startswith("tables/"):
                 say(f"  {folder / path}")
+        if str(choice):
+            say(f"{choice} (Figures of the Verilog.)")
     say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))
@@ -267,7 +302,7 @@ def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:
 
 
 def convert_first(
-    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, step_us: int
+    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, cut: Cut
 ) -> Converted:
     """What ``nchw convert MODEL --data DATA`` makes, with its defaults."""
     from neurocuda_hw.commands.convert import convert
@@ -276,10 +311,10 @@ def convert_first(
     if data is None:
         raise click.UsageError("a trained model is converted with real samples: give --data DATA")
     options = convert.make_context("convert", [model, "--data", data, "--output", ""]).params
-    apart = ("model", "data", "output", "plot", "as_json")
+    apart = ("model", "data", "output", "plot", "as_json", *(f.name for f in fields(Cut)))
     options = {name: value for name, value in options.items() if name not in apart}
     return converted(
-        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "step_us": step_us}
+        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "cut": cut}
     )
 
 

@@ -35,6 +35,17 @@ def there_is_data(ctx: click.Context, param: click.Parameter, value: str | None)
     return value
 
 
+def plot_kind(plot: str) -> str:
+    """The format that the name of a figure's file asks for; it can be written."""
+    from neurocuda_hw.ground.files import check_writable
+
+    kind = plot.rpartition(".")[2].lower()
+    if kind not in ("svg", "png", "pdf"):
+        raise click.BadParameter(f"the name must end in .svg, .png or .pdf, not {plot!r}")
+    check_writable(plot)
+    return kind
+
+
 def print_json(value: object) -> None:
     """One JSON value on standard output."""
     click.echo(to_json(value))

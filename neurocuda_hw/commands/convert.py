@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from neurocuda_hw.commands.console import as_json, print_json, say, there, there_is_data
+from neurocuda_hw.commands.console import (
+    as_json,
+    plot_kind,
+    print_json,
+    say,
+    there,
+    there_is_data,
+)
+from neurocuda_hw.commands.stimuli import cut_options
 from neurocuda_hw.ground.progress import progress_bar
 
 _PLOTTED = 200  # samples
@@ -21,8 +29,8 @@ _PLOTTED = 200  # samples
     callback=there_is_data,
     help="Real samples: a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz with x_train, "
     "y_train, x_test, y_test (or x, y). The training part calibrates; the test part is only "
-    "reported on. Or recordings of N-MNIST (a folder or a tar file), counted per step: folders "
-    "Train and Test, or else every fifth recording tests.",
+    "reported on. Or a labelled set of recordings of events (a folder, a tar or zip file), counted "
+    "per step: its parts train and test, or else every fifth recording tests.",
 )
 @click.option("-o", "--output", required=True, metavar="FILE", help="Where to write the network.")
 @click.option(
@@ -64,13 +72,12 @@ _PLOTTED = 200  # samples
     help="Steps of an inference (rate code); of recordings, steps that they are cut into.  "
     "[default: 8]",
 )
+@cut_options
 @click.option(
-    "--step-us",
-    type=click.IntRange(min=1),
-    default=1000,
-    show_default=True,
-    metavar="N",
-    help="Microseconds of a recording that make one step.",
+    "--size",
+    metavar="W,H",
+    help="Recordings: columns and rows of a frame, after --downsample; W alone for one row of "
+    "units (SHD).  [default: 34,34]",
 )
 @click.option(
     "--frames",
@@ -191,7 +198,7 @@ def convert(
     from neurocuda_hw.network.model_file import save
 
     check_writable(output)
-    kind = None if plot is None else _kind(plot)
+    kind = None if plot is None else plot_kind(plot)
     with progress_bar(quiet=as_json) as progress:
         found = converted(model, data, progress, **options)
     save(found.snn, output, told=found.told)
@@ -209,14 +216,3 @@ def convert(
     if plot is not None:
         say(f"Drew {plot}: activity of each layer in each step.")
     say(f"Next: nchw inspect {output}   nchw build {output} --target verilog -o build")
-
-
-def _kind(plot: str) -> str:
-    """The format that the name of a figure's file asks for."""
-    from neurocuda_hw.ground.files import check_writable
-
-    kind = plot.rpartition(".")[2].lower()
-    if kind not in ("svg", "png", "pdf"):
-        raise click.BadParameter(f"the name must end in .svg, .png or .pdf, not {plot!r}")
-    check_writable(plot)
-    return kind

@@ -9,6 +9,8 @@ import click
 import numpy as np
 
 from neurocuda_hw.commands.console import print_table, say
+from neurocuda_hw.commands.stimuli import Cut, tell
+from neurocuda_hw.data.nmnist import SHAPE as NMNIST_SHAPE
 from neurocuda_hw.ground.progress import Progress
 from neurocuda_hw.ground.words import some
 
@@ -50,7 +52,7 @@ class Converted:
         network = self.snn.network
         return (
             f"{some(network.input.size, 'input')}, {some(network.neurons, 'neuron')}, "
-            f"{network.weights:,} weights, T = {network.timesteps}, {self.stats.course}."
+            f"{some(network.weights, 'weight')}, T = {network.timesteps}, {self.stats.course}."
         )
 
     @property
@@ -115,7 +117,8 @@ def converted(
     *,
     arch: str | None,
     unpickle: bool,
-    step_us: int,
+    cut: Cut,
+    size: str | None,
     teacher: str | None,
     teacher_arch: str | None,
     validation: float,
@@ -148,7 +151,7 @@ def converted(
         }
         trained = Prepared(trained, **given)
         better = None if better is None else Prepared(better, **given)
-    train, test = _samples(data, step_us, options)
+    train, test = _samples(data, cut, size, options)
     trains = options["qcfs_epochs"] or options["if_epochs"]
     kept, held_out = _split(train, validation if trains else 0.0)
     snn, stats = converter.convert(
@@ -195,15 +198,17 @@ def _compared(stats: Stats, tested: int) -> str:
     )
 
 
-def _samples(data: str, step_us: int, options: dict[str, Any]) -> tuple[Pair, Pair | None]:
+def _samples(
+    data: str, cut: Cut, size: str | None, options: dict[str, Any]
+) -> tuple[Pair, Pair | None]:
     """Training and test data; `timesteps` of `options` is what recordings are cut into, if any."""
     from neurocuda_hw.data import datasets
-    from neurocuda_hw.data.events import is_nmnist
+    from neurocuda_hw.data.labelled import is_labelled
     from neurocuda_hw.ground.errors import DataError
 
-    if is_nmnist(data):
+    if is_labelled(data):
         steps, options["timesteps"] = options["timesteps"] or 8, None
-        return _recordings(data, steps, step_us, options["input_bits"])
+        return _recordings(data, steps, cut, _frame(size), options["input_bits"])
     train = datasets.load(data, "train")
     try:
         return train, datasets.load(data, "test")
@@ -219,23 +224,40 @@ def _split(train: tuple[Any, Any], share: float) -> tuple[Any, Any]:
     return tuple(part[:-count] for part in train), tuple(part[-count:] for part in train)
 
 
-def _recordings(data: str, steps: int, step_us: int, bits: int) -> tuple[Pair, Pair]:
-    """Training and test recordings as counts of events ``(N, steps, 2, H, W)``, with labels.
+def _frame(size: str | None) -> tuple[int, ...]:
+    """The shape of a frame that ``--size`` asks for."""
+    if size is None:
+        return NMNIST_SHAPE
+    parts = size.split(",")
+    if len(parts) > 2 or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise click.BadParameter(f"--size must be W,H or W, not {size!r}")
+    return (2, *(int(part) for part in reversed(parts))) if len(parts) == 2 else (int(size),)
+
+
+def _recordings(
+    data: str, steps: int, cut: Cut, shape: tuple[int, ...], bits: int
+) -> tuple[Pair, Pair]:
+    """Training and test recordings as counts of events ``(N, steps, *shape)``, with labels.
 
     Training recordings are shuffled: their files are sorted by class.
     """
-    from pathlib import Path
+    from neurocuda_hw.data.events import Tally
+    from neurocuda_hw.data.labelled import open_labelled
 
-    from neurocuda_hw.data.events import load_frames
-
-    highest = min(255, 2**bits - 1)
-    parts = [Path(data) / name for name in ("Train", "Test")]
-    if not all(part.is_dir() for part in parts):
-        parts = [Path(data)]
-    found = [load_frames(part, steps=steps, step_us=step_us, highest=highest) for part in parts]
+    whole, tally = open_labelled(data), Tally()
+    named = {"train", "test"} <= set(whole.parts)
+    parts = [whole.part(name) for name in ("train", "test")] if named else [whole]
+    width = shape[-1]
+    frame = (shape[0], shape[1], width) if len(shape) == 3 else (1, 1, width)
+    binning = cut.binning(steps, frame, 2**bits - 1)
+    found = []
+    for part in parts:
+        frames = [binning.frames([events], tally) for events in part.recordings(tally)]
+        found.append((np.stack(frames).reshape(len(frames), steps, *shape), part.labels))
+    tell(whole.notes, tally)
     (x, y), test = found[0], found[-1]
     kept = np.arange(len(y))
-    if len(found) == 1:
+    if not named:
         test = (x[4::5], y[4::5])
         kept = np.delete(kept, np.s_[4::5])
     kept = np.random.default_rng(0).permutation(kept)

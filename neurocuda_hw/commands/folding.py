@@ -61,8 +61,8 @@ def bursts_option(command: Command) -> Command:
         type=click.Choice(["auto", "on", "off"]),
         default="auto",
         show_default=True,
-        help="Under the exact code, the Verilog may send one event with a count for all spikes of "
-        "a neuron: where that pays, wherever it is possible, or nowhere.",
+        help="Under the exact code, Verilog and C++ may send one event with a count for all spikes "
+        "of a neuron: where that pays (in the Verilog), wherever it is possible, or nowhere.",
     )
     return option(command)
 

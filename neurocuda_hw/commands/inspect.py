@@ -28,8 +28,11 @@ from neurocuda_hw.commands.networks import (
     network_options,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Stimulus, stimulus, stimulus_options
+from neurocuda_hw.commands.recording import recorded, show_recording
+from neurocuda_hw.commands.stimuli import Cut, Stimulus, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.ground.words import some
+from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
@@ -45,8 +48,18 @@ _MOSTLY = 0.5
 @click.argument("model", metavar="MODEL", callback=there("model"))
 @stimulus_options
 @network_options
+@click.option(
+    "--plot",
+    metavar="FILE",
+    help="Of a recording: draw its rate over time and its frame: .svg, .png or .pdf.",
+)
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @bursts_option
+@click.option(
+    "--target",
+    type=click.Choice([t.name for t in BUILT.values() if t.scheduled]),
+    help="Also show what it asks of the vendor's tool, and why: loops, FIFOs, memories.",
+)
 @device_options
 @as_json
 def inspect(
@@ -54,16 +67,20 @@ def inspect(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int,
+    cut: Cut,
     reading: Reading,
     lanes: int | None,
     bursts: str,
+    plot: str | None,
+    target: str | None,
     device: str | None,
     target_cycles: int | None,
     fit: bool,
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
+
+    MODEL may be a recording of events instead: its rate over time and its frame are drawn.
 
     Events are measured by running the reference on the inputs named (16 random ones without any).
     Cycles are the bound of each layer at one row of lanes per cycle; layers work at the same time,
@@ -78,8 +95,15 @@ def inspect(
     nchw inspect network.pt --data mnist/ --device xczu7ev --target-cycles 90000
     nchw inspect build
     nchw inspect network.pt --data mnist/ --samples 100 --json
+    nchw inspect network.pt --target hls
     nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
+    nchw inspect recording.raw --step-us 5000 --plot recording.svg
     """
+    if recorded(model):
+        show_recording(model, cut, plot, as_json)
+        return
+    if plot is not None:
+        raise click.UsageError("--plot is for recordings; 'nchw report' draws networks")
     from neurocuda_hw.project.verify import Subject
 
     opened = None if is_nir(Path(model)) else Subject.of(model)
@@ -93,12 +117,12 @@ def inspect(
     if built is not None and data is None and inputs is None:
         given = golden_of(built, samples)
     else:
-        given = stimulus(loaded.network, data, inputs, samples, step_us)
+        given = stimulus(loaded.network, data, inputs, samples, cut)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
     with progress_bar(quiet=as_json) as progress:
         design = Design(lanes=lanes, bursts=bursts, wish=wish, built=built, progress=progress)
-        facts, choice = describe(network, given, design)
+        facts, choice = describe(network, given, design, target)
     compared = loaded.compared(given.inputs, given.labels)
     if compared is not None:
         facts["nir"] = comparison_facts(compared)
@@ -139,11 +163,16 @@ def inspect(
         zeros = f", {projection['zeros']:.0%} zeros" if projection["zeros"] > _MOSTLY else ""
         say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}{zeros}")
     say(
-        f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
-        f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
+        f"Events and cycles: mean of {some(len(given.inputs), 'sample')} ({given.origin}); the "
+        f"slowest layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
     if facts["bursts"]:
         say(facts["bursts"]["says"])
+    if target is not None:
+        from neurocuda_hw.report.page import schedule_tables
+
+        for what, table in schedule_tables(facts[target]).items():
+            print_table(f"{what} of {target}", table.heads, table.rows)
     if choice.folding is not None:
         show(choice.folding)
     if facts["memories"]:
@@ -151,7 +180,7 @@ def inspect(
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
-        say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
+        say(f"{facts['right']} of {some(len(given.inputs), 'sample')} classified as labelled.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +223,9 @@ def golden_of(built: Built, samples: int | None) -> Stimulus:
     return Stimulus(inputs=trace.inputs, labels=None, origin=f"the folder's own{built.told_inputs}")
 
 
-def describe(network: Network, given: Stimulus, design: Design) -> tuple[dict[str, Any], Choice]:
+def describe(
+    network: Network, given: Stimulus, design: Design, target: str | None = None
+) -> tuple[dict[str, Any], Choice]:
     """All that the command prints, as plain values, and the design that it is about."""
     from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.network.trace import answers
@@ -235,7 +266,8 @@ def describe(network: Network, given: Stimulus, design: Design) -> tuple[dict[st
     right = None
     if given.labels is not None:
         right = int((answers(trace.outputs) == given.labels).sum())
-    facts = {
+    asked = BUILT[target].facts(study) if target else {}
+    facts = asked | {
         "name": network.name,
         "hash": network.hash,
         "timesteps": network.timesteps,

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from neurocuda_hw.commands.console import there, there_is_data
+from neurocuda_hw.commands.console import say, there, there_is_data
 from neurocuda_hw.ground.words import RANDOM
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from neurocuda_hw.network import Network
+    from neurocuda_hw.data.binning import Binning
+    from neurocuda_hw.data.events import Events, Tally
+    from neurocuda_hw.network import Network, Population
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,14 +31,95 @@ class Stimulus:
     origin: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cut:
+    """How recordings of events are cut into steps and frames; see `Binning`."""
+
+    step_us: int = 1000
+    step_events: int | None = None
+    grid: str = "zero"
+    crop: tuple[int, int] = (0, 0)
+    downsample: int = 1
+
+    def binning(self, steps: int, shape: tuple[int, int, int], highest: int) -> Binning:
+        """The same for an input."""
+        from neurocuda_hw.data.binning import Binning
+
+        options = {f.name: getattr(self, f.name) for f in fields(self)}
+        return Binning(steps=steps, shape=shape, highest=highest, **options)
+
+
+def _corner(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, int]:
+    """Two whole numbers between a comma."""
+    parts = (value or "0,0").split(",")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise click.BadParameter(f"must be X,Y of the corner, not {value!r}")
+    return int(parts[0]), int(parts[1])
+
+
+_CUT = (
+    click.option(
+        "--step-us",
+        type=click.IntRange(min=1),
+        default=1000,
+        show_default=True,
+        metavar="N",
+        help="Recordings: microseconds that make one step.",
+    ),
+    click.option(
+        "--step-events",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Recordings: events that make one step, instead of a time.",
+    ),
+    click.option(
+        "--grid",
+        type=click.Choice(["zero", "first"]),
+        default="zero",
+        show_default=True,
+        help="Recordings: step 0 starts at the time 0, or at the first event.",
+    ),
+    click.option(
+        "--crop",
+        callback=_corner,
+        metavar="X,Y",
+        help="Recordings: the pixel that is the input's upper left corner; default: 0,0.",
+    ),
+    click.option(
+        "--downsample",
+        type=click.IntRange(min=1),
+        default=1,
+        metavar="N",
+        help="Recordings: N x N pixels are one of the input.",
+    ),
+)
+
+
+def cut_options(command: Command) -> Command:
+    """Adds the options on recordings, and gives them to the command as one `cut`."""
+    names = [f.name for f in fields(Cut)]
+
+    @wraps(command)
+    def gathered(**arguments: Any) -> Any:
+        cut = Cut(**{name: arguments.pop(name) for name in names})
+        return command(cut=cut, **arguments)
+
+    found: Any = gathered
+    for option in reversed(_CUT):
+        found = option(found)
+    return found  # type: ignore[no-any-return]
+
+
 def stimulus_options(command: Command) -> Command:
-    """Adds --data, --inputs, --samples and --step-us."""
+    """Adds --data, --inputs, --samples and the options on recordings."""
     for option in (
+        cut_options,
         click.option(
             "--samples",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Take the first N samples only.",
+            help="Take N samples only: of labelled data as many of each class, drawn by a fixed "
+            "seed; else the first N.",
         ),
         click.option(
             "--inputs",
@@ -50,15 +134,8 @@ def stimulus_options(command: Command) -> Command:
             callback=there_is_data,
             help="Test images from a folder of idx files (MNIST) or CIFAR-10 batches, or a .npz "
             "with x_test and y_test, or x and y; quantised with the model's input scale. Or "
-            "recordings of N-MNIST (a folder or a tar file), counted per step.",
-        ),
-        click.option(
-            "--step-us",
-            type=click.IntRange(min=1),
-            default=1000,
-            show_default=True,
-            metavar="N",
-            help="Microseconds of a recording that make one step.",
+            "recordings of events, counted per step: a labelled set (folder, tar, zip, SHD's "
+            "HDF5), or one recording, of which every window of steps is a sample.",
         ),
     ):
         command = option(command)
@@ -70,7 +147,7 @@ def stimulus(
     data: str | None,
     inputs: str | None,
     samples: int | None,
-    step_us: int = 1000,
+    cut: Cut | None = None,
 ) -> Stimulus:
     """What the options ask for; random inputs of a fixed seed where they name nothing.
 
@@ -79,7 +156,8 @@ def stimulus(
     DataError
         If the data is missing, damaged, of the wrong shape or range.
     """
-    from neurocuda_hw.data.events import is_nmnist
+    from neurocuda_hw.data.labelled import is_labelled
+    from neurocuda_hw.data.recordings import is_recording
     from neurocuda_hw.data.stimulus import default_inputs
     from neurocuda_hw.reference.reference import check_inputs
 
@@ -87,9 +165,12 @@ def stimulus(
         raise click.UsageError("--data and --inputs exclude each other")
     labels = None
     if data is not None:
-        load = recordings if is_nmnist(data) else images
-        found, labels = load(network, data, samples, step_us)
-        origin = data
+        if is_labelled(data):
+            found, labels, origin = recordings(network, data, samples, cut or Cut())
+        elif is_recording(data):
+            found, origin = one_recording(network, data, samples, cut or Cut()), data
+        else:
+            found, labels, origin = images(network, data, samples)
     elif inputs is not None:
         found, origin = read_array(inputs)[:samples], inputs
         if found.dtype.kind == "f":
@@ -101,46 +182,89 @@ def stimulus(
 
 
 def recordings(
-    network: Network, data: str, samples: int | None, step_us: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Recordings of N-MNIST as counts of events in each step of the network's input."""
+    network: Network, data: str, samples: int | None, cut: Cut
+) -> tuple[np.ndarray, np.ndarray, str]:
+    """A labelled set of recordings, of each the first window; its classes, and what was taken."""
     import numpy as np
 
-    from neurocuda_hw.data.events import bin_events, load_nmnist
+    from neurocuda_hw.data.events import Tally
+    from neurocuda_hw.data.labelled import open_labelled
+
+    binning, tally = _binning(network, cut), Tally()
+    chosen, origin = open_labelled(data).part("test").taken(samples)
+    found = chosen.recordings(tally)
+    _check_rows(network, found)
+    frames = np.stack([binning.frames([events], tally) for events in found])
+    tell(chosen.notes, tally)
+    return frames.reshape(*frames.shape[:2], *network.input.shape), chosen.labels, origin
+
+
+def one_recording(network: Network, data: str, samples: int | None, cut: Cut) -> np.ndarray:
+    """The windows of one recording, one after the other."""
+    from itertools import islice
+
+    import numpy as np
+
+    from neurocuda_hw.data.events import Tally
+    from neurocuda_hw.data.recordings import stream_events
     from neurocuda_hw.ground.errors import DataError
+
+    binning, tally = _binning(network, cut), Tally()
+    found = list(islice(binning.windows(stream_events(data, tally), tally), samples))
+    if not found:
+        raise DataError(f"the recording {data!r} must hold an event that the input can see")
+    tell((), tally)
+    return np.stack(found).reshape(len(found), binning.steps, *network.input.shape)
+
+
+def tell(notes: Iterable[str], tally: Tally) -> None:
+    """What must be known of recordings that were read, on standard error."""
+    for sentence in (*notes, *tally.sentences()):
+        say(f"nchw: note: {sentence}", err=True)
+
+
+def _binning(network: Network, cut: Cut) -> Binning:
+    """How recordings are cut for a network's input."""
     from neurocuda_hw.network.neurons import Encoding
 
     population = network.input
     neuron: Any = population.neuron
-    if (
-        neuron.encoding is Encoding.CURRENT
-        or len(population.shape) != 3
-        or population.shape[0] != 2
-    ):
-        raise DataError(
-            "recordings of events need an input (2, H, W) that gets events in every step, not "
-            f"{population.shape} of {neuron.encoding.name}; see --encoding"
-        )
-    found, labels = load_nmnist(data, samples)
-    steps = network.window(population.name).steps
-    highest = min(neuron.payload[1], 255)
-    shape = (2, *population.shape[1:])
-    frames = [
-        bin_events(r, steps=steps, step_us=step_us, shape=shape, highest=highest) for r in found
-    ]
-    return np.stack(frames), labels
+    shape = population.shape if len(population.shape) == 3 else (1, 1, *population.shape)
+    if neuron.encoding is Encoding.CURRENT or len(shape) != 3 or shape[0] > 2:
+        raise _no_recordings(population)
+    return cut.binning(network.window(population.name).steps, shape, neuron.payload[1])
 
 
-def images(
-    network: Network, data: str, samples: int | None, step_us: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _check_rows(network: Network, found: Iterable[Events]) -> None:
+    """Flat inputs take events of one row, such as SHD's."""
+    flat = len(network.input.shape) == 1
+    if flat and any(len(events) and int(events.y.max()) > 0 for events in found):
+        raise _no_recordings(network.input)
+
+
+def _no_recordings(population: Population) -> Exception:
+    from neurocuda_hw.ground.errors import DataError
+
+    neuron: Any = population.neuron
+    return DataError(
+        "recordings of events need an input (1 or 2, H, W), or (N,) for one row of them, that gets "
+        f"events in every step, not {population.shape} of {neuron.encoding.name}; see --encoding"
+    )
+
+
+def images(network: Network, data: str, samples: int | None) -> tuple[np.ndarray, np.ndarray, str]:
     """Labelled data of `datasets.load`; the integers of a .npz as they are where nothing scales."""
     from neurocuda_hw.data import datasets
+    from neurocuda_hw.data.choosing import chosen_text, spread
 
     whole = network.input.scale is None and data.endswith(".npz")
     found, labels = datasets.load(data, "test", raw=whole)
-    found, labels = found[:samples], labels[:samples]
-    return (found if whole and found.dtype.kind in "iu" else quantised(network, found)), labels
+    taken = spread(labels, samples)
+    origin = chosen_text(data, labels, taken, datasets.part_of(data))
+    found = found[taken]
+    if not whole or found.dtype.kind not in "iu":
+        found = quantised(network, found)
+    return found, labels[taken], origin
 
 
 def quantised(network: Network, real: np.ndarray) -> np.ndarray:

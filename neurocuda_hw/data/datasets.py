@@ -62,6 +62,16 @@ def load(
     return (images if raw else real), labels
 
 
+def part_of(path: str | Path, split: str = "test") -> str:
+    """The part of the data that `load` gives: `split`, or nothing of a file that has only one."""
+    place = Path(path)
+    if place.is_dir():
+        return split
+    if place.suffix != ".npz":
+        return ""
+    return split if f"x_{split}" in npz_names(place.read_bytes()) else ""
+
+
 def read_idx(path: str | Path) -> np.ndarray:
     """The array of one idx file, gzipped or not.
 

@@ -138,13 +138,17 @@ class Activity(Mapping[str, np.ndarray]):
         """Mean events per inference that the layer takes."""
         total = 0.0
         for projection, burst in zip(plan.projections, plan.bursts, strict=True):
-            events = self[projection.source]
-            if burst:
-                times = self.times(projection.source)[:-1]
-                start = self.network.window(projection.source).start
-                events = (times & _at(start, times.shape[-1])).any(axis=-1).mean(axis=1)
-            total += float(events.sum())
+            total += float(self.events(projection.source, burst).sum())
         return total
+
+    def events(self, name: str, burst: int) -> np.ndarray:
+        """Mean events of each neuron per inference, ``shape``: bursts where `burst` is not 0."""
+        if not burst:
+            return self[name]
+        times, start = self.times(name)[:-1], self.network.window(name).start
+        bursts = (times & _at(start, times.shape[-1])).any(axis=-1).mean(axis=1)
+        mean: np.ndarray = bursts.reshape(self.network[name].shape)
+        return mean
 
     def _rows_of(self, plan: LayerPlan) -> StepRows:
         samples, steps, rows = self.trace.samples, self.network.timesteps, plan.layout.rows

@@ -36,7 +36,7 @@ class Study:
     lanes : mapping of str to int, or a function of this study that gives one, optional
         Lanes of each population; up to 16 where None. See `balanced`.
     bursts : Bursts
-        What the Verilog sends as bursts.
+        What Verilog and C++ send as bursts.
     ways : mapping of str to Ways, optional
         How layers are made, by population, where that is not left to the synthesiser.
 
@@ -63,8 +63,8 @@ class Study:
         self.network = network
         self._trace, self._lanes, self.bursts = trace, lanes, bursts
         self.ways = dict(ways or {})
-        self._planners: dict[tuple[str, bool], Planner] = {}
-        self._plans: dict[tuple[str, int, bool], LayerPlan] = {}
+        self._planners: dict[str, Planner] = {}
+        self._plans: dict[tuple[str, int], LayerPlan] = {}
         self._made: dict[Hashable, Any] = {}
 
     @classmethod
@@ -120,16 +120,13 @@ class Study:
         """The same with other bursts, and lanes chosen for them as they were here."""
         return self.laid_out(self._lanes, bursts)
 
-    def plan(self, name: str, lanes: int, *, plain: bool = False) -> LayerPlan:
-        """One population as hardware with so many lanes; `plain`: without bursts."""
-        plain = plain or not self.bursts.counts
-        key = (name, plain)
-        if (name, lanes, plain) not in self._plans:
-            if key not in self._planners:
-                bursts = NO_BURSTS if plain else self.bursts
-                self._planners[key] = Planner(self.network, self.network[name], bursts)
-            self._plans[name, lanes, plain] = self._planners[key].plan(lanes)
-        return self._plans[name, lanes, plain]
+    def plan(self, name: str, lanes: int) -> LayerPlan:
+        """One population as hardware with so many lanes."""
+        if (name, lanes) not in self._plans:
+            if name not in self._planners:
+                self._planners[name] = Planner(self.network, self.network[name], self.bursts)
+            self._plans[name, lanes] = self._planners[name].plan(lanes)
+        return self._plans[name, lanes]
 
     @cached_property
     def plans(self) -> dict[str, LayerPlan]:

@@ -10,6 +10,7 @@ from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
+from neurocuda_hw.rtl.divider import DIVIDE_VERILOG
 from neurocuda_hw.rtl.memory import MemoryFiles
 from neurocuda_hw.rtl.top import Top
 from neurocuda_hw.rtl.verilog import to_verilog
@@ -25,8 +26,8 @@ class Design:
     ----------
     files : dict of str to bytes
         ``rtl/nchw_top.v``, ``rtl/nchw_rom.v``, ``rtl/nchw_ram.v``, those of memories of a style of
-        their own, and ``rtl/mem/*.mem``. The memory files are read by bare name: run the simulator,
-        or the synthesis, in their folder.
+        their own, with bursts ``rtl/nchw_divide.v``, and ``rtl/mem/*.mem``. The memory files are
+        read by bare name: run the simulator, or the synthesis, in their folder.
     tdata_bits : int
         Width of both AXI4-Streams.
     lanes : dict of str to int
@@ -70,6 +71,8 @@ def emit(
     memories = MemoryFiles()
     files = {f"rtl/{TOP}.v": to_verilog(top, TOP, memories)}
     files |= {f"rtl/{name}.v": text for name, text in memories.modules.items()}
+    if any(plan.division for plan in plans.values()):
+        files["rtl/nchw_divide.v"] = DIVIDE_VERILOG.encode()
     files |= {f"rtl/mem/{name}": content for name, content in memories.files.items()}
     return Design(
         files=files,

@@ -14,6 +14,8 @@ next row.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from amaranth import C, Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.hdl import signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
@@ -61,8 +63,8 @@ class Lanes(Component):
     again : Out
         In a row that was swept, a membrane is still at its threshold; only if the plan says
         `touched`.
-    thresholds : Out, of a population of bursts
-        Of the lanes that come out.
+    swept, thresholds : Out, of a population of bursts
+        A SWEEP of two cycles ago comes out now; thresholds of its lanes.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -86,6 +88,7 @@ class Lanes(Component):
             "again": Out(1),
         }
         if plan.burst:
+            members["swept"] = Out(1)
             members["thresholds"] = Out(p * plan.threshold.bits)
         for i, bits in enumerate(plan.stored_bits):
             members[f"weights_{i}"] = In(p * bits)
@@ -118,19 +121,21 @@ class Lanes(Component):
                     m.d.comb += held1.eq(is_held)
 
         swept, late = Signal(), Signal()
+        moves1 = kind1 != Action.PASS
         accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
         m.d.comb += [
             swept.eq(kind2 == Action.SWEEP),
             self.done.eq(swept | (kind2 == Action.PASS)),
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
-        word2 = Signal(p * word_bits)
+        word2 = Signal(p * word_bits, reset_less=bool(plan.burst))
         products = self._products(m, port1)
         own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
-            lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
+            with self._only(m, moves1):
+                lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
             lane.second_stage(accumulates2, held2, fire2, (kind2 == Action.CLEAR) | restore2)
             words.append(lane.word)
             late_words.append(lane.late_word)
@@ -140,7 +145,9 @@ class Lanes(Component):
             again.append(lane.again & exists)
         m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
         if plan.burst:
-            m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
+            m.d.comb += self.swept.eq(swept)
+            with self._only(m, moves1):
+                m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
         result, write2 = Signal(p * word_bits), Signal()
@@ -148,14 +155,17 @@ class Lanes(Component):
             result.eq(Cat(words)),
             write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
         ]
-        row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
-        m.d.sync += [row3.eq(row2), written3.eq(write2), result3.eq(result)]
-        with m.If(write2 & (row2 == row1)):
-            m.d.sync += word2.eq(result)
-        with m.Elif(written3 & (row3 == row1)):
-            m.d.sync += word2.eq(result3)
-        with m.Else():
-            m.d.sync += word2.eq(state.read_data)
+        row3, written3, result3 = Signal.like(self.row), Signal(), Signal.like(word2)
+        m.d.sync += [row3.eq(row2), written3.eq(write2)]
+        with self._only(m, write2):
+            m.d.sync += result3.eq(result)
+        with self._only(m, moves1):
+            with m.If(write2 & (row2 == row1)):
+                m.d.sync += word2.eq(result)
+            with m.Elif(written3 & (row3 == row1)):
+                m.d.sync += word2.eq(result3)
+            with m.Else():
+                m.d.sync += word2.eq(state.read_data)
         m.d.comb += [state.write.eq(write2), state.write_address.eq(row2)]
         m.d.comb += state.write_data.eq(result)
         if plan.leaks:
@@ -165,6 +175,10 @@ class Lanes(Component):
                 m.d.comb += [state.write.eq(1), state.write_address.eq(row4)]
                 m.d.comb += state.write_data.eq(Cat(late_words))
         return m
+
+    def _only(self, m: Module, moves: Value) -> AbstractContextManager[None]:
+        """Lanes of bursts rest in a cycle without a row, which saves power and simulation."""
+        return m.If(moves) if self.plan.burst else nullcontext()
 
     def _products(self, m: Module, port1: Signal) -> list[Value]:
         """weight x value of each lane in cycle 1, from the projection that was asked."""
@@ -189,7 +203,7 @@ class Lanes(Component):
             common = min(shifts)
             for i, shift in enumerate(shifts):
                 per_port[i] = _shifted(per_port[i], shift - common)
-            weights = self._chosen(m, port1, per_port)
+            weights = self._chosen(port1, per_port)
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
             if self.value_bits > 1:
@@ -199,7 +213,7 @@ class Lanes(Component):
             if not isinstance(value, Const):
                 per_port[i] = [self._product(weight, value) for weight in per_port[i]]
             per_port[i] = _shifted(per_port[i], shifts[i])
-        return self._chosen(m, port1, per_port)
+        return self._chosen(port1, per_port)
 
     def _product(self, weight: Value, value: Value) -> Value:
         """weight x value: a multiplier, or in logic a sum with a term for each bit of one."""
@@ -209,20 +223,11 @@ class Lanes(Component):
         terms = [Mux(bit, other.shift_left(i), 0) for i, bit in enumerate(few)]
         return sum(terms[:-1], C(0, 1)) - terms[-1]  # the last bit is the sign
 
-    def _chosen(self, m: Module, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
+    def _chosen(self, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
         """What each lane gets from the projection that was asked."""
-        p = self.plan.layout.lanes
-        if len(per_port) == 1:
-            return per_port[0]
-        width = max(len(weight) for weights in per_port for weight in weights)
-        chosen = []
-        for lane in range(p):
-            product = Signal(signed(width), name=f"product_{lane}")
-            with m.Switch(port1):
-                for i, weights in enumerate(per_port):
-                    with m.Case(i):
-                        m.d.comb += product.eq(weights[lane])
-            chosen.append(product)
+        chosen = per_port[0]
+        for i, others in enumerate(per_port[1:], start=1):
+            chosen = [Mux(port1 == i, *both) for both in zip(others, chosen, strict=True)]
         return chosen
 
     def _parameter(self, m: Module, parameter: Parameter) -> list[Value]:

@@ -37,11 +37,12 @@ class Verilog(Target):
 
     name = "verilog"
     computes = "generated Verilog, simulated cycle by cycle with Verilator"
-    options = ("lanes",)
+    options = ("lanes", "bursts")
     builds = "Verilog"
     title = "Verilog"
     product = "this Verilog"
     gates = True
+    bursts = True
 
     def __init__(self) -> None:
         self.benches = (
@@ -64,8 +65,16 @@ class Verilog(Target):
         return unusable(find_verilator(), find_compiler(), find_make())
 
     def prepare(self, study: Study, **options: Any) -> Any:
-        """A `Simulator`."""
-        return simulator_of(study, None)
+        """A `Simulator` of the Verilog that `build` writes for these options."""
+        from neurocuda_hw.data.stimulus import default_inputs
+        from neurocuda_hw.passes.choice import choose
+        from neurocuda_hw.passes.study import Study
+        from neurocuda_hw.reference.reference import Reference
+
+        network = study.network
+        trace = Reference(network).trace(default_inputs(network))
+        study = Study(network, trace=trace, lanes=options.get("lanes"))
+        return simulator_of(choose(study, options.get("bursts", "auto")).study, None)
 
     def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
         """Runs the bulk harness."""
@@ -73,11 +82,17 @@ class Verilog(Target):
         return result.observed, result.fault
 
     def files(self, study: Study, options: Options) -> dict[str, bytes]:
-        """Hardware, IP block, test benches, golden stimulus and spikes."""
+        """Hardware, IP block, a camera's front block if asked for, test benches, golden spikes."""
         from neurocuda_hw.rtl.emit import emit
 
         design = study.once(emit)
         files = design.files | ip_of(study.network, design, options.registers)
+        if options.front is not None:
+            from neurocuda_hw.rtl.front_files import front_files
+            from neurocuda_hw.rtl.front_plan import FrontPlan
+
+            plan = FrontPlan(network=study.network, tdata_bits=design.tdata_bits, **options.front)
+            files |= front_files(plan)
         return files | bench_of(study.network, study.trace, design.tdata_bits, study.bursts)
 
     def facts(self, study: Study) -> dict[str, Any]:

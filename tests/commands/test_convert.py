@@ -12,7 +12,10 @@ import torch
 from click.testing import CliRunner
 
 from neurocuda_hw.cli import cli
-from neurocuda_hw.data.events import Events, encode, load_frames
+from neurocuda_hw.data.binning import bin_events
+from neurocuda_hw.data.events import Events
+from neurocuda_hw.data.labelled import load_recordings
+from neurocuda_hw.data.nmnist import encode
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.reference.reference import Reference
@@ -71,6 +74,12 @@ def converted(place: Path, *options: str) -> dict[str, object]:
     return figures
 
 
+def frames(folder: str) -> tuple[np.ndarray, np.ndarray]:
+    """Counts of the recordings of a folder in 4 steps of 1 ms, and their classes."""
+    recordings, labels = load_recordings(folder)
+    return np.stack([bin_events(events, steps=4) for events in recordings]), labels
+
+
 def test_recordings_of_events(place: Path) -> None:
     figures = converted(place, "--arch", "recorded_net:Net", "--qcfs-epochs", "1")
     network = load("network.pt")
@@ -78,7 +87,7 @@ def test_recordings_of_events(place: Path) -> None:
     assert isinstance(neuron, Input)
     assert (neuron.encoding, network.window("input").steps) == (Encoding.GRADED, 4)
     assert figures["unequal"] == 0
-    x, y = load_frames("data", steps=4, step_us=1000, highest=255)
+    x, y = frames("data")
     run = Reference(network).run(x[4::5])
     right = 100 * float((run.outputs.argmax(1).numpy() == y[4::5]).mean())
     assert figures["integer_accuracy"] == pytest.approx(right)
@@ -101,7 +110,7 @@ def test_folders_train_and_test(place: Path) -> None:
     for name in ("Train", "Test"):
         shutil.copytree(place / "all", place / "data" / name)
     figures = converted(place, "--arch", "recorded_net:Net", "--qcfs-epochs", "0")
-    x, y = load_frames("all", steps=4, step_us=1000, highest=255)
+    x, y = frames("all")
     run = Reference(load("network.pt")).run(x)
     right = 100 * float((run.outputs.argmax(1).numpy() == y).mean())
     assert figures["integer_accuracy"] == pytest.approx(right)

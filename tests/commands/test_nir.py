@@ -13,7 +13,8 @@ from small import SPIKES, chain
 from tools import need
 
 from neurocuda_hw import cli, load, load_trace, save
-from neurocuda_hw.data.events import Events, encode
+from neurocuda_hw.data.events import Events
+from neurocuda_hw.data.nmnist import encode
 from neurocuda_hw.ground.toolchain import find_compiler, find_verilator
 from neurocuda_hw.network.neurons import IF, Encoding, Reset
 from neurocuda_hw.network.synapses import Dense
@@ -221,8 +222,8 @@ def test_recordings_become_counts(nchw, tmp_path, packed):
     code, _, err = nchw("golden", "whole.nir", "--steps", 4, "--data", folder, "-o", "u.npz")
     assert code == 2
     assert err == (
-        "nchw: recordings of events need an input (2, H, W) that gets events in every step, not "
-        "(6,) of SPIKES; see --encoding\n"
+        "nchw: recordings of events need an input (1 or 2, H, W), or (N,) for one row of them, "
+        "that gets events in every step, not (6,) of SPIKES; see --encoding\n"
     )
 
 

@@ -18,7 +18,7 @@ from small import small_network
 from neurocuda_hw.commands.stimuli import read_array
 from neurocuda_hw.conversion.trained import load_trained
 from neurocuda_hw.data import datasets
-from neurocuda_hw.data.events import load_nmnist
+from neurocuda_hw.data.labelled import load_recordings
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground import archives
 from neurocuda_hw.ground.archives import gunzipped, read_npy, read_npz
@@ -60,7 +60,7 @@ def _tarred(path: Path) -> None:
         ("d.npz", _zipped, datasets.load),
         ("n.pt", lambda path: _zipped(path, "n/data.pkl"), load),
         ("m.pt2", lambda path: _zipped(path, "m/models/model.json"), load_trained),
-        ("e.tar.gz", _tarred, load_nmnist),
+        ("e.tar.gz", _tarred, load_recordings),
         ("b.bin.gz", lambda p: p.write_bytes(gzip.compress(bytes(4 * MIB))), datasets.load),
     ],
 )
