@@ -46,8 +46,10 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     if job["device"]:
         folder = Folder(network, study.activity, **sent)
         folding = folder.fold(find_device(job["device"]), target=job.get("target"))
-        study, area = study.laid_out(folding.lanes), folding.area
+        told = {"ways": folding.ways} if hasattr(folding, "ways") else {}
+        study, area = study.laid_out(folding.lanes, **told), folding.area
         found |= {"luts": round(area.luts), "blocks": area.blocks, "dsps": area.dsps}
+        found["ultras"] = getattr(area, "ultras", 0)
     predicted = predict(study.plans, study.activity)
     found |= {"cycles": predicted.cycles, "latency": predicted.latency}
     found["predicted"] = predicted.cycles
