@@ -19,6 +19,7 @@ from neurocuda_hw.commands.folding import (
     fold_for,
     parse_wish,
     show,
+    streams_options,
 )
 from neurocuda_hw.commands.networks import (
     Reading,
@@ -82,6 +83,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 )
 @device_options
 @bursts_option
+@streams_options
 @click.option(
     "--registers",
     type=click.Choice(["none", "control", "counters"]),

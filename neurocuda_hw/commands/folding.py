@@ -56,7 +56,20 @@ def device_options(command: Command) -> Command:
 
 
 def bursts_option(command: Command) -> Command:
-    """Adds --bursts, --streams and --input-order."""
+    """Adds --bursts."""
+    option = click.option(
+        "--bursts",
+        type=click.Choice(["auto", "on", "off"]),
+        default="auto",
+        show_default=True,
+        help="Under the exact code, Verilog and C++ may send one event with a count for all spikes "
+        "of a neuron: where that pays (in the Verilog), wherever it is possible, or nowhere.",
+    )
+    return option(command)
+
+
+def streams_options(command: Command) -> Command:
+    """Adds --streams and --input-order."""
     for option in (
         click.option(
             "--input-order",
@@ -74,22 +87,13 @@ def bursts_option(command: Command) -> Command:
             help="Bursts may be sent line by line, each as soon as it is complete, from a few "
             "lines of membranes instead of a whole map: where that pays, or wherever it can be.",
         ),
-        click.option(
-            "--bursts",
-            type=click.Choice(["auto", "on", "off"]),
-            default="auto",
-            show_default=True,
-            help="Under the exact code, Verilog and C++ may send one event with a count for all "
-            "spikes of a neuron: where that pays (in the Verilog), wherever it is possible, or "
-            "nowhere.",
-        ),
     ):
         command = option(command)
     return command
 
 
 def check_streams(bursts: str, streams: str, order: str, build_for: str | None = None) -> None:
-    """Checks the options of `bursts_option` against one another, and what is built."""
+    """Checks --streams against the options that it goes with, and what is built."""
     gates = [t.name for t in BUILT.values() if t.gates] + [ALL]
     if streams != "off" and build_for not in (None, *gates):
         raise click.UsageError(f"--streams is for --target {' or '.join(gates)}, not {build_for}")

@@ -19,6 +19,7 @@ from neurocuda_hw.commands.folding import (
     fold_for,
     parse_wish,
     show,
+    streams_options,
 )
 from neurocuda_hw.commands.memory_table import memory_facts, show_memories
 from neurocuda_hw.commands.networks import (
@@ -56,6 +57,7 @@ _MOSTLY = 0.5
 )
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @bursts_option
+@streams_options
 @click.option(
     "--target",
     type=click.Choice([t.name for t in BUILT.values() if t.scheduled]),
