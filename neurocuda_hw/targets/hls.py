@@ -22,7 +22,7 @@ class Hls(Target):
 
     name = "hls"
     computes = "generated HLS C++, C simulation with g++ (no vendor tool)"
-    options = ("lanes", "model")
+    options = ("lanes", "model", "bursts")
     builds = "C++ for Vitis HLS"
     title = "C++ for Vitis HLS"
     product = "this C++"
@@ -47,10 +47,11 @@ class Hls(Target):
         return unusable(find_compiler())
 
     def prepare(self, study: Study, **options: Any) -> Any:
-        """A `CSimulation`."""
+        """A `CSimulation` of the C++ that `build` writes for these options."""
         from neurocuda_hw.hls import CSimulation
+        from neurocuda_hw.targets.verilog import chosen
 
-        return CSimulation(study.network, **options)
+        return CSimulation(chosen(study.network, options), model=options.get("model"))
 
     def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
         """Runs the compiled C++."""
