@@ -2,7 +2,8 @@
 
     python -m benchmarks bursts --network resnet20.pt --network16 resnet20_L16.pt --cifar FOLDER
 
-The baseline is this commit with ``--bursts off``, in the same run, on the same inputs. ResNet-20 is
+The baseline is the commit before bursts (--against), unpacked into a folder of its own and run in
+the same run, on the same machine and inputs; each design in a process of its own. ResNet-20 is
 CIFAR-10's at L = 8 (exact code, 8 bits, no training), folded for the xczu7ev: the fastest that
 fits, and the cheapest of --target-cycles; L = 16 the same weights. Its inputs are the first
 --images test images. ``cnn`` is the MNIST CNN of ``golden/`` and its images, for the xc7z020, and
@@ -12,155 +13,157 @@ with at most 16 lanes. All cycles are simulated, and every spike of every step i
 Keys: ``resnet20_cycles_ratio``, ``resnet20_blocks_ratio`` (at --target-cycles),
 ``levels16_over_levels8``, ``resnet20_latency_ratio`` (one inference alone, at most 16 lanes),
 ``cnn_cycles_ratio``, ``cnn16_cycles_ratio``, ``verify_rate_ratio`` (images of ResNet-20 per second
-of simulation), ``unequal`` (samples with any unequal spike or output), and the figures that they
-are made of.
+of the harness's processor time, all spikes compared, without the build), ``hls_rate_ratio`` (that
+of ``make csim``, with bursts over without, both of this checkout), ``unequal`` (samples with any
+unequal spike or output), and the figures that they are made of. ``missing`` says which keys the
+product has nothing to measure for yet, and why: they are null.
 """
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from argparse import Namespace
-from functools import partial
+from pathlib import Path
+from typing import Any
 
 import cifar
 import numpy as np
 
 from benchmarks import ROOT
+from benchmarks.build_speed import git, unpacked
 from benchmarks.table import say
-from neurocuda_hw.ground.errors import DataError
-from neurocuda_hw.network import Network
+from neurocuda_hw.ground.errors import DataError, ToolError
+from neurocuda_hw.hls import emit as emit_hls
+from neurocuda_hw.hls import verify_hls
 from neurocuda_hw.network.model_file import load
-from neurocuda_hw.network.trace import Trace, load_trace
-from neurocuda_hw.passes.budget import Folder, Folding
+from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.passes.bursts import NO_BURSTS, find_bursts
-from neurocuda_hw.passes.choice import Choice, choose
-from neurocuda_hw.passes.devices import find_device
-from neurocuda_hw.passes.folding import uniform_lanes
-from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
-from neurocuda_hw.rtl.emit import emit
-from neurocuda_hw.simulation.simulate import SimulationResult, Simulator
 
-Figures = dict[str, float | int | str]
-WAYS = {"on": "bursts", "off": "spikes"}
-
-
-def fold(study: Study, device: str, target: int | None) -> Folding:
-    """Lanes for a device."""
-    folder = Folder(study.network, study.activity, bursts=study.bursts)
-    return folder.fold(find_device(device), target=target)
+Figures = dict[str, Any]
+DEVICE = "xczu7ev"
+SIDE = Path(__file__).with_name("bursts_side.py")
+MISSING = {
+    "resnet20_streams_blocks_ratio": "the Verilog has no streams",
+    "resnet20_streams_cycles_ratio": "the Verilog has no streams",
+}
 
 
 class Runs:
-    """Simulates designs, and counts what was unequal."""
+    """Measures designs of this checkout and of the one before; collects figures."""
 
-    def __init__(self, planned: bool) -> None:
-        self.planned, self.unequal = planned, 0
+    def __init__(self, before: Path, folder: Path, planned: bool) -> None:
+        self.before, self.folder, self.planned = before, folder, planned
+        self.figures: Figures = {"unequal": 0}
 
-    def of(self, study: Study, trace: Trace) -> SimulationResult | None:
-        """The Verilog of a study on a trace; None where it is only predicted."""
-        if self.planned:
-            return None
-        design = emit(study)
-        run = Simulator(study.network, design.files, design.tdata_bits, design.bursts)
-        found = run.run(trace, jobs=1)
-        if found.fault:
-            raise DataError(found.fault)
-        spikes = max(found.unequal_samples.values(), default=0)
-        self.unequal += max(spikes, found.unequal_outputs)
+    def of(self, name: str, network: Path, inputs: np.ndarray, **job: Any) -> Figures:
+        """One design; of this checkout with bursts, else of the one before without."""
+        sent, answer = self.folder / f"{name}.npy", self.folder / f"{name}.json"
+        np.save(sent, inputs)
+        job = {"network": str(network.resolve()), "inputs": str(sent), **job}
+        job |= {"simulate": not self.planned, "device": job.get("device")}
+        checkout = ROOT if job.get("bursts") else self.before
+        done = subprocess.run(
+            [sys.executable, str(SIDE), json.dumps(job), str(answer)],
+            env={**os.environ, "PYTHONPATH": str(checkout)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise ToolError(f"{name} could not be measured in {checkout}: {done.stderr[-500:]}")
+        found: Figures = json.loads(answer.read_text())
+        self.figures["unequal"] += found.get("unequal", 0)
+        self.figures |= {f"{name}_{key}": _short(value) for key, value in found.items()}
+        say(f"{name}: {found['cycles']:,.0f} cycles, alone {found['latency']:,}")
         return found
 
-
-def cycles(runs: Runs, choice: Choice, name: str, figures: Figures) -> float:
-    """Cycles per inference of a chosen design, measured or predicted."""
-    study = choice.study
-    predicted = predict(study.plans, study.activity).cycles
-    figures[f"{name}_predicted"] = round(predicted, 1)
-    found = runs.of(study, study.trace)
-    per_inference = predicted if found is None else found.cycles_per_inference
-    figures[f"{name}_cycles"] = round(per_inference, 1)
-    if choice.folding is not None:
-        area = choice.folding.area
-        figures |= {f"{name}_luts": round(area.luts), f"{name}_blocks": area.blocks}
-        figures[f"{name}_dsps"] = area.dsps
-    if found is not None:
-        figures[f"{name}_images_per_second"] = round(found.samples / found.seconds, 3)
-    say(f"{name}: {per_inference:,.0f} cycles")
-    return per_inference
+    def pair(self, name: str, network: Path, inputs: np.ndarray, **job: Any) -> list[Figures]:
+        """With bursts, and without; notes the ratio of cycles."""
+        on = self.of(f"{name}_bursts", network, inputs, bursts=True, **job)
+        off = self.of(f"{name}_spikes", network, inputs, **job)
+        self.figures[f"{name}_cycles_ratio"] = round(on["cycles"] / off["cycles"], 4)
+        return [on, off]
 
 
-def pair(runs: Runs, study: Study, name: str, figures: Figures, device: str | None = None) -> float:
-    """Cycles with bursts over cycles without."""
-    place = None if device is None else partial(fold, device=device, target=None)
-    on, off = (
-        cycles(runs, choose(study, wish, place), f"{name}_{way}", figures)
-        for wish, way in WAYS.items()
-    )
-    return round(on / off, 4)
+def _short(value: float) -> float:
+    return value if isinstance(value, int) else round(value, 4 if value < 100 else 1)
 
 
-def traced(network: Network, images: np.ndarray) -> Trace:
-    """The golden trace of real images."""
-    quantised = network.input.quantise(images.astype(np.float64))
-    return Reference(network).trace(quantised[:, None])
+def quantised(network: Path, images: np.ndarray) -> np.ndarray:
+    """Real images as a network's integers, one step each."""
+    found: np.ndarray = load(network).input.quantise(images.astype(np.float64))[:, None]
+    return found
 
 
-def resnet20(given: Namespace, runs: Runs) -> Figures:
+def resnet20(given: Namespace, runs: Runs) -> None:
     """The figures of ResNet-20."""
     images = np.asarray(cifar.load(given.cifar, "test")[0][: given.images])
-    network = load(given.network)
-    study = Study(network, trace=traced(network, images))
-    figures: Figures = {}
-    figures["resnet20_cycles_ratio"] = pair(runs, study, "resnet20", figures, "xczu7ev")
-    rate = "resnet20_{}_images_per_second"
-    if not given.planned:
-        on, off = (float(figures[rate.format(way)]) for way in WAYS.values())
-        figures["verify_rate_ratio"] = round(on / off, 3)
-    paced = partial(fold, device="xczu7ev", target=given.target_cycles)
-    with_bursts = choose(study, "on", paced).folding
-    assert with_bursts is not None
-    figures["resnet20_paced_blocks"] = with_bursts.area.blocks
-    blocks = float(figures["resnet20_spikes_blocks"])
-    figures["resnet20_blocks_ratio"] = round(with_bursts.area.blocks / blocks, 4)
+    figures, network = runs.figures, Path(given.network)
+    inputs = quantised(network, images)
+    on, off = runs.pair("resnet20", network, inputs, device=DEVICE)
+    if not runs.planned:
+        ratio = on["per_cpu_second"] / off["per_cpu_second"]
+        figures["verify_rate_ratio"] = round(ratio, 3)
+    runs.planned, planned = True, runs.planned
+    paced = runs.of(
+        "resnet20_paced", network, inputs, device=DEVICE, target=given.target_cycles, bursts=True
+    )
+    runs.planned = planned
+    figures["resnet20_blocks_ratio"] = round(paced["blocks"] / off["blocks"], 4)
     if given.network16:
-        other = load(given.network16)
-        wide = Study(other, trace=traced(other, images))
-        chosen = choose(wide, "on", partial(fold, device="xczu7ev", target=None))
-        found = cycles(runs, chosen, "resnet20_levels16", figures)
-        levels8 = float(figures["resnet20_bursts_cycles"])
-        figures["levels16_over_levels8"] = round(found / levels8, 4)
-    return figures | latency(runs, study, given)
-
-
-def latency(runs: Runs, study: Study, given: Namespace) -> Figures:
-    """Of one inference alone, with at most 16 lanes."""
-    figures: Figures = {}
-    alone = Study(study.network, trace=study.trace.select(slice(0, 1)))
-    narrow = alone.laid_out(uniform_lanes(study.network))
-    for way, bursts in (("bursts", find_bursts(study.network)), ("spikes", NO_BURSTS)):
-        laid = narrow.relaid(bursts)
-        found = runs.of(laid, alone.trace)
-        cycles = (
-            predict(laid.plans, laid.activity).latency if found is None else found.latency_cycles
+        wide = Path(given.network16)
+        found = runs.of(
+            "resnet20_levels16", wide, quantised(wide, images), device=DEVICE, bursts=True
         )
-        figures[f"resnet20_{way}_latency"] = cycles
-        say(f"resnet20, {way}: {cycles:,} cycles for one inference alone")
-    one, other = (float(figures[f"resnet20_{way}_latency"]) for way in WAYS.values())
-    return figures | {"resnet20_latency_ratio": round(one / other, 4)}
+        figures["levels16_over_levels8"] = round(found["cycles"] / on["cycles"], 4)
+    alone, before = runs.pair("resnet20_alone", network, inputs[:1])
+    figures["resnet20_latency_ratio"] = round(alone["latency"] / before["latency"], 4)
+
+
+def csim(given: Namespace, runs: Runs) -> None:
+    """Images of ResNet-20 per second of the C simulation, with bursts and without."""
+    network = load(given.network)
+    images = np.asarray(cifar.load(given.cifar, "test")[0][: given.images])
+    trace = Reference(network).trace(quantised(Path(given.network), images))
+    rates = []
+    for way, bursts in (("bursts", find_bursts(network)), ("spikes", NO_BURSTS)):
+        files = emit_hls(Study(network, trace=trace, bursts=bursts))
+        with tempfile.TemporaryDirectory(prefix="nchw_") as folder:
+            found = verify_hls(network, trace, folder, files=files)
+        runs.figures["unequal"] += not found.equal
+        rates.append(found.samples_per_second)
+        runs.figures[f"hls_{way}_images_per_second"] = round(rates[-1], 3)
+        say(f"C simulation, {way}: {rates[-1]:.2f} images per second")
+    runs.figures["hls_rate_ratio"] = round(rates[0] / rates[1], 3)
 
 
 def measure(given: Namespace) -> Figures:
     """The figures of all networks."""
-    runs = Runs(given.planned)
-    figures: Figures = {}
-    if "cnn" in given.only:
-        network = load(ROOT / "golden" / "mnist_cnn.pt")
-        study = Study(network, trace=load_trace(ROOT / "golden" / "mnist_cnn.npz"))
-        figures["cnn_cycles_ratio"] = pair(runs, study, "cnn", figures, "xc7z020")
-        narrow = study.laid_out(uniform_lanes(network))
-        figures["cnn16_cycles_ratio"] = pair(runs, narrow, "cnn16", figures)
-    if "resnet20" in given.only:
-        if not given.network or not given.cifar:
+    with tempfile.TemporaryDirectory(prefix="nchw_") as name:
+        runs = Runs(unpacked(given.against, Path(name) / "against"), Path(name), given.planned)
+        if "cnn" in given.only:
+            network = ROOT / "golden" / "mnist_cnn.pt"
+            inputs = load_trace(network.with_suffix(".npz"), membranes=False).inputs
+            runs.pair("cnn", network, inputs, device="xc7z020")
+            runs.pair("cnn16", network, inputs)
+        if {"resnet20", "hls"} & set(given.only) and not (given.network and given.cifar):
             raise DataError("ResNet-20 needs --network and --cifar; --only cnn leaves it out")
-        figures |= resnet20(given, runs)
-    return figures | {"unequal": runs.unequal, "planned": int(given.planned)}
+        if "resnet20" in given.only:
+            resnet20(given, runs)
+        if "hls" in given.only and not given.planned:
+            csim(given, runs)
+    for key, why in MISSING.items():
+        say(f"{key} is not measured: {why}")
+    return runs.figures | {
+        **dict.fromkeys(MISSING),
+        "missing": MISSING,
+        "commit": git("describe", "--always", "--dirty").decode().strip(),
+        "against": given.against,
+        "planned": int(given.planned),
+    }

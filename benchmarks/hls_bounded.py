@@ -3,13 +3,16 @@
     python -m benchmarks hls_bounded --networks build/resnet20.pt --json FILE
     python -m benchmarks hls_bounded --random 20 --skip-committed
 
-Random networks are those of tests/strategies.py: several projections between one pair, recurrent,
-grouped and strided ones, pools, under both codes, with 1 to 64 lanes. ``golden/`` and --networks
-follow, at their default lanes. Every network runs once for each of --seeds, which say which process
-goes on when, and when source and sink pause; every spike and every output is compared.
+Random networks are those of tests/strategies.py and tests/exact_networks.py: several projections
+between one pair, recurrent, grouped and strided ones, pools, under both codes, with 1 to 64 lanes.
+``golden/`` and --networks follow, at their default lanes. Every network runs once for each of
+--seeds, which say which process goes on when, and when source and sink pause; every spike and every
+output is compared. Where populations can send bursts, random networks do so every second time, and
+saved ones run both ways.
 
 Keys: under ``random``, ``networks``, and how many of them have ``parallel`` projections, a
-``residual`` sum, ``recurrent`` projections, ``grouped`` convolutions, the ``exact_code``; the
+``residual`` sum, ``recurrent`` projections, ``grouped`` convolutions, the ``exact_code``, send
+``bursts``; the
 ``lanes`` that any layer had; for each saved network ``samples`` and ``spikes``; ``unequal``, runs
 that locked up, lost a word or differed.
 """
@@ -34,8 +37,10 @@ from neurocuda_hw.hls.emit import EXPECTED, STIMULUS
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.synapses import Conv2d
-from neurocuda_hw.network.trace import Trace, first_divergence
+from neurocuda_hw.network.trace import first_divergence
+from neurocuda_hw.passes.bursts import NO_BURSTS, find_bursts
 from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 
 MOST_LANES = 64
@@ -47,14 +52,12 @@ KINDS = (  # keywords of strategies.networks
 )
 
 
-def unequal(
-    network: Network, trace: Trace, seeds: list[int], lanes: dict[str, int] | None, level: int
-) -> int:
+def unequal(study: Study, seeds: list[int], level: int) -> int:
     """Runs of the bounded C simulation, one for each seed, that go wrong."""
-    found = 0
+    found, network, trace = 0, study.network, study.trace
     with TemporaryDirectory(prefix="nchw_") as name:
         folder = Path(name)
-        write({**emit(network, lanes), **golden_files(network, trace)}, folder)
+        write({**emit(study), **golden_files(network, trace)}, folder)
         program, _ = compile_csim(folder, Model.BOUNDED, optimise=level)
         for number in seeds:
             arguments = (STIMULUS, EXPECTED, "--seed", str(number))
@@ -89,6 +92,7 @@ def random_networks(asked: Namespace) -> dict[str, object]:
     if not asked.random:
         return {}
     networks, inputs_for = from_tests("strategies", "networks", "inputs_for")
+    (exact_networks,) = from_tests("exact_networks", "exact_networks")
     has: Counter[str] = Counter()
     lanes_had: set[int] = set()
     wrong = 0
@@ -105,14 +109,20 @@ def random_networks(asked: Namespace) -> dict[str, object]:
     def one(data: st.DataObject) -> None:
         nonlocal wrong
         kind = data.draw(st.sampled_from(KINDS))
-        network = data.draw(networks(parallel=True, **kind))
+        in_turn = data.draw(st.booleans())  # windows that follow one another
+        exact = in_turn or "exact" in kind
+        drawn = exact_networks(odd=True) if in_turn else networks(parallel=True, **kind)
+        network = data.draw(drawn)
         trace = Reference(network).trace(data.draw(inputs_for(network, samples=asked.samples)))
         lanes = {
             p.name: data.draw(st.sampled_from(lane_choices(p, MOST_LANES))) for p in network.targets
         }
-        has.update(["networks", *features(network), *(["exact_code"] if "exact" in kind else [])])
+        bursts = find_bursts(network) if data.draw(st.booleans()) else NO_BURSTS
+        has.update(["networks", *features(network), *(["exact_code"] if exact else [])])
+        has.update(["bursts"] if bursts.counts else [])
         lanes_had.update(min(n, network[p].chw[0]) for p, n in lanes.items())
-        wrong += unequal(network, trace, asked.seeds, lanes, level=0)
+        study = Study(network, trace=trace, lanes=lanes, bursts=bursts)
+        wrong += unequal(study, asked.seeds, level=0)
         say(f"{has['networks']} random networks, {wrong} runs went wrong")
 
     one()
@@ -132,7 +142,11 @@ def measure(asked: Namespace) -> dict[str, object]:
         network = load(path)
         trace = Reference(network).trace(default_inputs(network, samples=asked.samples), batch=2)
         spikes = sum(int(np.bitwise_count(packed).sum()) for packed in trace.spikes.values())
-        wrong = unequal(network, trace, asked.seeds, None, level=2)
+        sending = find_bursts(network)
+        ways = [NO_BURSTS, sending] if sending.counts else [NO_BURSTS]
+        wrong = sum(
+            unequal(Study(network, trace=trace, bursts=way), asked.seeds, level=2) for way in ways
+        )
         found[path.stem] = {"samples": trace.samples, "spikes": spikes, "unequal": wrong}
         say(f"{path.stem}: {found[path.stem]}")
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.targets.checks import Check, Request
@@ -97,7 +99,11 @@ def traced(case: Case, batch: int | None = None) -> tuple[Network, Trace]:
 
 
 def simulated(
-    network: Network, trace: Trace, lanes: dict[str, int], bursts: Bursts = NO_BURSTS
+    network: Network,
+    trace: Trace,
+    lanes: dict[str, int],
+    bursts: Bursts = NO_BURSTS,
+    ways: Mapping[str, Ways] | None = None,
 ) -> Check:
     """The Verilog's run of a trace.
 
@@ -106,7 +112,7 @@ def simulated(
     DivergenceError
         Unless every spike and every output is equal.
     """
-    study = Study(network, trace=trace, lanes=lanes, bursts=bursts)
+    study = Study(network, trace=trace, lanes=lanes, bursts=bursts, ways=ways)
     (bench,) = [b for b in BUILT["verilog"].benches if b.name == "verilog"]
     check = bench.check(study, None, Request(targets=("verilog",)))
     if not check.equal:

@@ -9,6 +9,8 @@ dropped. Both go through Verilator and through the C++ between FIFOs of the decl
 random pauses at both ends. ``golden/`` has mixed, mnist_mlp and mnist_cnn, the rest are those of
 tests/hls/cases.py: the exact code, recurrence, a held current.
 
+Networks that can send bursts do so a second time (``NAME_bursts``), in both.
+
 Keys, for each network: ``packets``; ``known``, those in which no neuron comes twice in a step, of
 which every spike and output is compared; ``dropped`` by reason; ``verilog_unequal`` and
 ``hls_unequal``, known packets that differ; ``counts_unequal``, reasons that either target counts
@@ -34,6 +36,7 @@ from neurocuda_hw.hls.context import word_bits
 from neurocuda_hw.hls.csim import compile_csim, dropped, faults, replay, write
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
+from neurocuda_hw.passes.bursts import NO_BURSTS, find_bursts
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.simulation.simulate import Stalls
 from neurocuda_hw.targets.verilog import simulator_of
@@ -52,7 +55,7 @@ def network_of(name: str) -> Network:
     return network
 
 
-def compared(network: Network, inputs: np.ndarray) -> dict[str, object]:
+def compared(study: Study, inputs: np.ndarray) -> dict[str, object]:
     """What both targets make of the packets of `inputs`, each behind one of rubbish.
 
     Raises
@@ -60,12 +63,13 @@ def compared(network: Network, inputs: np.ndarray) -> dict[str, object]:
     DivergenceError
         If one of them locks up or breaks its protocol.
     """
+    network = study.network
     odd = OddPackets.of(network, inputs, word_bits(network), random.Random(SEED))
     packets = odd.stimulus(), odd.keep()
-    verilog = simulator_of(Study.of(network), None).run(odd.trace, stalls=STALLS, packets=packets)
+    verilog = simulator_of(study, None).run(odd.trace, stalls=STALLS, packets=packets)
     with TemporaryDirectory(prefix="nchw_") as name:
         folder = Path(name)
-        write({**emit(network), "stimulus.bin": packets[0], "keep.bin": packets[1]}, folder)
+        write({**emit(study), "stimulus.bin": packets[0], "keep.bin": packets[1]}, folder)
         program, _ = compile_csim(folder, Model.BOUNDED)
         content, done = replay(folder, program, ("stimulus.bin", "--keep", "keep.bin"))
     told = [verilog.fault] if verilog.fault else faults(done.stdout)
@@ -87,6 +91,10 @@ def measure(given: Namespace) -> dict[str, object]:
     found: dict[str, object] = {}
     for name in given.networks:
         network = network_of(name)
-        found[name] = compared(network, default_inputs(network, samples=given.packets // 2))
-        say(f"{name}: {found[name]}")
+        sending = find_bursts(network)
+        for bursts in (NO_BURSTS, sending) if sending.counts else (NO_BURSTS,):
+            key = f"{name}_bursts" if bursts.counts else name
+            inputs = default_inputs(network, samples=given.packets // 2)
+            found[key] = compared(Study(network, bursts=bursts), inputs)
+            say(f"{key}: {found[key]}")
     return found

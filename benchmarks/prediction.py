@@ -38,13 +38,15 @@ from neurocuda_hw.network import (
     Readout,
     Window,
 )
-from neurocuda_hw.network.neurons import Encoding, Spiking
+from neurocuda_hw.network.neurons import Encoding, Reset, Spiking
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool, Synapse
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.area import branches_of, layer_parts, network_area, total
-from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.area import layer_parts, network_area, total
+from neurocuda_hw.passes.bursts import NO_BURSTS, find_bursts
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.passes.mapping import Ways
+from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.study import Study
@@ -141,8 +143,12 @@ def conv(
     steps: int = 8,
     kind: type[Spiking] = IF,
     exact: bool = False,
+    maximum: bool = False,
 ) -> Network:
-    """Two or four convolutions, one behind a sum pool, with or without a skip connection."""
+    """Two or four convolutions, one behind a sum pool, with or without a skip connection.
+
+    With `maximum` the largest of four follows the first one.
+    """
     net = Net(source, steps, bits, seed=2)
     size, inputs = source.shape[1], source.shape[0]
     assert isinstance(source.neuron, Input)
@@ -168,11 +174,19 @@ def conv(
 
     net.add("first", (channels, size, size), neuron(channels), image=kernel(channels, inputs))
     last = "first"
+    if maximum:
+        size //= 2
+        largest = IF(threshold=1, reset=Reset.ZERO, window=net.populations[-1].neuron.window)
+        ones = np.ones((channels, 1, 2, 2), dtype=np.int64)
+        pooling = Conv2d(weight=ones, stride=(2, 2), groups=channels)
+        last = "largest"
+        net.add(last, (channels, size, size), largest, first=pooling)
     if skip:
-        net.add("inner", (channels, size, size), neuron(channels), first=kernel(channels, channels))
-        merged = {
+        inner = {last: kernel(channels, channels)}
+        net.add("inner", (channels, size, size), neuron(channels), **inner)
+        merged: dict[str, Synapse] = {
             "inner": kernel(channels, channels),
-            "first": Diagonal(weight=net.random.integers(9, 2 << bits, channels)),
+            last: Diagonal(weight=net.random.integers(9, 2 << bits, channels)),
         }
         net.add("merged", (channels, size, size), neuron(channels), **merged)
         last = "merged"
@@ -197,22 +211,43 @@ def _mnist() -> Network:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A network and its fold; `density` of the random inputs; whether it sends bursts."""
+    """A network and its fold; `density` of the random inputs.
+
+    It sends `bursts` or spikes; lanes multiply in LUTs if `soft`; and the costs are not fitted to
+    it if it is `held` out.
+    """
 
     make: Callable[[], Network]
     lanes: Callable[[Network], dict[str, int]]
     density: float = 0.15
     bursts: bool = False
+    soft: bool = False
+    held: bool = False
 
     def study(self) -> Study:
         """What is predicted and built."""
         network = self.make()
-        study = Study(network, lanes=self.lanes(network))
-        return study.relaid(find_bursts(network)) if self.bursts else study
+        ways = {p.name: Ways(soft=True) for p in network.targets} if self.soft else None
+        bursts = find_bursts(network) if self.bursts else NO_BURSTS
+        return Study(network, lanes=self.lanes(network), bursts=bursts, ways=ways)
 
 
-def _bursts(make: Callable[[], Network], lanes: Callable[[Network], dict[str, int]]) -> Case:
-    return Case(make, lanes, bursts=True)
+def _bursts(
+    make: Callable[[], Network],
+    lanes: Callable[[Network], dict[str, int]],
+    *,
+    soft: bool = False,
+    held: bool = False,
+) -> Case:
+    return Case(make, lanes, bursts=True, soft=soft, held=held)
+
+
+def _exact(size: int, pixels: int, **more: Any) -> Callable[[], Network]:
+    return lambda: conv(image(size, pixels), exact=True, **more)
+
+
+def _mlp(size: int, *sizes: int, **more: Any) -> Callable[[], Network]:
+    return lambda: dense(size, sizes, kind=IF, **more)
 
 
 CASES: Mapping[str, Case] = {
@@ -233,27 +268,51 @@ CASES: Mapping[str, Case] = {
     "leak8": Case(lambda: conv(events(12), bits=6, kind=LIF), _lanes(8, out=2), 0.06),
     "burst_mlp8": _bursts(_mnist, _lanes(8, out=2)),
     "burst_mlp32": _bursts(_mnist, _lanes(32, out=4)),
-    "burst_deep8": _bursts(
-        lambda: dense(14, (64, 32, 10), bits=8, pixels=8, kind=IF), _lanes(8, out=2)
+    "burst_deep8": _bursts(_mlp(14, 64, 32, 10, bits=8, pixels=8), _lanes(8, out=2)),
+    "burst_deep16": _bursts(_mlp(16, 96, 64, 10, bits=5, pixels=1, steps=15), _lanes(16, out=4)),
+    "burst_conv4": _bursts(_exact(14, 8, bits=8), _lanes(4, out=1)),
+    "burst_conv8": _bursts(_exact(16, 4, bits=6, steps=16), _lanes(8, second=16, out=2)),
+    "burst_skip4": _bursts(_exact(14, 2, bits=4, skip=True, steps=4), _lanes(4, out=2)),
+    "burst_skip8": _bursts(_exact(12, 8, bits=8, skip=True), _lanes(8, second=16, out=2)),
+    "burst_skip32": _bursts(_exact(12, 8, bits=8, skip=True), _lanes(32, out=1)),
+    "burst_wide16": _bursts(_exact(16, 8, bits=8, channels=16, steps=10), _lanes(16, out=1)),
+    "burst_pool4": _bursts(_exact(12, 8, bits=8, channels=4, maximum=True), _lanes(4, out=1)),
+    "burst_pool8": _bursts(_exact(12, 4, bits=5, maximum=True, steps=4), _lanes(8, out=2)),
+    "soft_conv4": _bursts(_exact(10, 4, bits=6, steps=16), _lanes(4, out=2), soft=True),
+    "soft_deep8": _bursts(_mlp(12, 48, 32, 10, bits=8, pixels=8), _lanes(8, out=2), soft=True),
+    "held_mlp16": _bursts(
+        _mlp(20, 64, 10, bits=6, pixels=2, steps=5), _lanes(16, out=10), held=True
     ),
-    "burst_deep16": _bursts(
-        lambda: dense(16, (96, 64, 10), bits=5, pixels=1, kind=IF, steps=15), _lanes(16, out=4)
+    "held_deep4": _bursts(
+        _mlp(12, 48, 48, 24, 10, bits=7, pixels=4, steps=9), _lanes(4, out=1), held=True
     ),
-    "burst_conv4": _bursts(lambda: conv(image(14, 8), bits=8, exact=True), _lanes(4, out=1)),
-    "burst_conv8": _bursts(
-        lambda: conv(image(16, 4), bits=6, exact=True, steps=16), _lanes(8, second=16, out=2)
+    "held_deep8": _bursts(
+        _mlp(10, 64, 32, 10, bits=8, pixels=8, steps=16), _lanes(8, hidden1=2, out=2), held=True
     ),
-    "burst_skip4": _bursts(
-        lambda: conv(image(14, 2), bits=4, skip=True, exact=True, steps=4), _lanes(4, out=2)
+    "held_conv2": _bursts(_exact(12, 8, bits=8, steps=31), _lanes(2, out=1), held=True),
+    "held_conv16": _bursts(
+        _exact(12, 2, bits=5, channels=4), _lanes(16, second=8, out=1), held=True
     ),
-    "burst_skip8": _bursts(
-        lambda: conv(image(12, 8), bits=8, skip=True, exact=True), _lanes(8, second=16, out=2)
+    "held_wide8": _bursts(
+        _exact(8, 4, bits=7, channels=16, steps=12), _lanes(8, second=4, out=2), held=True
     ),
-    "burst_skip32": _bursts(
-        lambda: conv(image(12, 8), bits=8, skip=True, exact=True), _lanes(32, out=1)
+    "held_pool2": _bursts(_exact(12, 6, bits=6, channels=4, maximum=True), _lanes(2), held=True),
+    "held_pool16": _bursts(
+        _exact(12, 8, bits=8, channels=4, maximum=True, steps=10),
+        _lanes(4, first=16, out=1),
+        held=True,
     ),
-    "burst_wide16": _bursts(
-        lambda: conv(image(16, 8), bits=8, channels=16, exact=True, steps=10), _lanes(16, out=1)
+    "held_skip2": _bursts(
+        _exact(8, 4, bits=6, channels=4, skip=True, steps=16), _lanes(2, out=1), held=True
+    ),
+    "held_skip4": _bursts(
+        _exact(10, 8, bits=8, skip=True, steps=6), _lanes(4, second=8, out=1), held=True
+    ),
+    "held_pool_skip4": _bursts(
+        _exact(12, 8, bits=8, channels=4, maximum=True, skip=True), _lanes(4, out=2), held=True
+    ),
+    "held_soft_skip4": _bursts(
+        _exact(8, 8, bits=8, channels=4, skip=True), _lanes(4, out=2), soft=True, held=True
     ),
 }
 
@@ -306,7 +365,7 @@ def predicted_and_measured(name: str, case: Case, before: Mapping[str, Any]) -> 
     if before.get("design") == design:
         figures = {key: before[key] for key in ("cycles", "luts", "blocks", "dsps")}
     else:
-        check = simulated(network, trace, study.lanes, study.bursts)
+        check = simulated(network, trace, study.lanes, study.bursts, study.ways)
         found = synthesise(files, FAMILY)
         figures = {"cycles": check.cycles_per_inference, "luts": found.luts}
         figures |= {"blocks": found.blocks, "dsps": found.dsps}

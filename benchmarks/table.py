@@ -198,12 +198,13 @@ FIGURES: tuple[Figure, ...] = (
                default=Path("build/resnet20.pt"), metavar="FILE"),
         WEIGHTS, CIFAR_TOO, ROUNDS,
     )),
-    Figure("bursts", ("verilator",), (
-        option("--only", choices=("cnn", "resnet20"), default=["cnn", "resnet20"]),
+    Figure("bursts", ("verilator", "git", "compiler", "ap_int"), (
+        option("--only", choices=("cnn", "resnet20", "hls"), default=["cnn", "resnet20", "hls"]),
         option("--network", "ResNet-20 in integers, L = 8", metavar="FILE"),
         option("--network16", "the same at L = 16", metavar="FILE"),
         CIFAR_TOO, option("--images", "of CIFAR-10's test set", default=20, type=number(2)),
         option("--target-cycles", "pace at which memories are compared", default=231_484),
+        option("--against", "the commit before bursts", default="f25c941"),
         flag("--planned", "predict cycles, simulate nothing"),
     )),
     Figure("registers", ("yosys",), (option("model", nargs="?", default="golden/mnist_mlp.pt"),)),

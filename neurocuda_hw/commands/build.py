@@ -105,6 +105,12 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     help="Chips of Loihi 2 that the network may take.",
 )
 @click.option(
+    "--graded-counts",
+    is_flag=True,
+    help="On Loihi 2, one graded spike with a count for all spikes of a neuron, wherever that is "
+    "exact; its report says what that changes.",
+)
+@click.option(
     "--golden",
     metavar="TRACE",
     callback=there("trace"),
@@ -134,6 +140,7 @@ def build(
     registers: str,
     front: str | None,
     chips: int,
+    graded_counts: bool,
     golden: str | None,
     arch: str | None,
     unpickle: bool,
@@ -176,6 +183,11 @@ def build(
     exports = target in exporting
     if style is not None and not exports:
         raise click.UsageError(f"--export is for --target {' or '.join(exporting)}")
+    grading = [t.name for t in BUILT.values() if t.graded] + [ALL]
+    if graded_counts and target not in grading:
+        raise click.UsageError(
+            f"--graded-counts is for --target {' or '.join(grading)}, not {target}"
+        )
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     wish = parse_wish(device, target_cycles, fit, lanes, target)
@@ -206,15 +218,20 @@ def build(
         if front is not None:
             camera = {"kind": front, "crop": cut.crop, "downsample": cut.downsample}
         options = Options(
-            registers=registers, chips=chips, writing=writing, inputs=origin, front=camera
+            registers=registers,
+            chips=chips,
+            graded_counts=graded_counts,
+            writing=writing,
+            inputs=origin,
+            front=camera,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
-        sends = any(t.gates for t in parts(target, options))
-        if camera is not None and not sends:
+        if camera is not None and not any(t.gates for t in parts(target, options)):
             raise click.UsageError("--front is for Verilog: --target verilog")
+        sends = any(t.bursts for t in parts(target, options))
         try:
             choice = choose(study, bursts if sends else "off", fold)
         except DoesNotFit as error:
@@ -224,6 +241,8 @@ def build(
         progress(target, 0, 1)
         noted = made.told if made else loaded.told
         told: dict[str, Any] = {"conversion": noted} if noted else {}
+        if graded_counts:
+            told["graded_counts"] = True
         if labels is not None:
             right = int((trace.outputs.argmax(axis=1) == labels).sum())
             told["accuracy"] = {"samples": trace.samples, "right": right}
@@ -264,6 +283,8 @@ def build(
         for path in report["files"]:
             if "/" not in path or not path.startswith("tables/"):
                 say(f"  {folder / path}")
+        if str(choice):
+            say(f"{choice} (Figures of the Verilog.)")
     say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))

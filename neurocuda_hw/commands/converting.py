@@ -52,7 +52,7 @@ class Converted:
         network = self.snn.network
         return (
             f"{some(network.input.size, 'input')}, {some(network.neurons, 'neuron')}, "
-            f"{network.weights:,} weights, T = {network.timesteps}, {self.stats.course}."
+            f"{some(network.weights, 'weight')}, T = {network.timesteps}, {self.stats.course}."
         )
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -13,7 +13,9 @@ from neurocuda_hw.ground.progress import Progress
 from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
+    from neurocuda_hw.passes.area import LayerArea
     from neurocuda_hw.passes.budget import Folding
+    from neurocuda_hw.passes.devices import Device
     from neurocuda_hw.passes.study import Study
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -59,14 +61,14 @@ def bursts_option(command: Command) -> Command:
         type=click.Choice(["auto", "on", "off"]),
         default="auto",
         show_default=True,
-        help="Under the exact code, the Verilog may send one event with a count for all spikes of "
-        "a neuron: where that pays, wherever it is possible, or nowhere.",
+        help="Under the exact code, Verilog and C++ may send one event with a count for all spikes "
+        "of a neuron: where that pays (in the Verilog), wherever it is possible, or nowhere.",
     )
     return option(command)
 
 
 def parse_wish(
-    device: str | None, target: int | None, fit: bool, lanes: int | None, build_for: str
+    device: str | None, target: int | None, fit: bool, lanes: int | None, build_for: str | None
 ) -> Wish:
     """Checks the options against one another."""
     if device is None and (target is not None or fit):
@@ -76,7 +78,7 @@ def parse_wish(
     if device is not None and lanes is not None:
         raise click.UsageError("--device chooses the lanes: it excludes --lanes")
     gates = [t.name for t in BUILT.values() if t.gates]
-    if device is not None and build_for not in gates:
+    if device is not None and build_for is not None and build_for not in gates:
         raise click.UsageError(f"--device is for --target {' or '.join(gates)}, not {build_for}")
     return Wish(device=device, target=target)
 
@@ -94,64 +96,62 @@ def fold_for(study: Study, wish: Wish, progress: Progress) -> Folding:
 
 def show(folding: Folding, *, err: bool = False) -> None:
     """The table: every layer, what is there once, their sum, and what the device has."""
-    from neurocuda_hw.passes.budget import LUT_SHARE
+    device, shared = folding.device, folding.shared
+    usable = replace(shared, **_usable(device))
 
-    device = folding.device
+    def taken(area: LayerArea) -> tuple[object, ...]:
+        ultras = (area.ultras,) if device.ultras else ()
+        return (round(area.luts), f"{area.blocks:g}", area.dsps, *ultras)
+
     rows: list[tuple[object, ...]] = [
-        (
-            layer.name,
-            layer.lanes,
-            layer.weight_bits,
-            round(layer.cycles),
-            round(layer.area.luts),
-            f"{layer.area.blocks:g}",
-            layer.area.dsps,
-        )
+        (layer.name, layer.lanes, layer.weight_bits, round(layer.cycles), *taken(layer.area))
         for layer in folding.layers
     ]
-    shared, area = folding.shared, folding.area
     rows += [
-        ("(shared)", "", "", "", round(shared.luts), f"{shared.blocks:g}", shared.dsps),
-        ("total", "", "", round(folding.cycles), round(area.luts), f"{area.blocks:g}", area.dsps),
+        ("(shared)", "", "", "", *taken(shared)),
+        ("total", "", "", round(folding.cycles), *taken(folding.area)),
+        (f"usable in {device.name}", "", "", "", *taken(usable)),
     ]
-    usable = (round(LUT_SHARE * device.luts), f"{device.blocks:g}", device.dsps)
-    rows.append((f"usable in {device.name}", "", "", "", *usable))
     title = f"Prediction for {device.name} ({device.family.value}, {device.source})"
-    print_table(title, (*_COLUMNS, f">{device.family.block_name}", ">DSP"), rows, err=err)
+    columns = (*_COLUMNS, f">{device.family.block_name}", ">DSP")
+    print_table(title, (*columns, ">UltraRAM") if device.ultras else columns, rows, err=err)
+
+
+def _usable(device: Device) -> dict[str, Any]:
+    """What a design may take of a device."""
+    from neurocuda_hw.passes.budget import LUT_SHARE
+
+    found = {"luts": round(LUT_SHARE * device.luts), "blocks": device.blocks, "dsps": device.dsps}
+    return found | {"ultras": device.ultras}
 
 
 def as_plain(folding: Folding) -> Mapping[str, object]:
     """The folding as plain values, for JSON."""
-    from neurocuda_hw.passes.budget import LUT_SHARE
-
-    area, device = folding.area, folding.device
+    device = folding.device
     return {
         "device": device.name,
         "cycles": round(folding.cycles, 1),
-        "luts": round(area.luts),
-        "blocks": area.blocks,
+        **_taken(folding.area),
         "block": device.family.block_name,
-        "dsps": area.dsps,
-        "usable": {
-            "luts": round(LUT_SHARE * device.luts),
-            "blocks": device.blocks,
-            "dsps": device.dsps,
-        },
-        "shared": {
-            "luts": round(folding.shared.luts),
-            "blocks": folding.shared.blocks,
-            "dsps": folding.shared.dsps,
-        },
+        "usable": _usable(device),
+        "shared": _taken(folding.shared),
         "layers": [
             {
                 "name": layer.name,
                 "lanes": layer.lanes,
                 "weight_bits": layer.weight_bits,
                 "cycles": round(layer.cycles, 1),
-                "luts": round(layer.area.luts),
-                "blocks": layer.area.blocks,
-                "dsps": layer.area.dsps,
+                **_taken(layer.area),
             }
             for layer in folding.layers
         ],
+    }
+
+
+def _taken(area: LayerArea) -> dict[str, Any]:
+    return {
+        "luts": round(area.luts),
+        "blocks": area.blocks,
+        "dsps": area.dsps,
+        "ultras": area.ultras,
     }

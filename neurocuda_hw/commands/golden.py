@@ -8,6 +8,7 @@ from neurocuda_hw.commands.console import as_json, print_json, say, there
 from neurocuda_hw.commands.networks import Reading, load_network, network_options
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
+from neurocuda_hw.ground.words import some
 
 
 @click.command()
@@ -71,8 +72,9 @@ def golden(
         )
         return
     say(
-        f"Wrote {output}: {trace.samples} samples of {given.origin}, {trace.timesteps} steps, "
-        f"{sum(spikes.values()):,} spikes, {len(content):,} bytes."
+        f"Wrote {output}: {some(trace.samples, 'sample')} of {given.origin}, "
+        f"{some(trace.timesteps, 'step')}, {some(sum(spikes.values()), 'spike')}, "
+        f"{len(content):,} bytes."
     )
     if right is not None:
-        say(f"{right} of {trace.samples} samples are classified as their label says.")
+        say(f"{right} of {some(trace.samples, 'sample')} classified as labelled.")

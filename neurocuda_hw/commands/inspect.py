@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
-from neurocuda_hw.commands.folding import bursts_option
+from neurocuda_hw.commands.folding import (
+    Wish,
+    bursts_option,
+    device_options,
+    fold_for,
+    parse_wish,
+    show,
+)
+from neurocuda_hw.commands.memory_table import memory_facts, show_memories
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
+    is_nir,
     load_network,
     network_options,
     show_comparison,
 )
 from neurocuda_hw.commands.recording import recorded, show_recording
 from neurocuda_hw.commands.stimuli import Cut, Stimulus, stimulus, stimulus_options
+from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.ground.words import some
+from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
+    from neurocuda_hw.network.trace import Trace
+    from neurocuda_hw.passes.choice import Choice
+    from neurocuda_hw.targets.base import Built
 
 # share of zeros from which a line says so: a linear map that is no convolution has them
 _MOSTLY = 0.5
@@ -37,6 +55,12 @@ _MOSTLY = 0.5
 )
 @lanes_option("Lanes to count cycles for; see 'nchw build'.")
 @bursts_option
+@click.option(
+    "--target",
+    type=click.Choice([t.name for t in BUILT.values() if t.scheduled]),
+    help="Also show what it asks of the vendor's tool, and why: loops, FIFOs, memories.",
+)
+@device_options
 @as_json
 def inspect(
     model: str,
@@ -48,6 +72,10 @@ def inspect(
     lanes: int | None,
     bursts: str,
     plot: str | None,
+    target: str | None,
+    device: str | None,
+    target_cycles: int | None,
+    fit: bool,
     as_json: bool,
 ) -> None:
     """Show a network: populations, shapes, weights, proved widths, expected events and cycles.
@@ -59,9 +87,15 @@ def inspect(
     so the slowest one sets the pace. Of a NIR graph a second table says what quantisation cost:
     how many spikes of each layer coincide with those of the graph in floating point.
 
+    With --device, and of a build folder that was made with it, there follow the memories of each
+    layer: states, weights, parameters, queues, lists of touched rows.
+
     \b
     nchw inspect network.pt
+    nchw inspect network.pt --data mnist/ --device xczu7ev --target-cycles 90000
+    nchw inspect build
     nchw inspect network.pt --data mnist/ --samples 100 --json
+    nchw inspect network.pt --target hls
     nchw inspect net.nir --steps 300 --payload-bits 2 --data nmnist/
     nchw inspect recording.raw --step-us 5000 --plot recording.svg
     """
@@ -70,11 +104,25 @@ def inspect(
         return
     if plot is not None:
         raise click.UsageError("--plot is for recordings; 'nchw report' draws networks")
-    loaded = load_network(model, reading)
-    given = stimulus(loaded.network, data, inputs, samples, cut)
+    from neurocuda_hw.project.verify import Subject
+
+    opened = None if is_nir(Path(model)) else Subject.of(model)
+    built = opened.built if opened else None
+    wish = parse_wish(device, target_cycles, fit, lanes, built.target if built else None)
+    if built is not None and (target_cycles or fit or lanes):
+        raise click.UsageError(
+            "a build has its lanes: --lanes, --target-cycles and --fit need a model"
+        )
+    loaded = load_network(model, reading, known=opened.network if opened else None)
+    if built is not None and data is None and inputs is None:
+        given = golden_of(built, samples)
+    else:
+        given = stimulus(loaded.network, data, inputs, samples, cut)
     loaded = loaded.adjusted(given.inputs)
     network = loaded.network
-    facts = describe(network, given, lanes, bursts)
+    with progress_bar(quiet=as_json) as progress:
+        design = Design(lanes=lanes, bursts=bursts, wish=wish, built=built, progress=progress)
+        facts, choice = describe(network, given, design, target)
     compared = loaded.compared(given.inputs, given.labels)
     if compared is not None:
         facts["nir"] = comparison_facts(compared)
@@ -115,31 +163,79 @@ def inspect(
         zeros = f", {projection['zeros']:.0%} zeros" if projection["zeros"] > _MOSTLY else ""
         say(f"{projection['from']} -> {projection['to']}: {projection['synapse']}{zeros}")
     say(
-        f"Events and cycles: mean of {len(given.inputs)} samples ({given.origin}); the slowest "
-        f"layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
+        f"Events and cycles: mean of {some(len(given.inputs), 'sample')} ({given.origin}); the "
+        f"slowest layer is {facts['slowest']}, {facts['cycles']:,.0f} cycles per inference."
     )
     if facts["bursts"]:
         say(facts["bursts"]["says"])
+    if target is not None:
+        from neurocuda_hw.report.page import schedule_tables
+
+        for what, table in schedule_tables(facts[target]).items():
+            print_table(f"{what} of {target}", table.heads, table.rows)
+    if choice.folding is not None:
+        show(choice.folding)
+    if facts["memories"]:
+        show_memories(facts["memories"])
     if compared is not None:
         show_comparison(compared)
     if facts["right"] is not None:
-        say(f"{facts['right']} of {len(given.inputs)} samples are classified as their label says.")
+        say(f"{facts['right']} of {some(len(given.inputs), 'sample')} classified as labelled.")
 
 
-def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) -> dict[str, Any]:
-    """All that the command prints, as plain values."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Design:
+    """Which design of a network is asked for: that of a build folder, or of the options."""
+
+    lanes: int | None
+    bursts: str
+    wish: Wish
+    built: Built | None
+    progress: Progress
+
+    @property
+    def device(self) -> str | None:
+        """The part whose memories are counted, if any."""
+        told = self.built.report.get("folding") if self.built else None
+        return self.wish.device or (told["device"] if told else None)
+
+    def choose(self, network: Network, trace: Trace) -> Choice:
+        """The design."""
+        from neurocuda_hw.passes.choice import Choice, choose
+        from neurocuda_hw.passes.folding import uniform_lanes
+        from neurocuda_hw.passes.study import Study, balanced
+        from neurocuda_hw.targets.verilog import study_of
+
+        wanted = balanced if self.lanes is None else uniform_lanes(network, self.lanes)
+        study = Study(network, trace=trace, lanes=wanted)
+        if self.built is not None:
+            return Choice(study=study_of(study, self.built))
+        fold = partial(fold_for, wish=self.wish, progress=self.progress)
+        return choose(study, self.bursts, fold if self.wish.device else None)
+
+
+def golden_of(built: Built, samples: int | None) -> Stimulus:
+    """The inputs of a build's golden trace."""
+    from neurocuda_hw.network.trace import load_trace
+    from neurocuda_hw.project.build import TRACE
+
+    trace = load_trace(built.path / TRACE).select(slice(0, samples))
+    return Stimulus(inputs=trace.inputs, labels=None, origin=f"the folder's own{built.told_inputs}")
+
+
+def describe(
+    network: Network, given: Stimulus, design: Design, target: str | None = None
+) -> tuple[dict[str, Any], Choice]:
+    """All that the command prints, as plain values, and the design that it is about."""
     from neurocuda_hw.network.ranges import network_ranges
     from neurocuda_hw.network.trace import answers
     from neurocuda_hw.network.wire import address_bits
-    from neurocuda_hw.passes.choice import choose
     from neurocuda_hw.passes.cycles import network_work, slowest
-    from neurocuda_hw.passes.folding import uniform_lanes
-    from neurocuda_hw.passes.study import Study, balanced
+    from neurocuda_hw.passes.devices import find_device
     from neurocuda_hw.reference.reference import Reference
 
     trace = Reference(network).trace(given.inputs)
-    wanted = balanced if lanes is None else uniform_lanes(network, lanes)
-    choice = choose(Study(network, trace=trace, lanes=wanted), bursts)
+    choice, device = design.choose(network, trace), design.device
     study, ranges = choice.study, network_ranges(network)
     events, chosen = study.activity, study.lanes
     work = network_work(study.plans, events)
@@ -170,7 +266,8 @@ def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) 
     right = None
     if given.labels is not None:
         right = int((answers(trace.outputs) == given.labels).sum())
-    return {
+    asked = BUILT[target].facts(study) if target else {}
+    facts = asked | {
         "name": network.name,
         "hash": network.hash,
         "timesteps": network.timesteps,
@@ -191,7 +288,9 @@ def describe(network: Network, given: Stimulus, lanes: int | None, bursts: str) 
         "bursts": choice.facts,
         "slowest": pace,
         "cycles": work[pace].bound,
+        "memories": memory_facts(study, find_device(device)) if device else {},
     }
+    return facts, choice
 
 
 def _kind(population: Population) -> str:

@@ -57,6 +57,8 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
         (block, area.blocks, float(part.blocks)),
         ("multipliers", area.dsps, part.dsps),
     ]
+    if part.ultras or area.ultras:
+        rows.append(("UltraRAM", area.ultras, part.ultras))
     fits = all(used <= held for _, used, held in rows)
     if as_json:
         print_json(
@@ -70,6 +72,7 @@ def synth(build_dir: str, device: str, as_json: bool) -> None:
                 "blocks": area.blocks,
                 "block": block,
                 "dsps": area.dsps,
+                "ultras": area.ultras,
                 "cells": dict(area.cells),
             }
         )

@@ -9,10 +9,11 @@ import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, there, to_json
+from neurocuda_hw.commands.folding import bursts_option
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
-from neurocuda_hw.ground.words import GIVEN
+from neurocuda_hw.ground.words import GIVEN, some
 from neurocuda_hw.targets.base import REPORT
 from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
@@ -47,8 +48,8 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     type=click.IntRange(min=0),
     default=0,
     metavar="N",
-    help="Also break the design on purpose: N flipped bits, and swapped lanes and changed "
-    "thresholds. Each must be caught.",
+    help="Also break the design on purpose: N flipped bits, swapped lanes, changed "
+    "thresholds, and of bursts counts and dividers. Each must be caught.",
 )
 @click.option(
     "--target",
@@ -66,7 +67,8 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     help="Random pauses on both streams of the bulk harness.",
 )
 @network_options
-@lanes_option("Lanes of the Verilog, where a MODEL is verified.")
+@lanes_option("Lanes of the Verilog, where a MODEL is verified; see 'nchw build'.")
+@bursts_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Of mutants and stalls.")
 @click.option(
     "--json",
@@ -88,6 +90,7 @@ def verify(
     cut: Cut,
     reading: Reading,
     lanes: int | None,
+    bursts: str,
     seed: int,
     json_file: str | None,
 ) -> None:
@@ -115,6 +118,7 @@ def verify(
     """
     from neurocuda_hw.ground.files import check_writable, write_file
     from neurocuda_hw.passes.folding import uniform_lanes
+    from neurocuda_hw.passes.study import balanced
     from neurocuda_hw.project.verify import Subject, exit_code
     from neurocuda_hw.project.verify import verify as run_verify
     from neurocuda_hw.simulation.simulate import Stalls
@@ -159,7 +163,8 @@ def verify(
                 allow_little=allow_little,
                 mutate=mutate,
                 seed=seed,
-                lanes=uniform_lanes(opened.network, lanes) if opened and lanes else None,
+                lanes=uniform_lanes(opened.network, lanes) if opened and lanes else balanced,
+                bursts=bursts,
                 stalls=Stalls(percent=stalls, seed=seed),
                 origin=origin,
                 progress=progress,
@@ -262,8 +267,8 @@ def show(results: list[Verification], *, left: str = "", err: bool = False) -> N
             caught, missed = result.count("caught"), result.count("missed")
             idle = result.count("not exercised")
             say(
-                f"{result.name}: {caught} mutants caught, {missed} missed, {idle} that change no "
-                "spike for these inputs.",
+                f"{result.name}: {some(caught, 'mutant')} caught, {missed} missed, {idle} not "
+                "shown by these inputs.",
                 err=err,
             )
         for names, targets in _silent(result).items():

@@ -126,7 +126,7 @@ def _check_labels(module: QcfsModel, *data: Batches | None) -> None:
 
 @torch.no_grad()
 def judgement(module: QcfsModel, val_loader: Any, device: torch.device) -> torch.Tensor | None:
-    """Scores of the samples by which a change of a network is judged, higher is better: of the
+    """Scores (`Task.judged`) of the samples by which a change of a network is judged: of the
     validation data, else of those that were held out when it was converted; None without any."""
     module = module.to(device)
     forward = spiking.run if module.settings.code is Code.RATE else QcfsModel.forward
@@ -140,8 +140,7 @@ def judgement(module: QcfsModel, val_loader: Any, device: torch.device) -> torch
     for x, wanted in pairs:
         if wanted is None:
             raise DataError("validation data must have labels")
-        scores = module.task.score(forward(module, x.to(device)), wanted.to(device))
-        found.append(scores.double().cpu())
+        found.append(module.task.judged(forward(module, x.to(device)), wanted.to(device)))
     return torch.cat(found) if found else None
 
 

@@ -190,9 +190,10 @@ class QcfsModel(nn.Module):
             steps = _per_row(scale, term, layer)
             weights.append(round_through((weight / steps).clamp(-limit, limit)))
         bias = self.biases[number]
-        for place, term in zip(self._places(number), layer.terms, strict=True):
-            if term.source == 0:
-                bias = bias - _like(_pulled(self.weights[place], term, layer, self.centre), bias)
+        for weight, term in zip(weights, layer.terms, strict=True):
+            if term.source == 0:  # by what weights are once rounded: far from 0 that is much
+                pulled = _pulled(weight, term, layer, self.centre / units[0])
+                bias = bias - _like(scale * pulled, bias)
         return LayerTensors(
             weights=weights,
             threshold=None if unit is None else round_through(unit / scale).clamp(min=1),

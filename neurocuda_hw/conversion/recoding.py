@@ -68,9 +68,10 @@ def recode(
             module, scores = fitted, found
             notes.append("biases and clip values were fitted anew: as trained it was worse")
         before = judgement(copy.deepcopy(trained), val_loader, snn.device)
-        if before is not None and clearly_better(before, scores):
+        if before is not None and clearly_better(before[:, :1], scores[:, :1]):
+            now, then = (float(found[:, 0].mean()) for found in (scores, before))
             notes.append(
-                f"under this code it is worse than it was, {float(scores.mean()):.4g} for "
-                f"{float(before.mean()):.4g} (share of right answers, or minus the squared error)"
+                f"under this code it is worse than it was, {now:.4g} for {then:.4g} (share of "
+                "right answers, or minus the squared error)"
             )
     return in_integers(module, snn.network.name, snn.device, notes)

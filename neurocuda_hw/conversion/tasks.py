@@ -5,12 +5,13 @@
     regress    the outputs are values                    squared error, in units of their variance
 
 Whether one network is better than another is judged sample by sample, on the same samples: a
-difference of means counts only where it is large beside its own standard error.
+difference of means counts only where it is large beside its own standard error. By labels, that
+takes many samples; by another model's probabilities far fewer, since these say more than which is
+the largest.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -45,6 +46,23 @@ class Task(Enum):
         answers, wanted = self.answers(outputs), self.answers(wanted)
         same = (answers == wanted.to(answers.device)).float()
         return same if same.ndim == 1 else same.mean(1)
+
+    def judged(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        """What `clearly_better` compares, ``(B, 1)`` or ``(B, 2)`` in float64 on the CPU: `score`,
+        and minus the divergence from the other model's probabilities, where `wanted` are its
+        outputs and mean any."""
+        found = [self.score(outputs, wanted)]
+        if self is not Task.REGRESS and wanted.is_floating_point():
+            found.append(-self._divergence(outputs, wanted))
+        return torch.stack(found, 1).double().cpu()
+
+    def _divergence(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+        if self is Task.CLASSIFY:
+            likely, own = wanted.log_softmax(1), outputs.log_softmax(1)
+            return (likely.exp() * (likely - own)).sum(1)
+        yes, no = F.logsigmoid(wanted), F.logsigmoid(-wanted)
+        apart = yes.exp() * (yes - F.logsigmoid(outputs))
+        return (apart + no.exp() * (no - F.logsigmoid(-outputs))).sum(1)
 
     def answers(self, outputs: torch.Tensor) -> torch.Tensor:
         """Classes ``(B,)``, or yes and no ``(B, K)``; labels, which are integers, as they are."""
@@ -198,17 +216,17 @@ class Judge:
 
     @torch.no_grad()
     def scores(self, forward: Answers) -> torch.Tensor:
-        """Of each sample, higher is better; float64 on the CPU."""
+        """Of each sample, higher is better: `Task.judged`."""
         found = []
         for x, y in self.data:
             x = x.to(self.device)
             wanted = y if y is not None and self.labelled else self.answer(x)
-            found.append(self.task.score(forward(x), wanted.to(self.device)).double().cpu())
+            found.append(self.task.judged(forward(x), wanted.to(self.device)))
         return torch.cat(found)
 
     def short(self, forward: Answers) -> float:
         """Points by which `forward` falls short of the model: of accuracy, or of R²."""
-        missing = self.scores(self.answer) - self.scores(forward)
+        missing = (self.scores(self.answer) - self.scores(forward))[:, 0]
         if self.task is not Task.REGRESS:
             return 100 * float(missing.mean())
         with torch.no_grad():
@@ -217,10 +235,16 @@ class Judge:
 
 
 def clearly_better(after: torch.Tensor, before: torch.Tensor) -> bool:
-    """Whether scores of the same samples are higher by more than chance makes them, and are lower
-    by more than half a per cent with hardly any chance."""
+    """Whether scores ``(B, 1)`` or ``(B, 2)`` of the same samples (`Task.judged`) are higher.
+
+    Of the first number by more than chance makes them, and lower by more than half a per cent with
+    hardly any chance; or not lower, and the second higher by more than chance makes it.
+    """
     gain = after - before
     # as if there had been two more samples that changed most: little data says little
-    error = math.sqrt(float(gain.square().sum() + _DOUBT * gain.square().max())) / len(gain)
-    mean, allowed = float(gain.mean()), _ALLOWED * float(before.abs().mean())
-    return mean > error and mean - _SURELY * error > -allowed
+    error = (gain.square().sum(0) + _DOUBT * gain.square().amax(0)).sqrt() / len(gain)
+    mean, allowed = gain.mean(0), _ALLOWED * float(before[:, 0].abs().mean())
+    surely = float(mean[0]) > float(error[0])
+    surely = surely and float(mean[0] - _SURELY * error[0]) > -allowed
+    alike = gain.shape[1] == 2 and float(mean[0]) >= 0 and float(mean[1]) > float(error[1])
+    return surely or alike

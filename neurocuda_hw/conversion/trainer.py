@@ -138,7 +138,7 @@ class Trainer:
         if not kept:
             what = "quantised ANN" if stage == "qcfs" else "neurons through time"
             self.notes.append(
-                f"{some(epochs, 'epoch')} of training the {what} were tried and thrown away: on "
+                f"training of the {what} ({some(epochs, 'epoch')}) was thrown away: on "
                 f"the {by} no epoch was clearly better than what there was before"
             )
         return f"{some(epochs, 'epoch')} (epoch {kept} was best on the {by})"

@@ -99,7 +99,7 @@ def train(
     teacher : Teacher, optional
         A better model to learn from than the trained one.
     score : callable, optional
-        Of the model as it stands, one number per sample that it is judged by; higher is better.
+        Of the model as it stands, what each sample is judged by (`Task.judged`); higher is better.
 
     Returns
     -------

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.hls.host import host
 from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
+from neurocuda_hw.hls.streams import event_of, namespace, outs_of, stream_name, streams_of
 from neurocuda_hw.hls.tables import (
     BLOCK_RAM_BITS,
     Values,
@@ -21,9 +24,8 @@ from neurocuda_hw.hls.tables import (
 from neurocuda_hw.network import Network, Population, wire
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
-from neurocuda_hw.passes.queues import Read, limits_input, loop_depth, reading_depths
+from neurocuda_hw.passes.queues import limits_input
 
-EVENT_DEPTH = 32  # events that a FIFO between two layers holds: a burst, not a whole step
 MASK_DEPTH = 8  # rows of spikes that wait while single events leave
 
 
@@ -36,9 +38,9 @@ def context(plan: HlsPlan) -> Values:
     """All values of ``nchw_top.cpp`` and its companions."""
     network = plan.network
     numbers = {p.name: i for i, p in enumerate(p for p in network.populations if p.spiking)}
-    streams = _streams(plan)
+    streams = streams_of(plan)
     layers = {
-        name: _layer(layer, numbers.get(name, -1), _outs(streams, name))
+        name: _layer(plan, layer, numbers.get(name, -1), streams)
         for name, layer in plan.layers.items()
     }
     processes = [_process(plan, process, streams, layers) for process in plan.processes]
@@ -48,19 +50,33 @@ def context(plan: HlsPlan) -> Values:
         "network_id": network.hash[:16],
         "host": host(network),
         "name": network.name,
-        "steps": network.timesteps,
+        "steps": plan.steps,
+        "timesteps": network.timesteps,
+        "merged": plan.bursts.merged,
+        "packet_steps": "PACKET_STEPS" if plan.bursts.merged else "STEPS",
+        "bursts": bool(plan.bursts.counts),
         "word_bits": word_bits(network),
         "input": _events(network.input),
         "end_word": f"uint{word_bits(network)}_t(1) << {_events(network.input)['end']}",
-        "sources": [_events(p) for p in network.populations if not p.readout],
+        "sources": list(_senders(plan)),
         "layers": [layers[name] for process in plan.processes for name in process],
         "processes": processes,
         "streams": [s for s in streams if not s["local"]],
-        "reader": _reader(network, _outs(streams, network.input.name)),
+        "reader": _reader(network, outs_of(streams, network.input.name)),
         "output": _output(network, last),
         "most_words": network.timesteps * (network.input.size + 1),
-        "spiking": [_tapped(p) for p in network.populations if p.spiking],
+        "spiking": [_tapped(plan, p) for p in network.populations if p.spiking],
     }
+
+
+def _senders(plan: HlsPlan) -> Iterator[Values]:
+    """Every kind of event that travels."""
+    counts = plan.bursts.counts
+    for population in plan.network.populations:
+        if population.name in counts:
+            yield _events(population, counts[population.name])
+        if not population.readout and population.name not in set(counts) - plan.expanded:
+            yield _events(population)
 
 
 def _reader(network: Network, outs: list[Values]) -> Values:
@@ -79,13 +95,11 @@ def _reader(network: Network, outs: list[Values]) -> Values:
     }
 
 
-def _namespace(name: str) -> str:
-    return f"layer_{name}"  # a population may be called `double`
-
-
-def _tapped(population: Population) -> Values:
+def _tapped(plan: HlsPlan, population: Population) -> Values:
     c, h, w = population.chw
     return {
+        "burst": plan.bursts.counts.get(population.name, 0),
+        "start": plan.network.window(population.name).start,
         "name": population.name,
         "flat": "true" if len(population.shape) == 1 else "false",
         "size": population.size,
@@ -93,10 +107,10 @@ def _tapped(population: Population) -> Values:
     }
 
 
-def _events(population: Population) -> Values:
+def _events(population: Population, burst: int = 0) -> Values:
     """An event's fields and their place in a word; above them its end."""
     c, y, x = wire.address_bits(population)
-    bits, signed = wire.payload_bits(population), wire.payload_signed(population)
+    bits, signed = wire.payload_bits(population, burst), wire.payload_signed(population)
     fields: list[Values] = []
     low = 0
     for name, width in (("x", x), ("y", y), ("c", c)):
@@ -114,8 +128,11 @@ def _events(population: Population) -> Values:
     names = ["end", *(field["name"] for field in reversed(fields))]
     return {
         "name": population.name,
-        "namespace": _namespace(population.name),
+        "namespace": namespace(population.name),
+        "event": event_of(burst),
+        "burst": burst,
         "shape": " x ".join(map(str, population.shape)),
+        "size": population.size,
         "fields": fields,
         "end": low,
         "layout": f"{{{', '.join(names)}}}",
@@ -127,7 +144,7 @@ def _output(network: Network, layer: HlsLayer) -> Values:
     c, h, w = population.chw
     return {
         "name": population.name,
-        "namespace": _namespace(population.name),
+        "namespace": namespace(population.name),
         "spiking": population.spiking,
         "events": _events(population),
         "size": population.size,
@@ -138,7 +155,7 @@ def _output(network: Network, layer: HlsLayer) -> Values:
     }
 
 
-def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
+def _layer(whole: HlsPlan, layer: HlsLayer, number: int, streams: list[Values]) -> Values:
     population, plan, layout = layer.population, layer.plan, layer.plan.layout
     neuron = population.neuron
     found = parameters(layer)
@@ -154,10 +171,12 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         state["ram"] = "bram" if large else "lutram"
     masked = members < layout.lanes
     return {
-        **_events(population),
+        **_events(population, plan.burst),
+        **_bursts(whole, layer),
         "kind": type(neuron).__name__,
         "number": number,
-        "outs": outs,
+        "outs": outs_of(streams, population.name),
+        "expands": outs_of(streams, population.name, expanded=True),
         "index": _index(population),
         "readout": neuron.readout,
         "cuba": cuba,
@@ -165,7 +184,6 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         "groups": layout.groups,
         "lanes": layout.lanes,
         "rows": layout.rows,
-        "size": population.size,
         "row_bits": unsigned_bits(layout.rows),
         "lane_bits": max(1, unsigned_bits(layout.lanes - 1)),
         "v_bits": layer.v_bits,
@@ -194,6 +212,27 @@ def _layer(layer: HlsLayer, number: int, outs: list[Values]) -> Values:
         **_mask(layer),
         **_counters(layer),
         "edges": [_edge(layer, edge) for edge in layer.edges],
+    }
+
+
+def _bursts(whole: HlsPlan, layer: HlsLayer) -> Values:
+    """How a layer divides, and what its expander holds."""
+    plan, population = layer.plan, layer.population
+    window = whole.network.window(population.name)
+    counted = sum(plan.division) or plan.burst
+    multiple = plan.threshold.bits + unsigned_bits(max(plan.division, default=1))
+    held = population.size * wire.event_bits(population, plan.burst)
+    return {
+        "maximum": plan.maximum,
+        "division": plan.division,
+        "rest_bits": max(layer.v_bits, multiple) + 1,
+        "counted_bits": unsigned_bits(counted),
+        "count_bits": unsigned_bits(plan.burst),
+        "clips": counted > plan.burst,
+        "window": f"step >= {window.start} && step < {window.stop}",
+        "since": f"step - {window.start}" if window.start else "step",
+        "event_end": sum(wire.address_bits(population)),
+        "held_ram": "bram" if held > BLOCK_RAM_BITS else "lutram",
     }
 
 
@@ -250,20 +289,22 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
     part = edge.fanout
     tables = {rom.name: rom for rom in tables_of(layer.population.name, edge)}
     weights = weights_of(layer.population.name, edge)
-    value_bits, signed = wire.payload_bits(edge.source), wire.payload_signed(edge.source)
+    value_bits = wire.payload_bits(edge.source, edge.burst)
+    product_bits = weights.bits + value_bits + (not wire.payload_signed(edge.source))
     delay = edge.projection.delay
     state = _state(layer, edge)
     distance = _distance(layer, edge)
     return {
         "name": f"add_{edge.source.name}_{edge.number}",
-        "stream": _stream_name(edge),
+        "stream": stream_name(edge),
         "source": edge.source.name,
-        "namespace": _namespace(edge.source.name),
+        "namespace": namespace(edge.source.name),
+        "event": event_of(edge.burst),
         "kind": str(edge.projection.synapse),
         "state": state,
         "state_bits": layer.held_bits if edge.held else (layer.u_bits or layer.v_bits),
         "delay": delay,
-        "source_size": edge.source.size,
+        "words": edge.words,
         "iterations": edge.iterations,
         "endless": edge.endless,
         "most_rows": int(part.visits().max()),
@@ -271,7 +312,8 @@ def _edge(layer: HlsLayer, edge: Edge) -> Values:
         "weight_row_bits": max(1, unsigned_bits(len(part.weights) - 1)),
         "tables": list(tables.values()),
         "value": value_bits > 0,
-        "product_bits": weights.bits + value_bits + (0 if signed else 1),
+        "maximum": layer.plan.maximum,
+        "product_bits": layer.v_bits if layer.plan.maximum else product_bits,
         "first_row": summed(terms(edge, tables, "row")),
         "first_weight": summed(terms(edge, tables, "weight")),
         "misses": [
@@ -298,71 +340,6 @@ def _distance(layer: HlsLayer, edge: Edge) -> int | None:
     return rows if all_rows and rows >= 3 else None
 
 
-def _stream_name(edge: Edge) -> str:
-    return f"{edge.source.name}_to_{edge.projection.target}_{edge.number}"
-
-
-def _streams(plan: HlsPlan) -> list[Values]:
-    """The FIFOs of events in the order of their reading; those inside a loop are local to it."""
-    found: list[Values] = []
-    rank = {p.name: i for i, p in enumerate(plan.network.populations)}
-    for process in plan.processes:
-        edges = [(i, edge) for i, n in enumerate(process) for edge in plan.layers[n].edges]
-        outer = [(i, edge) for i, edge in edges if not edge.inside]
-        reads = [
-            Read(
-                rank=rank[e.source.name],
-                delay=e.projection.delay,
-                words=e.source.size + 1,
-                later=i > 0,
-            )
-            for i, e in outer
-        ]
-        depths = {e.number: d for (_, e), d in zip(outer, reading_depths(reads), strict=True)}
-        for place, edge in edges:
-            step = edge.source.size + 1
-            if edge.inside:
-                start = process.index(edge.source.name)
-                depth = loop_depth(step, edge.projection.delay, start, place)
-            else:
-                depth = depths[edge.number]
-            found.append(
-                {
-                    "name": _stream_name(edge),
-                    "source": edge.source.name,
-                    "namespace": _namespace(edge.source.name),
-                    "target": edge.projection.target,
-                    "local": edge.inside,
-                    "delay": edge.projection.delay,
-                    "needed": depth,
-                    "step": step,
-                    "depth": max(depth, 2 if edge.inside else EVENT_DEPTH),
-                }
-            )
-    out = plan.network.output
-    if out.spiking:
-        found.append(
-            {
-                "name": "result",
-                "source": out.name,
-                "namespace": _namespace(out.name),
-                "target": "",
-                "local": False,
-                "delay": 0,
-                "needed": 1,
-                "depth": EVENT_DEPTH,
-            }
-        )
-    return found
-
-
-def _outs(streams: list[Values], *sources: str) -> list[Values]:
-    """Those that `sources` write, in the order that needs most room, as hardware writes all at
-    once: the one that is waited for last."""
-    found = [s for s in reversed(streams) if s["source"] in sources]
-    return sorted(found, key=lambda s: -s["delay"])
-
-
 def _process(
     plan: HlsPlan,
     process: tuple[str, ...],
@@ -372,22 +349,22 @@ def _process(
     """One box of the data flow: a layer, or the members of a recurrent loop."""
     readout = plan.network[process[0]].readout
     ins = [s for s in streams if s["target"] in process and not s["local"]]
-    outs = [s for s in _outs(streams, *process) if not s["local"]]
+    outs = [s for s in outs_of(streams, *process) if not s["local"]]
     local = [s for s in streams if s["source"] in process and s["local"]]
     members = [
         {
             "name": name,
-            "namespace": _namespace(name),
+            "namespace": namespace(name),
             "ins": [
                 {
-                    "name": _stream_name(e),
+                    "name": stream_name(e),
                     "add": f"add_{e.source.name}_{e.number}",
                     "delay": e.projection.delay,
                     "state": _state(plan.layers[name], e),
                 }
                 for e in plan.layers[name].edges
             ],
-            "outs": _outs(streams, name),
+            "outs": outs_of(streams, name),
             "rows": plan.layers[name].plan.layout.rows,
             "layer": layers[name],
         }
@@ -398,6 +375,7 @@ def _process(
         "readout": readout,
         "loop": plan.loops(process),
         "members": members,
+        "expands": outs_of(streams, *process, expanded=True),
         "ins": ins,
         "outs": outs,
         "local": local,

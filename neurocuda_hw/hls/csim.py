@@ -213,8 +213,15 @@ def dropped(text: str) -> Counter[str]:
 
 
 def faults(text: str) -> list[str]:
-    """What the test bench says of broken packets and of events that nobody read, each once."""
-    wrong = ("WARNING: Hls::stream", "is not one packet", "deadlock: ", "another network")
+    """What the test bench says of broken packets, of bursts that cannot be and of events that
+    nobody read, each once."""
+    wrong = (
+        "WARNING: Hls::stream",
+        "is not one packet",
+        "deadlock: ",
+        "another network",
+        "fault: ",
+    )
     lines = [line for line in text.splitlines() if any(part in line for part in wrong)]
     return list(dict.fromkeys(lines))  # a stream that runs dry says so every time
 

@@ -1,7 +1,8 @@
 """Cycles that the C++ takes by its own schedule: each loop starts one row a cycle (II = 1).
 
 Per step a layer takes one cycle for each row that an event visits (at least one an event), one for
-the end of the step of each source, and one for each state row if the step is swept. Layers run at
+the end of the step of each source, and one for each state row if the step is swept. An expander
+looks at each of its bursts in each step of their window. Layers run at
 the same time: an inference follows another after as many cycles as the slowest process takes. The
 few cycles in which a loop's pipeline fills are not counted: only the vendor's tool knows them.
 """
@@ -16,6 +17,7 @@ import numpy as np
 from neurocuda_hw.hls.plan import HlsLayer, HlsPlan, plan_network
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.study import Study
 
 
@@ -31,8 +33,8 @@ class LayerCycles:
         Ends of steps that are read.
     sweeps : int
         State rows that are swept, and values that a readout reports.
-    sends : float
-        Cycles of the process that sends spikes on, at the same time.
+    sends, expands : float
+        Cycles of the processes that send spikes on, and bursts as spikes, at the same time.
     """
 
     events: float
@@ -40,6 +42,7 @@ class LayerCycles:
     ends: int
     sweeps: int
     sends: float
+    expands: float
 
     @property
     def total(self) -> float:
@@ -52,8 +55,8 @@ def predicted_cycles(
 ) -> dict[str, LayerCycles]:
     """Predicted cycles of every layer for the inputs of `trace`, by population."""
     study = Study.of(subject, trace=trace, lanes=lanes)
-    layers = study.once(plan_network).layers
-    return {name: _cycles(layer, study.activity) for name, layer in layers.items()}
+    plan = study.once(plan_network)
+    return {name: _cycles(plan, layer, study.activity) for name, layer in plan.layers.items()}
 
 
 def bound(plan: HlsPlan, cycles: Mapping[str, LayerCycles]) -> float:
@@ -64,18 +67,24 @@ def bound(plan: HlsPlan, cycles: Mapping[str, LayerCycles]) -> float:
         if plan.loops(process):
             paces.append(sum(layer.total + layer.sends for layer in layers))
         else:
-            paces += [pace for layer in layers for pace in (layer.total, layer.sends)]
+            paces += [
+                pace for layer in layers for pace in (layer.total, layer.sends, layer.expands)
+            ]
     return max(paces)
 
 
-def _cycles(layer: HlsLayer, events: Mapping[str, np.ndarray]) -> LayerCycles:
+def _cycles(whole: HlsPlan, layer: HlsLayer, activity: Activity) -> LayerCycles:
     rows = arriving = 0.0
     for edge in layer.edges:
-        sent = events[edge.source.name].reshape(edge.source.chw)
-        rows += float((sent * np.maximum(edge.fanout.visits(), 1)).sum())
-        arriving += float(sent.sum())
-    population, steps = layer.population, layer.plan.timesteps
+        come = activity.events(edge.source.name, edge.burst).reshape(edge.source.chw)
+        rows += float((come * np.maximum(edge.fanout.visits(), 1)).sum())
+        arriving += float(come.sum())
+    population, steps, burst = layer.population, whole.steps, layer.plan.burst
     readout = population.readout
+    sent = 0.0 if readout else float(activity.events(population.name, burst).sum())
+    expands = 0.0
+    if population.name in whole.expanded:
+        expands = sent * (1 + burst) + steps + whole.network.timesteps
     sweeps = layer.sweeps * layer.plan.layout.rows
     if readout:
         sweeps += layer.plan.layout.rows * (layer.plan.layout.lanes + 1)
@@ -84,5 +93,6 @@ def _cycles(layer: HlsLayer, events: Mapping[str, np.ndarray]) -> LayerCycles:
         rows=rows,
         ends=steps * len(layer.edges),
         sweeps=sweeps,
-        sends=0.0 if readout else float(events[population.name].sum()) + steps,
+        sends=0.0 if readout else sent + steps,
+        expands=expands,
     )

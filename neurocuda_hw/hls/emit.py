@@ -41,7 +41,6 @@ _VERBATIM = (
     "nchw_sim.h",
     "nchw_bounded.h",
     "bounded.sed",
-    "testbench.cpp",
     "Makefile",
 )
 _TEMPLATES = Path(__file__).resolve().parent / "templates"
@@ -63,9 +62,11 @@ def emit(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> di
     return _files(plan_network(subject, lanes))
 
 
-def bench_files() -> dict[str, bytes]:
-    """What is the same for every network: types, test bench, Makefile."""
-    return {name: (_TEMPLATES / name).read_bytes() for name in _VERBATIM}
+def bench_files(bursts: bool) -> dict[str, bytes]:
+    """What is the same for every network, with or without bursts: types, test bench, Makefile."""
+    bench = _environment().get_template("testbench.cpp.j2").render(bursts=bursts)
+    verbatim = {name: (_TEMPLATES / name).read_bytes() for name in _VERBATIM}
+    return verbatim | {"testbench.cpp": bench.encode()}
 
 
 def golden_files(network: Network, trace: Trace) -> dict[str, bytes]:
@@ -97,7 +98,7 @@ def _files(plan: HlsPlan) -> dict[str, bytes]:
     files = {
         name: environment.get_template(f"{name}.j2").render(values).encode() for name in _RENDERED
     }
-    files |= bench_files()
+    files |= bench_files(bool(plan.bursts.counts))
     files |= {rom.file: rom.text().encode() for rom in roms(plan)}
     return files
 

@@ -1,18 +1,21 @@
 """What the C++ of a network needs to know, worked out before any of it is written.
 
 Layers are those of `passes.plan`. A membrane is as wide as v- before the reset, since sums may wrap
-in it, and a readout has no sweep of its own: it reports what it holds after the last step.
+in it, and a readout has no sweep of its own: it reports what it holds after the last step. Members
+of a loop of recurrent projections send single spikes, whatever may be sent as bursts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network, Population, Projection
+from neurocuda_hw.passes.bursts import Bursts, find_bursts
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import limits_input
@@ -36,6 +39,12 @@ class Edge:
         The source is an input of CURRENT: its events add to a held current.
     endless : bool
         The source is an input that may send any number of events; see `queues.limits_input`.
+    burst : int
+        The most spikes that an event stands for; 0 where each is one.
+    rank : int
+        Of who writes the stream, in topological order: the source, or its expander.
+    frames : int
+        Steps of the source that come as one: more than 1 only of an input.
     """
 
     number: int
@@ -45,13 +54,21 @@ class Edge:
     inside: bool
     held: bool
     endless: bool
+    burst: int
+    rank: int
+    frames: int
+
+    @property
+    def words(self) -> int:
+        """The most that the source sends in a step of the hardware, with the end."""
+        return self.source.size * self.frames + 1
 
     @property
     def iterations(self) -> int:
         """The most rows that one step can bring, with one turn for events that reach none."""
         rows = np.maximum(self.fanout.visits(), 1)
         if self.source.fed:  # as many events as neurons, but the same one may come again
-            return int(rows.max()) * self.source.size + 1
+            return int(rows.max()) * (self.words - 1) + 1
         return int(rows.sum()) + 1
 
 
@@ -78,8 +95,8 @@ class HlsLayer:
 
     @property
     def v_bits(self) -> int:
-        """Width of a membrane."""
-        return self.plan.membrane_bits
+        """Width of a membrane, signed; of a maximum it is a count."""
+        return self.plan.state_bits + 1 if self.plan.maximum else self.plan.membrane_bits
 
     @property
     def u_bits(self) -> int:
@@ -109,16 +126,25 @@ class HlsPlan:
     """A network as processes: each inner tuple runs as one, in an order in which data flows on."""
 
     network: Network
+    bursts: Bursts
     layers: dict[str, HlsLayer]
     processes: tuple[tuple[str, ...], ...]
 
-    def process_of(self, name: str) -> tuple[str, ...]:
-        """The process that holds population `name`."""
-        return next(p for p in self.processes if name in p)
+    @property
+    def steps(self) -> int:
+        """Steps of the hardware in an inference."""
+        return 1 if self.bursts.merged else self.network.timesteps
+
+    @property
+    def expanded(self) -> frozenset[str]:
+        """The populations of bursts of which somebody takes single spikes."""
+        edges = chain.from_iterable(layer.edges for layer in self.layers.values())
+        single = {edge.source.name for edge in edges if not edge.burst} | {self.network.output.name}
+        return frozenset(single & set(self.bursts.counts))
 
     def loops(self, process: tuple[str, ...]) -> bool:
         """Whether recurrent projections tie `process` together."""
-        return any(edge.inside for name in process for edge in self.layers[name].edges)
+        return _loops(self.network, process)
 
 
 def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = None) -> HlsPlan:
@@ -132,8 +158,11 @@ def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = Non
     study = Study.of(subject, lanes=lanes)
     network = study.network
     processes = _processes(network)
+    looping = {name for process in processes if _loops(network, process) for name in process}
+    if looping & set(study.bursts.counts):
+        study = study.laid_out(study.lanes, find_bursts(network, looping))
     layers = {p.name: _layer(study, p, processes) for p in network.targets}
-    return HlsPlan(network=network, layers=layers, processes=processes)
+    return HlsPlan(network=network, bursts=study.bursts, layers=layers, processes=processes)
 
 
 def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
@@ -157,18 +186,22 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
     return tuple(order)
 
 
+def _loops(network: Network, process: tuple[str, ...]) -> bool:
+    return any({p.source, p.target} <= set(process) for p in network.projections)
+
+
 def _layer(
     study: Study, population: Population, processes: tuple[tuple[str, ...], ...]
 ) -> HlsLayer:
-    # blocks of positions and bursts are the Verilog's alone
+    # blocks of positions are the Verilog's alone
     lanes = min(study.lanes[population.name], population.chw[0])
-    plan = study.plan(population.name, lanes, plain=True)
+    plan = study.plan(population.name, lanes)
     if lanes > MOST_LANES:
         raise ModelError(
             f"population {population.name!r}: lanes must be at most {MOST_LANES} in the HLS "
             f"target, not {lanes}"
         )
-    layer = HlsLayer(plan=plan, edges=_edges(study.network, plan, processes))
+    layer = HlsLayer(plan=plan, edges=_edges(study, plan, processes))
     widest = max(layer.v_bits, layer.u_bits)
     if widest > MOST_BITS:
         raise ModelError(
@@ -179,12 +212,22 @@ def _layer(
 
 
 def _edges(
-    network: Network, plan: LayerPlan, processes: tuple[tuple[str, ...], ...]
+    study: Study, plan: LayerPlan, processes: tuple[tuple[str, ...], ...]
 ) -> tuple[Edge, ...]:
+    network, counts = study.network, study.bursts.counts
+    frames = network.arrivals.steps if study.bursts.merged else 1
     rank = {p.name: i for i, p in enumerate(network.populations)}
     name = plan.population.name
     numbers = [i for i, p in enumerate(network.projections) if p.target == name]
-    parts = zip(numbers, plan.projections, plan.sources, plan.fanouts, plan.held, strict=True)
+    parts = zip(
+        numbers,
+        plan.projections,
+        plan.sources,
+        plan.fanouts,
+        plan.held,
+        plan.bursts,
+        strict=True,
+    )
     found = [
         Edge(
             number=number,
@@ -194,7 +237,10 @@ def _edges(
             inside=any({source.name, name} <= set(process) for process in processes),
             held=held,
             endless=source.fed and not limits_input(network),
+            burst=burst,
+            rank=2 * rank[source.name] + (source.name in counts and not burst),
+            frames=frames if source.fed else 1,
         )
-        for number, projection, source, part, held in parts
+        for number, projection, source, part, held, burst in parts
     ]
-    return tuple(sorted(found, key=lambda e: (1 - e.projection.delay, rank[e.source.name])))
+    return tuple(sorted(found, key=lambda e: (1 - e.projection.delay, e.rank)))

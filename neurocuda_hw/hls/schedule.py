@@ -53,7 +53,7 @@ def _loop(
 
 
 def _loops(plan: HlsPlan, values: Values) -> Iterator[Row]:
-    steps = values["steps"]
+    steps = values["timesteps"]
     yield _loop(
         "read_packet", "words", steps, None, "one word a cycle; what it counts is in registers"
     )
@@ -70,13 +70,22 @@ def _loops(plan: HlsPlan, values: Values) -> Iterator[Row]:
             )
         if layer["sweeps"]:
             reason = "each row is read and written once, in order: rows do not meet"
+            if layer["division"]:
+                compared = len(layer["division"])
+                reason += f"; {compared} compared and subtracted one after another, each a row"
             yield _loop(name, "sweep", rows, rows, reason)
         yield _loop(name, "clear", rows, rows, "each row is written once")
         if layer["readout"]:
             most = rows * layer["lanes"]
             yield _loop(name, "report", most, most, "one value a cycle; rows are only read")
         else:
-            yield _loop(name, "send", 1, layer["size"] + 1, "one event a cycle, out of registers")
+            most = layer["size"] + 1
+            yield _loop(name, "send", 1, most, "one event a cycle, out of registers")
+            if layer["expands"]:
+                yield _loop(name, "hold", 1, most, "one burst a cycle; rows are only written")
+                yield _loop(
+                    name, "give", 1, most, "one burst looked at a cycle; rows are only read"
+                )
     output = values["output"]
     most = output["most"] if output["spiking"] else output["size"]
     least = steps if output["spiking"] else most
@@ -128,6 +137,8 @@ def _memories(layer: HlsLayer, values: Values) -> Iterator[Row]:
     for state in shown["states"]:
         bits = shown["lanes"] * state["bits"]
         yield _memory(f"{name}_{state['name']}", shown["rows"], bits, state["ram"])
+    if shown["expands"]:
+        yield _memory(f"{name}_held", shown["size"], shown["end"] + 1, shown["held_ram"])
     for parameter, rom in parameters(layer):
         if rom is not None:
             yield _memory(f"{name}.{parameter.name}_table", len(rom.values), _row_bits(rom), "")

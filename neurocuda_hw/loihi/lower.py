@@ -18,6 +18,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
+from neurocuda_hw.ground.words import some
+from neurocuda_hw.loihi.graded import at_once, graded_counts
 from neurocuda_hw.loihi.limits import ChipLimits
 from neurocuda_hw.loihi.microcode import Program, StateBudget, state_budget
 from neurocuda_hw.loihi.neuron import ALIGN, CubaNeuron
@@ -25,6 +27,7 @@ from neurocuda_hw.loihi.weights import MANTISSA_BITS
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Encoding, Ints, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, network_ranges
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 
 BUILT_IN_LIMIT = 2**17 - 1
 ACCUMULATOR_BITS = 16
@@ -70,6 +73,12 @@ class Lowered:
 
     Parameters
     ----------
+    given : Network
+        As it was given.
+    network : Network
+        As the chip steps it: with all of an inference in one step where `counts` say so.
+    counts : Bursts
+        Who sends all of its spikes as one graded spike; see `graded`.
     placements : dict of str to Placement
         By population; the input has no model.
     routes : tuple of Route
@@ -77,7 +86,9 @@ class Lowered:
         Steps of the chip for one inference: T and the depth of the output.
     """
 
+    given: Network
     network: Network
+    counts: Bursts
     limits: ChipLimits
     placements: dict[str, Placement]
     routes: tuple[Route, ...]
@@ -109,8 +120,8 @@ def depths(network: Network) -> dict[str, int]:
     )
 
 
-def lower(network: Network, limits: ChipLimits) -> Lowered:
-    """Lowers `network` for a chip.
+def lower(network: Network, limits: ChipLimits, graded: bool = False) -> Lowered:
+    """Lowers `network` for a chip; `graded`: with graded counts, where that is possible.
 
     Raises
     ------
@@ -118,7 +129,9 @@ def lower(network: Network, limits: ChipLimits) -> Lowered:
         If a neuron, weight, payload or loop cannot be done on that chip; the message says which
         and the way out.
     """
-    ranges, depth = network_ranges(network), depths(network)
+    ranges, depth, given = network_ranges(network), depths(network), network
+    counts = graded_counts(network, limits) if graded else NO_BURSTS
+    network = at_once(network) if counts.merged else network
     neuron = network.input_neuron
     if neuron.encoding is not Encoding.SPIKES and limits.payload_bits.value == 1:
         raise ModelError(
@@ -130,7 +143,14 @@ def lower(network: Network, limits: ChipLimits) -> Lowered:
     for population in network.populations:
         name = population.name
         waits = [r.hop - 1 for r in routes if r.projection.target == name]
-        model, why = _model(network, population, ranges[name], depth[name], limits)
+        if name in counts.counts or any(p.source in counts.counts for p in network.incoming(name)):
+            why = "it sends or takes counts"
+            most = counts.counts.get(name, 0)
+            model: CubaNeuron | Program | None = Program(
+                network, population, ranges[name], depth[name], counted=True, most=most
+            )
+        else:
+            model, why = _model(network, population, ranges[name], depth[name], limits)
         placements[name] = Placement(
             depth=depth[name],
             model=model,
@@ -138,7 +158,9 @@ def lower(network: Network, limits: ChipLimits) -> Lowered:
             budget=state_budget(population, max(waits, default=0)),
         )
     return Lowered(
+        given=given,
         network=network,
+        counts=counts,
         limits=limits,
         placements=placements,
         routes=routes,
@@ -207,7 +229,7 @@ def _not_built_in(network: Network, population: Population, depth: int) -> str:
     if np.abs(waiting).max() > BUILT_IN_LIMIT:
         return f"its membrane must start within +-{BUILT_IN_LIMIT}"
     if isinstance(neuron, Spiking) and np.any(waiting[:depth] >= population.each(neuron.threshold)):
-        return f"it would fire in the {depth} steps before its first"
+        return f"it would fire in the {some(depth, 'step')} before its first"
     return ""
 
 

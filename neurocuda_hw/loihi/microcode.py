@@ -111,6 +111,10 @@ class Program:
         What is proved of it: with 24 bits proved, no step has to be checked.
     first : int
         Step of the chip in which its step 0 happens.
+    counted : bool
+        It sends or takes counts: what one step brings is not what was proved.
+    most : int
+        The largest count that it sends, in the first step of its window; 0 where it sends spikes.
 
     Raises
     ------
@@ -119,11 +123,19 @@ class Program:
     """
 
     def __init__(
-        self, network: Network, population: Population, ranges: PopulationRanges, first: int
+        self,
+        network: Network,
+        population: Population,
+        ranges: PopulationRanges,
+        first: int,
+        *,
+        counted: bool = False,
+        most: int = 0,
     ) -> None:
-        self.population, self.first = population, first
+        self.population, self.first, self.most = population, first, most
         self.timesteps, self.window = network.timesteps, network.window(population.name)
-        self.proved = max(ranges.membrane.bits, ranges.current.bits) <= STATE_BITS
+        widest = max(ranges.membrane.bits, ranges.current.bits)
+        self.proved = widest <= STATE_BITS and not counted
         neuron = population.neuron
         for name in neuron.arrays:
             values = getattr(neuron, name)
@@ -156,6 +168,7 @@ class ProgramState(Running):
     def __init__(self, program: Program, batch: int, offset: int, report: Report) -> None:
         self.program, self.offset, self.report = program, offset, report
         neuron = program.population.neuron
+        self.graded = program.most > 0
         self.neuron, spread, size = neuron, program.spread, program.population.size
         self.v = spread(neuron.v_init).expand(batch, size).clone()
         self.u = None if neuron.current_leak is None else torch.zeros_like(self.v)
@@ -190,6 +203,11 @@ class ProgramState(Running):
             v.add_(self.bias)
         self._check(v, "the membrane", local)
         neuron, fired = self.neuron, None
+        if self.graded:  # all is in: the count is sent, and nothing changes any more
+            if local == self.program.window.start:
+                fired = torch.div(v, self.threshold, rounding_mode="floor")
+                fired.clamp_(0, self.program.most)
+            return fired
         if neuron.spiking and local in self.program.window:
             fired = torch.ge(v, self.threshold, out=self.fired)
             if neuron.reset is Reset.SUBTRACT:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.ground.words import GIVEN
+from neurocuda_hw.ground.words import GIVEN, some
 from neurocuda_hw.loihi.energy import core_energy, step_energy
 from neurocuda_hw.loihi.events import EventCounter, Events
 from neurocuda_hw.loihi.limits import CHIPS, ChipLimits
@@ -21,7 +22,12 @@ from neurocuda_hw.loihi.simulator import ChipSimulator, Progress
 from neurocuda_hw.loihi.timing import Timing, step_times
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 
+GRADED = (
+    "payloads of 32 bits: published; that one costs what a spike costs, and its division what an "
+    "update costs: assumed"
+)
 DISCLAIMER = "modelled, not measured: no figure here comes from silicon run by this package"
 
 
@@ -35,6 +41,10 @@ class CostReport:
         Every event of every core in every step.
     timing : Timing
     energy : dict of str to array (S, K), pJ
+    counts : Bursts
+        Who sends all spikes of a neuron as one graded spike.
+    without : CostReport, optional
+        The same inputs without such counts.
     """
 
     mapping: Mapping
@@ -42,6 +52,8 @@ class CostReport:
     events: Events
     timing: Timing
     energy: dict[str, np.ndarray]
+    counts: Bursts = NO_BURSTS
+    without: CostReport | None = None
 
     @property
     def ns_per_inference(self) -> float:
@@ -97,17 +109,37 @@ class CostReport:
             f"  steps limited: {limited}",
             f"dynamic energy: {self.pj_per_inference / 1e6:.3f} uJ per inference",
             *(f"  {n:<15}{e.sum(axis=1).mean() / 1e6:>14.4f} uJ" for n, e in self.energy.items()),
+            *self._told(),
             "",
             self.profile.table(),
         ]
         return "\n".join(rows)
+
+    def _told(self) -> Iterator[str]:
+        """What graded counts change."""
+        if not self.counts.counts:
+            return
+        most = max(self.counts.counts.values())
+        senders = some(len(self.counts.counts), "population")
+        yield f"graded counts: {senders}, up to {most} spikes in one"
+        yield f"  {GRADED}"
+        if self.without is not None:
+            steps, us = self.without.timing.step.shape[1], self.without.ns_per_inference / 1e3
+            energy = self.without.pj_per_inference / 1e6
+            yield f"  without them {us:.2f} us in {steps} steps and {energy:.3f} uJ per inference"
 
     def data(self) -> dict[str, Any]:
         """The report as plain values (for JSON): the fit; per core its place (column and row among
         all cores), fill, work and energy; per step time and energy; every constant."""
         names, fill = self.mapping.fill()
         limits, samples = self.mapping.limits, self.events.samples
+        graded: dict[str, Any] = {}
+        if self.counts.counts:
+            graded = {"counts": dict(self.counts.counts), "label": GRADED}
+        if self.without is not None:
+            graded["without"] = self.without.summary()
         return {
+            **({"graded_counts": graded} if graded else {}),
             "note": DISCLAIMER,
             "chip": limits.name,
             "profile": self.profile.name,
@@ -216,6 +248,7 @@ class LoihiProgram:
                 events=events,
                 timing=step_times(events, self.profile, self.mapping.tiles),
                 energy=step_energy(events, self.profile),
+                counts=self.lowered.counts,
             )
         return LoihiRun(trace=trace, report=report, overflows=tuple(simulator.overflows))
 
@@ -229,6 +262,10 @@ class LoihiProgram:
         if inputs is not None:
             report = self.run(inputs).report
             assert report is not None
+            if self.lowered.counts.counts:
+                plain = replace(self, lowered=lower(self.network, self.lowered.limits))
+                plain = replace(plain, mapping=replace(self.mapping, lowered=plain.lowered))
+                report = replace(report, without=plain.run(inputs).report)
             told = f"{report.text()}\n\nTime and energy are those of {origin}.\n"
             found["loihi/report.txt"] = told.encode()
             data = {"inputs": origin} | report.data()
@@ -244,6 +281,7 @@ def compile(
     chips: int = 1,
     input_on_chip: bool = False,
     pack: bool = False,
+    graded_counts: bool = False,
 ) -> LoihiProgram:
     """Maps a network on to a chip.
 
@@ -255,6 +293,8 @@ def compile(
         A name of `PROFILES`; default the scaled Loihi 2 or the silicon fit of Loihi 1.
     chips, input_on_chip, pack
         See `map_network`.
+    graded_counts : bool
+        Send all spikes of a neuron as one graded spike, wherever that is exact; see `graded`.
 
     Raises
     ------
@@ -267,7 +307,7 @@ def compile(
     if profile is not None and profile not in PROFILES:
         raise ModelError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
     default = LOIHI2_SCALED if chip == "loihi2" else LOIHI1_SILICON
-    lowered = lower(network, limits)
+    lowered = lower(network, limits, graded_counts)
     return LoihiProgram(
         network=network,
         lowered=lowered,
@@ -287,6 +327,7 @@ def run(
     membranes: bool = False,
     batch: int | None = None,
     progress: Progress | None = None,
+    graded_counts: bool = False,
 ) -> LoihiRun:
     """Maps a network on to a chip and runs it: `compile` and `LoihiProgram.run` in one call.
 
@@ -294,7 +335,7 @@ def run(
     ----------
     inputs : array or tensor of int
         As `reference.check_inputs` takes them: samples first.
-    chip, profile, chips
+    chip, profile, chips, graded_counts
         See `compile`.
     cost, membranes, batch, progress
         See `LoihiProgram.run`.
@@ -316,14 +357,21 @@ def run(
     LoihiOverflowError
         If a register of 24 bits overflows; it names neuron and step.
     """
-    program = compile(network, chip, profile=profile, chips=chips)
+    program = compile(network, chip, profile=profile, chips=chips, graded_counts=graded_counts)
     return program.run(inputs, cost=cost, membranes=membranes, batch=batch, progress=progress)
 
 
 def spikes(
-    network: Network, inputs: object, chip: str = "loihi2", *, progress: Progress | None = None
+    network: Network,
+    inputs: object,
+    chip: str = "loihi2",
+    *,
+    progress: Progress | None = None,
+    graded_counts: bool = False,
 ) -> Trace:
     """Every spike of the chip, however many cores that takes: spikes do not depend on the mapping.
+
+    `graded_counts` as in `compile`.
 
     Raises
     ------
@@ -332,7 +380,8 @@ def spikes(
     DataError
         If `inputs` has the wrong type, shape or range.
     """
-    return ChipSimulator(lower(network, _limits(chip))).run(inputs, progress=progress)
+    lowered = lower(network, _limits(chip), graded_counts)
+    return ChipSimulator(lowered).run(inputs, progress=progress)
 
 
 def _limits(chip: str) -> ChipLimits:

@@ -13,6 +13,7 @@ from functools import partial
 import numpy as np
 import torch
 
+from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.loihi.engine import Edge, Engine, Node, Result
 from neurocuda_hw.loihi.lower import ACCUMULATOR_BITS, Lowered, Route
 from neurocuda_hw.loihi.microcode import LoihiOverflowError, Overflow, Program
@@ -42,13 +43,15 @@ class ChipSimulator:
         if overflow not in ("raise", "wrap"):
             raise ValueError(f"overflow must be 'raise' or 'wrap', not {overflow!r}")
         self.lowered, self.network, self.overflow = lowered, lowered.network, overflow
+        self.given = lowered.given
         self.overflows: list[Overflow] = []
         self.edges = [self._edge(route) for route in lowered.routes]
 
     def _edge(self, route: Route) -> Edge:
         projection = route.projection
         source, target = self.network[projection.source], self.network[projection.target]
-        payload = max(abs(bound) for bound in payload_of(source))
+        most = self.lowered.counts.counts.get(source.name, 1)
+        payload = max(most, *(abs(bound) for bound in payload_of(source)))
         operator = Operator(projection.synapse, source.shape, target.shape, payload)
         return Edge(source=source.name, target=target.name, operator=operator, hop=route.hop)
 
@@ -111,7 +114,7 @@ class ChipSimulator:
         batch: int | None = None,
     ) -> Iterator[Result]:
         """Runs `batch` samples at a time (default: as many as fit some 100 MB)."""
-        data = check_inputs(self.network, inputs)
+        data = check_inputs(self.given, inputs)
         widest = sum(p.size for p in self.network.populations)
         batch = batch or max(1, BATCH_ELEMENTS // (widest * self.lowered.steps))
         record = [p.name for p in self.network.targets if membranes or p.readout]
@@ -168,17 +171,21 @@ class ChipSimulator:
         ------
         DataError
             If `inputs` has the wrong type, shape or range.
+        ModelError
+            If membranes are asked for, which nobody has in the steps that a count implies.
         LoihiOverflowError
             If a register overflows, unless the simulator lets it.
         """
-        network, self.overflows = self.network, []
+        network, self.overflows = self.given, []
+        if membranes and self.lowered.counts.counts:
+            raise ModelError("membranes must be asked for without graded counts")
         data = check_inputs(network, inputs)
         names = [p.name for p in network.populations if p.spiking]
         parts: list[Part] = []
         for result in self.batches(
             data, membranes=membranes, awake=observe is not None, batch=batch
         ):
-            spikes = {n: pack(self._in_time(result.spikes[n], n).numpy()) for n in names}
+            spikes = {n: pack(self._spikes(result, n).numpy()) for n in names}
             kept = {n: self._membranes(result, n) for n in names if membranes}
             parts.append((spikes, kept, self._outputs(result)))
             if observe:
@@ -186,6 +193,21 @@ class ChipSimulator:
             if progress:
                 progress(sum(len(outputs) for *_, outputs in parts), len(data))
         return join(network, data.numpy(), parts)
+
+    def _spikes(self, result: Result, name: str) -> torch.Tensor:
+        """A population's spikes ``(B, T, N)``; of a count N the first N of its window."""
+        sent = self._in_time(result.spikes[name], name)
+        most = self.lowered.counts.counts.get(name, 0)
+        if not most:
+            return sent
+        first = self.network.window(name).start
+        counts, window = sent[:, first], self.given.window(name)
+        assert counts.sum() == sent.sum(), "counts are sent in the first step of the window"
+        assert ((counts >= 0) & (counts <= most)).all(), "counts are those of spikes"
+        spikes = torch.zeros((len(sent), self.given.timesteps, sent.shape[-1]), dtype=torch.uint8)
+        for number, step in enumerate(range(window.start, window.stop)):
+            spikes[:, step] = counts > number
+        return spikes
 
     def _in_time(self, values: torch.Tensor, name: str) -> torch.Tensor:
         """Undoes a population's shift: ``(K, B, N)`` to ``(B, T, N)``."""
@@ -202,6 +224,6 @@ class ChipSimulator:
         last = self.network.output
         if last.readout:
             return self._membranes(result, last.name)[:, -1]
-        counts = self._in_time(result.spikes[last.name], last.name).sum(dim=1, dtype=torch.int64)
+        counts = self._spikes(result, last.name).sum(dim=1, dtype=torch.int64)
         found: np.ndarray = counts.numpy()
         return found

@@ -26,6 +26,7 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.fixed import quantise
 from neurocuda_hw.ground.showing import Brief, html_table, outline
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.network.neurons import Input, Ints, Neuron, Window, whole
 from neurocuda_hw.network.synapses import Synapse
 
@@ -282,7 +283,9 @@ class Network:
                     f"{window.start} to {window.stop - 1}",
                 )
             )
-        title = f"{self.name}: {self.timesteps} steps per inference, network {self.hash[:12]}"
+        title = (
+            f"{self.name}: {some(self.timesteps, 'step')} per inference, network {self.hash[:12]}"
+        )
         return html_table(title, heads, rows)
 
     def __eq__(self, other: object) -> bool:

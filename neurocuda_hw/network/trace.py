@@ -21,6 +21,7 @@ from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.files import read_file
 from neurocuda_hw.ground.fixed import narrow
 from neurocuda_hw.ground.showing import html_table
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.network.network import Network
 
 FORMAT = "neurocuda_hw.trace"
@@ -65,9 +66,10 @@ class Trace:
     def __repr__(self) -> str:
         spikes = sum(int(self.counts(name).sum()) for name in self.sizes)
         recorded = ", with membranes" if self.membranes else ""
+        told = f"{some(spikes, 'spike')} of {some(len(self.sizes), 'population')}{recorded}"
         return (
-            f"Trace({self.samples} samples, T={self.timesteps}, network {self.network_hash[:12]}: "
-            f"{spikes:,} spikes of {len(self.sizes)} populations{recorded})"
+            f"Trace({some(self.samples, 'sample')}, T={self.timesteps}, "
+            f"network {self.network_hash[:12]}: {told})"
         )
 
     def _repr_html_(self) -> str:
@@ -80,7 +82,8 @@ class Trace:
             if len(counts):
                 told = (f"{counts.mean():,.1f}", f"{counts.min():,}", f"{counts.max():,}")
             rows.append((name, f"{size:,}", *told))
-        title = f"{self.samples} samples, {self.timesteps} steps, network {self.network_hash[:12]}"
+        title = f"{some(self.samples, 'sample')}, {some(self.timesteps, 'step')}, "
+        title += f"network {self.network_hash[:12]}"
         return html_table(title, heads, rows)
 
     def bits(self, name: str, sample: int | slice = slice(None)) -> np.ndarray:

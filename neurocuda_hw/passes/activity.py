@@ -36,6 +36,8 @@ class StepRows:
         State rows with a spike.
     parts : tuple of array
         `events` of each projection.
+    missed : tuple of array
+        Events of each projection that visit no row, which take a cycle each. Counted for bursts.
     """
 
     events: np.ndarray
@@ -43,6 +45,7 @@ class StepRows:
     swept: np.ndarray
     fired: np.ndarray
     parts: tuple[np.ndarray, ...]
+    missed: tuple[np.ndarray, ...]
 
 
 class Activity(Mapping[str, np.ndarray]):
@@ -117,6 +120,7 @@ class Activity(Mapping[str, np.ndarray]):
                 swept=rows.swept[first],
                 fired=rows.fired[first],
                 parts=tuple(part[first] for part in rows.parts),
+                missed=tuple(part[first] for part in rows.missed),
             )
         own = (plan.burst, plan.bursts, plan.timesteps)
         key = (plan.population.name, plan.layout.lanes, plan.touched, own)
@@ -134,28 +138,34 @@ class Activity(Mapping[str, np.ndarray]):
         """Mean events per inference that the layer takes."""
         total = 0.0
         for projection, burst in zip(plan.projections, plan.bursts, strict=True):
-            events = self[projection.source]
-            if burst:
-                times = self.times(projection.source)[:-1]
-                start = self.network.window(projection.source).start
-                events = (times & _at(start, times.shape[-1])).any(axis=-1).mean(axis=1)
-            total += float(events.sum())
+            total += float(self.events(projection.source, burst).sum())
         return total
+
+    def events(self, name: str, burst: int) -> np.ndarray:
+        """Mean events of each neuron per inference, ``shape``: bursts where `burst` is not 0."""
+        if not burst:
+            return self[name]
+        times, start = self.times(name)[:-1], self.network.window(name).start
+        bursts = (times & _at(start, times.shape[-1])).any(axis=-1).mean(axis=1)
+        mean: np.ndarray = bursts.reshape(self.network[name].shape)
+        return mean
 
     def _rows_of(self, plan: LayerPlan) -> StepRows:
         samples, steps, rows = self.trace.samples, self.network.timesteps, plan.layout.rows
         links = list(zip(plan.projections, plan.sources, plan.fanouts, plan.bursts, strict=True))
-        parts = []
+        parts, missed = [], []
         needed = np.zeros((samples, plan.timesteps), dtype=np.int64)
         spikes = np.zeros_like(needed)
         for projection, _, part, burst in links:
-            visits = self._visits(projection.source, part)
+            visits, misses = self._visits(projection.source, part), np.zeros((samples, steps))
             if burst:  # all at once: who sends any sends in the first step
                 first = self.network.window(projection.source).start
                 visits[:, np.arange(steps) != first] = 0
+                misses[:, first] = self._missed(projection.source, part)[:, first]
             late = np.zeros_like(visits)
             late[:, projection.delay :] = visits[:, : steps - projection.delay]
             parts.append(_merged(late, plan.timesteps))
+            missed.append(_merged(misses, plan.timesteps))
         fired = np.zeros((rows, samples, -(-steps // 8)), dtype=np.uint8)
         if plan.fires:
             own = np.take(self.times(plan.population.name), plan.layout.neurons(), axis=0)
@@ -168,7 +178,12 @@ class Activity(Mapping[str, np.ndarray]):
         if not plan.touched:
             needed[:, plan.sweep_steps()] = rows
             return StepRows(
-                events=events, needed=needed, swept=needed, fired=spikes, parts=tuple(parts)
+                events=events,
+                needed=needed,
+                swept=needed,
+                fired=spikes,
+                parts=tuple(parts),
+                missed=tuple(missed),
             )
         for projection, source, part, burst in links:
             times = self.times(projection.source)[:-1]
@@ -187,7 +202,14 @@ class Activity(Mapping[str, np.ndarray]):
             needed[:, sweep] = ((fired & until).any(axis=-1) | awake).sum(axis=0)
         swept = needed.copy()
         swept[:, plan.last_sweep] = rows
-        return StepRows(events=events, needed=needed, swept=swept, fired=spikes, parts=tuple(parts))
+        return StepRows(
+            events=events,
+            needed=needed,
+            swept=swept,
+            fired=spikes,
+            parts=tuple(parts),
+            missed=tuple(missed),
+        )
 
     def _visits(self, name: str, part: Fanout) -> np.ndarray:
         """Rows of weights that the events of one source visit, ``(S, T)``."""
@@ -196,6 +218,15 @@ class Activity(Mapping[str, np.ndarray]):
         for rows in np.unique(part.channel_rows):
             total += rows * (self._at_places(name, part.channel_rows == rows) @ places)
         return total.astype(np.int64)
+
+    def _missed(self, name: str, part: Fanout) -> np.ndarray:
+        """Events of one source that visit no row, ``(S, T)``."""
+        nowhere = (part.y.count[:, None] * part.x.count).ravel() == 0
+        if not nowhere.any():
+            return np.zeros((self.trace.samples, self.network.timesteps))
+        everyone = np.ones(len(part.channel_rows), dtype=bool)
+        missed: np.ndarray = self._at_places(name, everyone) @ nowhere.astype(np.float64)
+        return missed
 
     def _at_places(self, name: str, channels: np.ndarray) -> np.ndarray:
         """How many of some `channels` send at each place, ``(S, T, H * W)``."""

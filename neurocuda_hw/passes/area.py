@@ -1,27 +1,28 @@
 """What each layer will take of a device: block memories exactly, look-up tables nearly.
 
-Memories are listed as the hardware holds them and mapped as yosys maps them (`mapping`). For the
-rest, what a layer is made of is counted (`layer_parts`): bits of adders, of multiplexers, of
-registers with a choice before them. Each kind costs so many LUTs a bit; the costs are fitted to
-what yosys made of a set of networks, and ``python -m benchmarks prediction`` says how far they are
-off.
+Memories are listed as the hardware holds them (`memories`) and mapped as yosys maps them
+(`mapping`). For the rest, what a layer is made of is counted (`layer_parts`): bits of adders, of
+multiplexers, of registers with a choice before them. Each kind costs so many LUTs a bit; the costs
+are fitted to what yosys made of a set of networks, and ``python -m benchmarks prediction`` says how
+far they are off.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.wire import event_bits, payload_bits
+from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
-from neurocuda_hw.passes.mapping import Memory, map_memory
+from neurocuda_hw.passes.mapping import Memory, Style, map_memory
+from neurocuda_hw.passes.memories import branches_of, layer_memories, shared_memories
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 
@@ -40,55 +41,26 @@ class LayerArea:
         Those of memories included.
     blocks : float
         Block memories, in the unit of the family.
+    dsps, ultras : int
+        Multipliers; UltraRAMs.
     """
 
-    luts: float
-    blocks: float
-    dsps: int
+    luts: float = 0.0
+    blocks: float = 0.0
+    dsps: int = 0
+    ultras: int = 0
+
+    @property
+    def vector(self) -> np.ndarray:
+        """LUTs, block memories, multipliers, UltraRAMs, ``(4,)``."""
+        return np.array([self.luts, self.blocks, self.dsps, self.ultras], dtype=np.float64)
 
     def __add__(self, other: LayerArea) -> LayerArea:
         return LayerArea(
             luts=self.luts + other.luts,
             blocks=self.blocks + other.blocks,
             dsps=self.dsps + other.dsps,
-        )
-
-
-def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[Memory]:
-    """Every memory of a layer whose spikes go to so many `branches`."""
-    layout, name = plan.layout, plan.population.name
-    row_bits = max(1, unsigned_bits(layout.rows - 1))
-    word = plan.state_bits + plan.synaptic_bits + plan.held_bits
-    yield Memory(name=f"{name} states", depth=layout.rows, width=layout.lanes * word, rom=False)
-    for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
-        label = f"{name} weights of {plan.projection_name(index)}"
-        yield _rom(label, part.weights, bits)
-    for parameter in plan.parameters():
-        if not parameter.uniform:
-            yield _rom(f"{name} {parameter.name}", parameter.rows, parameter.bits)
-    if plan.touched:
-        yield Memory(name=f"{name} listed", depth=layout.rows, width=1, rom=False)
-        yield Memory(name=f"{name} list", depth=1 << row_bits, width=row_bits, rom=False)
-        if not plan.awake.uniform:
-            yield _rom(f"{name} {plan.awake.name}", plan.awake.rows, 1)
-        _, y_bits, x_bits = layout.place_bits
-        if not _power(layout.groups) or layout.columns != 1 << x_bits:
-            rows = np.divmod(np.arange(layout.rows) // layout.groups, layout.columns)
-            places = (rows[0] << x_bits | rows[1])[:, None]
-            yield _rom(f"{name} places", places, max(1, x_bits + y_bits))
-    if plan.fires:
-        depth = queue_depth(plan)
-        queue = Memory(
-            name=f"{name} queue",
-            depth=depth,
-            width=layout.lanes * _spike_bits(plan) + sum(layout.place_bits) + 1,
-            rom=False,
-            registered=depth > REGISTERS,
-        )
-        yield from (queue for _ in range(branches))
-    elif plan.by_channel:
-        yield Memory(
-            name=f"{name} values", depth=8, width=plan.state_bits, rom=False, registered=False
+            ultras=self.ultras + other.ultras,
         )
 
 
@@ -101,6 +73,8 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
     parts[Part.LAYER] = 1
     # with one row only, the newest state is always the one on its way
     parts[Part.SUM if plan.burst else Part.STATE] = states * (0.8 if layout.rows == 1 else 1.0)
+    if plan.burst and len(plan.initial.rows) == 1:
+        parts[Part.START] = states
     parts[Part.DIVISION] = lanes * plan.state_bits * len(plan.division)
     parts[Part.CURRENT] = lanes * (plan.synaptic_bits + plan.held_bits)
     if plan.fires:
@@ -134,42 +108,38 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
 
 
 def layer_area(plan: LayerPlan, family: Family, branches: int = 1) -> LayerArea:
-    """Prediction for one layer whose spikes go to so many `branches`."""
-    blocks = luts = 0.0
-    for memory in layer_memories(plan, branches):
-        mapped = map_memory(memory, family)
-        blocks += mapped.blocks
-        luts += mapped.memory_luts
-        luts += memory.width * _multiplexer(mapped.slices, family)
-        if mapped.logic:
-            luts += LUT_COSTS[family][Part.ROM] * _logic_memory(memory, family)
+    """Prediction for one layer whose spikes go to so many `branches`, made in its `ways`."""
+    area = logic_area(plan, family, branches) + product_area(plan, family, soft=plan.ways.soft)
+    styles = plan.ways.styles
+    for _, memory in layer_memories(plan, branches):
+        area += memory_area(memory, family, styles.get(memory.name))
+    return area
+
+
+def logic_area(plan: LayerPlan, family: Family, branches: int = 1) -> LayerArea:
+    """All but memories and products."""
     costs = LUT_COSTS[family]
-    luts += sum(costs[part] * count for part, count in layer_parts(plan, branches).items())
-    dsps, soft = _multipliers(plan, family)
-    return LayerArea(luts=luts + soft, blocks=blocks, dsps=dsps)
+    parts = layer_parts(plan, branches).items()
+    return LayerArea(luts=sum(costs[part] * count for part, count in parts))
+
+
+def memory_area(memory: Memory, family: Family, style: Style | None = None) -> LayerArea:
+    """One memory, and the choice behind it where it is cut into slices."""
+    mapped = map_memory(memory, family, style)
+    luts = mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
+    if mapped.logic:
+        luts += LUT_COSTS[family][Part.ROM] * _logic_memory(memory, family)
+    return LayerArea(luts=luts, blocks=mapped.blocks, ultras=mapped.ultras)
 
 
 def shared_area(network: Network, family: Family, bursts: Bursts = NO_BURSTS) -> LayerArea:
     """Prediction for what is there once: packets in and out, forks, delays and expanders."""
     costs = LUT_COSTS[family]
-    luts = costs[Part.DESIGN]
-    blocks = 0.0
-    queues = []
-    for projection in network.projections:
-        source, most = network[projection.source], bursts.counts.get(projection.source, 0)
-        if projection.delay:
-            queues.append((source.size + 1, event_bits(source)))
-        if most and not bursts.received(network, projection):
-            queues.append((source.size, event_bits(source, most)))
-    if most := bursts.counts.get(network.output.name, 0):
-        queues.append((network.output.size, event_bits(network.output, most)))
-    for depth, width in queues:
-        memory = Memory(name="events", depth=max(2, depth), width=width, rom=False)
-        mapped = map_memory(memory, family)
-        blocks += mapped.blocks
-        luts += mapped.memory_luts + memory.width * _multiplexer(mapped.slices, family)
-        luts += (costs[Part.QUEUE] + costs[Part.DEEP]) * math.log2(max(2, depth))
-    return LayerArea(luts=luts, blocks=blocks, dsps=0)
+    area = LayerArea(luts=costs[Part.DESIGN])
+    for memory in shared_memories(network, bursts):
+        counters = (costs[Part.QUEUE] + costs[Part.DEEP]) * math.log2(memory.depth)
+        area += memory_area(memory, family) + LayerArea(luts=counters)
+    return area
 
 
 def network_area(
@@ -185,23 +155,9 @@ def network_area(
     }
 
 
-def branches_of(network: Network, name: str) -> int:
-    """To how many ends a population's spikes go, each behind a queue of its own."""
-    return len(network.outgoing(name)) + (name == network.output.name)
-
-
 def total(areas: Mapping[str, LayerArea]) -> LayerArea:
     """The whole design."""
-    return sum(areas.values(), LayerArea(luts=0.0, blocks=0.0, dsps=0))
-
-
-def _rom(name: str, rows: np.ndarray, bits: int) -> Memory:
-    """A ROM without the bits that are the same in every word."""
-    low = np.bitwise_and.reduce(rows, axis=0).astype(np.int64)
-    high = np.bitwise_or.reduce(rows, axis=0).astype(np.int64)
-    varying = (low ^ high) & ((1 << bits) - 1)
-    width = sum(int(n).bit_count() for n in varying)
-    return Memory(name=name, depth=len(rows), width=width, rom=True)
+    return sum(areas.values(), LayerArea())
 
 
 def _multiplexer(inputs: int, family: Family) -> float:
@@ -214,36 +170,45 @@ def _logic_memory(memory: Memory, family: Family) -> float:
     if memory.depth == 1:
         return 0.0
     if memory.rom:
-        return memory.width * max(1.0, memory.depth / (1 << family.lut_inputs))
+        words = memory.depth / (1 << family.lut_inputs)
+        if family.lut_inputs == 6 and words > 1:  # up to 256 words by MUXF7 and MUXF8
+            words = next((n for n in (2, 4) if words <= n), 1.4 * words)
+        return memory.width * max(1.0, words)
     return memory.width * _multiplexer(memory.depth, family)
 
 
-def _multipliers(plan: LayerPlan, family: Family) -> tuple[int, float]:
-    """Multipliers of the device, and LUTs of those that are made of them: one per lane each.
+def product_area(plan: LayerPlan, family: Family, *, soft: bool = False) -> LayerArea:
+    """What multiplies, one per lane each: multipliers of the device, or look-up tables.
 
-    yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are.
+    yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are. A multiplier
+    of the device adds a burst to the membrane, too.
     """
     lanes, count, luts = plan.layout.lanes, 0, 0.0
     values = [payload_bits(*sender) for sender in plan.senders]
-    factors = [(b, v + 1) for v, b in zip(values, plan.weight_bits, strict=True) if v]
+    factors = [(b, v + 1) for v, b in zip(values, plan.stored_bits, strict=True) if v]
     if any(plan.bursts):  # one multiplier for all projections; a maximum has none
-        factors = [(max(plan.weight_bits), max(values) + 1)] if max(values) else []
+        least = min(plan.weight_shifts)
+        bits = max(bits - least for bits in plan.weight_bits)
+        factors = [(bits, max(values) + 1)] if max(values) else []
     if plan.maximum:
         factors = []
-    leaks = ((plan.keep, plan.state_bits), (plan.keep_synaptic, plan.synaptic_bits))
-    factors += [(bits, _KEEP_BITS) for keep, bits in leaks if keep is not None]
+    few = family is Family.ICE40
     for one, other in factors:
-        if family is not Family.ICE40 and one + other >= _DSP_LEAST:
-            count += lanes
+        if soft or few or one + other < _DSP_LEAST:
+            terms = max(one, other) * (min(one, other) - 1)
+            luts += (LUT_COSTS[family][Part.PRODUCT] if soft else 1.0) * lanes * terms
+            luts += lanes * plan.state_bits if plan.burst else 0
         else:
-            luts += lanes * one * (other - 1)
-    return count, luts
+            count += lanes
+    leaks = ((plan.keep, plan.state_bits), (plan.keep_synaptic, plan.synaptic_bits))
+    for bits in (bits for keep, bits in leaks if keep is not None):
+        if few or bits + _KEEP_BITS < _DSP_LEAST:
+            luts += lanes * bits * (_KEEP_BITS - 1)
+        else:
+            count += lanes
+    return LayerArea(luts=luts, dsps=count)
 
 
 def _spike_bits(plan: LayerPlan) -> int:
     """Bits that say what one lane sends."""
     return payload_bits(plan.population, plan.burst) or 1
-
-
-def _power(number: int) -> bool:
-    return not number & (number - 1)

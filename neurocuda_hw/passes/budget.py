@@ -2,8 +2,9 @@
 
 Layers work at the same time, so the slowest one sets the pace of the network. For a pace of N
 cycles every layer takes, of those numbers of lanes with which it needs at most N cycles, the one
-that costs least of the device: the sum of its shares of LUTs, block memories and multipliers. Where
-layers then hold one another up (`pipeline.predict`), those that are not the slowest get more lanes.
+that costs least of the device: the sum of its shares of LUTs, memories and multipliers. Memories
+and products are made in the `passes.ways` that cost least, or that make it fit. Where layers then
+hold one another up (`pipeline.predict`), those that are not the slowest get more lanes.
 """
 
 from __future__ import annotations
@@ -16,19 +17,29 @@ import numpy as np
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.area import LayerArea, branches_of, layer_area, shared_area
+from neurocuda_hw.passes.area import LayerArea, shared_area
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import DEVICES, Device, Family
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.layout import Fanout, low_zeros
+from neurocuda_hw.passes.mapping import AUTOMATIC, Ways
+from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan, Planner
+from neurocuda_hw.passes.ways import Alternatives, alternatives, made_to_fit
 
 WIDEST = 256  # lanes that are tried
 LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
+Weights = tuple[float, float, float, float]
 # what an option's shares are weighed by: all alike, then each resource alone
-_WEIGHTS = ((1.0, 1.0, 1.0), (1.0, 0.05, 0.05), (0.05, 1.0, 0.05), (0.05, 0.05, 1.0))
+_ALIKE: Weights = (1.0, 1.0, 1.0, 1.0)
+_WEIGHTS: tuple[Weights, ...] = (
+    _ALIKE,
+    (1.0, 0.05, 0.05, 0.05),
+    (0.05, 1.0, 0.05, 0.05),
+    (0.05, 0.05, 1.0, 0.05),
+)
 _PARTS = (1.0, 0.7, 0.5, 0.35)  # of the pace, for layers that would hold others up
 PREDICTED = 24  # inferences on which hold-ups are looked for
 Progress = Callable[[str, int, int], None]
@@ -43,6 +54,7 @@ class LayerFold:
     weight_bits: int
     cycles: float
     area: LayerArea
+    ways: Ways = AUTOMATIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +82,11 @@ class Folding:
         return {layer.name: layer.lanes for layer in self.layers}
 
     @property
+    def ways(self) -> dict[str, Ways]:
+        """How layers are made, where that is not left to the synthesiser."""
+        return {layer.name: layer.ways for layer in self.layers if layer.ways != AUTOMATIC}
+
+    @property
     def slowest(self) -> float:
         """Cycles per inference of the slowest layer: the network needs at least as many."""
         return max(layer.cycles for layer in self.layers)
@@ -88,6 +105,16 @@ class Folding:
     def lacking(self) -> tuple[str, ...]:
         """What the device has too little of: ``12.5 of 10 RAMB36``."""
         return _lacking(self.area, self.device)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Option:
+    """One layer with a number of lanes, made in `chosen` ways, and what that costs."""
+
+    fold: LayerFold
+    cost: float
+    made: Alternatives
+    chosen: np.ndarray
 
 
 class DoesNotFit(ModelError):
@@ -134,6 +161,8 @@ class Folder:
         self._few = activity.first(PREDICTED) if isinstance(activity, Activity) else None
         self._plans: dict[str, dict[int, LayerPlan]] = {}
         self._cycles: dict[tuple[str, int], float] = {}
+        self._made: dict[tuple[str, int, Family, bool, int | None], Alternatives] = {}
+        self._priced: dict[tuple[Device, int | None, Weights], dict[str, list[_Option]]] = {}
         for number, population in enumerate(network.targets):
             planner = Planner(network, population, bursts)
             plans = {n: planner.plan(n) for n in lane_choices(population, limit)}
@@ -153,13 +182,12 @@ class Folder:
         ModelError
             If no number of lanes reaches `target`.
         """
-        options = self._options(device.family, None)
         if target is not None:
-            self._check_target(options, target)
-            return self._for_target(device, options, target)
-        found = self._fastest(device, options)
+            self._check_target(device, target)
+            return self._for_target(device, target)
+        found = self._fastest(device)
         if found is None:
-            smallest = self._choose(device, options, None)
+            smallest = self._choose(device, None)
             lacking = ", ".join(smallest.lacking)
             raise DoesNotFit(
                 f"{self.network.name!r} does not fit into {device.name} at any number of lanes: "
@@ -169,13 +197,11 @@ class Folder:
             )
         return found
 
-    def _for_target(
-        self, device: Device, options: dict[str, list[LayerFold]], target: int
-    ) -> Folding:
-        found = self._meeting(device, options, target)
+    def _for_target(self, device: Device, target: int) -> Folding:
+        found = self._meeting(device, target)
         if found.fits and found.cycles <= target:
             return found
-        slower = self._fastest(device, options)
+        slower = self._fastest(device)
         if found.fits:
             assert slower is not None
             raise ModelError(
@@ -192,17 +218,17 @@ class Folder:
             nearest,
         )
 
-    def _meeting(self, device: Device, options: dict[str, list[LayerFold]], target: int) -> Folding:
+    def _meeting(self, device: Device, target: int) -> Folding:
         """The cheapest choice that meets the target as a whole; the last that was tried else."""
         for part in _PARTS:
-            found = self._relieved(device, options, target, part)
+            found = self._relieved(device, target, part)
             if found.cycles <= target:
                 break
         return found
 
-    def _check_target(self, options: dict[str, list[LayerFold]], target: int) -> None:
-        for name, of_layer in options.items():
-            best = min(of_layer, key=lambda fold: fold.cycles)
+    def _check_target(self, device: Device, target: int) -> None:
+        for name, of_layer in self._options(device, None, _ALIKE).items():
+            best = min((o.fold for o in of_layer), key=lambda fold: fold.cycles)
             if best.cycles > target:
                 raise ModelError(
                     f"target cycles must be at least {best.cycles:,.0f} for these inputs, not "
@@ -210,56 +236,79 @@ class Folder:
                     "lanes"
                 )
 
-    def _options(self, family: Family, bits: int | None) -> dict[str, list[LayerFold]]:
-        """Every layer with every number of lanes; weights of at most `bits` bits."""
-        found = {}
-        for name, plans in self._plans.items():
-            of_layer = []
-            for lanes, full in plans.items():
-                plan = full if bits is None else narrowed(full, bits)
-                fold = LayerFold(
-                    name=name,
-                    lanes=lanes,
-                    weight_bits=max(plan.weight_bits),
-                    cycles=self._cycles[name, lanes],
-                    area=layer_area(plan, family, branches_of(self.network, name)),
-                )
-                of_layer.append(fold)
-            found[name] = of_layer
-        return found
+    def _options(
+        self, device: Device, bits: int | None, weights: Weights
+    ) -> dict[str, list[_Option]]:
+        """Every layer with every number of lanes, made in the ways that cost least.
+
+        Its weights have at most `bits` bits.
+        """
+        key = (device, bits, weights)
+        if key not in self._priced:
+            self._priced[key] = {
+                name: [self._option(name, lanes, *key) for lanes in plans]
+                for name, plans in self._plans.items()
+            }
+        return self._priced[key]
+
+    def _option(
+        self, name: str, lanes: int, device: Device, bits: int | None, weights: Weights
+    ) -> _Option:
+        full = self._plans[name][lanes]
+        key = (name, lanes, device.family, device.ultras > 0, bits)
+        if key not in self._made:
+            plan = full if bits is None else narrowed(full, bits)
+            self._made[key] = alternatives(plan, device, branches_of(self.network, name))
+        made, most = self._made[key], max(full.weight_bits)
+        chosen = made.cheapest(_prices(device, weights))
+        fold = LayerFold(
+            name=name,
+            lanes=lanes,
+            weight_bits=most if bits is None else min(most, bits),
+            cycles=self._cycles[name, lanes],
+            area=made.area(chosen),
+            ways=made.ways(chosen),
+        )
+        cost = share(fold.area, device, weights)
+        return _Option(fold=fold, cost=cost, made=made, chosen=chosen)
 
     def _choose(
-        self, device: Device, options: dict[str, list[LayerFold]], pace: float | None
+        self, device: Device, pace: float | None, *, part: float = 1.0, bits: int | None = None
     ) -> Folding:
-        """The cheapest option of each layer that keeps the pace; one that fits, if there is one."""
+        """The cheapest option of each layer that keeps the pace; one that fits, if one is found.
+
+        A layer keeps `part` of the pace, where it can.
+        """
         first: Folding | None = None
         shared = shared_area(self.network, device.family, self.bursts)
+        room = _room(device) - shared.vector
         for weights in _WEIGHTS:
-            layers = tuple(
-                min(
-                    (fold for fold in of_layer if pace is None or fold.cycles <= pace),
-                    key=lambda fold: (share(fold.area, device, weights), fold.cycles),
-                )
-                for of_layer in options.values()
+            options = []
+            for of_layer in self._options(device, bits, weights).values():
+                kept = [o for o in of_layer if pace is None or o.fold.cycles <= part * pace]
+                kept = kept or [o for o in of_layer if pace is None or o.fold.cycles <= pace]
+                options.append(min(kept, key=lambda o: (o.cost, o.fold.cycles)))
+            layers = [o.fold for o in options]
+            fitting = made_to_fit(
+                [o.made for o in options],
+                [o.chosen for o in options],
+                room,
+                _prices(device, weights),
             )
+            for i, (o, ways) in enumerate(zip(options, fitting or (), strict=False)):
+                if (ways != o.chosen).any():
+                    layers[i] = replace(o.fold, area=o.made.area(ways), ways=o.made.ways(ways))
             slowest = max(fold.cycles for fold in layers)
-            folding = Folding(device=device, layers=layers, shared=shared, cycles=slowest)
+            folding = Folding(device=device, layers=tuple(layers), shared=shared, cycles=slowest)
             if folding.fits:
                 return folding
             first = first or folding
         assert first is not None
         return first
 
-    def _relieved(
-        self, device: Device, options: dict[str, list[LayerFold]], pace: float, part: float
-    ) -> Folding:
+    def _relieved(self, device: Device, pace: float, part: float) -> Folding:
         """Every layer at `part` of the pace, or at the pace where it cannot be faster."""
-        narrower = {
-            name: [f for f in of_layer if f.cycles <= part * pace]
-            or [f for f in of_layer if f.cycles <= pace]
-            for name, of_layer in options.items()
-        }
-        folding = self._choose(device, narrower, pace)
+        folding = self._choose(device, pace, part=part)
         return replace(folding, cycles=self._predicted(folding))
 
     def _predicted(self, folding: Folding) -> float:
@@ -269,29 +318,22 @@ class Folder:
         plans = {name: self._plans[name][lanes] for name, lanes in folding.lanes.items()}
         return max(folding.slowest, predict(plans, self._few).cycles)
 
-    def _fastest(self, device: Device, options: dict[str, list[LayerFold]]) -> Folding | None:
+    def _fastest(self, device: Device) -> Folding | None:
         """The best pace that fits, or None; a slower pace never takes more."""
-        slowest_at_best = max(
-            min(fold.cycles for fold in of_layer) for of_layer in options.values()
-        )
-        paces = sorted(
-            {
-                fold.cycles
-                for of_layer in options.values()
-                for fold in of_layer
-                if fold.cycles >= slowest_at_best
-            }
-        )
+        options = self._options(device, None, _ALIKE)
+        slowest_at_best = max(min(o.fold.cycles for o in of_layer) for of_layer in options.values())
+        every = {o.fold.cycles for of_layer in options.values() for o in of_layer}
+        paces = sorted(cycles for cycles in every if cycles >= slowest_at_best)
         low, high = 0, len(paces)
         while low < high:
             middle = (low + high) // 2
-            if self._choose(device, options, paces[middle]).fits:
+            if self._choose(device, paces[middle]).fits:
                 high = middle
             else:
                 low = middle + 1
         if low == len(paces):
             return None
-        tried = [self._relieved(device, options, paces[low], part) for part in _PARTS]
+        tried = [self._relieved(device, paces[low], part) for part in _PARTS]
         return min((f for f in tried if f.fits), key=lambda folding: folding.cycles)
 
     def _nearest(self, device: Device, target: int | None) -> tuple[str, ...]:
@@ -303,7 +345,7 @@ class Folder:
             max(plan.weight_bits) for plans in self._plans.values() for plan in plans.values()
         )
         for bits in range(most - 1, 1, -1):
-            folding = self._choose(device, self._options(device.family, bits), target)
+            folding = self._choose(device, target, bits=bits)
             if folding.fits:
                 return (f"{bits}-bit weights fit (convert with --weight-bits {bits})",)
         return ()
@@ -313,7 +355,7 @@ class Folder:
         same = [d for d in DEVICES if d.family is device.family]
         for parts in (same, list(DEVICES)):
             for part in sorted(parts, key=lambda d: (d.luts, d.blocks)):
-                folding = self._choose(part, self._options(part.family, None), target)
+                folding = self._choose(part, target)
                 if folding.fits:
                     return (f"{part.name} holds it",)
         return ()
@@ -328,18 +370,25 @@ def narrowed(plan: LayerPlan, bits: int) -> LayerPlan:
         plan,
         fanouts=tuple(fanouts),
         weight_bits=tuple(min(own, bits) for own in plan.weight_bits),
+        weight_shifts=tuple(low_zeros(part.weights) for part in fanouts),
     )
 
 
-def share(
-    area: LayerArea, device: Device, weights: tuple[float, float, float] = (1.0, 1.0, 1.0)
-) -> float:
+def share(area: LayerArea, device: Device, weights: Weights = _ALIKE) -> float:
     """Weighted sum of the shares of a device that an area takes."""
-    return (
-        weights[0] * area.luts / device.luts
-        + weights[1] * area.blocks / max(device.blocks, 0.5)
-        + weights[2] * area.dsps / max(device.dsps, 0.5)
-    )
+    return float(area.vector @ _prices(device, weights))
+
+
+def _room(device: Device) -> np.ndarray:
+    """What may be used of a device, in the order of `LayerArea`."""
+    return np.array([LUT_SHARE * device.luts, device.blocks, device.dsps, device.ultras])
+
+
+def _prices(device: Device, weights: Weights) -> np.ndarray:
+    """What a LUT, a block memory, a multiplier and an UltraRAM cost, as `share` weighs them."""
+    amounts = np.array([device.luts, device.blocks, device.dsps, device.ultras])
+    prices: np.ndarray = np.array(weights) / np.maximum(amounts, 0.5)
+    return prices
 
 
 def _lacking(area: LayerArea, device: Device) -> tuple[str, ...]:
@@ -350,4 +399,6 @@ def _lacking(area: LayerArea, device: Device) -> tuple[str, ...]:
         found.append(f"{area.blocks:,g} of {device.blocks:,} {device.family.block_name}")
     if area.dsps > device.dsps:
         found.append(f"{area.dsps:,} of {device.dsps:,} multipliers")
+    if area.ultras > device.ultras:
+        found.append(f"{area.ultras:,} of {device.ultras:,} UltraRAMs")
     return tuple(found)

@@ -11,7 +11,7 @@ in the first step of its window. Which ones do so is a property of a network, no
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -59,12 +59,12 @@ class Bursts:
 NO_BURSTS = Bursts()
 
 
-def find_bursts(network: Network) -> Bursts:
-    """All populations of `network` that may send bursts."""
+def find_bursts(network: Network, barred: Collection[str] = ()) -> Bursts:
+    """All populations of `network` that may send bursts, but those that are `barred`."""
     counts: dict[str, int] = {}
     maxima = set()
     for population in network.targets:
-        if not isinstance(population.neuron, Spiking):
+        if not isinstance(population.neuron, Spiking) or population.name in barred:
             continue
         if _adds(network, population):
             counts[population.name] = network.window(population.name).steps

@@ -104,7 +104,7 @@ def choose(study: Study, wish: str, fold: Fold | None = None) -> Choice:
     found = find_bursts(study.network) if wish != "off" else study.bursts
     if not found.counts:
         folding = fold(study) if fold else None
-        chosen = study.laid_out(folding.lanes) if folding else study
+        chosen = study.laid_out(folding.lanes, ways=folding.ways) if folding else study
         return Choice(study=chosen, folding=folding)
     forced = study.relaid(found)
     if wish == "on":
@@ -126,7 +126,7 @@ def choose(study: Study, wish: str, fold: Fold | None = None) -> Choice:
 def _figures(study: Study, fold: Fold | None) -> Figures:
     folding = fold(study) if fold else None
     if folding is not None:
-        study = study.laid_out(folding.lanes)
+        study = study.laid_out(folding.lanes, ways=folding.ways)
         device, cycles, area = folding.device, folding.cycles, folding.area
     else:
         device = find_device(WEIGHED_IN)

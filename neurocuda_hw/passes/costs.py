@@ -13,9 +13,11 @@ class Part(Enum):
     DESIGN = "what is there once"
     LAYER = "what each layer has: sweep, choice of rows, activity"
     STATE = "membrane bit of a lane: addition, comparison, reset, bypass"
-    SUM = "membrane bit of a lane of bursts: addition, bypass"
+    SUM = "membrane bit of a lane of bursts: bypass, choice of what is written"
+    START = "membrane bit of such a lane whose initial state is a constant, beyond SUM"
     DIVISION = "membrane bit of a divider's stage"
     COUNT = "lane and bit of a count beyond the first, in the compactor"
+    PRODUCT = "bit of a sum for a product: of one factor, for each bit of the other but one"
     CURRENT = "bit of a synaptic or held current"
     OWN = "bit of a threshold or bias of a lane's own"
     LEAK = "bit that decays"
@@ -37,10 +39,12 @@ class Part(Enum):
 _SIX = {
     Part.DESIGN: 25.0,
     Part.LAYER: 38.0,
-    Part.STATE: 4.4,
-    Part.SUM: 3.0,
-    Part.DIVISION: 2.0,
+    Part.STATE: 4.25,
+    Part.SUM: 2.2,
+    Part.START: 2.0,
+    Part.DIVISION: 1.8,
     Part.COUNT: 1.0,
+    Part.PRODUCT: 1.9,
     Part.CURRENT: 5.0,
     Part.OWN: 1.65,
     Part.LEAK: 4.0,
@@ -49,7 +53,7 @@ _SIX = {
     Part.ROM: 1.0,
     Part.ENCODER: 1.55,
     Part.QUEUE: 2.5,
-    Part.DEEP: 2.5,
+    Part.DEEP: 0.5,
     Part.SHIFT: 1.0,
     Part.LIST: 6.2,
     Part.AGAIN: 0.7,

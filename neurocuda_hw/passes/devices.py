@@ -46,6 +46,8 @@ class Device:
         Multipliers.
     source : str
         Data sheet that says so.
+    ultras : int
+        UltraRAMs, each 4096 words of 72 bits without initial content.
     """
 
     name: str
@@ -55,10 +57,18 @@ class Device:
     blocks: int
     dsps: int
     source: str
+    ultras: int = 0
 
 
 def _row(
-    name: str, family: Family, luts: int, flipflops: int, blocks: int, dsps: int, source: str
+    name: str,
+    family: Family,
+    luts: int,
+    flipflops: int,
+    blocks: int,
+    dsps: int,
+    source: str,
+    ultras: int = 0,
 ) -> Device:
     return Device(
         name=name,
@@ -68,6 +78,7 @@ def _row(
         blocks=blocks,
         dsps=dsps,
         source=source,
+        ultras=ultras,
     )
 
 
@@ -77,7 +88,7 @@ _ECP5, _HX, _UP5K = "Lattice FPGA-DS-02012", "Lattice FPGA-DS-02029", "Lattice F
 
 # Lattice's multipliers are counted as MULT18X18D and SB_MAC16; iCE40 LP and HX have none.
 DEVICES: tuple[Device, ...] = (
-    #    part          family         LUT     FF      blocks DSP  source
+    #    part          family         LUT     FF      blocks DSP  source  UltraRAM
     _row("ice40lp384", Family.ICE40, 384, 384, 0, 0, _HX),
     _row("ice40lp1k", Family.ICE40, 1_280, 1_280, 16, 0, _HX),
     _row("ice40lp4k", Family.ICE40, 3_520, 3_520, 20, 0, _HX),
@@ -120,9 +131,9 @@ DEVICES: tuple[Device, ...] = (
     _row("xczu1", _UP, 37_440, 74_880, 108, 216, _DS891),
     _row("xczu2", _UP, 47_232, 94_464, 150, 240, _DS891),
     _row("xczu3", _UP, 70_560, 141_120, 216, 360, _DS891),
-    _row("xczu4", _UP, 87_840, 175_680, 128, 728, _DS891),
-    _row("xczu5", _UP, 117_120, 234_240, 144, 1_248, _DS891),
-    _row("xczu7", _UP, 230_400, 460_800, 312, 1_728, _DS891),
+    _row("xczu4", _UP, 87_840, 175_680, 128, 728, _DS891, 48),
+    _row("xczu5", _UP, 117_120, 234_240, 144, 1_248, _DS891, 64),
+    _row("xczu7", _UP, 230_400, 460_800, 312, 1_728, _DS891, 96),
     _row("xczu9", _UP, 274_080, 548_160, 912, 2_520, _DS891),
 )
 

@@ -181,6 +181,12 @@ class Fanout:
         return visits
 
 
+def low_zeros(weights: np.ndarray) -> int:
+    """Low bits that are 0 in every one of some `weights`; 0 where all of them are 0."""
+    used = int(np.bitwise_or.reduce(weights, axis=None))
+    return (used & -used).bit_length() - 1 if used else 0
+
+
 def fanout(network: Network, projection: Projection, lanes: int) -> Fanout:
     """Lays `projection` out for the lanes of its target."""
     source, target = network[projection.source], network[projection.target]

@@ -8,10 +8,14 @@ E rows of events, W rows of the sweep, and ``k`` counting the steps of all infer
     end[l, k]   = max(sweep[l, k] + W, until its queue has room)
 
 Bursts of several sources come at different times, one long before another, and the layer adds each
-as it comes: in the order of their sweeps, ``t = max(t, sweep[s, k]) + E[s]``.
+as it comes: in the order of their sweeps, ``t = max(t, sweep[s, k]) + E[s]``. An event that visits
+no row takes a cycle, too.
 
 A layer's spikes wait in a queue of so many masks (`queue_depth`): it cannot end a step before its
-targets have taken all but that many. Within a step a target takes them at an even pace.
+targets have taken all but that many. Within a step a target takes them at an even pace. A sweep of
+bursts that never waits fills the queue, for the rows behind it in the pipeline are not counted yet;
+one that does wait leaves room for them (`in_flight`). The input's markers come behind its events,
+one per cycle, also where the hardware takes an inference as one step.
 """
 
 from __future__ import annotations
@@ -24,9 +28,10 @@ import numpy as np
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import TOUCHED_WAIT, values_wait
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
-from neurocuda_hw.passes.queues import queue_depth
+from neurocuda_hw.passes.queues import in_flight, queue_depth
 
 HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
+TAKEN = 2  # events of the input that its target holds: one being walked, and the next
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +57,15 @@ class _Stage:
     plan: LayerPlan | None
     sources: list[tuple[_Stage, int]]
     rows: list[int]
-    parts: list[list[int]]  # `rows` of each source
+    parts: list[list[int]]  # `rows` of each source, and its events that visit none
     swept: list[int]
     masks: np.ndarray  # cumulative, with 0 in front
     depth: int
-    targets: list[tuple[_Stage, int]]
+    marks: int  # markers of the input in a step
+    targets: list[tuple[_Stage, int, int]]  # with the delay, and which of its sources this is
     begin: list[float]
     sweep: list[float]
+    first: list[float]  # when the first mask of each step leaves
     end: list[float]
 
     @property
@@ -92,7 +99,7 @@ def _advance(stage: _Stage, k: int) -> None:
         stage.sweep.append(stage.begin[-1])
     else:
         known = [(s, k - d) for s, d in stage.sources if k >= d]
-        begins = [s.sweep[j] + s.hop for s, j in known]
+        begins = [s.first[j] + s.hop for s, j in known]
         if any(stage.plan.bursts):
             begin = done = max(stage.before(k), min(begins))
             for begins_at, part in sorted(zip(begins, stage.parts, strict=True)):
@@ -102,26 +109,42 @@ def _advance(stage: _Stage, k: int) -> None:
             done = begin + stage.rows[k]
         stage.begin.append(begin)
         stage.sweep.append(max([done, *(s.end[j] + s.hop for s, j in known)]))
-    stage.end.append(max(stage.sweep[-1] + stage.swept[k], _room(stage, k)))
+    _sweep(stage, k)
 
 
-def _room(stage: _Stage, k: int) -> float:
-    """When the queue takes the last mask of step `k`: the targets have taken all but its depth."""
-    wanted = int(stage.masks[k + 1]) - stage.depth
+def _sweep(stage: _Stage, k: int) -> None:
+    """Works out when a layer's first mask of step `k` leaves, and when the last one has."""
+    first = stage.sweep[-1]
+    stage.first.append(first)
+    before, last = (int(stage.masks[i]) - stage.depth for i in (k, k + 1))
+    if stage.plan is None or not stage.plan.burst:
+        end = max(first + stage.swept[k], _taken(stage, k, last))
+        stage.end.append(end + stage.marks)
+        return
+    reserve = in_flight(stage.plan) - 1  # one mask has left the queue for the compactor
+    stage.first[-1] = first = max(first, _taken(stage, k, before + reserve))
+    end = first + stage.swept[k]
+    if _taken(stage, k, last - 1) > end:
+        end = max(end, _taken(stage, k, last + reserve - 1))
+    stage.end.append(end)
+
+
+def _taken(stage: _Stage, k: int, wanted: int) -> float:
+    """When the targets have taken so many masks, seen from step `k`."""
     if wanted <= 0:
         return 0.0
     j = int(np.searchsorted(stage.masks, wanted)) - 1  # the step in which that mask was sent
     part = (wanted - int(stage.masks[j])) / int(stage.masks[j + 1] - stage.masks[j])
     latest = 0.0
-    for target, delay in stage.targets:
+    for target, delay, index in stage.targets:
         if delay:
             continue  # a delay holds a whole step
-        if j < k:
+        if stage.plan is not None and stage.plan.burst:
+            # all of it is there at once: it is taken while the target waits for other sources
+            begin = max(target.before(j), stage.first[j] + stage.hop)
+            length: float = target.parts[index][j]
+        elif j < k:
             begin, length = target.begin[j], target.sweep[j] - target.begin[j]
-            if stage.plan is not None and stage.plan.burst:
-                # all of it is there at once: it is taken while the target waits for other sources
-                begin = max(target.before(j), stage.sweep[j] + stage.hop)
-                length = min(length, target.rows[j])
         else:
             begin = max(target.before(k), stage.sweep[k] + stage.hop)
             length = target.rows[k]
@@ -134,7 +157,8 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
     words = activity.words(steps)
     marks = network.timesteps // steps
     none = np.zeros_like(words)
-    stages = {network.input.name: _stage(None, none, (), words, words - marks, 1)}
+    events = words - marks
+    stages = {network.input.name: _stage(None, none, (), events, events, TAKEN, marks)}
     for name, plan in plans.items():
         rows = activity.rows(plan)
         swept = np.maximum(rows.swept, 1)  # a step that sweeps nothing is passed on in one cycle
@@ -146,12 +170,13 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
             swept = swept + SETTLE * (rows.swept > 0)
         swept[:, plan.last_sweep] += values_wait(plan)
         depth = queue_depth(plan) if plan.fires else 1
-        stages[name] = _stage(plan, rows.events, rows.parts, swept, rows.fired, depth)
+        parts = tuple(a + b for a, b in zip(rows.parts, rows.missed, strict=True))
+        stages[name] = _stage(plan, rows.events, parts, swept, rows.fired, depth)
     for name, plan in plans.items():
-        for projection in plan.projections:
+        for index, projection in enumerate(plan.projections):
             source, delay = stages[projection.source], projection.delay
             stages[name].sources.append((source, delay))
-            source.targets.append((stages[name], delay))
+            source.targets.append((stages[name], delay, index))
     return stages
 
 
@@ -162,6 +187,7 @@ def _stage(
     swept: np.ndarray,
     masks: np.ndarray,
     depth: int,
+    marks: int = 0,
 ) -> _Stage:
     sums = np.concatenate([[0], np.cumsum(masks.ravel())])
     return _Stage(
@@ -172,8 +198,10 @@ def _stage(
         swept=swept.ravel().tolist(),
         masks=sums,
         depth=depth,
+        marks=marks,
         targets=[],
         begin=[],
         sweep=[],
+        first=[],
         end=[],
     )

@@ -18,7 +18,8 @@ from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
 from neurocuda_hw.network.synapses import weight_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
-from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, state_layout
+from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, low_zeros, state_layout
+from neurocuda_hw.passes.mapping import AUTOMATIC, Ways
 
 SETTLE = 4  # idle cycles between a leaking sweep's last row and the next row of any kind
 FEWEST_TOUCHED = 16  # rows; for fewer, a list of them costs more cycles than it saves
@@ -73,6 +74,10 @@ class LayerPlan:
         The same of the events of each projection.
     maximum : bool
         Lanes keep the largest count that arrives, not a sum; weights are 0 or -1, for yes.
+    weight_shifts : tuple of int
+        Low bits that are 0 in all weights of each projection: they are not stored.
+    ways : Ways
+        How memories and products are made, where that is not left to the synthesiser.
 
     Steps are those of the hardware: one per inference where `Bursts.merged`.
     """
@@ -107,6 +112,14 @@ class LayerPlan:
     burst: int
     bursts: tuple[int, ...]
     maximum: bool
+    weight_shifts: tuple[int, ...]
+    ways: Ways = AUTOMATIC
+
+    @property
+    def stored_bits(self) -> tuple[int, ...]:
+        """Bits of a weight of each projection as it lies in memory."""
+        pairs = zip(self.weight_bits, self.weight_shifts, strict=True)
+        return tuple(bits - shift for bits, shift in pairs)
 
     @property
     def division(self) -> tuple[int, ...]:
@@ -281,6 +294,7 @@ class Planner:
             burst=self.burst,
             bursts=self.bursts,
             maximum=self.maximum,
+            weight_shifts=tuple(low_zeros(part.weights) for part in fanouts),
         )
 
 

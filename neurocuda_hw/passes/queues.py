@@ -48,6 +48,10 @@ If e has room for that, (k, l) finishes. In all other cases any depth will do.
 A stream between two members of one loop has one process at both ends, which waits for nobody: it
 holds all that is written before it is read (`loop_depth`), of a step; of two where it is delayed
 and its source comes first, for then step k is written before step k - 1 is read.
+
+Bursts change none of this: where steps are taken as one, a step is an inference (and the input may
+send in it what it may in all of its steps), and an expander is a layer behind its source, with one
+stream to read, whose rank is between the source's and the next.
 """
 
 from __future__ import annotations

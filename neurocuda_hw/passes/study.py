@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
+from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.plan import LayerPlan, Planner
 
 Made = TypeVar("Made")
@@ -34,7 +36,9 @@ class Study:
     lanes : mapping of str to int, or a function of this study that gives one, optional
         Lanes of each population; up to 16 where None. See `balanced`.
     bursts : Bursts
-        What the Verilog sends as bursts.
+        What Verilog and C++ send as bursts.
+    ways : mapping of str to Ways, optional
+        How layers are made, by population, where that is not left to the synthesiser.
 
     Raises
     ------
@@ -49,6 +53,7 @@ class Study:
         trace: Trace | None = None,
         lanes: Lanes = None,
         bursts: Bursts = NO_BURSTS,
+        ways: Mapping[str, Ways] | None = None,
     ) -> None:
         if trace is not None:
             from neurocuda_hw.network.inputs import check_inputs
@@ -57,8 +62,9 @@ class Study:
             check_inputs(network, trace.inputs, small=True)
         self.network = network
         self._trace, self._lanes, self.bursts = trace, lanes, bursts
-        self._planners: dict[tuple[str, bool], Planner] = {}
-        self._plans: dict[tuple[str, int, bool], LayerPlan] = {}
+        self.ways = dict(ways or {})
+        self._planners: dict[str, Planner] = {}
+        self._plans: dict[tuple[str, int], LayerPlan] = {}
         self._made: dict[Hashable, Any] = {}
 
     @classmethod
@@ -95,10 +101,15 @@ class Study:
             raise ModelError(f"lanes must name every population, not leave out {missing[0]!r}")
         return dict(given)
 
-    def laid_out(self, lanes: Lanes, bursts: Bursts | None = None) -> Study:
-        """The same with other lanes, and other bursts; what does not depend on them is shared."""
+    def laid_out(
+        self,
+        lanes: Lanes,
+        bursts: Bursts | None = None,
+        ways: Mapping[str, Ways] | None = None,
+    ) -> Study:
+        """The same with other lanes, ways and bursts; what does not depend on them is shared."""
         other = copy(self)
-        other._lanes, other._made = lanes, {}
+        other._lanes, other._made, other.ways = lanes, {}, dict(ways or {})
         if bursts is not None and bursts is not self.bursts:
             other.bursts, other._planners, other._plans = bursts, {}, {}
         for name in ("lanes", "plans"):
@@ -109,16 +120,13 @@ class Study:
         """The same with other bursts, and lanes chosen for them as they were here."""
         return self.laid_out(self._lanes, bursts)
 
-    def plan(self, name: str, lanes: int, *, plain: bool = False) -> LayerPlan:
-        """One population as hardware with so many lanes; `plain`: without bursts."""
-        plain = plain or not self.bursts.counts
-        key = (name, plain)
-        if (name, lanes, plain) not in self._plans:
-            if key not in self._planners:
-                bursts = NO_BURSTS if plain else self.bursts
-                self._planners[key] = Planner(self.network, self.network[name], bursts)
-            self._plans[name, lanes, plain] = self._planners[key].plan(lanes)
-        return self._plans[name, lanes, plain]
+    def plan(self, name: str, lanes: int) -> LayerPlan:
+        """One population as hardware with so many lanes."""
+        if (name, lanes) not in self._plans:
+            if name not in self._planners:
+                self._planners[name] = Planner(self.network, self.network[name], self.bursts)
+            self._plans[name, lanes] = self._planners[name].plan(lanes)
+        return self._plans[name, lanes]
 
     @cached_property
     def plans(self) -> dict[str, LayerPlan]:
@@ -129,7 +137,8 @@ class Study:
         ModelError
             If a number of lanes does not suit its population.
         """
-        return {p.name: self.plan(p.name, self.lanes[p.name]) for p in self.network.targets}
+        plans = {p.name: self.plan(p.name, self.lanes[p.name]) for p in self.network.targets}
+        return plans | {n: replace(plans[n], ways=way) for n, way in self.ways.items()}
 
     def once(self, make: Callable[..., Made], *given: Hashable) -> Made:
         """``make(study, *given)``, worked out the first time that it is asked for."""

@@ -17,16 +17,17 @@ import numpy as np
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.showing import html_table
-from neurocuda_hw.ground.words import GIVEN, RANDOM
+from neurocuda_hw.ground.words import GIVEN, RANDOM, some
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.golden import read_manifest
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import Trace, load_trace
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import TRACE
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.simulation.mutate import MutantResult
-from neurocuda_hw.targets.base import Built, the_build
+from neurocuda_hw.targets.base import Built, Target, the_build
 from neurocuda_hw.targets.checks import ROW_HEADS, Check, Request
 from neurocuda_hw.targets.evidence import EXIT_CODE, none_caught
 from neurocuda_hw.targets.table import BENCHES, TABLE
@@ -83,7 +84,7 @@ class Verification:
 
     def __repr__(self) -> str:
         told = ", ".join(f"{c.target} {c.verdict}" for c in self.checks)
-        mutants = f", {len(self.mutants)} mutants" if self.mutants else ""
+        mutants = f", {some(len(self.mutants), 'mutant')}" if self.mutants else ""
         return f"Verification({self.name!r}, network {self.network[:12]}: {told}{mutants})"
 
     def _repr_html_(self) -> str:
@@ -213,6 +214,8 @@ def _verify(subject: Subject, trace: Trace, origin: str, asked: Request) -> Veri
     if asked.samples is not None:
         trace = trace.select(slice(0, asked.samples))
     study = Study(subject.network, trace=trace, lanes=asked.lanes)
+    if any(t.gates and t.within(subject.built) is None and _runs(t, asked) for t in TABLE):
+        study = choose(study, asked.bursts).study  # what `build` would choose
     checks: list[Check] = []
     mutants: list[MutantResult] = []
     for target in TABLE:
@@ -229,6 +232,10 @@ def _verify(subject: Subject, trace: Trace, origin: str, asked: Request) -> Veri
         mutants=tuple(mutants),
         allow_little=asked.allow_little,
     )
+
+
+def _runs(target: Target, asked: Request) -> bool:
+    return asked.mutate > 0 or any(bench.name in asked.targets for bench in target.benches)
 
 
 def exit_code(results: Sequence[Verification]) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -63,19 +63,30 @@ class SynapticOperations:
     Parameters
     ----------
     macs : float
-        Of events that carry a number (graded or held inputs): multiply and accumulate.
+        Of events that carry a number (graded or held inputs, bursts): multiply and accumulate.
     acs : float
-        Of spikes: accumulate.
+        Of spikes: accumulate. Another operation than a multiplication: there is no sum of the two.
     dense : float
-        If every neuron sent an event in every step through every synapse, zero weights too.
+        If every neuron sent an event in every step through every synapse, zero weights too
+        (NeuroBench's ``Dense``); of both kinds, so neither `macs` nor `acs` compares with it.
     projections : dict of str to float
-        Operations of each projection, ``"source -> target"``.
+        Operations of each projection, ``"source -> target"``; all of one kind.
+    multiplied : tuple of str
+        Those projections whose operations are `macs`.
     """
 
     macs: float
     acs: float
     dense: float
     projections: dict[str, float]
+    multiplied: tuple[str, ...]
+
+
+class Carries(Protocol):
+    """What is sent as bursts: `passes.bursts.Bursts`."""
+
+    def received(self, network: Network, projection: Projection) -> int:
+        """The most spikes of an event that the target gets; 0: single spikes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,19 +175,27 @@ def measure_sparsity(
 
 
 def synaptic_operations(
-    snn: SpikingNetwork, loader: Any, *, progress: Progress | None = None
+    snn: SpikingNetwork,
+    loader: Any,
+    *,
+    bursts: Carries | None = None,
+    progress: Progress | None = None,
 ) -> SynapticOperations:
     """Runs the samples of `loader` and counts, for each event, the synapses that it reaches.
 
     Weights of 0 are no synapses, and padding has none. A current is multiplied once per inference,
-    as the hardware does it. Takes what `measure_sparsity` takes.
+    as the hardware does it; so is a burst, where `bursts` (`passes.bursts.find_bursts(network)`)
+    says that a projection carries one. Takes what `measure_sparsity` takes.
     """
-    counts = _count(snn, loader, progress)
+    counts = _count(snn, loader, progress, bursts=bursts)
     return SynapticOperations(
         macs=counts.macs / counts.samples,
         acs=counts.acs / counts.samples,
         dense=float(_dense(snn.network)),
         projections={n: total / counts.samples for n, total in counts.projections.items()},
+        multiplied=tuple(
+            q.label for q in snn.network.projections if _multiplied(snn.network, q, bursts)
+        ),
     )
 
 
@@ -187,17 +206,19 @@ def energy_estimate(
     e_ac: float = E_AC,
     e_mac: float = E_MAC,
     source: str = ENERGY_SOURCE,
+    bursts: Carries | None = None,
     progress: Progress | None = None,
 ) -> EnergyEstimate:
     """Energy of the counted synaptic operations at `e_ac` and `e_mac` pJ each.
 
     An estimate for comparing algorithms: neurons, memories and wires cost more. For Loihi see
-    `loihi`, whose model knows them.
+    `loihi`, whose model knows them. `bursts` as in `synaptic_operations`: fewer operations, each a
+    multiplication.
     """
     for name, value in (("e_ac", e_ac), ("e_mac", e_mac)):
         if not 0 < value < float("inf"):
             raise ValueError(f"{name} must be positive pJ, not {value!r}")
-    operations = synaptic_operations(snn, loader, progress=progress)
+    operations = synaptic_operations(snn, loader, bursts=bursts, progress=progress)
     ann_macs = sum(_synapses(snn.network, q, pooled=True) for q in snn.network.projections)
     return EnergyEstimate(
         snn_nj=(operations.acs * e_ac + operations.macs * e_mac) / 1000,
@@ -252,10 +273,10 @@ def _count(
     *,
     operations: bool = True,
     batches: int | None = None,
+    bursts: Carries | None = None,
 ) -> _Counts:
     data = Batches(loader, "data", _BATCH)
     network = snn.network
-    neuron = network.input_neuron
     counts = _Counts(
         samples=0,
         right=0,
@@ -283,9 +304,10 @@ def _count(
         if operations:
             for projection, one in zip(network.projections, reach, strict=True):
                 events = _events(network, projection, payload, run)
+                if bursts is not None and bursts.received(network, projection):
+                    events = (events > 0).to(events.dtype)
                 reached = float(one.deliver(events).sum(dtype=torch.float64))
-                graded = projection.source == network.input.name
-                if graded and neuron.encoding is not Encoding.SPIKES:
+                if _multiplied(network, projection, bursts):
                     counts.macs += reached
                 else:
                     counts.acs += reached
@@ -293,6 +315,13 @@ def _count(
         if progress:
             progress("counting", number + 1, data.count())
     return counts
+
+
+def _multiplied(network: Network, projection: Projection, bursts: Carries | None) -> bool:
+    """Whether the events of a projection carry a number."""
+    if projection.source == network.input.name:
+        return network.input_neuron.encoding is not Encoding.SPIKES
+    return bursts is not None and bursts.received(network, projection) > 1
 
 
 def _events(

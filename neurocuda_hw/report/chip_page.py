@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.loihi.program import DISCLAIMER
 from neurocuda_hw.report import chip
-from neurocuda_hw.report.elements import Draw, Section, Table, inferences
+from neurocuda_hw.report.elements import Draw, Section, Table
 from neurocuda_hw.report.facts import Facts
 
 EVENTS = {
@@ -84,8 +85,8 @@ def chip_sections(facts: Facts, draw: Draw) -> list[Section]:
             title="Time and energy",
             lead=f"{DISCLAIMER[0].upper()}{DISCLAIMER[1:]}. Every event of every core in every "
             "step is counted exactly; its cost is a constant of the profile "
-            f"{data['profile']}: {data['structure']}. Mean of {inferences(data['samples'])}: "
-            f"{data['ns_per_inference'] / 1e3:,.2f} µs and "
+            f"{data['profile']}: {data['structure']}. Mean of "
+            f"{some(data['samples'], 'inference')}: {data['ns_per_inference'] / 1e3:,.2f} µs and "
             f"{data['pj_per_inference'] / 1e6:,.3f} µJ dynamic energy each.",
             plots=(
                 draw(chip.step_figure(data), "Modelled time and dynamic energy of each step."),

@@ -1,8 +1,9 @@
-"""The sections on what a build answers and costs: accuracy, time at a clock, the device."""
+"""The sections on what a build answers and costs: accuracy, time, bursts, the device."""
 
 from __future__ import annotations
 
-from neurocuda_hw.report.elements import Section, Table, inferences
+from neurocuda_hw.ground.words import some
+from neurocuda_hw.report.elements import Section, Table
 from neurocuda_hw.report.facts import Facts
 from neurocuda_hw.report.verdict import CheckRow
 
@@ -27,7 +28,7 @@ def accuracy_sections(facts: Facts) -> list[Section]:
     if rows:
         heads = ("network", ">accuracy, %", ">beside the trained model")
         tables.append(Table(heads=heads, rows=tuple(rows)))
-        told.append(f"Test data: {found['samples']:,} samples of {found['data']}.")
+        told.append(f"Test data: {some(found['samples'], 'sample')} of {found['data']}.")
         if found.get("unequal") is not None:
             told.append(
                 f"In {found['unequal']:,} of them some spike count or logit is not the quantised "
@@ -37,8 +38,8 @@ def accuracy_sections(facts: Facts) -> list[Section]:
             )
     if golden:
         told.append(
-            f"Of the {inferences(golden['samples'])} in this folder {golden['right']:,} answer "
-            f"their label ({100 * golden['right'] / golden['samples']:.2f}\u00a0%)."
+            f"Of the {some(golden['samples'], 'inference')} in this folder {golden['right']:,} "
+            f"answer their label ({100 * golden['right'] / golden['samples']:.2f}\u00a0%)."
         )
     if not told:
         return []
@@ -103,3 +104,23 @@ def device_sections(facts: Facts) -> list[Section]:
             tables=(Table(heads=heads, rows=rows),),
         )
     ]
+
+
+def burst_sections(facts: Facts) -> list[Section]:
+    """Whether layers send bursts, and what the design would take with and without them."""
+    found = facts.report.get("bursts")
+    if not found:
+        return []
+    rows = tuple(
+        (
+            f"{way} bursts" + (", built here" if found["chosen"] == (way == "with") else ""),
+            f"{found[way]['cycles']:,.1f}",
+            f"{found[way]['luts']:,}",
+            f"{found[way]['blocks']:,g}",
+            f"{found[way]['dsps']:,}",
+        )
+        for way in ("with", "without")
+        if way in found
+    )
+    heads = ("design", ">cycles", ">LUT", ">block memories", ">DSP")
+    return [Section(title="Bursts", lead=found["says"], tables=(Table(heads=heads, rows=rows),))]

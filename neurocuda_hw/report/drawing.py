@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.network import as_network
 from neurocuda_hw.report.style import BLUE, GREEN, GREY, INK, WIDTH, new_figure, styled
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.reference.snn import SpikingNetwork
 
 _WIDE, _HALF = 0.5, 0.27  # of a box: widths, and half its height in rows
+_SHORT = 56  # letters that fit beside an arrow between two boxes
 _TRACK = 0.028  # widths between projections that run side by side
 _TIMES = " \u00d7 "
 
@@ -36,9 +38,14 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
     rows = {p.name: row for row, p in enumerate(network.populations)}
     left = 0.24 if any(p.delay for p in network.projections) else 0.005
     right = left + _WIDE
+    straight = all(
+        rows[p.target] == rows[p.source] + 1 and not p.delay and len(_words(p)) <= _SHORT
+        for p in network.projections
+    )
+    width = right + 0.005 if straight else 1.0  # nothing stands beside the boxes
     beside: dict[int, list[list[tuple[int, int]]]] = {1: [], -1: []}
     with styled():
-        figure = new_figure(WIDTH, 0.25 + (0.56 if len(rows) <= 12 else 0.46) * len(rows))
+        figure = new_figure(WIDTH * width, 0.25 + (0.56 if len(rows) <= 12 else 0.46) * len(rows))
         axes = figure.subplots()
         axes.set_axis_off()
         for population in network.populations:
@@ -66,7 +73,7 @@ def network_figure(model: Network | SpikingNetwork) -> Figure:
                 va="center",
                 fontsize=7,
             )
-        axes.set_xlim(0, 1)
+        axes.set_xlim(0, width)
         axes.set_ylim(len(rows) - 0.6, -0.4)
     return figure
 
@@ -87,7 +94,8 @@ def _box(axes: Axes, population: Population, left: float, row: int, output: bool
 def _words(projection: Projection) -> str:
     synapse = projection.synapse
     late = ", one step later" if projection.delay else ""
-    return f"{synapse}, {synapse.weight.size:,} weights of {synapse.weight_bits} bits{late}"
+    size = f"{some(synapse.weight.size, 'weight')} of {some(synapse.weight_bits, 'bit')}"
+    return f"{synapse}, {size}{late}"
 
 
 def _free(taken: list[list[tuple[int, int]]], start: int, end: int) -> int:

@@ -27,6 +27,14 @@ class Table:
     heads: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Of each column, for the page's style: numbers, and what may be long or must not wrap."""
+        return tuple(
+            "number" if head.startswith(">") else head if head in ("inputs", "when") else ""
+            for head in self.heads
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
@@ -39,8 +47,3 @@ class Section:
 
 
 Draw = Callable[["Figure", str], Plot]
-
-
-def inferences(count: int) -> str:
-    """A number of inferences in words."""
-    return f"{count:,} inference" + ("s" if count != 1 else "")

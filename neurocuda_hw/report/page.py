@@ -4,27 +4,29 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 from markupsafe import Markup
 
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import check_writable, write_file
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.project.build import PAGE
 from neurocuda_hw.report import figures
 from neurocuda_hw.report.chip_page import chip_sections
 from neurocuda_hw.report.cost_page import (
     CLOCK,
     accuracy_sections,
+    burst_sections,
     clock_words,
     device_sections,
     time_table,
 )
 from neurocuda_hw.report.drawing import network_figure
-from neurocuda_hw.report.elements import Draw, Plot, Section, Table, inferences
+from neurocuda_hw.report.elements import Draw, Plot, Section, Table
 from neurocuda_hw.report.facts import Facts, LayerFacts, read_facts
-from neurocuda_hw.report.style import figure_bytes, inline_svg
+from neurocuda_hw.report.style import figure_bytes, inline_svg, shared
 from neurocuda_hw.report.verdict import CheckRow, Verdict, judge
 
 if TYPE_CHECKING:
@@ -88,6 +90,7 @@ def render(facts: Facts, *, png: bool = False, sample: int = 0, clock: float = C
     sections = [_network(facts, draw), *accuracy_sections(facts)]
     sections += [*_activity(facts, draw, sample), *_cycles(facts, verdict, draw, clock)]
     sections += [
+        *burst_sections(facts),
         *device_sections(facts),
         *_schedule(facts),
         *chip_sections(facts, draw),
@@ -117,7 +120,9 @@ def _drawer(png: bool) -> Draw:
         if not png:
             return Plot(element=Markup(inline_svg(figure, caption)), caption=caption)
         data = base64.b64encode(figure_bytes(figure, "png")).decode()
-        element = Markup('<img alt="{}" src="data:image/png;base64,{}">').format(caption, data)
+        element = Markup('<img alt="{}" style="{}" src="data:image/png;base64,{}">').format(
+            caption, shared(figure), data
+        )
         return Plot(element=element, caption=caption)
 
     return draw
@@ -174,8 +179,9 @@ def _network(facts: Facts, draw: Draw) -> Section:
     rows = tuple(_layer(a) + ((str(a.lanes or ""),) if _lanes(facts) else ()) for a in facts.layers)
     return Section(
         title="Network",
-        lead=f"{facts.network.name}, {facts.network.timesteps} steps per inference. The membrane's "
-        "range is proved for every input, and its width follows from it: nothing can overflow.",
+        lead=f"{facts.network.name}, {some(facts.network.timesteps, 'step')} per inference. The "
+        "membrane's range is proved for every input, and its width follows from it: "
+        "nothing can overflow.",
         plots=(
             draw(
                 network_figure(facts.network),
@@ -223,14 +229,14 @@ def _activity(facts: Facts, draw: Draw, sample: int) -> list[Section]:
     return [
         Section(
             title="Activity",
-            lead=f"Events of the golden trace's {inferences(trace.samples)}: spikes, and inputs "
-            f"that are not zero{_of_inputs(facts)}. The last column counts the steps in which a "
-            "layer may fire.",
+            lead=f"Events of the golden trace's {some(trace.samples, 'inference')}: spikes, and "
+            f"inputs that are not zero{_of_inputs(facts)}. The last column counts the steps in "
+            "which a layer may fire.",
             plots=(
                 draw(
                     figures.activity_figure(network, trace),
                     "Share of each layer that sends an event in each step, mean of "
-                    f"{inferences(trace.samples)}; and events per inference.",
+                    f"{some(trace.samples, 'inference')}; and events per inference.",
                 ),
                 draw(
                     figures.raster_figure(network, trace, sample),
@@ -291,26 +297,31 @@ def _schedule(facts: Facts) -> list[Section]:
     asked = facts.report.get("hls")
     if asked is None:
         return []
-    heads = {
-        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
-        "fifos": ("name", ">words", ">needed", "reason"),
-        "memories": ("name", ">rows", ">bits", "storage", "reason"),
-    }
-    tables = tuple(
-        Table(
-            heads=names,
-            rows=tuple(
-                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
-            ),
-        )
-        for what, names in heads.items()
-    )
+    tables = tuple(schedule_tables(asked).values())
     lead = (
         "What the C++ asks of Vitis HLS: cycles from one iteration of a loop to the next, "
         "iterations in a step, and to the nearest dependence through memory; FIFOs; memories. "
         "No vendor tool has been run."
     )
     return [Section(title="Schedule", lead=lead, tables=tables)]
+
+
+def schedule_tables(asked: dict[str, Any]) -> dict[str, Table]:
+    """The tables of `hls.schedule`."""
+    heads = {
+        "loops": ("process", "loop", ">interval", ">least", ">most", ">distance", "reason"),
+        "fifos": ("name", ">words", ">needed", "reason"),
+        "memories": ("name", ">rows", ">bits", "storage", "reason"),
+    }
+    return {
+        what: Table(
+            heads=names,
+            rows=tuple(
+                tuple(_told(row[n.removeprefix(">")]) for n in names) for row in asked[what]
+            ),
+        )
+        for what, names in heads.items()
+    }
 
 
 def _told(value: object) -> str:

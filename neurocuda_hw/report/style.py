@@ -129,8 +129,14 @@ def inline_svg(figure: Figure, label: str) -> str:
     text = figure_bytes(figure, "svg").decode()
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, count=1, flags=re.DOTALL)
-    # the page sets its width; the viewBox keeps the proportions
+    # the page sets its width from what it is of the usual one; the viewBox keeps the proportions
     text = re.sub(r'(<svg [^>]*?)width="[^"]*"', r"\1", text, count=1)
     text = re.sub(r'(<svg [^>]*?)height="[^"]*"', r"\1", text, count=1)
     plain = label.replace("&", "and").replace('"', "'").replace("<", "").replace(">", "")
-    return text.replace("<svg ", f'<svg role="img" aria-label="{plain}" ', 1)
+    told = f'role="img" aria-label="{plain}" style="{shared(figure)}"'
+    return text.replace("<svg ", f"<svg {told} ", 1)
+
+
+def shared(figure: Figure) -> str:
+    """For the page's style: which share of the usual width a figure has."""
+    return f"--share: {figure.get_figwidth() / WIDTH:.3g}"

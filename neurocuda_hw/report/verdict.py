@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from neurocuda_hw.report.elements import inferences
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.report.facts import Facts
 from neurocuda_hw.targets.base import Target
 from neurocuda_hw.targets.evidence import Evidence, none_caught
@@ -70,7 +70,7 @@ def judge(facts: Facts) -> Verdict:
     if mutants is not None:
         broken = f"{mutants['caught']} caught, {mutants['missed']} missed"
         idle = int(mutants.get("not exercised", 0))
-        broken += f", {idle} that change no spike of these inputs" if idle else ""
+        broken += f", {idle} not shown by these inputs" if idle else ""
     state, sentence, detail = _judge(facts, rows, mutants)
     return Verdict(state=state, sentence=sentence, detail=detail, rows=rows, broken=broken)
 
@@ -94,14 +94,14 @@ def _judge(
     if mutants is not None and mutants["missed"]:
         return (
             "different",
-            f"The checks missed {mutants['missed']} designs that were broken on purpose.",
+            f"The checks missed {some(mutants['missed'], 'design')} broken on purpose.",
             "What they say of this build cannot be relied upon.",
         )
     if equal and facts.changed:
         told = ", ".join(facts.changed[:3])
         told += f" and {len(facts.changed) - 3} more" if len(facts.changed) > 3 else ""
-        some = "1 file is" if len(facts.changed) == 1 else f"{len(facts.changed)} files are"
-        return "outdated", f"Not verified: {some} not as built.", f"Not as built: {told}."
+        count = some(len(facts.changed), "file")
+        return "outdated", f"Not verified: {count} not as built.", f"Not as built: {told}."
     open_checks = [check for part in left for check in parts[part]]
     little = [r.little for r in rows if r.target in open_checks and r.verdict == "too little"]
     little += [_none_caught(mutants)] if equal else []
@@ -124,12 +124,13 @@ def _judge(
             for benches in parts.values()
         ]
         best = min(most, key=lambda row: row.samples)  # what every part was compared on
-        some = inferences(best.samples)
-        told = f" {mutants['caught']} designs broken on purpose were caught." if mutants else ""
+        told = ""
+        if mutants:
+            told = f" Broken on purpose and caught: {some(mutants['caught'], 'design')}."
         told += "".join(f" Layer {name!r} never fired." for name in best.silent)
         return (
             "verified",
-            f"Verified: every spike of every layer is equal on {some}.",
+            f"Verified: every spike of every layer is equal on {some(best.samples, 'inference')}.",
             f"Compared: {'; '.join(row.what for row in equal)}; {best.spikes:,} spikes; "
             f"{best.when}.{told}",
         )

@@ -68,7 +68,8 @@ class Compactor(Component):
         put = self.put & (self.mask.spikes.any() | self.mask.end)
         head, valid, take = Signal(self.layout), Signal(), Signal()
         if depth > REGISTERS:
-            m.submodules.queue = deep = Queue(width=width, depth=depth)
+            style = self.plan.ways.styles.get("queue")
+            m.submodules.queue = deep = Queue(width=width, depth=depth, style=style)
             level = deep.level
             m.d.comb += [deep.data.eq(self.mask), deep.put.eq(put), deep.take.eq(take & valid)]
             m.d.comb += [head.eq(deep.head), valid.eq(deep.valid)]

@@ -14,6 +14,8 @@ next row.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from amaranth import C, Cat, Const, Elaboratable, Module, Mux, Signal, Value
 from amaranth.hdl import signed, unsigned
 from amaranth.lib.wiring import Component, In, Out
@@ -61,8 +63,8 @@ class Lanes(Component):
     again : Out
         In a row that was swept, a membrane is still at its threshold; only if the plan says
         `touched`.
-    thresholds : Out, of a population of bursts
-        Of the lanes that come out.
+    swept, thresholds : Out, of a population of bursts
+        A SWEEP of two cycles ago comes out now; thresholds of its lanes.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -86,8 +88,9 @@ class Lanes(Component):
             "again": Out(1),
         }
         if plan.burst:
+            members["swept"] = Out(1)
             members["thresholds"] = Out(p * plan.threshold.bits)
-        for i, bits in enumerate(plan.weight_bits):
+        for i, bits in enumerate(plan.stored_bits):
             members[f"weights_{i}"] = In(p * bits)
             members[f"value_{i}"] = In(signed(self.value_bits))
         super().__init__(members)
@@ -96,7 +99,8 @@ class Lanes(Component):
         m = Module()
         plan, p = self.plan, self.plan.layout.lanes
         word_bits = plan.state_bits + plan.synaptic_bits + plan.held_bits
-        m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows)
+        style = plan.ways.styles.get("states")
+        m.submodules.state = state = Ram(width=p * word_bits, depth=plan.layout.rows, style=style)
         m.d.comb += state.read_address.eq(self.row)
 
         kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
@@ -117,19 +121,21 @@ class Lanes(Component):
                     m.d.comb += held1.eq(is_held)
 
         swept, late = Signal(), Signal()
+        moves1 = kind1 != Action.PASS
         accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
         m.d.comb += [
             swept.eq(kind2 == Action.SWEEP),
             self.done.eq(swept | (kind2 == Action.PASS)),
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
-        word2 = Signal(p * word_bits)
+        word2 = Signal(p * word_bits, reset_less=bool(plan.burst))
         products = self._products(m, port1)
         own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
-            lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
+            with self._only(m, moves1):
+                lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
             lane.second_stage(accumulates2, held2, fire2, (kind2 == Action.CLEAR) | restore2)
             words.append(lane.word)
             late_words.append(lane.late_word)
@@ -139,7 +145,9 @@ class Lanes(Component):
             again.append(lane.again & exists)
         m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
         if plan.burst:
-            m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
+            m.d.comb += self.swept.eq(swept)
+            with self._only(m, moves1):
+                m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
         result, write2 = Signal(p * word_bits), Signal()
@@ -147,14 +155,17 @@ class Lanes(Component):
             result.eq(Cat(words)),
             write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
         ]
-        row3, written3, result3 = Signal.like(self.row), Signal(), Signal(p * word_bits)
-        m.d.sync += [row3.eq(row2), written3.eq(write2), result3.eq(result)]
-        with m.If(write2 & (row2 == row1)):
-            m.d.sync += word2.eq(result)
-        with m.Elif(written3 & (row3 == row1)):
-            m.d.sync += word2.eq(result3)
-        with m.Else():
-            m.d.sync += word2.eq(state.read_data)
+        row3, written3, result3 = Signal.like(self.row), Signal(), Signal.like(word2)
+        m.d.sync += [row3.eq(row2), written3.eq(write2)]
+        with self._only(m, write2):
+            m.d.sync += result3.eq(result)
+        with self._only(m, moves1):
+            with m.If(write2 & (row2 == row1)):
+                m.d.sync += word2.eq(result)
+            with m.Elif(written3 & (row3 == row1)):
+                m.d.sync += word2.eq(result3)
+            with m.Else():
+                m.d.sync += word2.eq(state.read_data)
         m.d.comb += [state.write.eq(write2), state.write_address.eq(row2)]
         m.d.comb += state.write_data.eq(result)
         if plan.leaks:
@@ -165,11 +176,15 @@ class Lanes(Component):
                 m.d.comb += state.write_data.eq(Cat(late_words))
         return m
 
+    def _only(self, m: Module, moves: Value) -> AbstractContextManager[None]:
+        """Lanes of bursts rest in a cycle without a row, which saves power and simulation."""
+        return m.If(moves) if self.plan.burst else nullcontext()
+
     def _products(self, m: Module, port1: Signal) -> list[Value]:
         """weight x value of each lane in cycle 1, from the projection that was asked."""
         plan, p = self.plan, self.plan.layout.lanes
         per_port, values = [], []
-        for i, bits in enumerate(plan.weight_bits):
+        for i, bits in enumerate(plan.stored_bits):
             row = getattr(self, f"weights_{i}")
             value: Value = C(1, signed(2))
             if payload_bits(plan.sources[i], plan.bursts[i]):
@@ -177,6 +192,7 @@ class Lanes(Component):
                 m.d.sync += value.eq(getattr(self, f"value_{i}"))
             values.append(value)
             per_port.append([row.word_select(lane, bits).as_signed() for lane in range(p)])
+        shifts = plan.weight_shifts
         if any(plan.bursts):  # one multiplier per lane, whatever the number of projections
             value = values[0] if len(values) == 1 else Signal(signed(self.value_bits))
             if len(values) > 1:
@@ -184,29 +200,34 @@ class Lanes(Component):
                     for i, one in enumerate(values):
                         with m.Case(i):
                             m.d.comb += value.eq(one)
-            weights = self._chosen(m, port1, per_port)
+            common = min(shifts)
+            for i, shift in enumerate(shifts):
+                per_port[i] = _shifted(per_port[i], shift - common)
+            weights = self._chosen(port1, per_port)
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
-            return [weight * value for weight in weights] if self.value_bits > 1 else weights
+            if self.value_bits > 1:
+                weights = [self._product(weight, value) for weight in weights]
+            return _shifted(weights, common)
         for i, value in enumerate(values):
             if not isinstance(value, Const):
-                per_port[i] = [weight * value for weight in per_port[i]]
-        return self._chosen(m, port1, per_port)
+                per_port[i] = [self._product(weight, value) for weight in per_port[i]]
+            per_port[i] = _shifted(per_port[i], shifts[i])
+        return self._chosen(port1, per_port)
 
-    def _chosen(self, m: Module, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
+    def _product(self, weight: Value, value: Value) -> Value:
+        """weight x value: a multiplier, or in logic a sum with a term for each bit of one."""
+        if not self.plan.ways.soft:
+            return weight * value
+        few, other = sorted((weight, value), key=len)
+        terms = [Mux(bit, other.shift_left(i), 0) for i, bit in enumerate(few)]
+        return sum(terms[:-1], C(0, 1)) - terms[-1]  # the last bit is the sign
+
+    def _chosen(self, port1: Signal, per_port: list[list[Value]]) -> list[Value]:
         """What each lane gets from the projection that was asked."""
-        p = self.plan.layout.lanes
-        if len(per_port) == 1:
-            return per_port[0]
-        width = max(len(weight) for weights in per_port for weight in weights)
-        chosen = []
-        for lane in range(p):
-            product = Signal(signed(width), name=f"product_{lane}")
-            with m.Switch(port1):
-                for i, weights in enumerate(per_port):
-                    with m.Case(i):
-                        m.d.comb += product.eq(weights[lane])
-            chosen.append(product)
+        chosen = per_port[0]
+        for i, others in enumerate(per_port[1:], start=1):
+            chosen = [Mux(port1 == i, *both) for both in zip(others, chosen, strict=True)]
         return chosen
 
     def _parameter(self, m: Module, parameter: Parameter) -> list[Value]:
@@ -216,7 +237,8 @@ class Lanes(Component):
             value = int(parameter.rows.flat[0])
             return [C(value, signed(parameter.bits))] * p
         name = f"{self.plan.population.name}.{parameter.name}.mem"
-        rom = Rom(words=parameter.rows, bits=parameter.bits, file=name)
+        style = self.plan.ways.styles.get(parameter.name)
+        rom = Rom(words=parameter.rows, bits=parameter.bits, file=name, style=style)
         m.submodules[parameter.name] = rom
         m.d.comb += rom.address.eq(self.row if parameter.per_row else self.group)
         return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
@@ -236,3 +258,8 @@ class Lanes(Component):
         if (layout.columns - 1) * layout.block[1] + x >= layout.width:
             found = found & ~right
         return found
+
+
+def _shifted(values: list[Value], bits: int) -> list[Value]:
+    """Values with the low bits that memory leaves out."""
+    return [value.shift_left(bits) for value in values] if bits else values

@@ -185,7 +185,7 @@ class LayerCore(Component):
                 divider.place.eq(mask2),
                 divider.place.end.eq(end2),
                 divider.exists.eq(lanes.spikes),
-                divider.put.eq(lanes.done),
+                divider.put.eq(lanes.swept | end2),
                 divider.membranes.eq(lanes.membranes),
                 divider.thresholds.eq(lanes.thresholds),
             ]

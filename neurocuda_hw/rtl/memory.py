@@ -2,7 +2,8 @@
 
 Under Amaranth's own simulator they are ordinary memories. When Verilog is written (platform is a
 `MemoryFiles`) they become instances of two short Verilog modules, and contents go to files that
-``$readmemh`` reads: neither elaboration nor the Verilog text grows with the model.
+``$readmemh`` reads: neither elaboration nor the Verilog text grows with the model. A memory of a
+`Style` of its own is an instance of a module that says so, ``nchw_ram_ultra`` for example.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import numpy as np
 from amaranth import ClockSignal, Elaboratable, Instance, Module
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import Component, In, Out
+
+from neurocuda_hw.passes.mapping import Style
 
 ROM_VERILOG = """\
 // A read-only memory of DEPTH words; FILE holds one word per line in hexadecimal. Latency 1.
@@ -62,11 +65,48 @@ endmodule
 """
 
 
+# yosys knows no distributed ROM; what it calls logic is one
+_ROM_STYLES = {
+    Style.BLOCK: '(* rom_style = "block" *)',
+    Style.DISTRIBUTED: """\
+`ifdef YOSYS
+    (* rom_style = "logic" *)
+`else
+    (* rom_style = "distributed" *)
+`endif
+   """,
+}
+
+
+def styled(name: str, style: Style | None) -> tuple[str, bytes]:
+    """Name and Verilog of a memory module: ``nchw_rom`` or ``nchw_ram``, of a style if any."""
+    text = {"nchw_rom": ROM_VERILOG, "nchw_ram": RAM_VERILOG}[name]
+    if style is None:
+        return name, text.encode()
+    attribute = f'(* ram_style = "{style.value}" *)'
+    if name == "nchw_rom":
+        attribute = _ROM_STYLES[style]
+    own = f"{name}_{style.value}"
+    text = text.replace(f"module {name} ", f"module {own} ")
+    text = text.replace("    reg [WIDTH-1:0] words", f"    {attribute} reg [WIDTH-1:0] words")
+    return own, text.replace("    `ifdef", "`ifdef").encode()
+
+
 class MemoryFiles:
-    """The platform that Verilog is written for: collects the content of every ROM by file name."""
+    """The platform that Verilog is written for.
+
+    It collects the content of every ROM, by file name, and the modules that memories are made of.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.modules = dict(styled(name, None) for name in ("nchw_rom", "nchw_ram"))
+
+    def module(self, name: str, style: Style | None) -> str:
+        """The module to be instantiated for a memory."""
+        own, text = styled(name, style)
+        self.modules[own] = text
+        return own
 
 
 def hex_lines(words: np.ndarray, bits: int) -> bytes:
@@ -107,6 +147,8 @@ class Rom(Component):
         Bits of one lane, two's complement.
     file : str
         Name of the ``.mem`` file.
+    style : Style, optional
+        What it is made of; None leaves it to the synthesiser.
 
     Members
     -------
@@ -115,8 +157,10 @@ class Rom(Component):
         All lanes of the addressed row, one cycle later.
     """
 
-    def __init__(self, *, words: np.ndarray, bits: int, file: str) -> None:
-        self.words, self.bits, self.file = words, bits, file
+    def __init__(
+        self, *, words: np.ndarray, bits: int, file: str, style: Style | None = None
+    ) -> None:
+        self.words, self.bits, self.file, self.style = words, bits, file, style
         self.width = bits * words.shape[1]
         address = max(1, (len(words) - 1).bit_length())
         super().__init__({"address": In(address), "data": Out(self.width)})
@@ -126,7 +170,7 @@ class Rom(Component):
         if isinstance(platform, MemoryFiles):
             platform.files[self.file] = hex_lines(self.words, self.bits)
             m.submodules.rom = Instance(
-                "nchw_rom",
+                platform.module("nchw_rom", self.style),
                 p_WIDTH=self.width,
                 p_DEPTH=len(self.words),
                 p_ADDRESS=len(self.address),
@@ -154,8 +198,8 @@ class Ram(Component):
         The addressed word, one cycle later.
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
-        self.width, self.depth = width, depth
+    def __init__(self, *, width: int, depth: int, style: Style | None = None) -> None:
+        self.width, self.depth, self.style = width, depth, style
         address = max(1, (depth - 1).bit_length())
         super().__init__(
             {
@@ -171,7 +215,7 @@ class Ram(Component):
         m = Module()
         if isinstance(platform, MemoryFiles):
             m.submodules.ram = Instance(
-                "nchw_ram",
+                platform.module("nchw_ram", self.style),
                 p_WIDTH=self.width,
                 p_DEPTH=self.depth,
                 p_ADDRESS=len(self.read_address),

@@ -68,9 +68,11 @@ class NeuronLane:
         """
         plan, bits = self.plan, self.plan.state_bits
         if plan.burst:
-            self.addend = self._signal("addend", bits)
-            self.m.d.sync += self.addend.eq(product)
-            self.initial = self._register("initial", own["initial"], bits)
+            self.addend, self.initial = (
+                Signal.like(self.v, name=f"{name}_{self.lane}", reset_less=True)
+                for name in ("addend", "initial")
+            )
+            self.m.d.sync += [self.addend.eq(product), self.initial.eq(own["initial"])]
             return
         self.chained = plan.synaptic_bits > 0 or plan.held_bits > 0
         width = max(bits, plan.synaptic_bits, plan.held_bits)

@@ -6,6 +6,7 @@ from amaranth import Elaboratable, Module, Signal
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
+from neurocuda_hw.passes.mapping import Style
 from neurocuda_hw.rtl.memory import Ram
 
 
@@ -24,8 +25,8 @@ class Queue(Component):
         Words that are stored.
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
-        self.width, self.depth = width, depth
+    def __init__(self, *, width: int, depth: int, style: Style | None = None) -> None:
+        self.width, self.depth, self.style = width, depth, style
         super().__init__(
             {
                 "data": In(width),
@@ -40,7 +41,7 @@ class Queue(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         address = unsigned_bits(self.depth - 1)
-        m.submodules.ring = ring = Ram(width=self.width, depth=self.depth)
+        m.submodules.ring = ring = Ram(width=self.width, depth=self.depth, style=self.style)
         first, end = Signal(address + 1), Signal(address + 1)
         first_next = Signal.like(first)
         m.d.comb += [

@@ -49,14 +49,15 @@ class RowSource(Component):
     o : Out, stream
         The `row` of each.
     weights : Out
-        All lanes of the row that was taken in the cycle before; else without meaning.
+        All lanes of the row that was taken in the cycle before, without the low bits that are 0
+        in all weights; else without meaning.
     holds : Out
         Something has been taken in and is not yet offered.
     """
 
     def __init__(self, plan: LayerPlan, index: int) -> None:
         self.plan, self.index, self.fanout = plan, index, plan.fanouts[index]
-        self.bits = plan.weight_bits[index]
+        self.bits = plan.stored_bits[index]
         source, burst = plan.sources[index], plan.bursts[index]
         address = address_layout(source, self.fanout, plan.layout.rows, burst)
         i, o = (stream.Signature(shape) for shape in (address, address["row"].shape))
@@ -69,8 +70,11 @@ class RomRows(RowSource):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        name = f"{self.plan.population.name}.{self.plan.projection_name(self.index)}.weight.mem"
-        m.submodules.rom = rom = Rom(words=self.fanout.weights, bits=self.bits, file=name)
+        source = self.plan.projection_name(self.index)
+        name = f"{self.plan.population.name}.{source}.weight.mem"
+        style = self.plan.ways.styles.get(f"weights of {source}")
+        words = self.fanout.weights >> self.plan.weight_shifts[self.index]
+        m.submodules.rom = rom = Rom(words=words, bits=self.bits, file=name, style=style)
         m.d.comb += [rom.address.eq(self.i.payload.weight), self.weights.eq(rom.data)]
         m.d.comb += [self.o.payload.eq(self.i.payload.row), self.o.valid.eq(self.i.valid)]
         m.d.comb += self.i.ready.eq(self.o.ready)

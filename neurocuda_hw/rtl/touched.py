@@ -148,7 +148,8 @@ class TouchedRows(Component):
     ) -> None:
         """The list itself: a ring of rows with one more mark in it, the edge of this step."""
         address = len(self.row)
-        m.submodules.ring = ring = Ram(width=address, depth=1 << address)
+        style = self.plan.ways.styles.get("list")
+        m.submodules.ring = ring = Ram(width=address, depth=1 << address, style=style)
         first, edge, end = (Signal(address + 1, name=name) for name in ("first", "edge", "end"))
         first_next, end_next = Signal.like(first), Signal.like(end)
         stored = Signal()  # the first row has been read from the ring

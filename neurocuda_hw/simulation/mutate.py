@@ -1,10 +1,10 @@
 """Breaks a design on purpose, to prove that its verification can fail.
 
 Each mutant is a network with one thing changed: a bit of a weight or a threshold, a threshold
-halved, two lanes swapped; where spikes are sent as bursts, one step less to fire in. Its memory
-files run on the original Verilog against the original golden trace. The reference, run on the
-mutated network, says beforehand which spikes must change: so a mutant that changes nothing for
-these inputs is told from one that slipped through.
+halved, two lanes swapped; where spikes are sent as bursts, counts that end at L - 1, and dividers
+that round up. Its memory files run on the original Verilog against the original golden trace. The
+reference, run on the mutated network, says beforehand which spikes must change: so a mutant that
+changes nothing for these inputs is told from one that slipped through.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def bit_flips(network: Network, rng: np.random.Generator) -> Iterator[Mutant]:
             if flat.min() < 1:
                 continue
             where = f"{place.name} threshold{_index(threshold.shape, index)} bit {bit}"
-            changed = _with_threshold(network, place, flat)
+            changed = _with_neuron(network, place, threshold=flat)
             yield Mutant(kind="threshold bit", place=where, network=changed)
 
 
@@ -120,11 +120,11 @@ def halved_thresholds(network: Network, lanes: dict[str, int], bursts: Bursts) -
         several = _several_thresholds(population)
         order = np.argsort(threshold, axis=None).tolist() if several else []
         halved = np.where(threshold > 1, threshold // 2, threshold + 1)
-        changed, where = _with_threshold(network, population, halved), " halved"
+        changed, where = _with_neuron(network, population, threshold=halved), " halved"
         for index in order[:_TRIES]:
             one = threshold.copy()
             one.flat[index] = halved.flat[index]
-            candidate = _with_threshold(network, population, one)
+            candidate = _with_neuron(network, population, threshold=one)
             if _widths(candidate, lanes, bursts) == wanted:
                 changed, where = candidate, f"{_index(threshold.shape, index)} halved"
                 break
@@ -138,14 +138,23 @@ def shortened_windows(network: Network, bursts: Bursts) -> Iterator[Mutant]:
         population, window = network[name], network.window(name)
         if most == 1:
             continue
-        neuron = replace(  # type: ignore[call-arg]
-            population.neuron, window=Window(start=window.start, stop=window.stop - 1)
-        )
-        changed = tuple(
-            replace(p, neuron=neuron) if p is population else p for p in network.populations
-        )
+        shorter = Window(start=window.start, stop=window.stop - 1)
+        changed = _with_neuron(network, population, window=shorter)
         place = f"{name} counts to {most - 1} of {most}"
-        yield Mutant(kind="count", place=place, network=replace(network, populations=changed))
+        yield Mutant(kind="count", place=place, network=changed)
+
+
+def rounded_divisions(network: Network, bursts: Bursts) -> Iterator[Mutant]:
+    """For each population that divides: N = ceil(v / threshold), said by its initial state."""
+    for name in bursts.counts:
+        if name in bursts.maxima:
+            continue
+        population = network[name]
+        threshold = _thresholds(population)
+        if threshold.max() > 1:
+            initial = population.neuron.v_init + threshold - 1
+            changed = _with_neuron(network, population, v_init=initial)
+            yield Mutant(kind="divider", place=f"{name} rounds up", network=changed)
 
 
 def run_mutants(
@@ -158,7 +167,7 @@ def run_mutants(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[MutantResult]:
-    """Runs `count` bit flips, and a lane swap and a threshold change per population.
+    """Runs `count` bit flips, and per population a lane swap, a threshold, count, divider changed.
 
     Parameters
     ----------
@@ -175,6 +184,7 @@ def run_mutants(
         *lane_swaps(network, design.lanes, rng),
         *halved_thresholds(network, design.lanes, bursts),
         *shortened_windows(network, bursts),
+        *rounded_divisions(network, bursts),
     ]
     others = [mutant for mutant in others if _kept(mutant.network, bursts) is not None]
     flips = bit_flips(network, rng)
@@ -184,7 +194,8 @@ def run_mutants(
             mutant, mutated = _same_verilog(network, flips, design)
         else:
             mutant = others[done - count]
-            mutated = emit(mutant.network, design.lanes, _kept(mutant.network, bursts) or NO_BURSTS)
+            kept = _kept(mutant.network, bursts) or NO_BURSTS
+            mutated = emit(mutant.network, design.lanes, kept, design.ways)
         results.append(_judge(network, simulator, design, expected, mutant, mutated))
         if progress:
             progress(done + 1, total)
@@ -201,7 +212,7 @@ def _same_verilog(
         kept = _kept(mutant.network, design.bursts) is not None
         if kept and _widths(mutant.network, design.lanes, design.bursts) == wanted:
             break
-    return mutant, emit(mutant.network, design.lanes, design.bursts)
+    return mutant, emit(mutant.network, design.lanes, design.bursts, design.ways)
 
 
 def _kept(network: Network, bursts: Bursts) -> Bursts | None:
@@ -326,8 +337,8 @@ def _with_weight(network: Network, old: Projection, weight: np.ndarray) -> Netwo
     return replace(network, projections=projections)
 
 
-def _with_threshold(network: Network, old: Population, threshold: np.ndarray) -> Network:
-    neuron = replace(old.neuron, threshold=threshold)  # type: ignore[call-arg]
+def _with_neuron(network: Network, old: Population, **changed: object) -> Network:
+    neuron = replace(old.neuron, **changed)
     new = replace(old, neuron=neuron)
     populations = tuple(new if p is old else p for p in network.populations)
     return replace(network, populations=populations)

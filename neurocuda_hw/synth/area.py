@@ -41,6 +41,7 @@ _BLOCKS: dict[Family, dict[str, float]] = {
     Family.ICE40: dict.fromkeys(_ICE40_BLOCKS, 1.0),
 }
 _CARRIES = ("CARRY4", "CARRY8", "CCU2C", "SB_CARRY")
+_ULTRAS = ("URAM288", "URAM288_BASE")
 _DSPS = ("DSP48E1", "DSP48E2", "MULT18X18D", "SB_MAC16")
 _FLIPFLOPS = ("FDRE", "FDSE", "FDCE", "FDPE", "TRELLIS_FF", "SB_DFF")
 
@@ -57,6 +58,8 @@ class Area:
         Of which in memories.
     blocks : float
         Block memories, in the unit of the family: a RAMB18 is half a RAMB36.
+    ultras : int
+        UltraRAMs.
     cells : dict of str to int
         The netlist itself.
     """
@@ -68,6 +71,7 @@ class Area:
     carries: int
     blocks: float
     dsps: int
+    ultras: int = 0
     cells: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -91,5 +95,6 @@ def count_cells(cells: Mapping[str, int], family: Family) -> Area:
         carries=sum(n for name, n in cells.items() if name in _CARRIES),
         blocks=sum(_BLOCKS[family].get(name, 0.0) * n for name, n in cells.items()),
         dsps=sum(n for name, n in cells.items() if name in _DSPS),
+        ultras=sum(n for name, n in cells.items() if name in _ULTRAS),
         cells=dict(cells),
     )

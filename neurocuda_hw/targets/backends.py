@@ -76,7 +76,8 @@ def compile(
         exact code more steps change no logit, fewer are refused; under the rate code logits are
         sums over the steps, and grow with them.
     **options
-        ``lanes`` (verilog: per population), ``model`` (hls: see `hls.Model`), ``chip``,
+        ``lanes`` (verilog: per population) and ``bursts`` (verilog: ``auto``, ``on`` or ``off``, as
+        `build.build` takes it), ``model`` (hls: see `hls.Model`), ``chip``,
         ``profile``, ``chips`` (loihi: see `loihi.compile`).
 
     Returns

@@ -139,6 +139,13 @@ def _check_told(report: dict[str, Any]) -> None:
             float(_must_be(conversion[name], float, name))
     for name in conversion and ("samples", "data", "strategy", "unequal"):
         conversion[name]
+    if "bursts" in report:
+        bursts = _must_be(report["bursts"], dict, "bursts")
+        _must_be(bursts["says"], str, "what is said of bursts")
+        bool(bursts["chosen"])
+        for figures in (bursts["with"], bursts.get("without", bursts["with"])):
+            for name in ("cycles", "luts", "blocks", "dsps"):
+                float(figures[name])
     if "folding" in report:
         folding = _must_be(report["folding"], dict, "folding")
         for part in (folding, folding["shared"], folding["usable"], *folding["layers"]):
@@ -216,6 +223,8 @@ class Options:
         A value of `rtl.register_map.Registers`: what the IP block has beside the network.
     chips : int
         Chips of Loihi that may be used.
+    graded_counts : bool
+        Whether Loihi 2 sends all spikes of a neuron as one graded spike, where that is exact.
     writing : mapping
         Arguments of `nir.to_nir`.
     inputs : str
@@ -223,11 +232,13 @@ class Options:
     front : mapping, optional
         A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
     told : mapping
-        What ``report.json`` says beside: ``conversion``, ``accuracy``, ``folding``.
+        What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
+        ``folding``.
     """
 
     registers: str = "counters"
     chips: int = 1
+    graded_counts: bool = False
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
     front: Mapping[str, Any] | None = None
@@ -288,6 +299,12 @@ class Target:
         In a folder of several targets: where its files go, and what of the folder is its own.
     gates : bool
         Whether it is synthesised for FPGAs (``--device``, ``nchw synth``).
+    bursts : bool
+        Whether ``--bursts`` is for it.
+    graded : bool
+        Whether ``--graded-counts`` is for it.
+    scheduled : bool
+        Whether its `facts` say what is asked of a vendor's tool; see `hls.schedule`.
     exports : bool
         Whether ``--export`` is for it.
     benches : tuple of Bench
@@ -303,6 +320,9 @@ class Target:
     subfolder: str = ""
     place: str = ""
     gates: bool = False
+    bursts: bool = False
+    graded: bool = False
+    scheduled: bool = False
     exports: bool = False
     benches: tuple[Bench, ...] = ()
 

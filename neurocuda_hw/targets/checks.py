@@ -11,6 +11,7 @@ from neurocuda_hw.ground.showing import Brief, html_table
 from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
+from neurocuda_hw.passes.study import Lanes
 from neurocuda_hw.reference.reference import explain
 from neurocuda_hw.simulation.simulate import Stalls
 from neurocuda_hw.targets.evidence import Evidence, counted
@@ -109,8 +110,10 @@ class Request:
         Random bits to flip; 0 for no mutants at all.
     seed : int
         Of the mutants.
-    lanes : dict of str to int, optional
+    lanes : dict of str to int, or a function of the study, optional
         Of the Verilog that is made for a network; a build folder has its own.
+    bursts : str
+        Whether that Verilog sends bursts: ``auto``, ``on`` or ``off``; see `passes.choice`.
     stalls : Stalls
         Of the bulk harness.
     origin : str
@@ -124,7 +127,8 @@ class Request:
     allow_little: bool = False
     mutate: int = 0
     seed: int = 0
-    lanes: dict[str, int] | None = None
+    lanes: Lanes = None
+    bursts: str = "auto"
     stalls: Stalls = field(default_factory=Stalls)
     origin: str = GIVEN
     progress: Progress | None = None

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from neurocuda_hw.ground.words import some
 from neurocuda_hw.network.trace import Trace
 
 EXIT_CODE = 4  # of a comparison of too little
@@ -52,13 +53,13 @@ class Evidence:
         """Why this is too little to say "equal"; empty where it is enough."""
         if self.samples < 1:
             return "no sample was compared"
-        some = "sample" if self.samples == 1 else f"{self.samples} samples"
+        seen = "sample" if self.samples == 1 else f"{self.samples:,} samples"
         if self.events == 0:
-            return f"every input was 0 in the {some} compared"
+            return f"every input was 0 in the {seen} compared"
         if self.spikes and len(self.silent) == len(self.spikes):
-            return f"nothing fired in the {some} compared"
+            return f"nothing fired in the {seen} compared"
         if self.outputs == 0 or not (self.spikes or self.outputs):
-            return f"every output was 0 in the {some} compared"
+            return f"every output was 0 in the {seen} compared"
         return ""
 
 
@@ -73,4 +74,5 @@ def none_caught(caught: int, missed: int, idle: int) -> str:
     """Why mutants show nothing: some were made, and none changes a spike; else empty."""
     if caught or missed or not idle:
         return ""
-    return f"none of {idle} designs broken on purpose changes a spike of the samples compared"
+    made = some(idle, "design")
+    return f"none of {made} broken on purpose changes a spike of the samples compared"

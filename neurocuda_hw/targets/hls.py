@@ -26,6 +26,8 @@ class Hls(Target):
     builds = "C++ for Vitis HLS"
     title = "C++ for Vitis HLS"
     product = "this C++"
+    bursts = True
+    scheduled = True
     subfolder = "hls/"
     place = "hls"
 
@@ -75,8 +77,9 @@ class Hls(Target):
         """Those of its own schedule."""
         from neurocuda_hw.hls.cycles import bound, predicted_cycles
         from neurocuda_hw.hls.plan import plan_network
+        from neurocuda_hw.targets.verilog import bursts_of
 
-        study = study.laid_out(built.report.get("lanes"))
+        study = study.laid_out(built.report.get("lanes"), bursts_of(built))
         parts = predicted_cycles(study)
         return {n: p.total for n, p in parts.items()}, bound(study.once(plan_network), parts)
 
@@ -86,6 +89,7 @@ class Hls(Target):
         from neurocuda_hw.hls import Model, emit, verify_hls
         from neurocuda_hw.hls.emit import bench_files
         from neurocuda_hw.targets.checks import compared
+        from neurocuda_hw.targets.verilog import bursts_of
 
         golden, under = study.trace, self.within(built)
         if built is None or under is None:
@@ -94,7 +98,9 @@ class Hls(Target):
             names = [n for n in built.report["files"] if n.startswith(under)]
             read = built.read(n for n in names if not n.startswith("golden/"))
             files = {name.removeprefix(under): content for name, content in read.items()}
-            files |= bench_files()  # the package's own, not the folder's
+            files |= bench_files(
+                bool(bursts_of(built).counts)
+            )  # the package's own, not the folder's
         asked.tell("hls", 0, golden.samples)
         with tempfile.TemporaryDirectory(prefix="nchw_") as name:
             found = verify_hls(study.network, golden, name, files=files)

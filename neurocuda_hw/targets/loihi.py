@@ -19,7 +19,9 @@ def check_loihi(study: Study, built: Built | None, asked: Request) -> Check:
     from neurocuda_hw.targets.checks import compared
 
     golden = study.trace
-    found = spikes(study.network, golden.inputs, progress=asked.stage("loihi"))
+    graded = built is not None and bool(built.report.get("graded_counts"))
+    stage = asked.stage("loihi")
+    found = spikes(study.network, golden.inputs, progress=stage, graded_counts=graded)
     return compared("loihi", study.network, golden, found)
 
 
@@ -28,11 +30,12 @@ class Loihi(Target):
 
     name = "loihi"
     computes = "model of Loihi 2 in its published fixed-point arithmetic (no chip)"
-    options = ("chip", "profile", "chips")
+    options = ("chip", "profile", "chips", "graded_counts")
     builds = "the network's place, time and energy on a Loihi 2 model"
     title = "Loihi model"
     product = "this mapping"
     place = "loihi"
+    graded = True
     benches = (
         Bench(
             name="loihi",
@@ -53,7 +56,7 @@ class Loihi(Target):
 
     def files(self, study: Study, options: Options) -> dict[str, bytes]:
         """Mapping, limits, and the cost of the golden inputs."""
-        program = self.prepare(study, chips=options.chips)
+        program = self.prepare(study, chips=options.chips, graded_counts=options.graded_counts)
         found: dict[str, bytes] = program.files(study.trace.inputs, options.inputs)
         return found
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
     from neurocuda_hw.network.trace import Trace
     from neurocuda_hw.passes.bursts import Bursts
+    from neurocuda_hw.passes.mapping import Ways
     from neurocuda_hw.passes.study import Study
     from neurocuda_hw.rtl.emit import Design
     from neurocuda_hw.simulation.mutate import MutantResult
@@ -36,11 +37,12 @@ class Verilog(Target):
 
     name = "verilog"
     computes = "generated Verilog, simulated cycle by cycle with Verilator"
-    options = ("lanes",)
+    options = ("lanes", "bursts")
     builds = "Verilog"
     title = "Verilog"
     product = "this Verilog"
     gates = True
+    bursts = True
 
     def __init__(self) -> None:
         self.benches = (
@@ -63,8 +65,16 @@ class Verilog(Target):
         return unusable(find_verilator(), find_compiler(), find_make())
 
     def prepare(self, study: Study, **options: Any) -> Any:
-        """A `Simulator`."""
-        return simulator_of(study, None)
+        """A `Simulator` of the Verilog that `build` writes for these options."""
+        from neurocuda_hw.data.stimulus import default_inputs
+        from neurocuda_hw.passes.choice import choose
+        from neurocuda_hw.passes.study import Study
+        from neurocuda_hw.reference.reference import Reference
+
+        network = study.network
+        trace = Reference(network).trace(default_inputs(network))
+        study = Study(network, trace=trace, lanes=options.get("lanes"))
+        return simulator_of(choose(study, options.get("bursts", "auto")).study, None)
 
     def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
         """Runs the bulk harness."""
@@ -99,7 +109,7 @@ class Verilog(Target):
         """Rows of weights that events visit and rows of state that sweeps walk."""
         from neurocuda_hw.passes.cycles import network_work
 
-        study = study.laid_out(lanes_of(built), bursts_of(built))
+        study = study_of(study, built)
         found = {n: work.bound for n, work in network_work(study.plans, study.activity).items()}
         return found, max(found.values())
 
@@ -150,7 +160,7 @@ class Verilog(Target):
 
         built = self.own(built)
         if built is not None:
-            study = study.laid_out(lanes_of(built), bursts_of(built))
+            study = study_of(study, built)
         design, (held, _) = study.once(emit), hardware(study, built)
         if built is not None and any(held.get(p) != c for p, c in design.files.items()):
             raise ModelError(
@@ -170,6 +180,11 @@ class Verilog(Target):
     def own(self, built: Built | None) -> Built | None:
         """The build folder if it holds Verilog."""
         return None if self.within(built) is None else built
+
+
+def study_of(study: Study, built: Built) -> Study:
+    """`study` with the lanes, bursts and ways of a build."""
+    return study.laid_out(lanes_of(built), bursts_of(built), ways_of(built))
 
 
 def lanes_of(built: Built) -> dict[str, int]:
@@ -192,6 +207,23 @@ def bursts_of(built: Built) -> Bursts:
     except (KeyError, TypeError) as error:
         raise built.damaged(error) from error
     return Bursts(counts=told["counts"], maxima=maxima, merged=merged)
+
+
+def ways_of(built: Built) -> dict[str, Ways]:
+    """How the layers of a build are made, where the synthesiser is told."""
+    from neurocuda_hw.passes.mapping import Style, Ways
+
+    try:
+        return {
+            p["name"]: Ways(
+                styles={name: Style(style) for name, style in p["ways"]["memories"].items()},
+                soft=bool(p["ways"]["soft"]),
+            )
+            for p in built.report["populations"]
+            if "ways" in p
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise built.damaged(error) from error
 
 
 def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
@@ -326,7 +358,13 @@ def _population(network: Network, population: Population, design: Design) -> dic
             "burst": design.bursts.counts.get(population.name, 0),
             "receives": [design.bursts.received(network, p) for p in projections],
         }
-    return bursts | {
+    told: dict[str, Any] = dict(bursts)
+    if ways := design.ways.get(population.name):
+        styles = {name: style.value for name, style in ways.styles.items()}
+        told["ways"] = {"memories": styles, "soft": ways.soft}
+    if any(shifts := design.weight_shifts.get(population.name, ())):
+        told["weight_shifts"] = list(shifts)
+    return told | {
         "name": population.name,
         "kind": type(population.neuron).__name__,
         "spiking": population.spiking,

@@ -12,6 +12,7 @@ from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.toolchain import find_compiler
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.passes import queues
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 
 pytestmark = pytest.mark.slow
@@ -19,8 +20,9 @@ pytestmark = pytest.mark.slow
 
 def test_random_networks_run_to_their_end() -> None:
     need(find_compiler())
-    found = hls_bounded.random_networks(Namespace(random=5, seed=0, samples=3, seeds=[1, 2]))
-    assert found["networks"] == 5
+    found = hls_bounded.random_networks(Namespace(random=8, seed=0, samples=3, seeds=[1, 2]))
+    assert found["networks"] == 8
+    assert found["bursts"] >= 1
     assert found["unequal"] == 0
 
 
@@ -32,7 +34,7 @@ def test_a_committed_network(short: bool, monkeypatch: pytest.MonkeyPatch) -> No
     trace = Reference(network).trace(default_inputs(network, samples=4))
     if short:
         monkeypatch.setattr(
-            "neurocuda_hw.hls.context.reading_depths",
+            "neurocuda_hw.hls.streams.reading_depths",
             lambda reads: [min(32, depth) for depth in queues.reading_depths(reads)],
         )
-    assert hls_bounded.unequal(network, trace, [1, 2], None, level=0) == (2 if short else 0)
+    assert hls_bounded.unequal(Study(network, trace=trace), [1, 2], level=0) == 2 * short

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from hls.cases import project
 from tools import need
 
 from benchmarks import packets
@@ -12,11 +13,11 @@ from neurocuda_hw.ground.toolchain import find_compiler, find_verilator
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("name", ["loops", "currents"])
+@pytest.mark.parametrize("name", ["loops", "currents", "convolutions, bursts"])
 def test_both_targets_drop_alike(name: str) -> None:
     need(find_verilator(), find_compiler())
-    network = packets.network_of(name)
-    found = packets.compared(network, default_inputs(network, samples=20))
+    study = project(name)
+    found = packets.compared(study, default_inputs(study.network, samples=20))
     wrong = {key: n for key, n in found.items() if "unequal" in key}
     assert wrong == {"verilog_unequal": 0, "hls_unequal": 0, "counts_unequal": 0}
     assert found["packets"] == 40

@@ -1,4 +1,4 @@
-"""``--bursts`` of ``nchw build`` and ``nchw inspect``."""
+"""``--bursts`` of ``nchw build``, ``inspect`` and ``verify``, and of `nc.compile`."""
 
 from __future__ import annotations
 
@@ -9,14 +9,24 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+import neurocuda_hw as nc
+from neurocuda_hw import targets
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.inspect import inspect
+from neurocuda_hw.commands.verify import verify
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.hls import emit as emit_hls
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study, balanced
+from neurocuda_hw.project.verify import verify as verified
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.targets.base import read_built
+from neurocuda_hw.targets.checks import Request
+from neurocuda_hw.targets.table import BUILT
 from neurocuda_hw.targets.verilog import bursts_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -77,10 +87,51 @@ def test_off_is_what_there_was_before(tmp_path: Path, name: str) -> None:
     assert "VERSION_VALUE 0x00010001" in header
 
 
+def test_the_cpp_takes_the_same(tmp_path: Path) -> None:
+    report, said = built(tmp_path / "on", "mnist_mlp", "--target", "hls", "--bursts", "on")
+    assert report["bursts"]["counts"] == {"hidden": 8}
+    assert "Bursts from 1 population: " in said
+    assert "(Figures of the Verilog.)" in said
+    assert b"struct burst" in (tmp_path / "on" / "nchw_top.cpp").read_bytes()
+    found = read_built(tmp_path / "on")
+    assert found is not None
+    sent = study("mnist_mlp").relaid(find_bursts(load(GOLDEN / "mnist_mlp.pt")))
+    parts, pace = BUILT["hls"].cycles(sent, found)
+    assert BUILT["hls"].cycles(study("mnist_mlp"), found) == (parts, pace)
+    plain, _ = built(tmp_path / "off", "mnist_mlp", "--target", "hls", "--bursts", "off")
+    assert "bursts" not in plain
+    for path, content in emit_hls(study("mnist_mlp")).items():
+        assert (tmp_path / "off" / path).read_bytes() == content
+        assert b"burst" not in content or path == "nchw_sim.h"
+
+
+def test_graded_counts_are_remembered_and_their_spikes_compared(tmp_path: Path) -> None:
+    options = ("--target", "loihi", "--graded-counts")
+    report, said = built(tmp_path / "graded", "mnist_mlp", *options)
+    assert report["graded_counts"] is True
+    assert "graded counts: 1 population, up to 8 spikes in one" in said
+    (result,) = verified(tmp_path / "graded", request=Request(targets=("loihi",)))
+    assert result.equal
+    refused = CliRunner().invoke(build, [str(GOLDEN / "mnist_mlp.pt"), "--graded-counts"])
+    assert refused.exit_code == 2
+    assert "--graded-counts is for --target loihi or all, not verilog" in refused.output
+
+
 def test_what_has_none_says_nothing_of_them(tmp_path: Path) -> None:
     report, said = built(tmp_path / "mixed", "mixed")
     assert "bursts" not in report
     assert "ursts" not in said
+
+
+def test_inspect_shows_what_the_cpp_asks_for() -> None:
+    arguments = [str(GOLDEN / "mnist_mlp.pt"), "--target", "hls", "--bursts", "on"]
+    asked = json.loads(CliRunner().invoke(inspect, [*arguments, "--json"]).output)["hls"]
+    text = CliRunner().invoke(inspect, arguments).output
+    for what, key in (("loops", "loop"), ("fifos", "name"), ("memories", "name")):
+        assert f"{what} of hls" in text
+        assert all(row[key] in text for row in asked[what])
+    sweep = next(row for row in asked["loops"] if row["loop"] == "sweep")
+    assert "4 compared and subtracted one after another" in sweep["reason"]
 
 
 def test_inspect_tells_the_same() -> None:
@@ -92,3 +143,44 @@ def test_inspect_tells_the_same() -> None:
         json.loads(CliRunner().invoke(inspect, [*arguments, "--bursts", "off"]).output)["bursts"]
         == {}
     )
+
+
+class Seen(Exception):
+    """What a simulator was to be made of."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def simulator_of(study: Study, built: object) -> None:
+        raise Seen(study, built)
+
+    monkeypatch.setattr(targets.verilog, "simulator_of", simulator_of)
+
+
+@pytest.mark.parametrize("wish", [None, "on", "off"])
+@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp"])
+def test_verify_of_a_model_chooses_as_build_does(name: str, wish: str | None, asked: None) -> None:
+    model, trace = (str(GOLDEN / f"{name}.{end}") for end in ("pt", "npz"))
+    options = ["--bursts", wish] if wish else []
+    done = CliRunner().invoke(
+        verify, [model, "--golden", trace, "--samples", str(SAMPLES), *options]
+    )
+    assert isinstance(done.exception, Seen), done.output
+    made, built = done.exception.args
+    wanted = choose(study(name), wish or "auto").study
+    assert built is None
+    assert (made.bursts, made.lanes) == (wanted.bursts, wanted.lanes)
+    assert bool(made.bursts.counts) == (wish == "on" or (wish is None and name == "mnist_cnn"))
+
+
+@pytest.mark.parametrize("wish", ["auto", "on", "off"])
+@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp"])
+def test_compile_chooses_as_build_does(name: str, wish: str, asked: None) -> None:
+    network = load(GOLDEN / f"{name}.pt")
+    with pytest.raises(Seen) as seen:
+        nc.compile(network, target="verilog", **({} if wish == "auto" else {"bursts": wish}))
+    trace = Reference(network).trace(default_inputs(network))
+    wanted = choose(Study(network, trace=trace), wish).study  # of `build.build` without inputs
+    made, _ = seen.value.args
+    assert (made.bursts, made.lanes) == (wanted.bursts, wanted.lanes)
+    assert bool(made.bursts.counts) == (wish == "on" or (wish == "auto" and name == "mnist_cnn"))

@@ -25,7 +25,7 @@ def test_golden_takes_real_inputs_integers_and_data(nchw: Shell) -> None:
         assert trace.network_hash == network.hash
         assert trace.inputs[:, 0].tolist() == integers.tolist()
         assert trace.membranes == {}
-    assert "of 20 samples are classified as their label says." in result.out
+    assert "of 20 samples classified as labelled." in result.out
 
 
 def test_golden_of_random_inputs_says_so(nchw: Shell) -> None:

@@ -66,7 +66,7 @@ def trained(
 
     def score() -> torch.Tensor:  # of 99 samples, all alike
         resumed = checkpoint is not None and stop is None
-        return torch.full((99,), next(later if resumed else scores))
+        return torch.full((99, 1), next(later if resumed else scores))
 
     kept = train(
         model,

@@ -145,7 +145,7 @@ class TestFinetune:
         kept = finetune(snn, (x, y), epochs=2, lr=0.1, val_loader=(x, answers), verbose=False)
         assert kept.network.hash == snn.network.hash
         assert kept.notes == (
-            "2 epochs of training the quantised ANN were tried and thrown away: on the validation "
+            "training of the quantised ANN (2 epochs) was thrown away: on the validation "
             "data no epoch was clearly better than what there was before",
         )
 

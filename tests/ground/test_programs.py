@@ -21,6 +21,7 @@ BREEDING = "sleep 60 & echo $$ $! > {0}.new; mv {0}.new {0}; wait"
 SCRIPT = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has none
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nor nohup
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from neurocuda_hw.ground.programs import Tool, ended_by_signals, run

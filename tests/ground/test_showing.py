@@ -108,7 +108,8 @@ def test_objects_of_a_network_are_short(name: str) -> None:
         assert "\n" not in repr(thing)
     assert repr(network).startswith(f"Network('{name}', T={network.timesteps}: ")
     total = sum(int(trace.counts(n).sum()) for n in trace.sizes)
-    assert f"{total:,} spikes of {len(trace.sizes)} populations" in repr(trace)
+    layers = {1: "1 population)"}.get(len(trace.sizes), f"{len(trace.sizes)} populations)")
+    assert f"{total:,} spikes of {layers}" in repr(trace)
 
 
 def test_tables_hold_what_the_objects_hold() -> None:

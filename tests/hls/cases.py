@@ -20,6 +20,8 @@ from neurocuda_hw.network.neurons import (
     Window,
 )
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, SumPool
+from neurocuda_hw.passes.bursts import NO_BURSTS, find_bursts
+from neurocuda_hw.passes.study import Study
 
 
 def _weights(seed: int, *shape: int, low: int = -7, high: int = 8) -> np.ndarray:
@@ -170,10 +172,65 @@ def single() -> Network:
     )
 
 
+def maxima() -> Network:
+    """The exact code with L = 5, which is no power of two: a maximum, and spikes at the end."""
+    first, second = Window(start=0, stop=5), Window(start=4, stop=9)
+    return wired(
+        11,
+        {
+            "input": ((2, 6, 5), Input(encoding=Encoding.SPIKES, window=Window(start=0, stop=1))),
+            "a": ((5, 6, 5), IF(threshold=_weights(1, 5, low=2, high=9), window=first)),
+            "m": ((5, 3, 2), IF(threshold=1, window=first, reset=Reset.ZERO)),
+            "b": ((3, 3, 2), IF(threshold=4, v_init=1, window=second)),
+        },
+        ("input", "a", Conv2d(weight=_weights(2, 5, 2, 3, 3, low=-2), padding=(1, 1))),
+        ("a", "m", Conv2d(weight=np.ones((5, 1, 2, 2), dtype=int), groups=5, stride=(2, 2))),
+        ("m", "b", Conv2d(weight=_weights(3, 3, 5, 1, 1, low=-3))),
+    )
+
+
+def partly() -> Network:
+    """Two that send bursts, and all who do not take them as they are: a leak, delays, a loop."""
+    return wired(
+        9,
+        {
+            "input": (
+                (4,),
+                Input(encoding=Encoding.GRADED, payload_bits=3, window=Window(start=0, stop=3)),
+            ),
+            "first": ((6,), IF(threshold=7, window=Window(start=8, stop=9))),
+            "a": ((5,), IF(threshold=3, v_init=2, window=Window(start=2, stop=6))),
+            "d": ((3,), IF(threshold=5, bias=1, window=Window(start=5, stop=9))),
+            "l": ((4,), LIF(threshold=9, decay=200)),
+            "e": ((4,), IF(threshold=6, reset=Reset.ZERO)),
+            "out": ((3,), Readout()),
+        },
+        ("input", "first", Dense(weight=_weights(1, 6, 4))),
+        ("input", "a", Dense(weight=_weights(2, 5, 4, low=-3))),
+        ("a", "d", Dense(weight=_weights(3, 3, 5))),
+        ("a", "l", Dense(weight=_weights(4, 4, 5))),
+        ("a", "l", Dense(weight=_weights(5, 4, 5)), 1),
+        ("l", "e", Diagonal(weight=_weights(6, 4, low=1))),
+        ("a", "e", Dense(weight=_weights(7, 4, 5))),
+        ("e", "e", Diagonal(weight=_weights(8, 4)), 1),
+        ("first", "out", Dense(weight=_weights(9, 3, 6))),
+        ("d", "out", Dense(weight=_weights(10, 3, 3))),
+        ("e", "out", Dense(weight=_weights(11, 3, 4))),
+    )
+
+
 _ALL: dict[str, Callable[[], Network]] = {
-    f.__name__: f for f in (convolutions, loops, currents, single, wide)
+    f.__name__: f for f in (convolutions, loops, currents, single, wide, maxima, partly)
 }
 CASES = tuple(_ALL)
+WITH_BURSTS = ("convolutions", "maxima", "partly")
+PROJECTS = (*CASES, *(f"{name}, bursts" for name in WITH_BURSTS))
+
+
+def project(name: str) -> Study:
+    """One of `PROJECTS`: a network, with bursts or without."""
+    network, _, bursts = name.partition(", ")
+    return Study(case(network), bursts=find_bursts(case(network)) if bursts else NO_BURSTS)
 
 
 @cache

@@ -15,9 +15,19 @@ from neurocuda_hw.hls import HlsResult, Model, emit, verify_hls
 from neurocuda_hw.hls.context import context
 from neurocuda_hw.hls.plan import plan_network
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import IF, Readout
-from neurocuda_hw.network.synapses import Dense, Diagonal
+from neurocuda_hw.network.neurons import (
+    IF,
+    Encoding,
+    Input,
+    LeakyReadout,
+    Neuron,
+    Readout,
+    Window,
+)
+from neurocuda_hw.network.synapses import Dense, Diagonal, Synapse
+from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.queues import Read, reading_depths
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 
 pytestmark = pytest.mark.slow
@@ -81,17 +91,44 @@ def late_inside() -> Network:
     )
 
 
+def bursts() -> Network:
+    """Three steps of input as one, and twice the bursts of one sender."""
+    return exact(Readout(), ("input", "a", SAME), ("a", "out", ONES), ("a", "out", ONES))
+
+
+def expanded() -> Network:
+    """Twice the spikes that an expander makes of bursts."""
+    out = LeakyReadout(decay=9)
+    return exact(out, ("a", "out", ONES), ("a", "out", ONES))
+
+
+def exact(out: Neuron, *joins: tuple[str, str, Synapse]) -> Network:
+    """A sender of bursts of up to 4 spikes, and who takes them."""
+    populations = {
+        "input": ((40,), Input(encoding=Encoding.SPIKES, window=Window(start=0, stop=3))),
+        "a": ((40,), IF(threshold=1, window=Window(start=2, stop=6))),
+        "out": ((3,), out),
+    }
+    return wired(7, populations, ("input", "a", SAME), *joins)
+
+
+def sending(network: Network) -> Study:
+    """With all bursts that there may be."""
+    return Study(network, bursts=find_bursts(network))
+
+
 def run(network: Network, folder: Path, depths: dict[str, int]) -> HlsResult:
     """The bounded C simulation where every neuron fires, at other depths than declared."""
     need(find_compiler())
-    files = dict(emit(network))
+    files = dict(emit(sending(network)))
     text = files["nchw_top.cpp"].decode()
     for name, depth in depths.items():
         pattern = rf"(#pragma HLS STREAM variable={name} depth=)\d+\n"
         text, found = re.subn(pattern, rf"\g<1>{depth}\n", text)
         assert found == 1, name
     files["nchw_top.cpp"] = text.encode()
-    trace = Reference(network).trace(np.ones((3, 4, 40), dtype=int))
+    steps = network.window("input").steps
+    trace = Reference(network).trace(np.ones((3, steps, 40), dtype=int))
     return verify_hls(network, trace, folder, model=Model.BOUNDED, optimise=0, files=files)
 
 
@@ -107,10 +144,13 @@ def run(network: Network, folder: Path, depths: dict[str, int]) -> HlsResult:
         (late_inside(), "a_to_b_1", 82),
         (late_inside(), "a_to_b_2", 41),
         (late_inside(), "b_to_a_3", 41),
+        (bursts(), "input_to_a_1", 121),
+        (bursts(), "a_to_out_3", 41),
+        (expanded(), "a_to_out_2", 41),
     ],
 )
 def test_one_word_less_locks_up(network: Network, tight: str, words: int, tmp_path: Path) -> None:
-    values = context(plan_network(network))
+    values = context(plan_network(sending(network)))
     local = [s for process in values["processes"] for s in process["local"]]
     needed = {s["name"]: s["needed"] for s in (*values["streams"], *local)}
     needed.pop("result", None)

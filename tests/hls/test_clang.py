@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hls.cases import CASES, case
+from hls.cases import PROJECTS, case, project
 from hls.clang_check import SYNTHESIS, dependences, find_clang
 from tools import need
 
@@ -59,34 +59,51 @@ def unproved(tools: tuple[Tool, Tool], folder: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROJECTS)
 def test_only_stated_dependences(tools: tuple[Tool, Tool], name: str, tmp_path: Path) -> None:
-    write(emit(case(name)), tmp_path)
+    write(emit(project(name)), tmp_path)
     assert unproved(tools, tmp_path) == set()
     assert "_ZGV" not in (tmp_path / "apart.ll").read_text()  # no static is guarded
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "function"),
+    ("name", "before", "after", "memory"),
     [
         (
+            "convolutions",
             "pack(v[row], v_lanes);\n        spikes",
             "pack(v[row * 5 % ROWS], v_lanes);\n spikes",
-            "sweep",
+            "first::sweep: @_ZL7first_v",
         ),
-        (" v_now = v[row];", " v_now = v[row > 0 ? row - 1 : 0];", "sweep"),
-        ("#pragma HLS DEPENDENCE variable=state", "// ", "add_input_0"),
+        (
+            "convolutions, bursts",
+            " v_now = v[row];",
+            " v_now = v[row > 0 ? row - 1 : 0];",
+            "first::sweep: @_ZL7first_v",
+        ),
+        (
+            "convolutions",
+            "#pragma HLS DEPENDENCE variable=state",
+            "// ",
+            "first::add_input_0: @_ZL7first_v",
+        ),
+        (
+            "partly, bursts",
+            "= held[end ? 0 : n];",
+            "= held[n > 0 ? n - 1 : 0]; const_cast<burst::word &>(held[n]) = bits;",
+            "a::give: @_ZL6a_held",
+        ),
     ],
 )
 def test_finds_a_dependence(
-    tools: tuple[Tool, Tool], before: str, after: str, function: str, tmp_path: Path
+    tools: tuple[Tool, Tool], name: str, before: str, after: str, memory: str, tmp_path: Path
 ) -> None:
-    files = dict(emit(case("convolutions")))
+    files = dict(emit(project(name)))
     text = files["nchw_top.cpp"].decode()
     assert before in text
     files["nchw_top.cpp"] = text.replace(before, after, 1).encode()
     write(files, tmp_path)
-    assert unproved(tools, tmp_path) == {f"layer_first::{function}: @_ZL7first_v"}
+    assert unproved(tools, tmp_path) == {f"layer_{memory}"}
 
 
 def test_finds_a_guard(tools: tuple[Tool, Tool], tmp_path: Path) -> None:

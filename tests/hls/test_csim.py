@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hls.cases import CASES, case
+from exact_networks import exact_networks
+from hls.cases import PROJECTS, case, project
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from strategies import inputs_for, networks
@@ -23,7 +24,9 @@ from neurocuda_hw.hls import Model, emit, find_ap_headers, golden_files, verify_
 from neurocuda_hw.hls.csim import write
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace, first_divergence
+from neurocuda_hw.passes.bursts import NO_BURSTS, find_bursts
 from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 
 pytestmark = pytest.mark.slow
@@ -35,38 +38,49 @@ MODEL = Model(os.environ.get("NCHW_HLS_MODEL", "bounded"))
 
 @cache
 def golden(name: str) -> Trace:
-    return Reference(case(name)).trace(default_inputs(case(name), samples=10))
+    network = project(name).network
+    return Reference(network).trace(default_inputs(network, samples=10))
 
 
 # ap_int takes g++ several seconds: "loops" is compiled with it for the sanitizers, "single" by make
 @pytest.mark.parametrize(
     ("name", "model"),
     [
-        *((name, Model.FAST) for name in CASES),
+        *((name, Model.FAST) for name in PROJECTS),
         ("convolutions", Model.AP_INT),
         ("currents", Model.AP_INT),
         ("wide", Model.EXACT),
+        ("maxima, bursts", Model.AP_INT),
+        ("partly, bursts", Model.EXACT),
+        ("maxima, bursts", Model.BOUNDED),
+        ("partly, bursts", Model.BOUNDED),
     ],
 )
 def test_equals_the_reference(name: str, model: Model, tmp_path: Path) -> None:
     need(find_compiler(), *((find_ap_headers(),) if model.vendor else ()))
     trace = golden(name)
     assert sum(int(trace.counts(p).sum()) for p in trace.sizes) > 10
-    result = verify_hls(case(name), trace, tmp_path, model=model, optimise=0)
+    files = emit(project(name))
+    network = project(name).network
+    result = verify_hls(network, trace, tmp_path, model=model, optimise=0, files=files)
     assert result.equal, result
     assert (result.samples, result.model) == (trace.samples, model)
     assert result.observed.samples == trace.samples
 
 
 @settings(max_examples=NETWORKS, phases=[Phase.explicit, Phase.generate])
-@given(networks(), st.data())
-def test_equals_the_reference_on_random_networks(network: Network, data: st.DataObject) -> None:
-    """At the declared depths and with random stalls, with 1 to 64 lanes."""
+@given(networks() | exact_networks(odd=True), st.booleans(), st.data())
+def test_equals_the_reference_on_random_networks(
+    network: Network, sends: bool, data: st.DataObject
+) -> None:
+    """At the declared depths and with random stalls, with 1 to 64 lanes, bursts or none."""
     need(find_compiler(), *((find_ap_headers(),) if MODEL.vendor else ()))
     trace = Reference(network).trace(data.draw(inputs_for(network, samples=3)))
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
+    bursts = find_bursts(network) if sends else NO_BURSTS
+    files = emit(Study(network, lanes=lanes, bursts=bursts))
     with TemporaryDirectory() as folder:
-        result = verify_hls(network, trace, folder, lanes=lanes, model=MODEL, optimise=0)
+        result = verify_hls(network, trace, folder, files=files, model=MODEL, optimise=0)
     assert result.equal, result
 
 
@@ -87,10 +101,18 @@ def test_lanes_change_nothing(turn: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", [Model.AP_INT, Model.FAST])
 def test_sanitizers_find_nothing(model: Model, tmp_path: Path) -> None:
     need(find_compiler(), *((find_ap_headers(),) if model.vendor else ()))
-    result = verify_hls(
-        case("loops"), golden("loops"), tmp_path, model=model, optimise=0, sanitize=True
-    )
-    assert result.equal, result
+    for name in ("loops", "partly, bursts"):
+        study, trace = project(name), golden(name)
+        result = verify_hls(
+            study.network,
+            trace,
+            tmp_path,
+            files=emit(study),
+            model=model,
+            optimise=0,
+            sanitize=True,
+        )
+        assert result.equal, result
 
 
 def _changed(text: str, pattern: str, replacement: str) -> str:
@@ -117,14 +139,27 @@ def _changed(text: str, pattern: str, replacement: str) -> str:
         ("currents", "nchw_top.cpp", r"bits >> 7", "bits >> 6"),
         ("currents", "nchw_top.cpp", r"FLOOR = -40", "FLOOR = -1"),
         ("currents", "nchw_top.cpp", r"restore = step == 5", "restore = step == 4"),
+        ("maxima, bursts", "nchw_top.cpp", r"rest = rest - threshold \* 4;", ""),
+        ("maxima, bursts", "nchw_top.cpp", r"count = count \+ 2", "count = count + 1"),
+        (
+            "maxima, bursts",
+            "nchw_top.cpp",
+            r"if \(count > 5\) count = 5",
+            "if (count > 5) count = 4",
+        ),
+        ("maxima, bursts", "nchw_top.cpp", r"now\[l\] < value", "now[l] > value"),
+        ("maxima, bursts", "nchw_top.cpp", r"since < int\(b.value\)", "since <= int(b.value)"),
+        ("partly, bursts", "nchw_top.cpp", r"since < int\(b.value\)", "since + 1 < int(b.value)"),
+        ("partly, bursts", "nchw_top.cpp", r"step >= 2 && step < 6", "step >= 3 && step < 6"),
+        ("convolutions, bursts", "nchw_top.cpp", r"\) \* value;", ");"),
     ],
 )
 def test_one_wrong_value_is_found(
     name: str, file: str, pattern: str, replacement: str, tmp_path: Path
 ) -> None:
     need(find_compiler())
-    network, trace = case(name), golden(name)
-    files = dict(emit(network))
+    network, trace = project(name).network, golden(name)
+    files = dict(emit(project(name)))
     files[file] = _changed(files[file].decode(), pattern, replacement).encode()
     result = verify_hls(network, trace, tmp_path, model=Model.FAST, optimise=0, files=files)
     assert not result.equal
@@ -141,6 +176,34 @@ def test_one_wrong_value_is_found(
     assert done.returncode == 1
     if where is not None:
         assert str(where).splitlines()[0] in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "pattern", "replacement", "told"),
+    [
+        ("maxima", r"if \(count > 5\) count = 5;", "", "spikes, not of 1 to 5"),
+        ("partly", r"step >= 2 && step <= 2", "step == 3", "a burst in step 3, not in step 2"),
+        ("maxima", r"counts\[l\] != 0", "true", "of 0 spikes, not of 1 to 5"),
+        (
+            "maxima",
+            r"rest = rest & \(rest - 1\);",
+            "static bool one = true; if (one && rest) one = false; else rest = rest & (rest - 1);",
+            "sent a burst twice",
+        ),
+    ],
+)
+def test_a_burst_that_cannot_be_is_a_fault(
+    name: str, pattern: str, replacement: str, told: str, tmp_path: Path
+) -> None:
+    """Though all spikes may come out right, since those of a burst are implied by its count."""
+    need(find_compiler())
+    study, trace = project(f"{name}, bursts"), golden(name)
+    files = dict(emit(study))
+    files["nchw_top.cpp"] = _changed(files["nchw_top.cpp"].decode(), pattern, replacement).encode()
+    result = verify_hls(study.network, trace, tmp_path, model=Model.FAST, optimise=0, files=files)
+    assert not result.equal
+    assert "population 'a', neuron " in result.fault
+    assert told in result.fault
 
 
 def test_a_wide_state_wraps_as_ap_int_does(tmp_path: Path) -> None:

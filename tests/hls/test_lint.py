@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hls.cases import CASES, case
+from hls.cases import PROJECTS, case, project
 from hls.hls_lint import DOCUMENTED, lint
 from tools import need
 
@@ -17,10 +17,10 @@ from neurocuda_hw.hls.csim import write
 pytest.importorskip("clang.cindex", reason="pip install libclang")
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROJECTS)
 def test_no_static_is_guarded(name: str, tmp_path: Path) -> None:
     """As the compiler sees the text that is synthesised."""
-    write(emit(case(name)), tmp_path)
+    write(emit(project(name)), tmp_path)
     flags = ["-std=c++14", "-D__SYNTHESIS__", "-DNCHW_FAST", "-DNCHW_CHECK", "-w"]
     need(find_compiler())
     run(find_compiler(), [*flags, "-S", "nchw_top.cpp", "-o", "top.s"], cwd=tmp_path)
@@ -29,10 +29,10 @@ def test_no_static_is_guarded(name: str, tmp_path: Path) -> None:
     assert "__cxa_guard" not in text
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROJECTS)
 def test_emitted_code_is_clean(name: str, tmp_path: Path) -> None:
     need(find_compiler())
-    write(emit(case(name)), tmp_path)
+    write(emit(project(name)), tmp_path)
     assert lint(tmp_path) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hls.cases import CASES, case
-from small import chain
+from small import SPIKES, chain, wired
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls.context import context
@@ -13,6 +13,8 @@ from neurocuda_hw.hls.cycles import bound, predicted_cycles
 from neurocuda_hw.hls.plan import plan_network
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.passes.bursts import find_bursts
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 
 
@@ -75,6 +77,42 @@ def test_predicted_cycles_counted_by_hand() -> None:
     assert (hidden.total, hidden.sends) == (11, 19)
     assert (out.events, out.rows, out.ends, out.sweeps) == (16, 16, 3, 4)
     assert bound(plan_network(network, lanes), cycles) == 23
+    study = Study(network, trace=trace, lanes=lanes, bursts=find_bursts(network))
+    cycles = predicted_cycles(study)  # all in one step: one end, one sweep, one burst a neuron
+    hidden, out = cycles["hidden"], cycles["out"]
+    assert (hidden.rows, hidden.ends, hidden.sweeps, hidden.sends) == (4, 1, 2, 9)
+    assert (out.events, out.rows, out.ends, out.sweeps) == (8, 8, 1, 4)
+    assert bound(plan_network(study), cycles) == 13
+
+
+def test_an_expander_looks_at_each_burst_in_each_step_of_the_window() -> None:
+    network = case("maxima")
+    trace = Reference(network).trace(default_inputs(network, samples=3))
+    study = Study(network, trace=trace, bursts=find_bursts(network))
+    plan, senders = plan_network(study), study.activity.events("b", 5).sum()
+    assert plan.expanded == {"b"}
+    assert predicted_cycles(study)["b"].expands == pytest.approx(6 * senders + 1 + 11)
+
+
+def test_members_of_a_loop_send_single_spikes() -> None:
+    network = wired(
+        6,
+        {
+            "input": ((3,), SPIKES),
+            "p": ((3,), IF(threshold=2, window=Window(start=0, stop=3))),
+            "m": ((3,), IF(threshold=2, window=Window(start=2, stop=6))),
+            "out": ((2,), Readout()),
+        },
+        ("input", "p", Dense(weight=np.eye(3, dtype=int))),
+        ("p", "m", Dense(weight=np.eye(3, dtype=int))),
+        ("m", "p", Dense(weight=np.eye(3, dtype=int)), 1),
+        ("m", "out", Dense(weight=np.ones((2, 3), dtype=int))),
+    )
+    assert dict(find_bursts(network).counts) == {"m": 4}
+    plan = plan_network(Study(network, bursts=find_bursts(network)))
+    assert plan.processes == (("p", "m"), ("out",))
+    assert not plan.bursts.counts
+    assert plan.layers["m"].plan.burst == 0
 
 
 def test_delayed_and_looping_streams_hold_what_the_proof_says() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from hls.cases import CASES, case
+from hls.cases import PROJECTS, project
 
 from neurocuda_hw.hls import emit
 from neurocuda_hw.hls.plan import plan_network
@@ -36,10 +36,10 @@ def loops(text: str) -> Iterator[tuple[str, str, int | None]]:
             function = ""
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROJECTS)
 def test_all_that_the_text_asks_for(name: str) -> None:
-    text = emit(case(name))["nchw_top.cpp"].decode()
-    found = schedule(plan_network(case(name)))
+    text = emit(project(name))["nchw_top.cpp"].decode()
+    found = schedule(plan_network(project(name)))
     told = [(row["process"], row["loop"], row["distance"]) for row in found["loops"]]
     assert sorted(told, key=str) == sorted(loops(text), key=str)
     depths = re.findall(r"#pragma HLS STREAM variable=(\w+) depth=(\d+)", text)
@@ -50,9 +50,9 @@ def test_all_that_the_text_asks_for(name: str) -> None:
     assert all(row["needed"] <= row["words"] and row["reason"] for row in found["fifos"])
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", PROJECTS)
 def test_the_bits_are_those_of_the_tables(name: str) -> None:
-    plan = plan_network(case(name))
+    plan = plan_network(project(name))
     rows = {row["name"]: row for row in schedule(plan)["memories"]}
     for target, layer in plan.layers.items():
         for edge in layer.edges:

@@ -272,7 +272,7 @@ def test_a_loop_over_two_hops_is_refused() -> None:
             "it fires in every step, not in a window",
         ),
         ({"reset": Reset.ZERO, "bias": 4096}, "its bias must be -4095 to 4095"),
-        ({"reset": Reset.ZERO, "v_init": 4}, "it would fire in the 1 steps before its first"),
+        ({"reset": Reset.ZERO, "v_init": 4}, "it would fire in the 1 step before its first"),
         ({"reset": Reset.ZERO, "threshold": 0}, "its threshold must be 1 to 131072"),
     ],
 )

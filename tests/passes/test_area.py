@@ -13,15 +13,10 @@ from small import chain, small_network
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
-from neurocuda_hw.passes.area import (
-    LayerArea,
-    branches_of,
-    layer_memories,
-    network_area,
-    total,
-)
+from neurocuda_hw.passes.area import LayerArea, network_area, total
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.passes.memories import branches_of, layer_memories
 from neurocuda_hw.rtl.emit import emit, plan_network
 
 _PARTS = re.compile(r"nchw_(rom|ram) #\((.*?)\) \w+ \(", re.DOTALL)
@@ -117,7 +112,7 @@ def test_memories_are_those_of_the_verilog(make: object, lanes: dict[str, int]) 
         there["ram", int(depth) + 1] += int(width) + 1
     listed: Counter[tuple[str, int]] = Counter()
     for name, plan in plans.items():
-        for memory in layer_memories(plan, branches_of(network, name)):
+        for _, memory in layer_memories(plan, branches_of(network, name)):
             # a ROM's constant bits are left out of its width: yosys drops them
             kind = "rom" if memory.rom else "ram"
             listed[kind, memory.depth] += 1 if memory.rom else memory.width
@@ -131,7 +126,7 @@ def test_constant_bits_of_a_rom_take_nothing() -> None:
     odd = replace(last, synapse=Dense(weight=2 * last.synapse.weight + 1))
     network = replace(network, projections=(first, odd))
     plan = plan_network(network, {"hidden": 8, "out": 10})["out"]
-    (weights,) = (m for m in layer_memories(plan) if "weights" in m.name)
+    (weights,) = (m for _, m in layer_memories(plan) if "weights" in m.name)
     assert plan.weight_bits == (5,)
     assert weights.width == 10 * (5 - 1)
 

@@ -12,8 +12,8 @@ from tools import need
 from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.passes.devices import Family
-from neurocuda_hw.passes.mapping import Mapped, Memory, map_memory
-from neurocuda_hw.rtl.memory import RAM_VERILOG, ROM_VERILOG, hex_lines
+from neurocuda_hw.passes.mapping import Mapped, Memory, Style, map_memory
+from neurocuda_hw.rtl.memory import hex_lines, styled
 from neurocuda_hw.synth.area import count_cells
 
 # kind, depth, width, then block memories in RAMB36, LUTs that hold bits, and whether it is neither
@@ -69,6 +69,34 @@ def test_a_rom_takes_the_ceiling_of_its_bits_at_every_family() -> None:
 def test_yosys_does_the_same(
     kind: str, depth: int, width: int, family: Family, command: str, tmp_path: Path
 ) -> None:
+    check(_memory(kind, depth, width), None, family, command, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "depth", "width", "style"),
+    [
+        ("ram", 5000, 80, Style.ULTRA),
+        ("ram", 256, 30, Style.ULTRA),
+        ("ram", 300, 50, Style.DISTRIBUTED),
+        ("ram", 60, 50, Style.BLOCK),
+        ("rom", 300, 20, Style.BLOCK),
+        ("rom", 300, 20, Style.DISTRIBUTED),
+    ],
+)
+def test_yosys_does_what_it_is_told(
+    kind: str, depth: int, width: int, style: Style, tmp_path: Path
+) -> None:
+    command = "synth_xilinx -family xcup -noiopad -run begin:map_ffram"
+    check(_memory(kind, depth, width), style, Family.ULTRASCALE_PLUS, command, tmp_path)
+
+
+def check(
+    memory: Memory, style: Style | None, family: Family, command: str, tmp_path: Path
+) -> None:
+    """Whether yosys makes of a memory what `map_memory` says."""
+    kind, depth, width = "rom" if memory.rom else "ram", memory.depth, memory.width
+    module, verilog = styled(f"nchw_{kind}", style)
     yosys = find_yosys()
     need(yosys)
     address = (depth - 1).bit_length()
@@ -78,14 +106,15 @@ def test_yosys_does_the_same(
         bits = np.random.default_rng(1).integers(-1, 1, (depth, width))
         (tmp_path / "w.mem").write_bytes(hex_lines(bits, 1))
         text = (
-            f"{ROM_VERILOG}module t({read}); "
-            f'nchw_rom #({sizes}, .FILE("w.mem")) r(.clk(clk), .address(a), .data(d)); endmodule\n'
+            f"{verilog.decode()}module t({read}); "
+            f'{module} #({sizes}, .FILE("w.mem")) r(.clk(clk), .address(a), .data(d)); endmodule\n'
         )
     else:
         write = f"input w, input [{address - 1}:0] wa, input [{width - 1}:0] wd"
         text = (
-            f"{RAM_VERILOG}module t({read}, {write}); nchw_ram #({sizes}) r(.clk(clk), .write(w), "
-            ".write_address(wa), .write_data(wd), .read_address(a), .read_data(d)); endmodule\n"
+            f"{verilog.decode()}module t({read}, {write}); {module} #({sizes}) r(.clk(clk), "
+            ".write(w), .write_address(wa), .write_data(wd), .read_address(a), .read_data(d)); "
+            "endmodule\n"
         )
     (tmp_path / "t.v").write_text(text)
     script = f"read_verilog t.v; {command} -top t; flatten; tee -q -o s.json stat -json"
@@ -93,8 +122,9 @@ def test_yosys_does_the_same(
     modules = json.loads((tmp_path / "s.json").read_text())["modules"]
     cells = next(iter(modules.values()))["num_cells_by_type"]
     area = count_cells({name: n for name, n in cells.items() if name[0] != "$"}, family)
-    mapped = map_memory(_memory(kind, depth, width), family)
-    assert (area.blocks, area.memory_luts) == (mapped.blocks, mapped.memory_luts)
+    mapped = map_memory(memory, family, style)
+    made = (area.blocks, area.memory_luts, area.ultras)
+    assert made == (mapped.blocks, mapped.memory_luts, mapped.ultras)
 
 
 def _memory(kind: str, depth: int, width: int) -> Memory:

@@ -5,21 +5,25 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from exact_small import exact_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Oracle
 from small import chain, small_network
 from strategies import inputs_for, networks
 
+from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.network import Network
-from neurocuda_hw.network.neurons import IF, Encoding, Input
+from neurocuda_hw.network.neurons import IF, Encoding, Input, LeakyReadout
+from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.reference.metrics import (
     algorithm_metrics,
     energy_estimate,
     measure_sparsity,
     synaptic_operations,
 )
+from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.reference.snn import SpikingNetwork
 
 
@@ -221,3 +225,28 @@ def unpooled_network(encoding: Encoding) -> Network:
         Dense(weight=rng.integers(-2, 3, (3, 6))),
         name="plain",
     )
+
+
+def test_bursts_are_multiplications_and_never_added_to_additions() -> None:
+    network = exact_network(o=LeakyReadout(decay=7))  # it gets the last layer's spikes one by one
+    snn = SpikingNetwork(network)
+    x = default_inputs(network, 20).astype(np.float64)
+    plain = synaptic_operations(snn, x)
+    found = synaptic_operations(snn, x, bursts=find_bursts(network))
+    assert plain.multiplied == ("x -> a",)
+    assert found.multiplied == ("x -> a", "a -> m", "a -> b", "m -> b")
+    for operations in (plain, found):
+        one = operations.projections
+        assert operations.macs == pytest.approx(sum(one[n] for n in operations.multiplied))
+        others = one.keys() - set(operations.multiplied)
+        assert operations.acs == pytest.approx(sum(one[n] for n in others))
+    trace = Reference(network).trace(default_inputs(network, 20))
+    fired = np.stack([trace.bits("a", s) for s in range(20)])
+    active, spikes = fired.any(axis=1).sum(), fired.sum()
+    assert 0 < active < spikes
+    assert found.projections["a -> b"] == 3 * active / 20
+    assert plain.projections["a -> b"] == 3 * spikes / 20
+    assert found.projections["b -> o"] == plain.projections["b -> o"] > 0
+    energy = energy_estimate(snn, x, e_ac=2.0, e_mac=5.0, bursts=find_bursts(network))
+    assert energy.operations == found
+    assert energy.snn_nj == (2.0 * found.acs + 5.0 * found.macs) / 1000

@@ -7,18 +7,22 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from report.folders import NETWORK, golden, noted
+from report.folders import NETWORK, folder_of, golden, noted
+from tools import need
 
 from neurocuda_hw.commands.folding import as_plain
+from neurocuda_hw.ground.programs import Tool
 from neurocuda_hw.passes.budget import Folder
 from neurocuda_hw.passes.devices import find_device
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import folder_files, write_folder
 from neurocuda_hw.report import read_facts, render
+from neurocuda_hw.report.chip_page import CONSTANTS, EVENTS
 from neurocuda_hw.targets.base import Options
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
@@ -40,6 +44,8 @@ addEventListener("load", () => {
       paper: view.getComputedStyle(page.body).backgroundColor,
       smallest: Math.min(...words.map(size)),
       tiles: [...page.querySelectorAll(".tiles div")].map((d) => d.innerText),
+      words: Object.fromEntries([...page.querySelectorAll("section")].map((s) =>
+        [s.querySelector("h2").innerText, s.querySelector("p")?.innerText ?? ""])),
       tables: [...page.querySelectorAll("section")].flatMap((s) =>
         [...s.querySelectorAll("table")].map((t) => [s.querySelector("h2").innerText, rows(t)])),
     };
@@ -50,10 +56,10 @@ addEventListener("load", () => {
 
 
 def browser() -> str:
-    """A headless browser; the test is skipped where there is none: CI installs none either."""
-    found = next((path for path in map(shutil.which, NAMES) if path), None)
-    if found is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is on PATH")
+    """A headless browser."""
+    found = next((path for path in map(shutil.which, NAMES) if path), "")
+    problem = f"none of {', '.join(NAMES)} is on PATH; Debian has packages of the first two"
+    need(Tool(name="a browser", problem="" if found else problem))
     return found
 
 
@@ -126,23 +132,37 @@ def test_every_number_is_that_of_the_report(folder: Path, tmp_path: Path) -> Non
         assert page["paper"] == "rgb(255, 255, 255)"
 
 
-def check_numbers(page: dict[str, Any], report: dict[str, Any]) -> None:
-    """Every cell that report.json knows."""
+def tables_of(page: dict[str, Any]) -> dict[str, list[list[list[str]]]]:
+    """The tables of each section; those of golden spikes are held against the trace."""
     tables: dict[str, list[list[list[str]]]] = {}
     for title, rows in page["tables"]:
         tables.setdefault(title, []).append(rows)
+    trace = golden()
+    counts = {NETWORK.input.name: (trace.inputs != 0).reshape(trace.samples, -1).sum(axis=1)}
+    counts |= {name: trace.counts(name) for name in trace.sizes}
+    for name, *cells in tables["Activity"][0][1:]:
+        found = counts.pop(name)
+        told = [round(found.mean(), 1), found.min(), found.max()]
+        assert [number(cell) for cell in cells[:3]] == told
+    assert not counts
+    return tables
+
+
+def check_numbers(page: dict[str, Any], report: dict[str, Any]) -> None:
+    """Every cell that report.json knows."""
+    tables = tables_of(page)
     head, *rows = tables["Network"][0]
     cells = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
-    for told in report["populations"]:
-        row = cells.pop(told["name"])
-        assert row["shape"].replace("\u00a0", " ") == " \u00d7 ".join(map(str, told["shape"]))
-        assert number(row["neurons"]) == told["neurons"]
-        if told["weights"]:
+    for layer in report["populations"]:
+        row = cells.pop(layer["name"])
+        assert row["shape"].replace("\u00a0", " ") == " \u00d7 ".join(map(str, layer["shape"]))
+        assert number(row["neurons"]) == layer["neurons"]
+        if layer["weights"]:
             for column, key in (("weights", "weights"), ("weight bits", "weight_bits")):
-                assert number(row[column]) == told[key]
-            assert number(row["bits"]) == told["membrane_bits"]
-            assert [number(n) for n in row["membrane, proved"].split(" to ")] == told["membrane"]
-            assert number(row["lanes"]) == told["lanes"]
+                assert number(row[column]) == layer[key]
+            assert number(row["bits"]) == layer["membrane_bits"]
+            assert [number(n) for n in row["membrane, proved"].split(" to ")] == layer["membrane"]
+            assert number(row["lanes"]) == layer["lanes"]
     assert not cells
     found = [[number(n) for n in row[1:2]] for row in tables["Accuracy"][0][1:]]
     assert found == [[98.76], [98.5], [97.25]]
@@ -173,6 +193,76 @@ def check_numbers(page: dict[str, Any], report: dict[str, Any]) -> None:
     assert number(by_words["cycles per inference, measured"]) == 1234.5
     assert by_words["per inference at 50 MHz, assumed"] == "0.0247 ms"
     assert by_words["of xc7a35t, predicted"] == f"{folding['luts']:,} LUT"
+
+
+def told(value: Any, decimals: int = 2) -> str:
+    """A value of report.json as it stands in a table."""
+    if isinstance(value, float):
+        return f"{value:,.{decimals}f}"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def check_schedule(page: dict[str, Any], report: dict[str, Any]) -> None:
+    """The tables of a build of C++."""
+    tables = dict(zip(("loops", "fifos", "memories"), tables_of(page)["Schedule"], strict=True))
+    for what, (heads, *rows) in tables.items():
+        assert rows == [[told(row[head]) for head in heads] for row in report["hls"][what]]
+
+
+def check_chip(page: dict[str, Any], report: dict[str, Any]) -> None:
+    """The tables, tiles and sentences of a build for Loihi; `report` is loihi/report.json."""
+    tables = tables_of(page)
+    plain = {"population": str, "neuron": str, "limited by": lambda text: text.replace("_", " ")}
+    heads, *rows = tables["Fit"][0]
+    for row, part in zip(rows, report["fit"], strict=True):
+        cells = dict(zip(heads, row, strict=True))
+        keys = {"neuron": "kind", "limited by": "limited_by"}
+        for head, form in plain.items():
+            assert cells[head] == form(part[keys.get(head, head)])
+        assert number(cells["neurons"]) == part["neurons"]
+        assert cells["cores"] == (str(part["cores"]) if part["cores"] else "")
+        assert cells["fill"] == (f"{part['fill']:.0%}" if part["cores"] else "")
+    events = report["events_per_inference"]
+    found = dict(tables["Time and energy"][0][1:])
+    assert found == {EVENTS[name]: told(value, 1) for name, value in events.items()}
+    costs, limits = (list(table[1:]) for table in tables["Constants and limits"])
+    assert costs[: len(report["constants"])] == [
+        [CONSTANTS[name], told(c["ns"]), told(c["pj"]), c["label"], c["source"]]
+        for name, c in report["constants"].items()
+    ]
+    assert [number(row[1]) for row in costs[len(report["constants"]) :]] == [
+        ns for _, ns in report["barrier"]["points"]
+    ]
+    assert limits == [
+        [name.replace("_", " "), told(x["value"]), x["unit"], x["label"], x["source"]]
+        for name, x in report["limits"].items()
+    ]
+    us, uj = report["ns_per_inference"] / 1e3, report["pj_per_inference"] / 1e6
+    assert (
+        f"Mean of 3 inferences: {us:,.2f} µs and {uj:,.3f} µJ" in page["words"]["Time and energy"]
+    )
+    assert page["words"]["Fit"].startswith(f"{report['cores']} of {report['chip_cores']} cores")
+    tiles = {words: value for value, words in (tile.split("\n") for tile in page["tiles"])}
+    assert tiles["per inference, modelled"] == f"{us:,.1f} µs"
+    assert tiles["dynamic energy, modelled"] == f"{uj:,.2f} µJ"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("target", "path", "check"),
+    [("hls", "report.json", check_schedule), ("loihi", "loihi/report.json", check_chip)],
+)
+def test_every_number_of_the_other_targets(
+    target: str, path: str, check: Callable[[Any, Any], None], tmp_path: Path
+) -> None:
+    folder = folder_of(target, tmp_path / "out")
+    noted(folder, target=target)
+    pages, console = looked_at(render(read_facts(folder)), tmp_path)
+    assert console == []
+    for page in pages:
+        check(page, json.loads((folder / path).read_text()))
+        assert page["needed"] <= page["width"]
+        assert page["smallest"] >= 8
 
 
 @pytest.mark.slow

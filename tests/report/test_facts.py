@@ -139,6 +139,7 @@ _TOLD = (
     _told(conversion="exact"),
     _told(folding={"luts": 1}),
     _told(folding=None),
+    _told(bursts={"says": "none", "chosen": True, "with": {"cycles": 1}}),
 )
 
 

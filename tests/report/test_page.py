@@ -17,8 +17,10 @@ from report.folders import NETWORK, folder_of, golden, noted
 from neurocuda_hw import NeurocudaError
 from neurocuda_hw.cli import cli
 from neurocuda_hw.ground.errors import DataError, OutputError
+from neurocuda_hw.network.model_file import load
+from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.passes.study import Study
-from neurocuda_hw.project.build import folder_files, write_folder
+from neurocuda_hw.project.build import build, folder_files, write_folder
 from neurocuda_hw.report import (
     activity_figure,
     figure_bytes,
@@ -28,6 +30,7 @@ from neurocuda_hw.report import (
     report,
 )
 from neurocuda_hw.report.chip import busy_map, core_map, energy_figure, step_figure
+from neurocuda_hw.report.cost_page import burst_sections
 from neurocuda_hw.report.figures import BAND, cycles_figure, states_figure
 from neurocuda_hw.report.style import inline_svg, short
 from neurocuda_hw.targets.base import Options
@@ -295,3 +298,28 @@ def test_matplotlib_waits_until_something_is_drawn() -> None:
         "sys.exit(any(n.split('.')[0] == 'matplotlib' for n in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("wish", ["auto", "on"])
+def test_the_page_shows_both_designs_where_bursts_are_declined(tmp_path: Path, wish: str) -> None:
+    root = Path(__file__).parents[2] / "golden"
+    trace = load_trace(root / "mnist_mlp.npz").select(slice(0, 2))
+    folder = build(load(root / "mnist_mlp.pt"), tmp_path / wish, bursts=wish, trace=trace)
+    facts = read_facts(folder)
+    (section,) = burst_sections(facts)
+    told = facts.report["bursts"]
+    assert section.lead == told["says"]
+    rows = {row[0]: row[1:] for row in section.tables[0].rows}
+    names = (
+        {"with bursts, built here"}
+        if wish == "on"
+        else {"with bursts", "without bursts, built here"}
+    )
+    assert rows.keys() == names
+    for name, (cycles, luts, blocks, dsps) in rows.items():
+        found = told[name.split(" ")[0]]
+        assert (cycles, luts) == (f"{found['cycles']:,.1f}", f"{found['luts']:,}")
+        assert (blocks, dsps) == (f"{found['blocks']:,g}", f"{found['dsps']:,}")
+    words = Page(render(facts)).words
+    assert told["says"] in words
+    assert burst_sections(read_facts(folder_of("verilog", tmp_path / "none"))) == []

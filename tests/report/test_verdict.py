@@ -84,7 +84,7 @@ def test_files_that_changed_undo_the_verdict(folder: Path) -> None:
     (folder / "loihi" / "limits.txt").unlink()
     assert verdict(folder) == (
         "outdated",
-        "Not verified: 2 files are not as built.",
+        "Not verified: 2 files not as built.",
         "Not as built: loihi/limits.txt (missing), loihi/mapping.txt.",
     )
 
@@ -97,10 +97,10 @@ def test_missed_mutants_undo_the_verdict(folder: Path) -> None:
     noted(folder, *mutants, target="loihi")
     found = judge(read_facts(folder))
     assert found.state == "different"
-    assert found.sentence == "The checks missed 1 designs that were broken on purpose."
-    assert found.broken == "1 caught, 1 missed, 1 that change no spike of these inputs"
+    assert found.sentence == "The checks missed 1 design broken on purpose."
+    assert found.broken == "1 caught, 1 missed, 1 not shown by these inputs"
     noted(folder, mutants[0], target="loihi")
-    assert verdict(folder)[2].endswith(" 1 designs broken on purpose were caught.")
+    assert verdict(folder)[2].endswith(" Broken on purpose and caught: 1 design.")
 
 
 def test_a_damaged_record_verifies_nothing(folder: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 from amaranth.sim import Simulator
@@ -13,6 +14,7 @@ from neurocuda_hw.network.neurons import Encoding, Input
 from neurocuda_hw.network.trace import Trace, pack
 from neurocuda_hw.network.wire import address_bits, event_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
+from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.rtl.emit import plan_network
@@ -54,6 +56,8 @@ class Bench:
         See `plan_layer`.
     bursts : Bursts
         What is sent as bursts; they are spread over their steps by the rules of the harnesses.
+    soft : bool
+        Whether lanes multiply in logic.
     observe : bool
         Whether to note in `activity` what each layer does in each cycle, as (state, events, spike).
     """
@@ -67,6 +71,7 @@ class Bench:
         seed: int = 0,
         touched: bool | None = None,
         bursts: Bursts = NO_BURSTS,
+        soft: bool = False,
         observe: bool = False,
     ) -> None:
         self.network, self.bursts = network, bursts
@@ -78,6 +83,8 @@ class Bench:
                 )
                 for name, p in self.plans.items()
             }
+        if soft:
+            self.plans = {n: replace(p, ways=Ways(soft=True)) for n, p in self.plans.items()}
         self.top = Top(network, self.plans)
         self.random = random.Random(seed)
         self.stalls = stalls

@@ -156,6 +156,14 @@ LAYERS: dict[str, Network] = {
         Conv2d(weight=weights(4, 2, 1, 1)),
         direct=True,
     ),
+    "low zeros": layer(
+        IF(threshold=300),
+        (4, 3, 5),
+        source(MAP, Encoding.GRADED, 3),
+        Conv2d(weight=4 * weights(4, 2, 3, 3), **KERNEL),
+        Conv2d(weight=32 * weights(4, 2, 1, 1)),
+        direct=True,
+    ),
     "some awake": layer(
         IF(threshold=9, v_init=np.array([0, 2, 9, 12])),
         (4, 3, 5),

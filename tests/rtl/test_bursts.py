@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 from exact_networks import exact_networks
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from rtl.bench import Bench
 from strategies import inputs_for
@@ -29,10 +30,9 @@ many = settings(
 )
 
 
-def check(network, data):
-    bursts = find_bursts(network)
+def check(network, data, bursts):
     event(f"merged {bursts.merged}, maxima {bool(bursts.maxima)}, any {bool(bursts.counts)}")
-    inputs = data.draw(inputs_for(network, samples=3))
+    inputs = data.draw(inputs_for(network, samples=2))
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
     stalls = data.draw(st.sampled_from([0.0, 0.3]))
     got = Bench(network, lanes=lanes, stalls=stalls, seed=1, bursts=bursts).run(inputs)
@@ -43,10 +43,30 @@ def check(network, data):
 @many
 @given(exact_networks(), st.data())
 def test_exact_code(network, data):
-    check(network, data)
+    check(network, data, find_bursts(network))
 
 
 @many
 @given(exact_networks(odd=True), st.data())
 def test_both_kinds_in_one_design(network, data):
-    check(network, data)
+    bursts = find_bursts(network)
+    assume(0 < len(bursts.counts) < sum(p.spiking and not p.fed for p in network.populations))
+    check(network, data, bursts)
+
+
+@settings(many, max_examples=max(6, EXAMPLES // 4))
+@given(exact_networks(), st.data())
+def test_products_in_logic_and_weights_without_their_low_bits(network, data):
+    """Every projection's weights times a power of two of its own."""
+    scaled = [
+        replace(p, synapse=replace(p.synapse, weight=p.synapse.weight << (2 + 3 * (i % 2))))
+        for i, p in enumerate(network.projections)
+    ]
+    network = replace(network, projections=tuple(scaled))
+    inputs = data.draw(inputs_for(network, samples=3))
+    bursts = find_bursts(network)
+    bench = Bench(network, bursts=bursts, soft=data.draw(st.booleans()))
+    shifted = [any(p.weight_shifts) or p.maximum for p in bench.plans.values()]
+    assert all(shifted) or any(not p.synapse.weight.any() for p in network.projections)
+    divergence = first_divergence(network, Reference(network).trace(inputs), bench.run(inputs))
+    assert divergence is None, str(divergence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import oracle
@@ -22,6 +23,7 @@ from neurocuda_hw.network.neurons import (
     Reset,
 )
 from neurocuda_hw.network.ranges import population_ranges
+from neurocuda_hw.passes.mapping import Ways
 from neurocuda_hw.passes.plan import SETTLE
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.lanes import Lanes
@@ -142,7 +144,8 @@ def draw(name, plan, seed):
             if isinstance(neuron, Input) and neuron.encoding is not Encoding.SPIKES:
                 value = chance.randint(*neuron.payload)
             if model.accumulate(row, port, weight, value):
-                words = word(plan.fanouts[port].weights[weight], plan.weight_bits[port])
+                stored = plan.fanouts[port].weights[weight] >> plan.weight_shifts[port]
+                words = word(stored, plan.stored_bits[port])
                 at = {f"weights_{port}": words, f"value_{port}": value}
                 put(Action.ACCUMULATE, row, port=port, **at)
         elif what < 0.7:
@@ -219,6 +222,7 @@ CASES = [
     *(("zero, floor, by neuron", n, t) for n in (2, 3, 8, 32) for t in (False, True)),
     *(("window, two sources", n, t) for n in (2, 4) for t in (False, True)),
     ("two graded", 4, False),
+    ("low zeros", 4, False),
     *(("held current", n, False) for n in (2, 6)),
     *(("leak", n, False) for n in (1, 4, 8)),
     *(("two leaks", n, False) for n in (2, 8)),
@@ -234,7 +238,21 @@ CASES = [
 def test_any_order_of_rows(name, lanes, touched):
     plan = plan_of(name, lanes, touched=touched)
     assert plan.touched is touched
-    operations = draw(name, plan, seed=lanes)
+    check(name, plan)
+
+
+@pytest.mark.parametrize("name", ["value, graded, by channel", "two graded", "low zeros"])
+def test_products_in_logic(name):
+    check(name, replace(plan_of(name, 4), ways=Ways(soft=True)))
+
+
+def test_low_zeros_of_weights_are_not_stored():
+    plan = plan_of("low zeros", 4)
+    assert (plan.weight_bits, plan.weight_shifts, plan.stored_bits) == ((7, 10), (2, 5), (5, 5))
+
+
+def check(name, plan):
+    operations = draw(name, plan, seed=plan.layout.lanes)
     kinds = [operation["kind"] for operation, _ in operations]
     assert min(kinds.count(kind) for kind in Action) > 5
     fired = 0
@@ -247,6 +265,6 @@ def test_any_order_of_rows(name, lanes, touched):
         fired += sum(spikes.values())
         assert got["spikes"] == sum(bit << lane for lane, bit in spikes.items())
         assert {lane: got["membranes"][lane] for lane in membranes} == membranes
-        if touched and not operation["restore"] and not operation["peek"]:
+        if plan.touched and not operation["restore"] and not operation["peek"]:
             assert got["again"] == again
     assert fired > 5 or not plan.fires

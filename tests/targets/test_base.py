@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hls.cases import case
 from report.folders import folder_of
 from tools import need
 
+from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.ap_headers import find_ap_headers
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.ground.toolchain import find_compiler
+from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study
-from neurocuda_hw.project.build import check_folder
+from neurocuda_hw.project.build import check_folder, folder_files, write_folder
 from neurocuda_hw.project.verify import Subject, verify
-from neurocuda_hw.targets.base import REPORT, Built, read_built
+from neurocuda_hw.reference.reference import Reference
+from neurocuda_hw.targets.base import REPORT, Built, Options, read_built
 from neurocuda_hw.targets.checks import Request
 from neurocuda_hw.targets.verilog import hardware, lanes_of
 
@@ -109,3 +113,17 @@ def test_the_test_bench_of_the_folder_is_not_run(tmp_path: Path) -> None:
     (folder / "testbench.cpp").write_text("#error this is somebody else's test bench\n")
     (result,) = verify(folder, request=Request(targets=("hls",)))
     assert result.equal
+
+
+@pytest.mark.slow
+def test_a_folder_of_bursts_is_run_with_the_bench_that_knows_them(tmp_path: Path) -> None:
+    need(find_compiler(), find_ap_headers())
+    network = case("maxima")
+    trace = Reference(network).trace(default_inputs(network, samples=4))
+    choice = choose(Study(network, trace=trace), "on")
+    options = Options(told={"bursts": choice.facts})
+    files, _ = folder_files(choice.study, "hls", options)
+    write_folder(files, tmp_path / "out", network=network)
+    (tmp_path / "out" / "testbench.cpp").write_text("#error somebody else's\n")
+    (result,) = verify(tmp_path / "out", request=Request(targets=("hls",)))
+    assert result.equal, result.message

@@ -76,7 +76,7 @@ def test_mutants_of_which_none_is_caught_show_nothing(outcomes: tuple[str, ...],
     assert (found.exit_code, found.equal) == (code, code == 0)
     if code == 4:
         assert found.little == none_caught(0, 0, 1)
-        assert found.little.startswith("none of 1 designs broken on purpose changes a spike")
+        assert found.little.startswith("none of 1 design broken on purpose changes a spike")
 
 
 def test_a_divergence_outweighs_too_little() -> None:
