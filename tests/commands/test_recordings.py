@@ -62,7 +62,7 @@ def test_samples_are_of_all_classes_of_the_test_part(camera: Shell) -> None:
     assert run.json["inputs"] == told
     run = camera("golden", "camera.pt", "--data", "set", "--samples", 10, *GIVEN, "-o", "t.npz")
     assert "Wrote t.npz: 10 samples of set, 10 of its 30 test samples, 10 classes, " in run.out
-    assert "1 of 10 samples are classified as their label says." in run.out
+    assert "1 of 10 samples classified as labelled." in run.out
     run = camera(
         "verify", "camera.pt", "--target", "loihi", "--data", "set", "--samples", 10, *GIVEN
     )
