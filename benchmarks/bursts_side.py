@@ -30,7 +30,7 @@ from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.simulation.simulate import Simulator
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
+def side(job: dict[str, Any]) -> dict[str, Any]:
     """Cycles, area, and what was unequal; raises RuntimeError on a broken protocol."""
     network = load(job["network"])
     trace = Reference(network).trace(np.load(job["inputs"], allow_pickle=False))
@@ -77,4 +77,4 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(measure(json.loads(sys.argv[1]))))
+    Path(sys.argv[2]).write_text(json.dumps(side(json.loads(sys.argv[1]))))
