@@ -30,7 +30,7 @@ from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.simulation.simulate import Simulator
 
 
-def measure(job: dict[str, Any]) -> dict[str, Any]:
+def side(job: dict[str, Any]) -> dict[str, Any]:
     """Cycles, area, and what was unequal; raises RuntimeError on a broken protocol."""
     network = load(job["network"])
     trace = Reference(network).trace(np.load(job["inputs"], allow_pickle=False))
@@ -46,8 +46,10 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
     if job["device"]:
         folder = Folder(network, study.activity, **sent)
         folding = folder.fold(find_device(job["device"]), target=job.get("target"))
-        study, area = study.laid_out(folding.lanes), folding.area
+        told = {"ways": folding.ways} if hasattr(folding, "ways") else {}
+        study, area = study.laid_out(folding.lanes, **told), folding.area
         found |= {"luts": round(area.luts), "blocks": area.blocks, "dsps": area.dsps}
+        found["ultras"] = getattr(area, "ultras", 0)
     predicted = predict(study.plans, study.activity)
     found |= {"cycles": predicted.cycles, "latency": predicted.latency}
     found["predicted"] = predicted.cycles
@@ -75,4 +77,4 @@ def measure(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[2]).write_text(json.dumps(measure(json.loads(sys.argv[1]))))
+    Path(sys.argv[2]).write_text(json.dumps(side(json.loads(sys.argv[1]))))

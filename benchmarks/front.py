@@ -8,6 +8,7 @@ on both streams: ``unequal`` counts the counts of steps that are not those of `d
 events that are in no counter. Then a million events within one second, without pauses: ``cycles``
 are what the block takes for them, ``idle_percent`` what is left of a hundred million (100 MHz);
 ``latency_cycles`` is from the last word of a recording to the last word of its packet.
+``lut6``, ``ff``, ``bram36`` and ``dsp`` are yosys' for a 7 series.
 """
 
 from __future__ import annotations
@@ -27,7 +28,11 @@ from neurocuda_hw.data.labelled import load_recordings
 from neurocuda_hw.network import IF, Input, Network, Readout
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.rtl.front_files import front_files
 from neurocuda_hw.rtl.front_plan import FrontPlan
+from neurocuda_hw.rtl.memory import RAM_VERILOG
+from neurocuda_hw.synth.yosys import synthesise
 
 STEPS, STEP_US, CLOCK = 10, 10_000, 100_000_000
 SHAPE = (2, 34, 34)
@@ -62,6 +67,14 @@ def binned(events: Events, plan: FrontPlan) -> np.ndarray:
     steps = [window[0] for window in binning.windows([events], Tally())]
     steps += [np.zeros_like(steps[0])] * (-len(steps) % STEPS)
     return np.stack(steps).reshape(-1, STEPS, *SHAPE)
+
+
+def area_of(plan: FrontPlan) -> dict[str, float]:
+    """What it takes of a 7 series, by yosys."""
+    files = {"rtl/nchw_front.v": front_files(plan)["front/nchw_front.v"]}
+    files["rtl/nchw_ram.v"] = RAM_VERILOG.encode()
+    area = synthesise(files, Family.SERIES7, top="nchw_front", flatten=True)
+    return {"lut6": area.luts, "ff": area.flipflops, "bram36": area.blocks, "dsp": area.dsps}
 
 
 def measure(given: Namespace) -> dict[str, Any]:
@@ -100,6 +113,6 @@ def measure(given: Namespace) -> dict[str, Any]:
             "cycles_per_event": round(told.cycles / given.events, 3),
             "idle_percent": round(100 - 100 * told.cycles / CLOCK, 2),
             "latency_cycles": told.latency,
-        }
+        } | area_of(plan)
         say(f"{kind}: {figures[kind]}")
     return figures

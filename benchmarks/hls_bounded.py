@@ -7,8 +7,8 @@ Random networks are those of tests/strategies.py and tests/exact_networks.py: se
 between one pair, recurrent, grouped and strided ones, pools, under both codes, with 1 to 64 lanes.
 ``golden/`` and --networks follow, at their default lanes. Every network runs once for each of
 --seeds, which say which process goes on when, and when source and sink pause; every spike and every
-output is compared. Where populations can send bursts, random networks do so every second time, and
-saved ones run both ways.
+output is compared. Networks whose windows follow one another send bursts, wherever they can; saved
+ones that can run both ways.
 
 Keys: under ``random``, ``networks``, and how many of them have ``parallel`` projections, a
 ``residual`` sum, ``recurrent`` projections, ``grouped`` convolutions, the ``exact_code``, send
@@ -117,7 +117,7 @@ def random_networks(asked: Namespace) -> dict[str, object]:
         lanes = {
             p.name: data.draw(st.sampled_from(lane_choices(p, MOST_LANES))) for p in network.targets
         }
-        bursts = find_bursts(network) if data.draw(st.booleans()) else NO_BURSTS
+        bursts = find_bursts(network) if in_turn else NO_BURSTS
         has.update(["networks", *features(network), *(["exact_code"] if exact else [])])
         has.update(["bursts"] if bursts.counts else [])
         lanes_had.update(min(n, network[p].chw[0]) for p, n in lanes.items())

@@ -9,7 +9,8 @@ A case is a network and a number of lanes for each layer. Cycles are predicted b
 which every spike was equal. LUTs and block memories are predicted by `passes.area` and measured by
 yosys: ``synth_xilinx`` for the 7 series, every component by itself, as passes.area counts them. The
 networks have random weights and inputs from fixed seeds. ``--fit`` solves for the costs in
-`passes.costs` by least squares on relative errors, held to the present ones.
+`passes.costs` by least squares on relative errors, held to the present ones, without the cases that
+are held out: designs of bursts with other sizes, lanes, L, pools and skip connections.
 """
 
 from __future__ import annotations
@@ -392,8 +393,12 @@ def parts_of(network: Network, plans: Mapping[str, LayerPlan]) -> dict[Part, flo
 
 
 def fitted(rows: list[Row]) -> dict[Part, float]:
-    """Costs that make the relative errors least; ROM, whose share is no count here, stays."""
-    parts = [part for part in Part if part is not Part.ROM]
+    """Costs that make the relative errors least of all cases that are not held out.
+
+    Those of ROM and PRODUCT, whose shares are no counts here, stay.
+    """
+    rows = [row for row in rows if not CASES[row.name].held]
+    parts = [part for part in Part if part not in (Part.ROM, Part.PRODUCT)]
     present = np.array([LUT_COSTS[FAMILY][part] for part in parts])
     counts, missing, sizes = [], [], []
     for row in rows:
@@ -413,8 +418,13 @@ def fitted(rows: list[Row]) -> dict[Part, float]:
 def summary(rows: list[Row]) -> dict[str, object]:
     """Flat figures, then the cases."""
     cycles, luts = (sorted(abs(row.errors[i]) for row in rows) for i in (0, 1))
+    held = [[abs(e) for e in row.errors] for row in rows if CASES[row.name].held]
+    worst = [round(100 * max(errors), 2) for errors in zip(*held, strict=True)] or [None, None]
     return {
         "cases": len(rows),
+        "held_out": len(held),
+        "held_out_worst_cycles_percent": worst[0],
+        "held_out_worst_luts_percent": worst[1],
         "worst_cycles_percent": round(100 * cycles[-1], 2),
         "next_cycles_percent": round(100 * cycles[-2], 2) if len(rows) > 1 else None,
         "worst_luts_percent": round(100 * luts[-1], 1),

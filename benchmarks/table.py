@@ -212,7 +212,7 @@ FIGURES: tuple[Figure, ...] = (
     Figure("events", ("faery",), (
         option("--events", "of the recording", default=10_000_000, type=number(1000)), ROUNDS,
     )),
-    Figure("front", ("verilator",), (
+    Figure("front", ("verilator", "yosys"), (
         option("--data", "recordings", default=f"{DATA}/nmnist/train1000.tar.gz"),
         option("--recordings", "so many of them", default=300, type=number(1)),
         option("--events", "of the fast camera", default=1_000_000, type=number(1)),

@@ -24,10 +24,11 @@ def made(count: int, *, seed: int = 0, width: int = 34, height: int = 34, last: 
         rng.integers(0, height, count),
         rng.integers(0, 2, count),
     )
-    for at in range(0, count - 12, 40):  # a row of neighbours at one time: what vectors are for
-        run = slice(at, at + 9)
-        start = rng.integers(0, width - 9)
-        time[run], y[run], p[run], x[run] = time[at], y[at], p[at], start + np.arange(9)
+    for number, at in enumerate(range(0, count - 40, 40)):  # neighbours at one time: vectors
+        length = min(width, 30) if number % 3 == 0 else 9
+        run = slice(at, at + length)
+        start = rng.integers(0, width - length + 1)
+        time[run], y[run], p[run], x[run] = time[at], y[at], p[at], start + np.arange(length)
     time.sort()
     return [tuple(map(int, row)) for row in zip(x, y, p, time, strict=True)]
 

@@ -254,7 +254,9 @@ def _recordings(
     for part in parts:
         frames = [binning.frames([events], tally) for events in part.recordings(tally)]
         found.append((np.stack(frames).reshape(len(frames), steps, *shape), part.labels))
-    tell(whole.notes, tally)
+    counts = " and ".join(f"{len(part.entries):,} {part.parts[0]}" for part in parts)
+    what = f"{counts} recordings" if named else "every fifth recording tests, the others train"
+    tell([*whole.notes, f"{data}: {what}"], tally)
     (x, y), test = found[0], found[-1]
     kept = np.arange(len(y))
     if not named:

@@ -230,7 +230,8 @@ def _binning(network: Network, cut: Cut) -> Binning:
     population = network.input
     neuron: Any = population.neuron
     shape = population.shape if len(population.shape) == 3 else (1, 1, *population.shape)
-    if neuron.encoding is Encoding.CURRENT or len(shape) != 3 or shape[0] > 2:
+    held = neuron.encoding is Encoding.CURRENT
+    if held or len(shape) != 3 or shape[0] > 2 or neuron.payload[1] < 1:
         raise _no_recordings(population)
     return cut.binning(network.window(population.name).steps, shape, neuron.payload[1])
 

@@ -30,8 +30,8 @@ def spread(labels: np.ndarray, count: int | None, seed: int = SEED) -> np.ndarra
 def chosen_text(where: str, labels: np.ndarray, taken: np.ndarray, part: str) -> str:
     """What was taken of a set, for people; `part` names the part of it, such as ``test``."""
     if len(taken) == len(labels):
-        return where
+        return f"{where}, its {part} samples" if part else where
     count = len(np.unique(np.asarray(labels)[taken]))
     classes = f"{count} class{'es' * (count != 1)}"
     of = f"{part} samples" if part else "samples"
-    return f"{where} ({len(taken):,} of its {len(labels):,} {of}, {classes}, drawn by seed {SEED})"
+    return f"{where}, {len(taken):,} of its {len(labels):,} {of}, {classes}, drawn by seed {SEED}"

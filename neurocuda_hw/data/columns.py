@@ -7,6 +7,7 @@ polarities 0 and 1, or -1 and 1.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -43,26 +44,22 @@ def read_text(file: BinaryIO, where: str, tally: Tally) -> Iterator[Events]:
     names = [cell.partition("@")[0] for cell in cells] if named else ["t", "x", "y", "p"]
     if not first:
         return
-    ahead = "" if named else first
-    while True:
-        lines = [ahead] if ahead else []
-        lines += [line for _, line in zip(range(_ROWS), text, strict=False)]
-        ahead = ""
-        if not lines:
-            return
+    told = (line for line in text if line.strip() and not line.startswith(("#", "%")))
+    ahead = [] if named else [first]
+    while lines := [*ahead, *islice(told, _ROWS)]:
+        ahead = []
         try:
-            rows = np.loadtxt(lines, delimiter=comma, ndmin=2, comments=("#", "%"))
+            rows = np.loadtxt(lines, delimiter=comma, ndmin=2)
         except ValueError as error:
             raise DataError(f"{where} must hold lines of numbers: {first_line(error)}") from error
-        if rows.size:
-            if rows.shape[1] != len(names):
-                raise DataError(
-                    f"{where} must have the columns {', '.join(names)}, not {rows.shape[1]}"
-                )
-            columns = {name: rows[:, at] for at, name in enumerate(names)}
-            if not any("." in line for line in lines):  # all that double precision holds
-                columns = {name: column.astype(np.int64) for name, column in columns.items()}
-            yield columns_of(columns, where)
+        if rows.shape[1] != len(names):
+            raise DataError(
+                f"{where} must have the columns {', '.join(names)}, not {rows.shape[1]}"
+            )
+        columns = {name: rows[:, at] for at, name in enumerate(names)}
+        if not any("." in line for line in lines):  # all that double precision holds
+            columns = {name: column.astype(np.int64) for name, column in columns.items()}
+        yield columns_of(columns, where)
 
 
 def read_numpy(file: BinaryIO, where: str, tally: Tally) -> Iterator[Events]:

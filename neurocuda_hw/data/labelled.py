@@ -2,9 +2,9 @@
 
 Classes come from a list or from the folders. A list is a text file whose name or first line says
 so: it is called ``labels.txt`` or ``classes.txt``, or it begins with ``#sample #class`` as those of
-N-MNIST's small set do; every other line is the name of a recording without its suffix, and its
-class. Folders of recordings are called ``0``, ``1``, ...  A part of the set is what a folder above,
-or a list, has in its name: train or test.
+N-MNIST's small set do; every other line is the name of a recording without its suffix (with its
+folders, where two have the same), and its class. Folders of recordings are called ``0``, ``1``, ...
+A part of the set is what a folder above, or a list, has in its name: train or test.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -144,7 +145,8 @@ def is_labelled(path: str | Path) -> bool:
         return tarfile.is_tarfile(place) or zipfile.is_zipfile(place)
     if not place.is_dir():
         return False
-    sure = {suffix for suffix in BY_SUFFIX if suffix not in (".bin", ".csv", ".npy", ".npz")}
+    # folders of other data have files of the other suffixes too
+    sure = (".bs2", ".raw", ".dat", ".aedat", ".aedat4", ".es")
     return any(f.suffix.lower() in sure for f in place.rglob("*")) or any(
         f.suffix.lower() in BY_SUFFIX for f in place.rglob("[0-9]*/*")
     )
@@ -172,7 +174,9 @@ def _listed(
     recordings: list[PurePosixPath], lists: dict[PurePosixPath, bytes]
 ) -> tuple[list[Entry], list[str]]:
     """What the lists say, and what must be told of them."""
-    stems = {name.stem: name for name in recordings}
+    stems = Counter(name.stem for name in recordings)
+    named = {name.stem: name for name in recordings if stems[name.stem] == 1}
+    named |= {name.with_suffix("").as_posix(): name for name in recordings}
     entries, notes = [], []
     for place, content in sorted(lists.items()):
         lines = content.decode("utf-8", "replace").splitlines()
@@ -183,7 +187,7 @@ def _listed(
                     f"each line of the list {str(place)!r} must be a recording and its class, not "
                     f"{' '.join(row)!r}"
                 )
-        found = [(stems[stem], int(label)) for stem, label in rows if stem in stems]
+        found = [(named[name], int(label)) for name, label in rows if name in named]
         part = _part((place.stem,))
         for name, label in found:
             of = part or _part(name.parent.parts)

@@ -158,9 +158,7 @@ def plan_network(subject: Network | Study, lanes: Mapping[str, int] | None = Non
     study = Study.of(subject, lanes=lanes)
     network = study.network
     processes = _processes(network)
-    looping = {name for process in processes if _loops(network, process) for name in process}
-    if looping & set(study.bursts.counts):
-        study = study.laid_out(study.lanes, find_bursts(network, looping))
+    study = study.laid_out(study.lanes, bursts_sent(network, study.bursts))
     layers = {p.name: _layer(study, p, processes) for p in network.targets}
     return HlsPlan(network=network, bursts=study.bursts, layers=layers, processes=processes)
 
@@ -184,6 +182,13 @@ def _processes(network: Network) -> tuple[tuple[str, ...], ...]:
         order.append(ready)
         waiting.remove(ready)
     return tuple(order)
+
+
+def bursts_sent(network: Network, bursts: Bursts) -> Bursts:
+    """What of `bursts` the C++ sends: all but those of members of loops."""
+    loops = [process for process in _processes(network) if _loops(network, process)]
+    looping = {name for process in loops for name in process}
+    return find_bursts(network, looping) if looping & set(bursts.counts) else bursts
 
 
 def _loops(network: Network, process: tuple[str, ...]) -> bool:

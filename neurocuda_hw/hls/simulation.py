@@ -18,6 +18,7 @@ from neurocuda_hw.hls.csim import Model, compile_csim, faults, replay, write
 from neurocuda_hw.hls.emit import STIMULUS, emit
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Trace
+from neurocuda_hw.passes.study import Study
 
 
 class CSimulation:
@@ -25,6 +26,8 @@ class CSimulation:
 
     Parameters
     ----------
+    subject : Network or Study
+        A study has its own lanes and bursts.
     lanes : mapping of str to int, optional
         Lanes of each population; the widest up to 16 where None.
     model : Model, optional
@@ -42,15 +45,16 @@ class CSimulation:
 
     def __init__(
         self,
-        network: Network,
+        subject: Network | Study,
         *,
         lanes: Mapping[str, int] | None = None,
         model: Model | None = None,
         optimise: int = 2,
     ) -> None:
-        self.network = network
+        study = Study.of(subject, lanes=lanes)
+        self.network = study.network
         self.model = model or (Model.AP_INT if find_ap_headers().usable else Model.FAST)
-        files = emit(network, lanes)
+        files = emit(study)
         self.folder = Path(mkdtemp(prefix="nchw_"))
         weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
         write(files, self.folder)

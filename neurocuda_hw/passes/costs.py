@@ -15,7 +15,7 @@ class Part(Enum):
     STATE = "membrane bit of a lane: addition, comparison, reset, bypass"
     SUM = "membrane bit of a lane of bursts: bypass, choice of what is written"
     START = "membrane bit of such a lane whose initial state is a constant, beyond SUM"
-    DIVISION = "membrane bit of a divider's stage"
+    DIVISION = "bit of a divider's stage: subtraction, choice, count"
     COUNT = "lane and bit of a count beyond the first, in the compactor"
     PRODUCT = "bit of a sum for a product: of one factor, for each bit of the other but one"
     CURRENT = "bit of a synaptic or held current"
@@ -42,7 +42,7 @@ _SIX = {
     Part.STATE: 4.25,
     Part.SUM: 2.2,
     Part.START: 2.0,
-    Part.DIVISION: 1.8,
+    Part.DIVISION: 1.0,
     Part.COUNT: 1.0,
     Part.PRODUCT: 1.9,
     Part.CURRENT: 5.0,

@@ -32,6 +32,7 @@ from neurocuda_hw.passes.line_cycles import line_ends
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 
+WALK = 2  # cycles from an event of the input to its first row
 TAKEN = 2  # events of the input that its target holds: one being walked, and the next
 
 
@@ -72,7 +73,7 @@ class _Stage:
     @property
     def hop(self) -> int:
         """Cycles from a row that it sweeps to the first row that its events visit."""
-        return HOP + (len(self.plan.division) if self.plan else 0)
+        return HOP + len(self.plan.division) if self.plan else WALK
 
     def before(self, k: int) -> float:
         return self.end[k - 1] if k else 0.0

@@ -214,7 +214,7 @@ def _verify(subject: Subject, trace: Trace, origin: str, asked: Request) -> Veri
     if asked.samples is not None:
         trace = trace.select(slice(0, asked.samples))
     study = Study(subject.network, trace=trace, lanes=asked.lanes)
-    if any(t.gates and t.within(subject.built) is None and _runs(t, asked) for t in TABLE):
+    if any(t.bursts and t.within(subject.built) is None and _runs(t, asked) for t in TABLE):
         study = choose(study, asked.bursts).study  # what `build` would choose
     checks: list[Check] = []
     mutants: list[MutantResult] = []

@@ -87,7 +87,7 @@ def chip_sections(facts: Facts, draw: Draw) -> list[Section]:
             "step is counted exactly; its cost is a constant of the profile "
             f"{data['profile']}: {data['structure']}. Mean of "
             f"{some(data['samples'], 'inference')}: {data['ns_per_inference'] / 1e3:,.2f} µs and "
-            f"{data['pj_per_inference'] / 1e6:,.3f} µJ dynamic energy each.",
+            f"{data['pj_per_inference'] / 1e6:,.3f} µJ dynamic energy each.{_graded(data)}",
             plots=(
                 draw(chip.step_figure(data), "Modelled time and dynamic energy of each step."),
                 draw(
@@ -104,6 +104,19 @@ def chip_sections(facts: Facts, draw: Draw) -> list[Section]:
             tables=(_constants(data), _limits(data)),
         ),
     ]
+
+
+def _graded(data: dict[str, Any]) -> str:
+    """What graded counts change; empty where there are none."""
+    told = data.get("graded_counts")
+    if told is None:
+        return ""
+    without = told["without"]
+    return (
+        f" {some(len(told['counts']), 'layer')} with one graded spike for all spikes of a neuron "
+        f"({told['label']}); without: {without['ns_per_inference'] / 1e3:,.2f} µs and "
+        f"{without['pj_per_inference'] / 1e6:,.3f} µJ."
+    )
 
 
 def _constants(data: dict[str, Any]) -> Table:

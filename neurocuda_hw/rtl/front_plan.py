@@ -63,7 +63,8 @@ class FrontPlan:
         assert isinstance(neuron, Input)
         window = self.network.window(population.name)
         shape = population.shape
-        if len(shape) != 3 or shape[0] > 2 or neuron.encoding is Encoding.CURRENT:
+        held = neuron.encoding is Encoding.CURRENT
+        if held or len(shape) != 3 or shape[0] > 2 or self.highest < 1:
             raise ModelError(
                 f"population {population.name!r}: a front block needs an input (1 or 2, H, W) that "
                 f"gets events in every step, not {shape} of {neuron.encoding.name}"

@@ -133,14 +133,19 @@ def halved_thresholds(network: Network, lanes: dict[str, int], bursts: Bursts) -
 
 
 def shortened_windows(network: Network, bursts: Bursts) -> Iterator[Mutant]:
-    """For each population of bursts: a window of one step less, so that counts end at L - 1."""
-    for name, most in bursts.counts.items():
-        population, window = network[name], network.window(name)
-        if most == 1:
+    """For each window of bursts: one step less, so that counts end at L - 1.
+
+    All its populations at once: a maximum has the window of its sources.
+    """
+    for window in dict.fromkeys(map(network.window, bursts.counts)):
+        names = [name for name in bursts.counts if network.window(name) == window]
+        if window.steps == 1:
             continue
+        changed = network
         shorter = Window(start=window.start, stop=window.stop - 1)
-        changed = _with_neuron(network, population, window=shorter)
-        place = f"{name} counts to {most - 1} of {most}"
+        for name in names:
+            changed = _with_neuron(changed, changed[name], window=shorter)
+        place = f"{', '.join(names)} to {shorter.steps} of {window.steps}"
         yield Mutant(kind="count", place=place, network=changed)
 
 

@@ -76,9 +76,9 @@ def compile(
         exact code more steps change no logit, fewer are refused; under the rate code logits are
         sums over the steps, and grow with them.
     **options
-        ``lanes`` (verilog: per population) and ``bursts`` (verilog: ``auto``, ``on`` or ``off``, as
-        `build.build` takes it), ``model`` (hls: see `hls.Model`), ``chip``,
-        ``profile``, ``chips`` (loihi: see `loihi.compile`).
+        ``lanes`` (verilog, hls: per population) and ``bursts`` (verilog, hls: ``auto``, ``on`` or
+        ``off``, as `build.build` takes it), ``model`` (hls: see `hls.Model`), ``chip``,
+        ``profile``, ``chips``, ``graded_counts`` (loihi: see `loihi.compile`).
 
     Returns
     -------

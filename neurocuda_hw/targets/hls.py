@@ -22,7 +22,7 @@ class Hls(Target):
 
     name = "hls"
     computes = "generated HLS C++, C simulation with g++ (no vendor tool)"
-    options = ("lanes", "model")
+    options = ("lanes", "model", "bursts")
     builds = "C++ for Vitis HLS"
     title = "C++ for Vitis HLS"
     product = "this C++"
@@ -47,10 +47,11 @@ class Hls(Target):
         return unusable(find_compiler())
 
     def prepare(self, study: Study, **options: Any) -> Any:
-        """A `CSimulation`."""
+        """A `CSimulation` of the C++ that `build` writes for these options."""
         from neurocuda_hw.hls import CSimulation
+        from neurocuda_hw.targets.verilog import chosen
 
-        return CSimulation(study.network, **options)
+        return CSimulation(chosen(study.network, options), model=options.get("model"))
 
     def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
         """Runs the compiled C++."""
@@ -88,6 +89,7 @@ class Hls(Target):
         the build folder where it holds some."""
         from neurocuda_hw.hls import Model, emit, verify_hls
         from neurocuda_hw.hls.emit import bench_files
+        from neurocuda_hw.hls.plan import bursts_sent
         from neurocuda_hw.targets.checks import compared
         from neurocuda_hw.targets.verilog import bursts_of
 
@@ -98,9 +100,8 @@ class Hls(Target):
             names = [n for n in built.report["files"] if n.startswith(under)]
             read = built.read(n for n in names if not n.startswith("golden/"))
             files = {name.removeprefix(under): content for name, content in read.items()}
-            files |= bench_files(
-                bool(bursts_of(built).counts)
-            )  # the package's own, not the folder's
+            sent = bursts_sent(study.network, bursts_of(built))
+            files |= bench_files(bool(sent.counts))  # the package's own, not the folder's
         asked.tell("hls", 0, golden.samples)
         with tempfile.TemporaryDirectory(prefix="nchw_") as name:
             found = verify_hls(study.network, golden, name, files=files)

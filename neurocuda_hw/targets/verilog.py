@@ -66,15 +66,7 @@ class Verilog(Target):
 
     def prepare(self, study: Study, **options: Any) -> Any:
         """A `Simulator` of the Verilog that `build` writes for these options."""
-        from neurocuda_hw.data.stimulus import default_inputs
-        from neurocuda_hw.passes.choice import choose
-        from neurocuda_hw.passes.study import Study
-        from neurocuda_hw.reference.reference import Reference
-
-        network = study.network
-        trace = Reference(network).trace(default_inputs(network))
-        study = Study(network, trace=trace, lanes=options.get("lanes"))
-        return simulator_of(choose(study, options.get("bursts", "auto")).study, None)
+        return simulator_of(chosen(study.network, options), None)
 
     def observe(self, product: Any, expected: Trace) -> tuple[Trace, str]:
         """Runs the bulk harness."""
@@ -185,6 +177,18 @@ class Verilog(Target):
 def study_of(study: Study, built: Built) -> Study:
     """`study` with the lanes, bursts and ways of a build."""
     return study.laid_out(lanes_of(built), bursts_of(built), ways_of(built))
+
+
+def chosen(network: Network, options: dict[str, Any]) -> Study:
+    """What `build` makes of a network without inputs, with its ``lanes`` and ``bursts``."""
+    from neurocuda_hw.data.stimulus import default_inputs
+    from neurocuda_hw.passes.choice import choose
+    from neurocuda_hw.passes.study import Study
+    from neurocuda_hw.reference.reference import Reference
+
+    trace = Reference(network).trace(default_inputs(network))
+    study = Study(network, trace=trace, lanes=options.get("lanes"))
+    return choose(study, options.get("bursts", "auto")).study
 
 
 def lanes_of(built: Built) -> dict[str, int]:

@@ -281,7 +281,7 @@ def test_the_report_tells_of_the_conversion_and_the_labels(nchw: Shell) -> None:
     result = nchw("build", "network.pt", "--target", "hls", "-o", "told", "--data", "data.npz")
     assert result.code == 0, result.err
     report = json.loads(Path("told/report.json").read_text())
-    assert report["golden"] == {"samples": 20, "inputs": "data.npz"}
+    assert report["golden"] == {"samples": 20, "inputs": "data.npz, its test samples"}
     found = report["conversion"]
     assert (found["strategy"], found["samples"], found["data"]) == ("exact", 20, "data.npz")
     assert report["accuracy"] == {

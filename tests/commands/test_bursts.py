@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 import neurocuda_hw as nc
-from neurocuda_hw import targets
+from neurocuda_hw import hls, targets
 from neurocuda_hw.commands.build import build
 from neurocuda_hw.commands.inspect import inspect
+from neurocuda_hw.commands.report import report as report_page
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls import emit as emit_hls
@@ -173,6 +174,10 @@ def test_graded_counts_are_remembered_and_their_spikes_compared(tmp_path: Path) 
     assert "graded counts: 1 population, up to 8 spikes in one" in said
     (result,) = verified(tmp_path / "graded", request=Request(targets=("loihi",)))
     assert result.equal
+    page = CliRunner().invoke(report_page, [str(tmp_path / "graded")])
+    assert page.exit_code == 0, page.output
+    told = (tmp_path / "graded" / "report.html").read_text()
+    assert "1 layer with one graded spike for all spikes of a neuron (payloads of 32" in told
     refused = CliRunner().invoke(build, [str(GOLDEN / "mnist_mlp.pt"), "--graded-counts"])
     assert refused.exit_code == 2
     assert "--graded-counts is for --target loihi or all, not verilog" in refused.output
@@ -216,13 +221,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> None:
         raise Seen(study, built)
 
     monkeypatch.setattr(targets.verilog, "simulator_of", simulator_of)
+    monkeypatch.setattr(hls, "emit", lambda study: simulator_of(study, None))
+    monkeypatch.setattr(hls, "CSimulation", lambda study, **_: simulator_of(study, None))
 
 
 @pytest.mark.parametrize("wish", [None, "on", "off"])
-@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp"])
-def test_verify_of_a_model_chooses_as_build_does(name: str, wish: str | None, asked: None) -> None:
+@pytest.mark.parametrize(
+    ("name", "target"), [("mnist_cnn", "verilog"), ("mnist_mlp", "verilog"), ("mnist_mlp", "hls")]
+)
+def test_verify_of_a_model_chooses_as_build_does(
+    name: str, target: str, wish: str | None, asked: None
+) -> None:
     model, trace = (str(GOLDEN / f"{name}.{end}") for end in ("pt", "npz"))
-    options = ["--bursts", wish] if wish else []
+    options = ["--target", target, *(["--bursts", wish] if wish else [])]
     done = CliRunner().invoke(
         verify, [model, "--golden", trace, "--samples", str(SAMPLES), *options]
     )
@@ -235,11 +246,13 @@ def test_verify_of_a_model_chooses_as_build_does(name: str, wish: str | None, as
 
 
 @pytest.mark.parametrize("wish", ["auto", "on", "off"])
-@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp"])
-def test_compile_chooses_as_build_does(name: str, wish: str, asked: None) -> None:
+@pytest.mark.parametrize(
+    ("name", "target"), [("mnist_cnn", "verilog"), ("mnist_mlp", "verilog"), ("mnist_mlp", "hls")]
+)
+def test_compile_chooses_as_build_does(name: str, target: str, wish: str, asked: None) -> None:
     network = load(GOLDEN / f"{name}.pt")
     with pytest.raises(Seen) as seen:
-        nc.compile(network, target="verilog", **({} if wish == "auto" else {"bursts": wish}))
+        nc.compile(network, target=target, **({} if wish == "auto" else {"bursts": wish}))
     trace = Reference(network).trace(default_inputs(network))
     wanted = choose(Study(network, trace=trace), wish).study  # of `build.build` without inputs
     made, _ = seen.value.args

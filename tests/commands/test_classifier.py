@@ -191,13 +191,14 @@ def test_build_converts_a_trained_model_first(nchw: Shell) -> None:
     assert result.code == 0, result.err
     assert "Accuracy on 20 test samples" in result.out
     assert "Converted weights.pt: 6 inputs, 11 neurons, 72 weights, T = 8, exact" in result.out
-    assert "Golden spikes are those of 3 samples of data.npz." in result.out
-    assert "Time and energy are those of data.npz." in result.out
+    taken = "data.npz, 3 of its 20 test samples, 3 classes, drawn by seed 0"
+    assert f"Golden spikes are those of 3 samples of {taken}." in result.out
+    assert f"Time and energy are those of {taken}." in result.out
     assert load("one/model.pt").hash == load("new.pt").hash
     again = nchw("build", *model, "-o", "one", "--target", "loihi", "--json")
     assert again.json["network"]["hash"] == load("new.pt").hash  # type: ignore[index]
     assert again.json["conversion"]
-    assert again.json["golden"] == {"samples": 20, "inputs": "data.npz"}
+    assert again.json["golden"] == {"samples": 20, "inputs": "data.npz, its test samples"}
 
 
 def test_build_of_a_program_needs_no_arch(nchw: Shell) -> None:

@@ -63,7 +63,7 @@ def test_inspect(nchw: Shell) -> None:
     assert result.code == 0
     for word in ("input", "first", "IF subtract", "Readout", "membrane bits", "Dense, 8x6"):
         assert word in result.out
-    assert "mean of 20 samples (data.npz)" in result.out
+    assert "mean of 20 samples (data.npz, its test samples)" in result.out
     found = nchw("inspect", "network.pt", "--data", "data.npz", "--lanes", 2, "--json").json
     first = found["populations"][1]  # type: ignore[index]
     assert (first["neurons"], first["weights"], first["lanes"]) == (8, 48, 2)

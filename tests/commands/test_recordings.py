@@ -58,25 +58,25 @@ def test_samples_are_of_all_classes_of_the_test_part(camera: Shell) -> None:
     folders("Train", "Test", each=3)
     run = camera("inspect", "camera.pt", "--data", "set", "--samples", 20, *GIVEN, "--json")
     assert (run.json["right"], run.json["samples"]) == (2, 20)
-    told = "set (20 of its 30 test samples, 10 classes, drawn by seed 0)"
+    told = "set, 20 of its 30 test samples, 10 classes, drawn by seed 0"
     assert run.json["inputs"] == told
     run = camera("golden", "camera.pt", "--data", "set", "--samples", 10, *GIVEN, "-o", "t.npz")
-    assert "Wrote t.npz: 10 samples of set (10 of its 30 test samples, 10 classes, " in run.out
-    assert "1 of 10 samples are classified as their label says." in run.out
+    assert "Wrote t.npz: 10 samples of set, 10 of its 30 test samples, 10 classes, " in run.out
+    assert "1 of 10 samples classified as labelled." in run.out
     run = camera(
         "verify", "camera.pt", "--target", "loihi", "--data", "set", "--samples", 10, *GIVEN
     )
-    assert "set (10 of its 30 test samples, 10 classes, drawn by seed 0)" in run.out + run.err
+    assert "set, 10 of its 30 test samples, 10 classes, drawn by seed 0" in run.out + run.err
     run = camera("build", "camera.pt", "--target", "loihi", "--data", "set", "--samples", 10,
                  *GIVEN, "-o", "out")  # fmt: skip
-    assert "set (10 of its 30 test samples, 10 classes, drawn by seed 0)" in run.out
+    assert "set, 10 of its 30 test samples, 10 classes, drawn by seed 0" in run.out
 
 
 def test_images_too(nchw: Shell) -> None:
     x, y = np.random.default_rng(0).random((40, 6), dtype=np.float32), np.repeat([0, 1, 2, 3], 10)
     np.savez("sorted.npz", x=x, y=y)
     run = nchw("golden", "network.pt", "--data", "sorted.npz", "--samples", 8, "-o", "t.npz")
-    told = "sorted.npz (8 of its 40 samples, 4 classes, drawn by seed 0)"
+    told = "sorted.npz, 8 of its 40 samples, 4 classes, drawn by seed 0"
     assert f"8 samples of {told}" in run.out
     quantised = load_trace("t.npz").inputs.reshape(8, 6)
     whole = nchw("golden", "network.pt", "--data", "sorted.npz", "-o", "all.npz")
@@ -208,6 +208,7 @@ def test_convert_says_which_part_tests(camera: Shell) -> None:
     )  # fmt: skip
     assert run.code == 0, run.err
     assert "20 test samples" in run.out
+    assert "nchw: note: set.tar: 20 train and 20 test recordings\n" in run.err
 
 
 def test_a_front_block_is_built(camera: Shell) -> None:

@@ -47,7 +47,7 @@ def test_verify_says_whose_inputs_and_what_it_left_out(nchw: Shell) -> None:
     record = json.loads(Path("out/verification.json").read_text())
     assert record["checks"]["loihi"]["golden"] == whose
     data = nchw("verify", "network.pt", "--target", "loihi", "--data", "data.npz").out
-    assert "network.pt: inputs are those of data.npz." in data
+    assert "network.pt: inputs are those of data.npz, its test samples." in data
     assert "Not compared" not in data
 
 

@@ -26,8 +26,9 @@ def test_all_stay_in_their_order() -> None:
 def test_what_is_said() -> None:
     labels = np.repeat([0, 1], 1000)
     taken = spread(labels, 5)
-    said = "d (5 of its 2,000 test samples, 2 classes, drawn by seed 0)"
+    said = "d, 5 of its 2,000 test samples, 2 classes, drawn by seed 0"
     assert chosen_text("d", labels, taken, "test") == said
-    assert chosen_text("d", labels, np.arange(2000), "test") == "d"
-    one = "d (1 of its 2,000 samples, 1 class, drawn by seed 0)"
+    assert chosen_text("d", labels, np.arange(2000), "test") == "d, its test samples"
+    assert chosen_text("d", labels, np.arange(2000), "") == "d"
+    one = "d, 1 of its 2,000 samples, 1 class, drawn by seed 0"
     assert chosen_text("d", labels, taken[:1], "") == one

@@ -28,7 +28,7 @@ def test_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_ROWS", 7)
     assert read(text(ROWS)) == ROWS
     assert read(text(ROWS, head="")) == ROWS
-    assert read(text(ROWS, head="# a recording\n\n")) == ROWS
+    assert read(text(ROWS, head="# a recording\n\n") + b"\n" * 9 + b"# the end\n") == ROWS
     assert read(text(ROWS, head="t,x@640,y@480,on\n")) == ROWS
     assert read(b"") == []
 

@@ -90,6 +90,13 @@ def test_what_a_list_leaves_out_is_told(write) -> None:
     )
 
 
+def test_names_that_two_recordings_have(write) -> None:
+    files = {f"{folder}/7.bs2": content(i) for i, folder in enumerate(("a", "b"))}
+    found = open_labelled(write(files | {"labels.txt": b"a/7 3\n7 5\n"}))
+    assert [(str(e.name), e.label) for e in found.entries] == [("a/7.bs2", 3)]
+    assert len(found.notes) == 2
+
+
 def test_a_line_that_is_no_line_of_a_list(write) -> None:
     place = write({"1.bs2": content(1), "labels.txt": b"1 nine\n"})
     with pytest.raises(
@@ -112,7 +119,7 @@ def test_parts_are_kept_apart(write, names: tuple[str, str]) -> None:
     assert (len(test.entries), test.parts) == (40, ("test",))
     taken, told = test.taken(20)
     assert sorted(taken.labels.tolist()) == sorted([*range(10)] * 2)
-    assert told.endswith(" (20 of its 40 test samples, 10 classes, drawn by seed 0)")
+    assert told.endswith(", 20 of its 40 test samples, 10 classes, drawn by seed 0")
     for entry, events in zip(taken.entries, taken.recordings(), strict=True):
         assert entry.name.parts[1] == names[1]
         assert encode(events) == content(10 + entry.label)

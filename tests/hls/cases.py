@@ -219,8 +219,25 @@ def partly() -> Network:
     )
 
 
+def ring() -> Network:
+    """Only a member of a loop could send bursts."""
+    return wired(
+        6,
+        {
+            "input": ((3,), SPIKES),
+            "p": ((3,), IF(threshold=2, window=Window(start=0, stop=3))),
+            "m": ((3,), IF(threshold=2, window=Window(start=2, stop=6))),
+            "out": ((2,), Readout()),
+        },
+        ("input", "p", Dense(weight=3 * np.eye(3, dtype=int))),
+        ("p", "m", Dense(weight=3 * np.eye(3, dtype=int))),
+        ("m", "p", Dense(weight=np.eye(3, dtype=int)), 1),
+        ("m", "out", Dense(weight=np.ones((2, 3), dtype=int))),
+    )
+
+
 _ALL: dict[str, Callable[[], Network]] = {
-    f.__name__: f for f in (convolutions, loops, currents, single, wide, maxima, partly)
+    f.__name__: f for f in (convolutions, loops, currents, single, wide, maxima, partly, ring)
 }
 CASES = tuple(_ALL)
 WITH_BURSTS = ("convolutions", "maxima", "partly")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hls.cases import CASES, case
-from small import SPIKES, chain, wired
+from small import chain
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.hls.context import context
@@ -95,19 +95,7 @@ def test_an_expander_looks_at_each_burst_in_each_step_of_the_window() -> None:
 
 
 def test_members_of_a_loop_send_single_spikes() -> None:
-    network = wired(
-        6,
-        {
-            "input": ((3,), SPIKES),
-            "p": ((3,), IF(threshold=2, window=Window(start=0, stop=3))),
-            "m": ((3,), IF(threshold=2, window=Window(start=2, stop=6))),
-            "out": ((2,), Readout()),
-        },
-        ("input", "p", Dense(weight=np.eye(3, dtype=int))),
-        ("p", "m", Dense(weight=np.eye(3, dtype=int))),
-        ("m", "p", Dense(weight=np.eye(3, dtype=int)), 1),
-        ("m", "out", Dense(weight=np.ones((2, 3), dtype=int))),
-    )
+    network = case("ring")
     assert dict(find_bursts(network).counts) == {"m": 4}
     plan = plan_network(Study(network, bursts=find_bursts(network)))
     assert plan.processes == (("p", "m"), ("out",))

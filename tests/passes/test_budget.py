@@ -15,6 +15,7 @@ from neurocuda_hw.passes.budget import LUT_SHARE, DoesNotFit, Folder
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import Device, Family, find_device
 from neurocuda_hw.passes.folding import lane_choices
+from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import plan_network
 
@@ -77,7 +78,8 @@ def test_the_best_pace_that_fits_is_found(folder: Folder, activity: Activity) ->
         assert folding.slowest == pytest.approx(min(fitting))
         assert folding.slowest == pytest.approx(cycles(activity, folding.lanes))
         assert folding.slowest <= folding.cycles <= 1.5 * folding.slowest
-        area = total(network_area(NETWORK, plan_network(NETWORK, folding.lanes), Family.SERIES7))
+        made = Study(NETWORK, lanes=folding.lanes, ways=folding.ways)
+        area = total(network_area(NETWORK, made.plans, Family.SERIES7))
         assert folding.area.luts == pytest.approx(area.luts)
 
 
@@ -113,7 +115,7 @@ def test_what_fits_at_no_number_of_lanes_tells_what_each_layer_takes(folder: Fol
 
 def test_a_pace_that_does_not_fit_names_the_nearest(folder: Folder) -> None:
     best = folder.fold(device())
-    part = device(luts=round(best.area.luts * 0.8), dsps=1000)
+    part = device(luts=round(best.area.luts * 0.8), blocks=4, dsps=20)
     with pytest.raises(DoesNotFit) as error:
         folder.fold(part, target=round(best.cycles) + 1)
     slower = folder.fold(part).cycles
@@ -123,8 +125,8 @@ def test_a_pace_that_does_not_fit_names_the_nearest(folder: Folder) -> None:
 
 def test_fewer_bits_are_offered_where_they_help(activity: Activity) -> None:
     folder = Folder(NETWORK, activity)
-    one = folder.fold(device(), target=10**6)
-    part = device(luts=round(one.area.luts / LUT_SHARE) - 2)
+    one = folder.fold(device(blocks=0, dsps=0), target=10**6)
+    part = device(luts=round(one.area.luts / LUT_SHARE) - 2, blocks=0, dsps=0)
     with pytest.raises(DoesNotFit) as error:
         folder.fold(part, target=10**6)
     bits = [way for way in error.value.nearest if "-bit weights fit" in way]

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from rtl.bench import Bench
+from small import wired
 
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.passes import pipeline
+from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.cycles import layer_work, mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
 from neurocuda_hw.passes.pipeline import predict
@@ -74,6 +76,44 @@ def test_predicted_cycles_are_those_of_the_hardware(windows):
     bench = Bench(network, lanes=lanes)
     bench.run(inputs)
     each = (bench.ends[3] - bench.ends[0]) / 3
+    assert found.cycles == pytest.approx(each, rel=0.03)
+
+
+def strided():
+    """A skip connection of stride 2, past whose kernel most events fall, around a layer."""
+    rng = np.random.default_rng(8)
+    image = Input(encoding=Encoding.GRADED, payload_bits=4, window=Window(start=0, stop=1))
+    cells = {"x": ((1, 8, 8), image)}
+    shapes = {"a": (4, 8, 8), "b": (4, 4, 4), "c": (8, 4, 4)}
+    for i, (name, shape) in enumerate(shapes.items()):
+        window = Window(start=7 * i, stop=7 * i + 8)
+        cells[name] = (shape, IF(threshold=60, v_init=30, window=window))
+
+    def conv(outputs, inputs, size, **more):
+        return Conv2d(weight=rng.integers(-20, 40, (outputs, inputs, size, size)), **more)
+
+    return wired(
+        22,
+        cells | {"o": ((2,), Readout())},
+        ("x", "a", conv(4, 1, 3, padding=(1, 1))),
+        ("a", "b", conv(4, 4, 3, padding=(1, 1), stride=(2, 2))),
+        ("b", "c", conv(8, 4, 3, padding=(1, 1))),
+        ("a", "c", conv(8, 4, 1, stride=(2, 2))),
+        ("c", "o", Dense(weight=rng.integers(-3, 4, (2, 128)))),
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lanes", [2, 4])
+def test_bursts_wait_for_room_and_for_events_that_lead_nowhere(lanes):
+    network = strided()
+    chosen = {"a": lanes, "b": lanes, "c": lanes, "o": 1}
+    inputs = np.random.default_rng(9).integers(0, 16, (6, 1, 1, 8, 8))
+    bursts = find_bursts(network)
+    bench = Bench(network, lanes=chosen, bursts=bursts)
+    bench.run(inputs)
+    found = predict(bench.plans, mean_events(network, Reference(network).trace(inputs)))
+    each = (bench.ends[5] - bench.ends[0]) / 5
     assert found.cycles == pytest.approx(each, rel=0.03)
 
 

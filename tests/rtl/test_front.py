@@ -147,9 +147,15 @@ def test_times_that_go_back_are_counted(tmp_path: Path) -> None:
     for at in range(0, 1990, 7):
         rows[at], rows[at + 3] = rows[at + 3], rows[at]
     want, tally = binned(rows, plan, 500, False)
-    seen = FrontBench(tmp_path, plan).run([aer_words(rows)], step_us=500, stalls=20)
+    bench = FrontBench(tmp_path, plan)
+    seen = bench.run([aer_words(rows)], step_us=500, stalls=20)
     agree(seen, want, plan)
     assert seen.counts["late"] == tally.left_out["of a window that is over"] > 5
+    # a step without events is a mark, not a walk through the memory
+    far = [(0, 0, 0, 5), (0, 0, 0, 500_000)]
+    seen = bench.run([aer_words(far)], step_us=500)
+    agree(seen, binned(far, plan, 500, False)[0], plan)
+    assert seen.cycles < 1000 * 6 + 4 * 2312
 
 
 @pytest.mark.slow

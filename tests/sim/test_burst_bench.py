@@ -84,8 +84,12 @@ def test_what_no_burst_may_be(golden: Trace, fault: str) -> None:
 
 def test_mutants_are_caught(simulator: Simulator, golden: Trace) -> None:
     found = run_mutants(NETWORK, simulator, DESIGN, golden, count=3, seed=2)
-    for kind in ("count", "divider"):  # of both populations
-        assert [m.outcome for m in found if m.kind == kind] == ["caught"] * len(BURSTS.counts)
+    for kind, places in {
+        "count": ["a, m to 3 of 4", "b to 3 of 4"],
+        "divider": ["a rounds up", "b rounds up"],
+    }.items():
+        told = [(m.place.split(" (")[0], m.outcome) for m in found if m.kind == kind]
+        assert told == [(place, "caught") for place in places]
     assert {m.kind for m in found} >= {"threshold", "weight bit"}
     assert all(m.outcome in ("caught", "not exercised") for m in found), found
     assert any(m.outcome == "caught" for m in found)

@@ -111,7 +111,7 @@ def test_bad_requests(snn: nc.SpikingNetwork) -> None:
     with pytest.raises(ModelError) as caught:
         nc.compile(snn, "loihi", lanes={"conv": 2})
     assert str(caught.value) == (
-        "target 'loihi' has no option 'lanes'; it takes chip, profile, chips"
+        "target 'loihi' has no option 'lanes'; it takes chip, profile, chips, graded_counts"
     )
     with pytest.raises(ModelError) as caught:
         nc.compile(snn, "verilog", lanes={"conv": 2, "out": 1})

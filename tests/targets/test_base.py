@@ -116,11 +116,13 @@ def test_the_test_bench_of_the_folder_is_not_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_folder_of_bursts_is_run_with_the_bench_that_knows_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["maxima", "ring"])  # whose bursts the C++ sends as spikes
+def test_a_folder_of_bursts_is_run_with_the_bench_of_its_cpp(name: str, tmp_path: Path) -> None:
     need(find_compiler(), find_ap_headers())
-    network = case("maxima")
+    network = case(name)
     trace = Reference(network).trace(default_inputs(network, samples=4))
     choice = choose(Study(network, trace=trace), "on")
+    assert choice.facts["counts"]
     options = Options(told={"bursts": choice.facts})
     files, _ = folder_files(choice.study, "hls", options)
     write_folder(files, tmp_path / "out", network=network)
