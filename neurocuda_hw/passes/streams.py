@@ -6,9 +6,9 @@ complete when each source has sent ``needs[l]`` marks::
 
     needs[l] = 1 + the last line of the source that reaches a line of the target up to l
 
-at least one, for nothing is sent before its inference has begun, and all of them for the last line.
-Until then the target takes lines ``i < needs[l]`` and no other:
-events beyond wait in their queue. So it holds at once
+at least one, for nothing is sent before its inference has begun, and all of them for the last
+line. Until then the target takes lines ``i < needs[l]`` and no other: events beyond wait in their
+queue. So it holds at once
 
     ring = max over l, over lines i < needs[l] of the sources:  last line that i reaches - l + 1
 

@@ -115,9 +115,12 @@ def _check(report: dict[str, Any]) -> None:
         _must_be(population["name"], str, "the name of a population")
         if _must_be(population["lanes"], int, "lanes") < 0:
             raise ValueError(f"lanes must be at least 0, not {population['lanes']}")
+        if _must_be(population.get("line", 1), int, "line") < 1:
+            raise ValueError(f"line must be at least 1, not {population['line']}")
     for name, most in _must_be(report.get("bursts", {}).get("counts", {}), dict, "bursts").items():
         if _must_be(most, int, f"the bursts of {name}") < 1:
             raise ValueError(f"the bursts of {name} must be at least 1, not {most}")
+    _must_be(report.get("bursts", {}).get("streams", {}), dict, "streams")
     for name, lanes in _must_be(report.get("lanes") or {}, dict, "lanes").items():
         if _must_be(lanes, int, f"the lanes of {name}") < 1:
             raise ValueError(f"the lanes of {name} must be at least 1, not {lanes}")

@@ -211,7 +211,8 @@ def bursts_of(built: Built) -> Bursts:
     except (KeyError, TypeError) as error:
         raise built.damaged(error) from error
     streams = told.get("streams") or {}
-    lines = {p["name"]: p["line"] for p in built.report["populations"] if p.get("line")}
+    rows = built.report.get("populations", [])  # C++ alone says nothing of them
+    lines = {p["name"]: p["line"] for p in rows if "line" in p}
     return Bursts(
         counts=told["counts"],
         maxima=maxima,
