@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from exact_networks import exact_networks
+from exact_small import FIRST, exact_network
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from rtl.bench import Bench
 from strategies import inputs_for
 
+from neurocuda_hw.network.neurons import IF
 from neurocuda_hw.network.trace import first_divergence
 from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.folding import lane_choices
@@ -36,6 +39,18 @@ def check(network, data, bursts):
     lanes = {p.name: data.draw(st.sampled_from(lane_choices(p, 64))) for p in network.targets}
     stalls = data.draw(st.sampled_from([0.0, 0.3]))
     got = Bench(network, lanes=lanes, stalls=stalls, seed=1, bursts=bursts).run(inputs)
+    divergence = first_divergence(network, Reference(network).trace(inputs), got)
+    assert divergence is None, str(divergence)
+
+
+def test_membranes_that_stay_below_0_never_fire():
+    """Few bits are enough for them; the threshold, which needs more, is still out of reach."""
+    network = exact_network(a=IF(threshold=3, v_init=-40, window=FIRST))
+    bursts = find_bursts(network)
+    assert "a" in bursts.counts
+    inputs = np.random.default_rng(0).integers(0, 4, (4, 1, 4))
+    got = Bench(network, bursts=bursts).run(inputs)
+    assert not got.spikes["a"].any()
     divergence = first_divergence(network, Reference(network).trace(inputs), got)
     assert divergence is None, str(divergence)
 
