@@ -26,7 +26,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PIP_LINE = re.compile(r"pip install '?neurocuda_hw\[(\w+)\]'?")
-TRAINED = """
+TRAINED = r"""
 import neurocuda_hw
 print(neurocuda_hw.__file__)
 import numpy as np, torch
