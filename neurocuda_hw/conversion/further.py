@@ -140,7 +140,9 @@ def judgement(module: QcfsModel, val_loader: Any, device: torch.device) -> torch
     for x, wanted in pairs:
         if wanted is None:
             raise DataError("validation data must have labels")
-        found.append(module.task.judged(forward(module, x.to(device)), wanted.to(device)))
+        sharp = module.task.sharpness(wanted) if wanted.is_floating_point() else torch.ones(1)
+        outputs = forward(module, x.to(device))
+        found.append(module.task.judged(outputs, wanted.to(device), (sharp, sharp)))
     return torch.cat(found) if found else None
 
 

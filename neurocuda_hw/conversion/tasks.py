@@ -23,6 +23,7 @@ from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import DataError
 
 Answers = Callable[[torch.Tensor], torch.Tensor]
+Sharpness = tuple[torch.Tensor, torch.Tensor]  # of a network's own outputs, and of those wanted
 
 # mean probability of the likeliest class below which answers are sharpened, and to what
 _UNSURE, _SURE = 0.5, 0.9
@@ -47,12 +48,16 @@ class Task(Enum):
         same = (answers == wanted.to(answers.device)).float()
         return same if same.ndim == 1 else same.mean(1)
 
-    def judged(self, outputs: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    def judged(
+        self, outputs: torch.Tensor, wanted: torch.Tensor, sharpness: Sharpness | None = None
+    ) -> torch.Tensor:
         """What `clearly_better` compares, ``(B, 1)`` or ``(B, 2)`` in float64 on the CPU: `score`,
         and minus the divergence from the other model's probabilities, where `wanted` are its
-        outputs and mean any."""
+        outputs and mean any; of both as sharp as training makes them."""
         found = [self.score(outputs, wanted)]
         if self is not Task.REGRESS and wanted.is_floating_point():
+            own, other = sharpness or (torch.ones(1), torch.ones(1))
+            outputs, wanted = outputs * own.to(outputs), wanted * other.to(wanted)
             found.append(-self._divergence(outputs, wanted))
         return torch.stack(found, 1).double().cpu()
 
@@ -206,6 +211,8 @@ class Judge:
         Outputs of the model that is to be answered like, for inputs ``(B, ...)``.
     labelled : bool
         Whether labels, where there are any, count in its place.
+    sharpness : pair of tensors, optional
+        See `Task.judged`.
     """
 
     task: Task
@@ -213,6 +220,7 @@ class Judge:
     answer: Answers
     labelled: bool
     device: torch.device
+    sharpness: Sharpness | None = None
 
     @torch.no_grad()
     def scores(self, forward: Answers) -> torch.Tensor:
@@ -221,7 +229,8 @@ class Judge:
         for x, y in self.data:
             x = x.to(self.device)
             wanted = y if y is not None and self.labelled else self.answer(x)
-            found.append(self.task.judged(forward(x), wanted.to(self.device)))
+            wanted = wanted.to(self.device)
+            found.append(self.task.judged(forward(x), wanted, self.sharpness))
         return torch.cat(found)
 
     def short(self, forward: Answers) -> float:

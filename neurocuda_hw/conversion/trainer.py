@@ -19,7 +19,14 @@ from neurocuda_hw.conversion.quantize import Code
 from neurocuda_hw.conversion.stats import Figures, figures
 from neurocuda_hw.conversion.tasks import Answers, Judge
 from neurocuda_hw.conversion.teacher import Teacher
-from neurocuda_hw.conversion.training import Forward, Training, float_graph, train
+from neurocuda_hw.conversion.training import (
+    SHARPENED_BY,
+    Forward,
+    Training,
+    float_graph,
+    sharpnesses,
+    train,
+)
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.words import some
 
@@ -76,12 +83,14 @@ class Trainer:
         if self.judge is None:
             data = self.samples.hold_out(self.how.seed) if self.values is None else self.values
             answer = self.answer if self.teacher is None else self.teacher
+            first = self.samples.head(SHARPENED_BY).to(self.device)
             self.judge = Judge(
                 task=self.task,
                 data=data,
                 answer=answer,
                 labelled=self.values is not None,
                 device=self.device,
+                sharpness=sharpnesses(self.task, self.answer(first), self.teacher, first),
             )
             self.module.judged = judged(data.head(JUDGED), self.answer, self.device)
         return self.judge

@@ -12,12 +12,12 @@ import torch
 from neurocuda_hw.conversion.checkpoint import Best, Checkpoint
 from neurocuda_hw.conversion.graph import Graph, evaluate
 from neurocuda_hw.conversion.qcfs import QcfsModel
-from neurocuda_hw.conversion.tasks import Task
+from neurocuda_hw.conversion.tasks import Sharpness, Task
 from neurocuda_hw.conversion.teacher import Teacher
 from neurocuda_hw.data.batches import Batches
 from neurocuda_hw.ground.errors import ModelError
 
-_SHARPENED_BY = 256  # samples
+SHARPENED_BY = 256  # samples
 # a loss is looked at in every so many batches: a GPU is waited for then
 _LOOKED_AT = 16
 
@@ -117,13 +117,10 @@ def train(
     def answer(x: torch.Tensor) -> torch.Tensor:
         return evaluate(own, x)[-1].flatten(1)
 
-    first = data.head(_SHARPENED_BY).to(device)
+    first = data.head(SHARPENED_BY).to(device)
     answers = answer(first)
     task = model.task
-    sharpness = wanted_sharpness = task.sharpness(answers)
-    if teacher is not None:
-        better = teacher.first_answers(first, answers.shape[1])
-        wanted_sharpness = sharpness if task is Task.REGRESS else task.sharpness(better)
+    sharpness, wanted_sharpness = sharpnesses(task, answers, teacher, first)
     generator = torch.Generator().manual_seed(how.seed)
     groups = []
     for parameter in (*model.weights, *model.biases):
@@ -176,6 +173,28 @@ def train(
         best.see(epoch + 1)
         saved.write(epoch + 1)
     return best.restore(epochs)
+
+
+def sharpnesses(
+    task: Task, answers: torch.Tensor, teacher: Teacher | None, x: torch.Tensor
+) -> Sharpness:
+    """What the model's own outputs are multiplied with, and those that it learns from.
+
+    Parameters
+    ----------
+    answers : tensor (B, K)
+        The trained model's, to inputs `x`.
+
+    Raises
+    ------
+    ModelError
+        If the teacher does not answer as it must.
+    """
+    own = task.sharpness(answers)
+    if teacher is None:
+        return own, own
+    better = teacher.first_answers(x, answers.shape[1])
+    return own, own if task is Task.REGRESS else task.sharpness(better)
 
 
 def _size(parameter: torch.Tensor) -> float:
