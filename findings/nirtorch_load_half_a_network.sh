@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Norse 1.1.0 and sinabs 3.1.3 load a NIR graph with a node that their importer does not know, and
 # then run one half of it: what stands in front of the node, or what stands behind it. Which half is
-# an order of memory addresses: it changes from load to load. nirtorch.load takes an importer's "no
-# module" for a node without neighbours, and its executor goes on from the first of two "inputs" (a
-# logged line says so and names no node). Two such nodes end in a KeyError.
+# an order of memory addresses: it changes from load to load. nirtorch.load passes over the edges
+# of a node for which the importer gave no module, and its executor starts at one of the two ends
+# that are left (a logged line says "multiple input nodes", not which node is missing). Two such
+# nodes end in a KeyError.
 # For sinabs every layer without a bias is such a node (snnTorch and SpikingJelly write Linear for
 # it) and so is CubaLIF. snnTorch and SpikingJelly refuse nodes that they do not know.
 # sinabs asks for nir <= 1.0.4, so it is installed without its dependencies.
