@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -235,17 +236,16 @@ class Activity(Mapping[str, np.ndarray]):
                 first = self.network.window(plan.population.name).start
                 fired = fired & _at(first, fired.shape[-1])
             spikes = _merged(_in_steps(fired, steps), plan.timesteps)
-        events = np.sum(parts, axis=0)
+        found = partial(
+            StepRows,
+            events=np.sum(parts, axis=0),
+            fired=spikes,
+            parts=tuple(parts),
+            missed=tuple(missed),
+        )
         if not plan.touched:
             needed[:, plan.sweep_steps()] = rows
-            return StepRows(
-                events=events,
-                needed=needed,
-                swept=needed,
-                fired=spikes,
-                parts=tuple(parts),
-                missed=tuple(missed),
-            )
+            return found(needed=needed, swept=needed)
         for projection, source, part, burst in links:
             times = self.times(projection.source)[:-1]
             if burst:
@@ -263,14 +263,7 @@ class Activity(Mapping[str, np.ndarray]):
             needed[:, sweep] = ((fired & until).any(axis=-1) | awake).sum(axis=0)
         swept = needed.copy()
         swept[:, plan.last_sweep] = rows
-        return StepRows(
-            events=events,
-            needed=needed,
-            swept=swept,
-            fired=spikes,
-            parts=tuple(parts),
-            missed=tuple(missed),
-        )
+        return found(needed=needed, swept=swept)
 
     def _visits(self, name: str, part: Fanout) -> np.ndarray:
         """Rows of weights that the events of one source visit, ``(S, T)``."""
