@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from exact_small import exact_network
+from taps import tapped
 
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.network.neurons import LeakyReadout
@@ -70,12 +71,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_no_burst_may_be(golden: Trace, fault: str) -> None:
     wire, change, said = FAULTS[fault]
-    path = "rtl/nchw_top.v"
-    lines = DESIGN.files[path].decode().splitlines()
-    (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  assign tap_{wire} = ")]
-    head, value = lines[at].rstrip(";").split(" = ")
-    lines[at] = f"{head} = ({value}) {change};"
-    files = {**DESIGN.files, path: "\n".join([*lines, ""]).encode()}
+    files = tapped(DESIGN, wire, change)
     result = Simulator(NETWORK, files, DESIGN.tdata_bits, BURSTS).run(golden, jobs=1)
     assert not result.equal
     assert f"population '{wire[0]}', sample " in result.fault

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from stream_networks import residual
+from taps import tapped
 
 from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.bursts import find_bursts
@@ -65,12 +66,7 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_what_comes_out_of_its_line_is_a_fault(golden: Trace, fault: str) -> None:
     wire, change, said = FAULTS[fault]
-    path = "rtl/nchw_top.v"
-    lines = DESIGN.files[path].decode().splitlines()
-    (at,) = [i for i, line in enumerate(lines) if line.startswith(f"  assign tap_a_{wire} = ")]
-    head, value = lines[at].rstrip(";").split(" = ")
-    lines[at] = f"{head} = ({value}) {change};"
-    files = {**DESIGN.files, path: "\n".join([*lines, ""]).encode()}
+    files = tapped(DESIGN, f"a_{wire}", change)
     result = Simulator(NETWORK, files, DESIGN.tdata_bits, DESIGN.bursts).run(golden, jobs=1)
     assert not result.equal
     assert "population 'a', sample " in result.fault
