@@ -1,4 +1,4 @@
-"""The files of the serial bridge: ``serial/nchw_bridge.v``, and the network behind it in one module.
+"""The files of the serial bridge: ``serial/nchw_bridge.v``, and it with the network in one module.
 
 ``serial/nchw_serial.v`` holds what a board needs::
 

@@ -1,8 +1,8 @@
 """Where frames wait: bytes that become words of a packet, and words that become bytes.
 
 A word of an AXI4-Stream is sent in as few bytes as hold what counts of it, the lowest first. Of an
-event word those are the low bits, and the highest bit, which marks the end of a step, is the highest
-of the last byte too.
+event word those are the low bits; its highest bit, which marks the end of a step, is the highest of
+the last byte.
 """
 
 from __future__ import annotations
@@ -68,10 +68,9 @@ class InputBuffer(Component):
             m.d.sync += fill.eq(fill + 1)
         with m.If(self.send):
             m.d.sync += [self.busy.eq(1), ends.eq(self.last), at.eq(0), part.eq(0)]
-        with m.Elif(self.words.valid):
-            with m.If(self.words.ready):
-                m.d.sync += [self.words.valid.eq(0), part.eq(0), self.busy.eq(~final)]
-        with m.Elif(self.busy):
+        with m.Elif(self.words.valid & self.words.ready):
+            m.d.sync += [self.words.valid.eq(0), part.eq(0), self.busy.eq(~final)]
+        with m.Elif(self.busy & ~self.words.valid):
             m.d.sync += part.eq(part + 1)
             with m.If(part != 0):
                 m.d.sync += word.eq(Cat(word, ram.read_data)[8:])

@@ -61,9 +61,7 @@ class Stuffer(Component):
     """
 
     def __init__(self) -> None:
-        super().__init__(
-            {"frame": In(stream.Signature(MARKED)), "line": Out(stream.Signature(8))}
-        )
+        super().__init__({"frame": In(stream.Signature(MARKED)), "line": Out(stream.Signature(8))})
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()

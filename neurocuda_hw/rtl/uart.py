@@ -48,7 +48,8 @@ class Receiver(Component):
         m.d.sync += line.eq(Cat(self.line, line[:2]))
         m.d.comb += bit.eq((votes[0] & votes[1]) | (line[1] & votes.any()))
         with m.If(~busy):
-            m.d.sync += [timer.eq(0), count.eq(0), busy.eq(line[2] & ~line[1])]
+            # the first cycle of the start bit is this one
+            m.d.sync += [timer.eq(1), count.eq(0), busy.eq(line[2] & ~line[1])]
         with m.Else():
             m.d.sync += timer.eq(Mux(timer == self.divisor - 1, 0, timer + 1))
             with m.If((timer == middle - apart) | (timer == middle)):
