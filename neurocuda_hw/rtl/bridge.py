@@ -17,6 +17,7 @@ from neurocuda_hw.network.wire import word_bits
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.rtl.bridge_core import Bridge
 from neurocuda_hw.rtl.memory import MemoryFiles
+from neurocuda_hw.rtl.uart import check_divisor
 from neurocuda_hw.rtl.verilog import to_verilog
 
 SERIAL = "nchw_serial"
@@ -77,7 +78,7 @@ def bridge_files(subject: Network | Study, *, divisor: int) -> dict[str, bytes]:
     tdata_bits = word_bits(study.network, value_bits)
     facts = facts_of(study.network, value_bits)
     bridge = Bridge(
-        divisor=divisor,
+        divisor=check_divisor(divisor),
         input_bytes=facts.input_bytes,
         output_bytes=facts.output_bytes,
         tdata_bits=tdata_bits,

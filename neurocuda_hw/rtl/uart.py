@@ -36,7 +36,7 @@ class Receiver(Component):
     """
 
     def __init__(self, divisor: int) -> None:
-        self.divisor = check_divisor(divisor)
+        self.divisor = divisor
         super().__init__({"line": In(1, init=1), "byte": Out(8), "strobe": Out(1)})
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -77,7 +77,7 @@ class Transmitter(Component):
     """
 
     def __init__(self, divisor: int) -> None:
-        self.divisor = check_divisor(divisor)
+        self.divisor = divisor
         members = {"bytes": In(stream.Signature(8)), "line": Out(1, init=1), "tick": Out(1)}
         super().__init__(members)
 
