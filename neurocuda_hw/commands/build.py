@@ -100,6 +100,14 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "bins them as --crop and --downsample say.",
 )
 @click.option(
+    "--serial",
+    "divisor",
+    type=click.IntRange(4, 65535),
+    metavar="N",
+    help="Verilog: also the network behind a serial line with N clock cycles per bit; see 'nchw "
+    "run'.",
+)
+@click.option(
     "--chips",
     type=click.IntRange(min=1),
     default=1,
@@ -144,6 +152,7 @@ def build(
     input_order: str,
     registers: str,
     front: str | None,
+    divisor: int | None,
     chips: int,
     graded_counts: bool,
     golden: str | None,
@@ -230,13 +239,15 @@ def build(
             writing=writing,
             inputs=origin,
             front=camera,
+            divisor=divisor,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
-        if camera is not None and not any(t.gates for t in parts(target, options)):
-            raise click.UsageError("--front is for Verilog: --target verilog")
+        for wanted, option in ((camera, "--front"), (divisor, "--serial")):
+            if wanted is not None and not any(t.gates for t in parts(target, options)):
+                raise click.UsageError(f"{option} is for Verilog: --target verilog")
         sends = any(t.bursts for t in parts(target, options))
         try:
             choice = choose(

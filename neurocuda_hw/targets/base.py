@@ -234,6 +234,8 @@ class Options:
         Where the golden inputs came from, for those who read the reports.
     front : mapping, optional
         A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
+    divisor : int, optional
+        Clock cycles of a bit of the serial line; no bridge where None.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
         ``folding``.
@@ -245,6 +247,7 @@ class Options:
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
     front: Mapping[str, Any] | None = None
+    divisor: int | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
