@@ -45,13 +45,16 @@ class InputBuffer(Component):
         ins = {name: In(1) for name in ("rewind", "write", "send", "last", "flush")}
         ends = {"byte": In(8), "busy": Out(1), "words": Out(words_of(tdata_bits))}
         super().__init__({**ins, **ends})
+        self.ram = Ram(width=8, depth=depth)
+        self.fill, self.at = Signal(range(depth)), Signal(range(depth))
+        self.word = Signal(8 * word_bytes)
+        self.part = Signal(range(word_bytes + 1))  # a byte is asked for, and comes a cycle later
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.ram = ram = Ram(width=8, depth=self.depth)
-        fill, at = Signal(range(self.depth)), Signal(range(self.depth))
-        word, ends, final = Signal(8 * self.word_bytes), Signal(), Signal()
-        part = Signal(range(self.word_bytes + 1))  # a byte is asked for, and comes one cycle later
+        m.submodules.ram = ram = self.ram
+        fill, at, word, part = self.fill, self.at, self.word, self.part
+        ends, final = Signal(), Signal()
         m.d.comb += [
             ram.write.eq(self.write),
             ram.write_address.eq(fill),
@@ -119,11 +122,13 @@ class OutputBuffer(Component):
         ends = {"words": In(words_of(tdata_bits)), "address": In(bits), "byte": Out(8)}
         told = {"complete": Out(1), "last": Out(1), "fill": Out(bits)}
         super().__init__({**ends, **told, "release": In(1), "flush": In(1)})
+        self.ram = Ram(width=8, depth=depth)
+        self.part = Signal(range(word_bytes))  # bytes of the word that are written
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.ram = ram = Ram(width=8, depth=self.depth)
-        part, final = Signal(range(self.word_bytes)), Signal()
+        m.submodules.ram = ram = self.ram
+        part, final = self.part, Signal()
         word = self.words.payload.word
         line = word[: 8 * self.word_bytes]
         if self.events:

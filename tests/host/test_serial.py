@@ -133,8 +133,10 @@ def test_another_network_is_refused(case: Case, tmp_path: Path) -> None:
         (other / path.name).write_bytes(text)
     np.save(tmp_path / "x.npy", default_inputs(small_network(), 1))
     done = subprocess.run(
-        [sys.executable, other / "nchw_host.py", "--tcp", case.device.where]
-        + ["--inputs", tmp_path / "x.npy"],
+        [
+            *(sys.executable, other / "nchw_host.py", "--tcp", case.device.where),
+            *("--inputs", tmp_path / "x.npy"),
+        ],
         capture_output=True,
         text=True,
         timeout=60,
