@@ -239,7 +239,7 @@ def test_every_byte_of_a_frame_is_in_a_word_once(tmp_path: Path) -> None:
 class Outputs(Proof):
     """Every word that is taken has its bytes in the frame, once and in order; nothing else has."""
 
-    sizes = (2, 8)
+    sizes = (2, 9)
 
     def __init__(self) -> None:
         members: dict[str, object] = {name: In(1) for name in ("release", "valid", "last")}
@@ -287,6 +287,7 @@ class Outputs(Proof):
                 implies(buffer.complete, (buffer.fill == first) & (buffer.last == ended)),
                 implies(self.followed < first, ram.held == kept),
                 implies(takes, ~buffer.complete),
+                words.ready == (~buffer.complete & (part == BYTES - 1)),  # of registers alone
                 # how registers and model hang together
                 taken <= (DEPTH - 1) // BYTES,
                 buffer.fill == first + part,
@@ -304,5 +305,6 @@ def test_every_word_has_its_bytes_in_a_frame_once(tmp_path: Path) -> None:
         ("words__payload[31], words__payload[14:0]", "words__payload[15:0]"),  # no end of a step
         ("fill == 3'h6", "fill == 3'h7"),  # one word too many
         ("\\$2  & part", "\\$2 "),  # it takes a word with its first byte
+        ("\\$2  & part", "\\$2  & part & words__payload[0]"),  # readiness asks for the data
     ):
         assert not proven(tmp_path, Outputs(), twin), twin
