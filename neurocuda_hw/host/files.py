@@ -61,7 +61,9 @@ const char *nchw_error(int result);
 def host_files(facts: Facts) -> dict[str, bytes]:
     """The programs in Python and C, and what they have to know of the network."""
     told = json.dumps(asdict(facts), indent=1) + "\n"
-    files = {f"host/{name}": (_HERE / name).read_bytes() for name in ("nchw_host.py", "nchw_host.c")}
+    files = {
+        f"host/{name}": (_HERE / name).read_bytes() for name in ("nchw_host.py", "nchw_host.c")
+    }
     return files | {
         "host/nchw_host.json": told.encode(),
         "host/nchw_host.h": header(facts).encode(),
