@@ -11,7 +11,18 @@ from pathlib import Path
 import pytest
 from shell import Shell
 
-COMMANDS = ("convert", "inspect", "build", "verify", "synth", "run", "report", "golden", "doctor")
+COMMANDS = (
+    "convert",
+    "inspect",
+    "build",
+    "verify",
+    "synth",
+    "run",
+    "report",
+    "golden",
+    "reproduce",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
