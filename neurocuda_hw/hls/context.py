@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from neurocuda_hw.ground.fixed import unsigned_bits
-from neurocuda_hw.hls.host import host
 from neurocuda_hw.hls.plan import Edge, HlsLayer, HlsPlan
 from neurocuda_hw.hls.streams import event_of, namespace, outs_of, stream_name, streams_of
 from neurocuda_hw.hls.tables import (
@@ -21,6 +20,7 @@ from neurocuda_hw.hls.tables import (
     terms,
     weights_of,
 )
+from neurocuda_hw.host.facts import facts_of
 from neurocuda_hw.network import Network, Population, wire
 from neurocuda_hw.network.neurons import Reset
 from neurocuda_hw.network.ranges import population_ranges
@@ -48,7 +48,7 @@ def context(plan: HlsPlan) -> Values:
     return {
         "hash": network.hash[:12],
         "network_id": network.hash[:16],
-        "host": host(network),
+        "host": facts_of(network, word_bits(network)),
         "name": network.name,
         "steps": plan.steps,
         "timesteps": network.timesteps,

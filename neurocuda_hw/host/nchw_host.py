@@ -94,17 +94,17 @@ class Facts:
         T of an inference.
     start, frames : int
         The step of the first frame of an input, and its frames (1 for a held current).
-    shape, bits : list of int
+    shape, bits : tuple of int
         (channels, height, width) of a frame, and the bits of c, y, x in a word.
     value_bits, lowest, highest : int
         Of an input value; no bits for spikes.
-    scale : list of float
+    scale : tuple of float
         What real inputs are divided by: nothing, one number, or one for each channel.
     raster : bool
         Whether the events of a step have to come by lines.
     spikes : bool
         Whether the output is counts of spikes, not values.
-    out_shape, out_bits : list of int
+    out_shape, out_bits : tuple of int
     input_bytes, output_bytes : int
         Bytes of a word on the line.
     """
@@ -114,16 +114,16 @@ class Facts:
     steps: int
     start: int
     frames: int
-    shape: list[int]
-    bits: list[int]
+    shape: tuple[int, ...]
+    bits: tuple[int, ...]
     value_bits: int
     lowest: int
     highest: int
-    scale: list[float]
+    scale: tuple[float, ...]
     raster: bool
     spikes: bool
-    out_shape: list[int]
-    out_bits: list[int]
+    out_shape: tuple[int, ...]
+    out_bits: tuple[int, ...]
     input_bytes: int
     output_bytes: int
 
@@ -216,8 +216,9 @@ class Facts:
 def read_facts(path: Path) -> Facts:
     """The facts in a JSON file."""
     try:
-        return Facts(**json.loads(path.read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        found = json.loads(path.read_text()).items()
+        return Facts(**{key: tuple(v) if isinstance(v, list) else v for key, v in found})
+    except (OSError, ValueError, TypeError, AttributeError) as error:
         raise HostError(f"{str(path)!r} must be what 'nchw build' wrote: {error}") from error
 
 

@@ -60,7 +60,7 @@ def spoken(facts: Facts, trace: Trace, sample: int) -> bytes:
         words = [int(value) for value in trace.outputs[sample]]
     else:
         c, y, x = facts.out_shape
-        place = addresses((c, y, x), tuple(facts.out_bits))  # type: ignore[arg-type]
+        place = addresses((c, y, x), facts.out_bits)  # type: ignore[arg-type]
         words = []
         for step in trace.bits(list(trace.sizes)[-1], sample):
             words += [int(place[neuron]) for neuron in np.flatnonzero(step)]
