@@ -214,10 +214,11 @@ ROWS: tuple[Row, ...] = (
         *both("nir_frameworks", {"*.verdict": EXACT, "*.spikes": Band(share=0.1)}),
     ),
     Row(
-        "nmnist",
-        "nmnist",
+        "nmnist_perception",
+        "nmnist_perception",
         Run(
-            "examples/train_nmnist.py --data {data}/nmnist/train1000.tar.gz --out {made}/nmnist",
+            "examples/nmnist_perception.py --data {data}/nmnist/train1000.tar.gz --out "
+            "{made}/nmnist",
             {"*unequal": EXACT, "*.mean": Band(points=1.5), "*.std": Band(points=1.5)},
         ),
     ),

@@ -321,12 +321,19 @@ def build(
 def camera_words(
     network: Network, kind: str, cut: Cut, recordings: Sequence[Events], inputs: np.ndarray
 ) -> list[np.ndarray]:
-    """What `nchw verify` sends to the front block: the recordings, else events of the inputs."""
-    from neurocuda_hw.data.camera import events_of_frames, words_of
+    """What `nchw verify` sends to the front block: the recordings, else events of the inputs.
 
-    chw = network.input.chw
-    if not recordings and chw[0] <= 2:  # of more channels, the front block is refused
-        frames = inputs.reshape(*inputs.shape[:2], *chw)
+    Raises
+    ------
+    ModelError
+        If the network can have no front block.
+    """
+    from neurocuda_hw.data.camera import events_of_frames, words_of
+    from neurocuda_hw.rtl.front_plan import FrontPlan
+
+    FrontPlan(network=network, kind=kind, crop=cut.crop, downsample=cut.downsample)
+    if not recordings:
+        frames = inputs.reshape(*inputs.shape[:2], *network.input.chw)
         where = {"step_us": cut.step_us, "crop": cut.crop, "downsample": cut.downsample}
         recordings = [events_of_frames(sample, **where) for sample in frames]
     return [words_of(kind, events) for events in recordings if len(events)]
