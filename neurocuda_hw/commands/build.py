@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from neurocuda_hw.network import Network
 
 
+_FAR = 1_000_000  # steps, as in `data.binning`
+
+
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
     """Adds --lanes: None stands for ``auto``."""
 
@@ -327,8 +330,13 @@ def camera_words(
     ------
     ModelError
         If the network can have no front block.
+    DataError
+        If a recording has what a camera's words cannot say.
     """
+    import numpy as np
+
     from neurocuda_hw.data.camera import events_of_frames, words_of
+    from neurocuda_hw.ground.errors import DataError
     from neurocuda_hw.rtl.front_plan import FrontPlan
 
     FrontPlan(network=network, kind=kind, crop=cut.crop, downsample=cut.downsample)
@@ -336,7 +344,19 @@ def camera_words(
         frames = inputs.reshape(*inputs.shape[:2], *network.input.chw)
         where = {"step_us": cut.step_us, "crop": cut.crop, "downsample": cut.downsample}
         recordings = [events_of_frames(sample, **where) for sample in frames]
-    return [words_of(kind, events) for events in recordings if len(events)]
+    words = []
+    for events in recordings:
+        if len(events):
+            # a first event's time is no matter where the block starts there
+            start = max(0, int(events.time.min())) if cut.grid == "first" else 0
+            time = events.time - start
+            if np.diff(time, prepend=0).max() > _FAR * cut.step_us:
+                raise DataError(
+                    f"--front must not meet a gap of more than {_FAR:,} steps: --grid first starts "
+                    "at the first event, --step-us lengthens a step"
+                )
+            words.append(words_of(kind, replace(events, time=time)))
+    return words
 
 
 def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:

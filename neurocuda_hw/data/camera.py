@@ -13,6 +13,7 @@ from neurocuda_hw.data.evt import Evt3
 from neurocuda_hw.ground.errors import DataError
 
 _PLACES = {"evt3": 1 << 11, "aer": 1 << 14}
+_LATEST = {"evt3": (1 << 62) - 1, "aer": (1 << 32) - 1}  # EVT3's times go round
 _LAP = 1 << 23  # microseconds: half of what EVT3's 24 bits count
 
 
@@ -24,12 +25,14 @@ def words_of(kind: str, events: Events) -> np.ndarray:
     DataError
         If it has a place or a time that such words cannot say.
     """
-    most = _PLACES[kind] - 1
-    places = np.concatenate([events.x, events.y])
-    if len(events) and not (places.min() >= 0 and places.max() <= most and events.time.min() >= 0):
+    most, latest = _PLACES[kind] - 1, _LATEST[kind]
+    places, time = np.concatenate([events.x, events.y]), events.time
+    if len(events) and not (
+        places.min() >= 0 and places.max() <= most and time.min() >= 0 and time.max() <= latest
+    ):
         raise DataError(
-            f"{kind} words hold columns and rows of 0 to {most:,} and times from 0; the recording "
-            "has others: leave --front out, or crop it before"
+            f"{kind} words hold columns and rows of 0 to {most:,} and times of 0 to {latest:,} µs; "
+            "the recording has others: leave --front out"
         )
     return _evt3(events) if kind == "evt3" else _addresses(events)
 

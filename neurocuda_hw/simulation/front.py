@@ -20,6 +20,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.rtl.front_plan import FrontCount, FrontPlan
 from neurocuda_hw.simulation.benches import bench_folder
+from neurocuda_hw.simulation.simulate import cache_folder, object_cache
 
 WORDS = {"evt3": ("uint16_t", "<u2"), "aer": ("uint64_t", "<u8")}
 # what the software's tally calls the same, by its first word
@@ -82,7 +83,10 @@ class FrontBench:
             script,
             [*command, str(bench_folder() / "front.cpp")],
             cwd=place,
-            extra={"PYTHON": sys.executable, "MAKEFLAGS": os.environ.get("NCHW_MAKEFLAGS", "")},
+            extra={
+                "PYTHON": sys.executable,
+                "OBJCACHE": os.environ.get("OBJCACHE") or object_cache(cache_folder() / "runtime"),
+            },
             what="building the front block's simulation",
         )
 
@@ -186,7 +190,7 @@ def front_fault(
     bench: FrontBench, recordings: Iterable[np.ndarray], *, step_us: int, first: bool, stalls: int
 ) -> str:
     """Where the block and `front_packets` differ first; empty where no count does."""
-    plan, number = bench.plan, 0
+    plan = bench.plan
     for number, words in enumerate(recordings):
         tally = Tally()
         want = front_packets(

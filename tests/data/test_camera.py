@@ -45,5 +45,5 @@ def test_what_words_cannot_say() -> None:
         words_of("evt3", wide)
     assert len(words_of("aer", wide)) == 1
     early = events_of(*(np.array([n]) for n in (0, 0, 1, -5)))
-    with pytest.raises(DataError, match="times from 0"):
+    with pytest.raises(DataError, match="times of 0 to"):
         words_of("aer", early)
