@@ -92,7 +92,7 @@ _DESIGNS = {
 }
 _NIR = {"*_accuracy": Band(points=0.2), "*_membrane_bits": EXACT, "nir_n*": CALIBRATED}
 _ACCURACY_MNIST = {**_MNIST, "*_exact8_w?": Band(points=0.05)}
-_BURSTS_CNN = {"cnn*_per_cpu_second": TIMED, "cnn*": EXACT}
+_BURSTS_CNN = {"cnn*_per_cpu_second": Band(times=20), "cnn*": EXACT}
 _PACKETS = {"*.*_unequal": EXACT}
 _NIR_DATA = "{data}/nir/cnn_sinabs.nir {data}/nmnist/train1000.tar.gz"
 _CIFAR = f"--data {{data}}/cifar10 --weights {_DEEP}"
@@ -222,7 +222,12 @@ ROWS: tuple[Row, ...] = (
             {"*unequal": EXACT, "*.mean": Band(points=1.5), "*.std": Band(points=1.5)},
         ),
     ),
-    Row("cycles", "cycles", *both("cycles", _SIMULATED)),
+    Row(
+        "cycles",
+        "cycles",
+        Run("cycles", _SIMULATED),
+        Run("cycles --network mlp --code exact", _SIMULATED),
+    ),
     Row(
         "cycles_nmnist",
         "cycles",

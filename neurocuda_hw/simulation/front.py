@@ -85,6 +85,7 @@ class FrontBench:
             cwd=place,
             extra={
                 "PYTHON": sys.executable,
+                "MAKEFLAGS": "",  # none of an outer make
                 "OBJCACHE": os.environ.get("OBJCACHE") or object_cache(cache_folder() / "runtime"),
             },
             what="building the front block's simulation",
