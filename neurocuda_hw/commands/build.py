@@ -221,7 +221,7 @@ def build(
         )
         if golden is not None:
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
-            labels, recordings = None, ()
+            labels, recordings = None, []
             loaded = loaded.adjusted(trace.inputs)
         else:
             given = stimulus(loaded.network, data, inputs, samples, cut)
@@ -229,7 +229,7 @@ def build(
             trace = Reference(loaded.network).trace(
                 given.inputs, progress=lambda done, total: progress("reference", done, total)
             )
-            origin, labels, recordings = given.origin, given.labels, given.recordings
+            origin, labels, recordings = given.origin, given.labels, list(given.recordings)
         network = loaded.network
         writing = loaded.reading.writing(style)
         camera, words = None, []
@@ -342,8 +342,10 @@ def camera_words(
     FrontPlan(network=network, kind=kind, crop=cut.crop, downsample=cut.downsample)
     if not recordings:
         frames = inputs.reshape(*inputs.shape[:2], *network.input.chw)
-        where = {"step_us": cut.step_us, "crop": cut.crop, "downsample": cut.downsample}
-        recordings = [events_of_frames(sample, **where) for sample in frames]
+        recordings = [
+            events_of_frames(sample, step_us=cut.step_us, crop=cut.crop, downsample=cut.downsample)
+            for sample in frames
+        ]
     words = []
     for events in recordings:
         if len(events):

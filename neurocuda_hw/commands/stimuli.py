@@ -177,7 +177,8 @@ def stimulus(
 
     if data is not None and inputs is not None:
         raise click.UsageError("--data and --inputs exclude each other")
-    labels, events = None, []
+    labels: np.ndarray | None = None
+    events: list[Events] = []
     if data is not None:
         if is_labelled(data):
             found, labels, origin, events = recordings(network, data, samples, cut or Cut())

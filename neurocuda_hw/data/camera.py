@@ -75,7 +75,8 @@ def _evt3(events: Events) -> np.ndarray:
     row[1:] = y[:-1]
     sent = np.stack([new_high, whole & (new_high | (np.diff(low, prepend=-1) != 0)),
                      whole & ((y != row) | ~np.roll(whole, 1)), whole], axis=1)  # fmt: skip
-    return words[sent].astype(np.uint16)
+    chosen: np.ndarray = words[sent].astype(np.uint16)
+    return chosen
 
 
 def events_of_frames(
