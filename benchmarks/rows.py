@@ -57,7 +57,7 @@ MADE: Mapping[str, str] = {
     "resnet20_rate.pt": _NETWORKS,
     "resnet20_qcfs.pt": "45 epochs of examples/train_cifar.py resnet20 --qcfs write it: see 'how' "
     "in results/accuracy_resnet20_qcfs.json",
-    "resnet18/resnet18_s0_L8_w8_network.pt": "--only resnet18 writes it, on a GPU",
+    "resnet18/resnet18_seed0_L8_w8_network.pt": "--only resnet18 writes it, on a GPU",
 }
 
 _MNIST = {"*unequal": EXACT, "*_ann": Band(points=0.02), "*_spikes": CALIBRATED}
@@ -157,7 +157,7 @@ ROWS: tuple[Row, ...] = (
         "resnet18_verilog",
         "resnet18",
         Run(
-            "design {made}/resnet18/resnet18_s0_L8_w8_network.pt --cifar {data}/cifar10 "
+            "design {made}/resnet18/resnet18_seed0_L8_w8_network.pt --cifar {data}/cifar10 "
             "--samples 2",
             {"verilog.unequal": EXACT, "verilog.*": Band(share=0.1)},
         ),
