@@ -22,7 +22,6 @@ import numpy as np
 
 from benchmarks import from_tests
 from benchmarks.table import say
-from neurocuda_hw.data.binning import Binning
 from neurocuda_hw.data.events import Events, Tally
 from neurocuda_hw.data.labelled import load_recordings
 from neurocuda_hw.network import IF, Input, Network, Readout
@@ -32,6 +31,7 @@ from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.rtl.front_files import front_files
 from neurocuda_hw.rtl.front_plan import FrontPlan
 from neurocuda_hw.rtl.memory import RAM_VERILOG
+from neurocuda_hw.simulation.front import FrontBench, frames_of, front_packets
 from neurocuda_hw.synth.yosys import synthesise
 
 STEPS, STEP_US, CLOCK = 10, 10_000, 100_000_000
@@ -61,14 +61,6 @@ def words_of(kind: str, events: Events) -> np.ndarray:
     return np.frombuffer(dat(rows).partition(b"\x0c\x08")[2], "<u8")
 
 
-def binned(events: Events, plan: FrontPlan) -> np.ndarray:
-    """The software's packets ``(packets, steps, C, H, W)``, one step open at a time."""
-    binning = Binning(steps=1, step_us=STEP_US, shape=SHAPE, highest=plan.highest)
-    steps = [window[0] for window in binning.windows([events], Tally())]
-    steps += [np.zeros_like(steps[0])] * (-len(steps) % STEPS)
-    return np.stack(steps).reshape(-1, STEPS, *SHAPE)
-
-
 def area_of(plan: FrontPlan) -> dict[str, float]:
     """What it takes of a 7 series, by yosys."""
     files = {"rtl/nchw_front.v": front_files(plan)["front/nchw_front.v"]}
@@ -79,7 +71,6 @@ def area_of(plan: FrontPlan) -> dict[str, float]:
 
 def measure(given: Namespace) -> dict[str, Any]:
     """What differs, cycles, and what is left of a camera's second."""
-    bench_of, frames_of = from_tests("front_bench", "FrontBench", "frames_of")
     recordings, _ = load_recordings(given.data, given.recordings)
     rng = np.random.default_rng(0)
     fast = Events(
@@ -92,11 +83,14 @@ def measure(given: Namespace) -> dict[str, Any]:
     for kind in ("evt3", "aer"):
         plan = FrontPlan(network=camera(), kind=kind)
         with tempfile.TemporaryDirectory(prefix="nchw_") as place:
-            bench = bench_of(Path(place), plan)
+            files = front_files(plan) | {"rtl/nchw_ram.v": RAM_VERILOG.encode()}
+            bench = FrontBench(Path(place), plan, files)
             words = [words_of(kind, events) for events in recordings]
             seen = bench.run(words, step_us=STEP_US, stalls=30)
             found = frames_of(seen, plan.network, plan.tdata_bits)
-            want = np.concatenate([binned(events, plan) for events in recordings])
+            want = np.concatenate(
+                [front_packets(e, plan, step_us=STEP_US, tally=Tally()) for e in recordings]
+            )
             events = sum(map(len, recordings))
             unequal = abs(events - sum(seen.counts.values()))
             same = found.shape == want.shape

@@ -130,17 +130,21 @@ class Reproduction:
         kept = self.state / f"{row.name}.{'quick' if self.quick else 'full'}.json"
         found = known(kept, command, hashes)
         if found is None:
-            found = self._measured(run, command, hashes)
-            if "figures" in found:
+            found = self._measured(row.name, command, hashes)
+            if not found["code"]:
                 write_file(kept, as_json(found).encode())
         if "figures" not in found:
             verdict = SKIPPED if found["code"] == _MISSING else CHECK
             told = {"verdict": verdict, "reason": found["reason"]}
         else:
             compared = comparison(row, run, flat(found["figures"]), whole=not self.quick)
-            holds = compared and all(c.holds for c in compared)
+            holds = bool(compared) and all(c.holds for c in compared) and not found["code"]
             told = {"verdict": PASS if holds else CHECK, "compared": compared}
-            told["reason"] = "" if compared else "it measured nothing that results/ has"
+            told["reason"] = ""
+            if found["code"]:
+                told["reason"] = "what must be equal is not"
+            elif not compared:
+                told["reason"] = "it measured nothing that results/ has"
         return Outcome(
             name=row.name,
             command=command,
@@ -177,40 +181,45 @@ class Reproduction:
                 return f"{self.made / entry} is not there: {maker.words}"
             if problem := self._missing(maker):
                 return problem
-            found = self._measured(maker, self.filled(maker.words), {})
+            found = self._measured("networks", self.filled(maker.words), {})
             if "figures" not in found:
                 return str(found["reason"])
         return ""
 
-    def _measured(self, run: Run, command: str, hashes: Mapping[str, str]) -> dict[str, Any]:
-        """What a command prints, with the time that it took."""
+    def _measured(self, name: str, command: str, hashes: Mapping[str, str]) -> dict[str, Any]:
+        """What a command prints, with the time that it took; what it says is in ``NAME.log``."""
         first, *rest = shlex.split(command)
         script = first.endswith(".py")
         words = [first, *rest, "--json"] if script else ["-m", "benchmarks", first, *rest]
         words += [] if script else ["--json", "-"]
         paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
         self.made.mkdir(parents=True, exist_ok=True)
-        say(f"running {command}")
+        log = self.state / f"{name}.log"
+        say(f"running {command} (says: {log})")
         clock, cpu = time.monotonic(), cpu_seconds()
-        done = subprocess.run(
-            [sys.executable, *words],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths), "NCHW_DATA": str(self.data)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with open(log, "w") as said:
+            done = subprocess.run(
+                [sys.executable, *words],
+                cwd=ROOT,
+                env=os.environ
+                | {"PYTHONPATH": os.pathsep.join(paths), "NCHW_DATA": str(self.data)},
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                check=False,
+            )
         spent = {
             "seconds": round(time.monotonic() - clock, 1),
             "cpu_seconds": round(cpu_seconds() - cpu, 1),
+            "code": done.returncode,
         }
         try:
             figures = json.loads(done.stdout) if done.returncode in (0, 1) else None
         except ValueError:
             figures = None
         if figures is None:
-            lines = done.stderr.strip().splitlines() or ["it printed nothing"]
-            return {**spent, "code": done.returncode, "reason": lines[-1]}
+            lines = log.read_text().strip().splitlines() or ["it printed nothing"]
+            return {**spent, "reason": lines[-1]}
         return {**spent, "command": command, "from": origin(hashes), "figures": figures}
 
 
@@ -242,10 +251,10 @@ def known(path: Path, command: str, hashes: Mapping[str, str]) -> dict[str, Any]
     except (OSError, ValueError):
         return None
     try:
-        same = (found["command"], found["from"]) == (command, origin(hashes))
-        return found if same and found["seconds"] + found["cpu_seconds"] >= 0 else None
+        of = (found["command"], found["from"])
     except (KeyError, TypeError):
         return None
+    return found if of == (command, origin(hashes)) else None
 
 
 def origin(hashes: Mapping[str, str]) -> dict[str, str]:

@@ -51,7 +51,7 @@ class MnistCNN(nn.Module):
         return self.classifier(self.features(x))
 
 
-def event_layers(activation: Callable[[int], nn.Module]) -> nn.Sequential:
+def event_layers(activation: Callable[[int], nn.Module], classes: int = 10) -> nn.Sequential:
     """Three convolutions (two strided) for frames of events ``(B, 2, 34, 34)``, and a linear layer.
 
     `activation` is called with the number of channels.
@@ -69,20 +69,8 @@ def event_layers(activation: Callable[[int], nn.Module]) -> nn.Sequential:
         nn.AvgPool2d(3),
         nn.Flatten(),
         nn.Dropout(0.3),
-        nn.Linear(48 * 9, 10),
+        nn.Linear(48 * 9, classes),
     )
-
-
-class NmnistCNN(nn.Module):
-    """Classifies recordings of an event camera ``(B, T, 2, 34, 34)`` by the sum of their frames."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = event_layers(lambda channels: nn.ReLU())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits ``(B, 10)``."""
-        return self.net(x.sum(1))
 
 
 class _Shortcut(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,14 @@ from neurocuda_hw.targets.base import ALL, Options
 from neurocuda_hw.targets.table import BUILT, parts
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neurocuda_hw.commands.converting import Converted
+    from neurocuda_hw.data.events import Events
+    from neurocuda_hw.network import Network
+
+
+_FAR = 1_000_000  # steps, as in `data.binning`
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -204,6 +211,11 @@ def build(
         )
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
+    if front is not None and (cut.step_events is not None or cut.advance is not None):
+        raise click.UsageError(
+            "--front bins by time, into windows that follow one another: leave --step-events and "
+            "--advance out"
+        )
     check_streams(bursts, streams, input_order, target)
     wish = parse_wish(device, target_cycles, fit, lanes, target)
     folder = Path(output) if output else Path("build") / Path(model).stem
@@ -218,7 +230,7 @@ def build(
         )
         if golden is not None:
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
-            labels = None
+            labels, recordings = None, []
             loaded = loaded.adjusted(trace.inputs)
         else:
             given = stimulus(loaded.network, data, inputs, samples, cut)
@@ -226,12 +238,13 @@ def build(
             trace = Reference(loaded.network).trace(
                 given.inputs, progress=lambda done, total: progress("reference", done, total)
             )
-            origin, labels = given.origin, given.labels
+            origin, labels, recordings = given.origin, given.labels, list(given.recordings)
         network = loaded.network
         writing = loaded.reading.writing(style)
-        camera = None
+        camera, words = None, []
         if front is not None:
             camera = {"kind": front, "crop": cut.crop, "downsample": cut.downsample}
+            words = camera_words(network, front, cut, recordings, trace.inputs)
         options = Options(
             registers=registers,
             chips=chips,
@@ -240,6 +253,7 @@ def build(
             inputs=origin,
             front=camera,
             divisor=divisor,
+            words=words,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
@@ -274,7 +288,8 @@ def build(
         if choice.facts:
             told["bursts"] = choice.facts
         if camera is not None:
-            told["front"] = camera
+            told["front"] = camera | {"step_us": cut.step_us, "grid": cut.grid}
+            told["front"]["recordings"] = len(words)
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
@@ -315,6 +330,46 @@ def build(
     say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
     checked = ",".join(part.name for part in chosen if part.benches)
     say(f"Next: nchw verify {folder} --target {checked}")
+
+
+def camera_words(
+    network: Network, kind: str, cut: Cut, recordings: Sequence[Events], inputs: np.ndarray
+) -> list[np.ndarray]:
+    """What `nchw verify` sends to the front block: the recordings, else events of the inputs.
+
+    Raises
+    ------
+    ModelError
+        If the network can have no front block.
+    DataError
+        If a recording has what a camera's words cannot say.
+    """
+    import numpy as np
+
+    from neurocuda_hw.data.camera import events_of_frames, words_of
+    from neurocuda_hw.ground.errors import DataError
+    from neurocuda_hw.rtl.front_plan import FrontPlan
+
+    FrontPlan(network=network, kind=kind, crop=cut.crop, downsample=cut.downsample)
+    if not recordings:
+        frames = inputs.reshape(*inputs.shape[:2], *network.input.chw)
+        recordings = [
+            events_of_frames(sample, step_us=cut.step_us, crop=cut.crop, downsample=cut.downsample)
+            for sample in frames
+        ]
+    words = []
+    for events in recordings:
+        if len(events):
+            # a first event's time is no matter where the block starts there
+            start = max(0, int(events.time.min())) if cut.grid == "first" else 0
+            time = events.time - start
+            if np.diff(time, prepend=0).max() > _FAR * cut.step_us:
+                raise DataError(
+                    f"--front must not meet a gap of more than {_FAR:,} steps: --grid first starts "
+                    "at the first event, --step-us lengthens a step"
+                )
+            words.append(words_of(kind, replace(events, time=time)))
+    return words
 
 
 def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from neurocuda_hw.commands.console import say, there_is_data
+from neurocuda_hw.commands.console import say, there
 from neurocuda_hw.ground.errors import DataError
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -32,7 +32,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @click.option(
     "--data",
     metavar="DIR",
-    callback=there_is_data,
+    callback=there("folder of data sets"),
     help="Folder of mnist/, cifar10/, nmnist/, nir/, checkpoints/; default: $NCHW_DATA.",
 )
 def reproduce(

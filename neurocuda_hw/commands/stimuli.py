@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,16 +19,21 @@ if TYPE_CHECKING:
     from neurocuda_hw.data.events import Events, Tally
     from neurocuda_hw.network import Network, Population
 
+_MOST = 100_000
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stimulus:
-    """Integer inputs ``(S, ...)``, their labels where there are any, and where they come from."""
+    """Integer inputs ``(S, ...)``, their labels where there are any, and where they come from.
+
+    `recordings` are the first of those whose events the inputs count, up to 100,000 events in all.
+    """
 
     inputs: np.ndarray
     labels: np.ndarray | None
     origin: str
+    recordings: Sequence[Events] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,7 @@ class Cut:
 
     step_us: int = 1000
     step_events: int | None = None
+    advance: int | None = None
     grid: str = "zero"
     crop: tuple[int, int] = (0, 0)
     downsample: int = 1
@@ -45,6 +51,8 @@ class Cut:
         """The same for an input."""
         from neurocuda_hw.data.binning import Binning
 
+        if self.advance is not None and self.advance > steps:
+            raise click.UsageError(f"--advance must be 1 to {steps}, the steps of a window")
         options = {f.name: getattr(self, f.name) for f in fields(self)}
         return Binning(steps=steps, shape=shape, highest=highest, **options)
 
@@ -71,6 +79,12 @@ _CUT = (
         type=click.IntRange(min=1),
         metavar="N",
         help="Recordings: events that make one step, instead of a time.",
+    ),
+    click.option(
+        "--advance",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="One recording: a window of steps starts every N steps; default: after the last one.",
     ),
     click.option(
         "--grid",
@@ -163,12 +177,14 @@ def stimulus(
 
     if data is not None and inputs is not None:
         raise click.UsageError("--data and --inputs exclude each other")
-    labels = None
+    labels: np.ndarray | None = None
+    events: list[Events] = []
     if data is not None:
         if is_labelled(data):
-            found, labels, origin = recordings(network, data, samples, cut or Cut())
+            found, labels, origin, events = recordings(network, data, samples, cut or Cut())
         elif is_recording(data):
-            found, origin = one_recording(network, data, samples, cut or Cut()), data
+            found, events = one_recording(network, data, samples, cut or Cut())
+            origin = data
         else:
             found, labels, origin = images(network, data, samples)
     elif inputs is not None:
@@ -178,13 +194,24 @@ def stimulus(
     else:
         found = default_inputs(network, samples or 16)
         origin = RANDOM
-    return Stimulus(inputs=check_inputs(network, found).numpy(), labels=labels, origin=origin)
+    inputs_found = check_inputs(network, found).numpy()
+    return Stimulus(inputs=inputs_found, labels=labels, origin=origin, recordings=_first_of(events))
+
+
+def _first_of(recordings: Iterable[Events]) -> list[Events]:
+    """As many of them as hold `_MOST` events; of the last one its first."""
+    found, left = [], _MOST
+    for events in recordings:
+        found += [events[:left]] if left > 0 else []
+        left -= len(events)
+    return found
 
 
 def recordings(
     network: Network, data: str, samples: int | None, cut: Cut
-) -> tuple[np.ndarray, np.ndarray, str]:
-    """A labelled set of recordings, of each the first window; its classes, and what was taken."""
+) -> tuple[np.ndarray, np.ndarray, str, list[Events]]:
+    """A labelled set of recordings, of each the first window; its classes, what was taken, and
+    their events."""
     import numpy as np
 
     from neurocuda_hw.data.events import Tally
@@ -196,25 +223,37 @@ def recordings(
     _check_rows(network, found)
     frames = np.stack([binning.frames([events], tally) for events in found])
     tell(chosen.notes, tally)
-    return frames.reshape(*frames.shape[:2], *network.input.shape), chosen.labels, origin
+    frames = frames.reshape(*frames.shape[:2], *network.input.shape)
+    return frames, chosen.labels, origin, found
 
 
-def one_recording(network: Network, data: str, samples: int | None, cut: Cut) -> np.ndarray:
-    """The windows of one recording, one after the other."""
+def one_recording(
+    network: Network, data: str, samples: int | None, cut: Cut
+) -> tuple[np.ndarray, list[Events]]:
+    """The windows of one recording, one after the other; and its first events."""
     from itertools import islice
 
     import numpy as np
 
-    from neurocuda_hw.data.events import Tally
+    from neurocuda_hw.data.events import Tally, joined
     from neurocuda_hw.data.recordings import stream_events
     from neurocuda_hw.ground.errors import DataError
 
     binning, tally = _binning(network, cut), Tally()
-    found = list(islice(binning.windows(stream_events(data, tally), tally), samples))
+    parts: list[Events] = []
+
+    def noted() -> Iterable[Events]:
+        for part in stream_events(data, tally):
+            if sum(map(len, parts)) < _MOST:
+                parts.append(part)
+            yield part
+
+    found = list(islice(binning.windows(noted(), tally), samples))
     if not found:
         raise DataError(f"the recording {data!r} must hold an event that the input can see")
     tell((), tally)
-    return np.stack(found).reshape(len(found), binning.steps, *network.input.shape)
+    frames = np.stack(found).reshape(len(found), binning.steps, *network.input.shape)
+    return frames, [joined(parts)]
 
 
 def tell(notes: Iterable[str], tally: Tally) -> None:

@@ -5,13 +5,13 @@ An event (x, y, p, t) is counted in
     step s = ⌊(t - start) / step_us⌋, or ⌊its number / step_events⌋
     channel p (of two) or 0 (of one), row ⌊(y - top) / n⌋, column ⌊(x - left) / n⌋
 
-and windows of T steps follow one another without a gap.
+and windows of T steps follow one another without a gap, or start every `advance` steps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,6 +37,9 @@ class Binning:
         Events of a step instead: of those that lie within the frame.
     shape : (C, H, W)
         Of a frame: two channels by polarity, or one for both.
+    advance : int, optional
+        Steps from one window's first to the next one's: fewer than `steps` make windows overlap;
+        as many where None.
     highest : int
         What one count holds: 1 for binary spikes, ``2**payload_bits - 1`` for graded ones.
     grid : "zero" or "first"
@@ -50,6 +53,7 @@ class Binning:
     steps: int
     step_us: int = 1000
     step_events: int | None = None
+    advance: int | None = None
     shape: tuple[int, int, int]
     highest: int = 255
     grid: str = "zero"
@@ -62,6 +66,8 @@ class Binning:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)!r}")
         if self.step_events is not None and self.step_events < 1:
             raise ValueError(f"step_events must be at least 1, not {self.step_events!r}")
+        if self.advance is not None and not 1 <= self.advance <= self.steps:
+            raise ValueError(f"advance must be 1 to {self.steps} steps, not {self.advance!r}")
         if self.shape[0] not in (1, 2) or min(self.shape) < 1:
             raise ValueError(f"shape must be (1 or 2, H, W), not {self.shape!r}")
         if self.grid not in GRIDS:
@@ -77,7 +83,7 @@ class Binning:
     def frames(self, parts: Iterable[Events], tally: Tally | None = None) -> np.ndarray:
         """The first window of a recording, ``(steps, C, H, W)``; later events are told as such."""
         tally = Tally() if tally is None else tally
-        found = next(self.windows(parts, tally, most=1), None)
+        found = next(replace(self, advance=None).windows(parts, tally, most=1), None)
         return np.zeros((self.steps, *self.shape), self.dtype) if found is None else found
 
     def windows(
@@ -87,18 +93,39 @@ class Binning:
 
         An event of a window that is over, or of one after `most` of them, is left out, and told;
         within the open window each is counted in the step of its own time, whatever the order.
+        Windows that overlap are open for `advance` steps at a time.
 
         Raises
         ------
         DataError
             If a time is more than a million windows after the one before.
         """
+        if self.advance not in (None, self.steps):
+            assert most is None, "a first window has no second one"
+            yield from self._sliding(parts, tally, self.advance or 0)
+            return
         opened = _Window(self, tally, most)
         for events in parts:
             yield from opened.add(events)
         if opened.touched:
             yield opened.take()
             tally.noted["steps after a recording's last event, empty"] += opened.empty
+
+    def _sliding(self, parts: Iterable[Events], tally: Tally, hop: int) -> Iterator[np.ndarray]:
+        """Windows that start every `hop` steps, of blocks of so many; one holds the last block."""
+        held: list[np.ndarray] = []  # blocks that the next window begins with
+        over = True  # whether no window holds the last block yet
+        for block in replace(self, steps=hop, advance=None).windows(parts, tally):
+            held.append(block)
+            over = True
+            if len(held) * hop >= self.steps:
+                over = len(held) * hop > self.steps
+                yield np.concatenate(held)[: self.steps]
+                held = held[1:]
+        if held and over:
+            empty = np.zeros((self.steps - len(held) * hop, *self.shape), self.dtype)
+            tally.noted["steps after a recording's last event, empty"] += len(empty)
+            yield np.concatenate([*held, empty])
 
 
 class _Window:

@@ -81,11 +81,8 @@ def read_numpy(file: BinaryIO, where: str, tally: Tally) -> Iterator[Events]:
     except Exception as error:  # damaged bytes break zip and numpy in any way they can
         raise DataError(f"{where} must be a .npy or .npz: {first_line(error)}") from error
     if not isinstance(found, dict):
-        if found.dtype.names is None:
-            raise DataError(
-                f"{where} must hold a structured array with x, y, t and p, not {found.dtype}"
-            )
-        found = {name: found[name].ravel() for name in found.dtype.names}
+        yield events_in(found, where)
+        return
     yield columns_of(found, where)
 
 
@@ -93,6 +90,24 @@ def is_columns(names: list[str]) -> bool:
     """Whether arrays of these names are events."""
     lower = {name.lower() for name in names}
     return all(lower & set(_NAMES[n]) for n in ("time", "x", "y"))
+
+
+def events_in(array: np.ndarray, where: str = "the array") -> Events:
+    """Events of a structured array, such as the first of an item of tonic's data sets.
+
+    Its fields are x, y, t and p by their usual names; whole times are microseconds, real ones
+    seconds. Without y all events are in row 0, as spikes of SHD are.
+
+    Raises
+    ------
+    DataError
+        If it has no such fields.
+    """
+    if array.dtype.names is None:
+        raise DataError(
+            f"{where} must hold a structured array with x, y, t and p, not {array.dtype}"
+        )
+    return columns_of({name: array[name].ravel() for name in array.dtype.names}, where)
 
 
 def columns_of(columns: Mapping[str, Any], where: str, start: int = 0) -> Events:

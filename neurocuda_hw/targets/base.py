@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,15 @@ def _check(report: dict[str, Any]) -> None:
         if _must_be(lanes, int, f"the lanes of {name}") < 1:
             raise ValueError(f"the lanes of {name} must be at least 1, not {lanes}")
     _check_told(report)
+    if "front" in report:
+        front = _must_be(report["front"], dict, "front")
+        for name in ("downsample", "step_us"):
+            _must_be(front[name], int, f"{name} of the front block")
+        _must_be(front["kind"], str, "the front block's kind")
+        _must_be(front["grid"], str, "the front block's grid")
+        left, top = (_must_be(n, int, "a number of the crop") for n in front["crop"])
+        if min(left, top, front["downsample"] - 1, front["step_us"] - 1) < 0:
+            raise ValueError(f"the front block must not be {front}")
     if "stream" in report and report["stream"]["word_bits"] not in (32, 64):
         raise ValueError(f"word_bits must be 32 or 64, not {report['stream']['word_bits']!r}")
 
@@ -236,6 +245,8 @@ class Options:
         A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
     divisor : int, optional
         Clock cycles of a bit of the serial line; no bridge where None.
+    words : sequence of arrays
+        The camera's words of some recordings, which `nchw verify` sends to that block.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
         ``folding``.
@@ -248,6 +259,7 @@ class Options:
     inputs: str = GIVEN
     front: Mapping[str, Any] | None = None
     divisor: int | None = None
+    words: Sequence[np.ndarray] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,11 +91,9 @@ class Verilog(Target):
         if options.divisor is not None:
             files |= bridge_files(study, divisor=options.divisor)
         if options.front is not None:
-            from neurocuda_hw.rtl.front_files import front_files
-            from neurocuda_hw.rtl.front_plan import FrontPlan
+            from neurocuda_hw.targets.front import files_of
 
-            plan = FrontPlan(network=network, tdata_bits=design.tdata_bits, **options.front)
-            files |= front_files(plan)
+            files |= files_of(network, design.tdata_bits, options)
         return files | bench_of(network, study.trace, design.tdata_bits, study.sent)
 
     def facts(self, study: Study) -> dict[str, Any]:
@@ -122,7 +121,15 @@ class Verilog(Target):
         asked.tell("verilog", 0, golden.samples)
         result = simulator.run(golden, stalls=asked.stalls)
         asked.tell("verilog", result.samples, golden.samples)
-        return check_of(study.network, golden, result)
+        check = check_of(study.network, golden, result)
+        own = self.own(built)
+        if check.same and own is not None and "front" in own.report:
+            from neurocuda_hw.targets.front import fault_of
+
+            asked.tell("front block", 0, 1)
+            fault = fault_of(study.network, own, asked)
+            check = replace(check, same=not fault, fault=fault)
+        return check
 
     def check_cocotb(self, study: Study, built: Built | None, asked: Request) -> Check:
         """The cocotb benches on a folder made for them; that of the IP block only where a build

@@ -136,6 +136,20 @@ def test_a_command_that_fails(nchw: Shell, toy: Path) -> None:
     assert nchw("reproduce", "--only", "toy", "--state", toy / "state").code == 0
 
 
+def test_what_must_be_equal_and_is_not(nchw: Shell, toy: Path) -> None:
+    """The figures may agree: a command that ends with 1 has found something unequal."""
+    (toy / "toy.py").write_text(TOY + "sys.exit(1)")
+    only = ("reproduce", "--only", "toy", "--state", toy / "state")
+    result = nchw(*only)
+    assert (
+        result.code,
+        "CHECK    toy                      what must be equal is not" in result.out,
+    ) == (1, True)
+    assert not (toy / "state" / "toy.full.json").exists(), "it is measured again"
+    (toy / "toy.py").write_text(TOY)
+    assert nchw(*only).code == 0
+
+
 def test_what_the_pages_show_must_be_measured(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readme, "named", lambda: {"toy": {"cycles"}})
     (row, *_) = rows.ROWS

@@ -10,8 +10,10 @@ import pytest
 from event_formats import dat, evt3, made, nmnist
 from shell import Shell
 from small import chain
+from tools import need
 
 from neurocuda_hw.ground import extras
+from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 from neurocuda_hw.network import IF, Input, Readout
 from neurocuda_hw.network.model_file import save
 from neurocuda_hw.network.neurons import Encoding
@@ -216,7 +218,10 @@ def test_a_front_block_is_built(camera: Shell) -> None:
     run = camera("build", "camera.pt", "-o", "out", "--front", "evt3", *options)
     assert run.code == 0, run.err
     report = json.loads(Path("out/report.json").read_text())
-    assert report["front"] == {"kind": "evt3", "crop": [3, 4], "downsample": 2}
+    assert report["front"] == {
+        "kind": "evt3", "crop": [3, 4], "downsample": 2, "step_us": 1000, "grid": "zero",
+        "recordings": 1,  # the other one is silent
+    }  # fmt: skip
     assert {"front/nchw_front.v", "front/nchw_camera.v"} <= set(report["files"])
     camera("build", "camera.pt", "-o", "plain", *options)
     for name in ("rtl/nchw_top.v", "rtl/nchw_ram.v"):
@@ -227,3 +232,48 @@ def test_a_front_block_is_built(camera: Shell) -> None:
     run = camera("build", "network.pt", "-o", "x", "--front", "aer", "--samples", 2)
     assert run.code == 2
     assert "a front block needs an input (1 or 2, H, W) that gets events in every step" in run.err
+    for option in ("--step-events", "--advance"):
+        run = camera("build", "camera.pt", "-o", "x", "--front", "aer", option, 2)
+        assert (run.code, "--front bins by time" in run.err) == (2, True)
+
+
+@pytest.mark.slow
+def test_a_front_block_is_verified(camera: Shell) -> None:
+    """On the recordings that the build was made with; a block that bins otherwise is found."""
+    need(find_verilator(), find_compiler(), find_make())
+    folders("Test", each=1)
+    options = ("--data", "set", "--samples", 3, *GIVEN, "--crop", "1,0", "--grid", "first")
+    run = camera("build", "camera.pt", "-o", "out", "--front", "evt3", *options)
+    assert run.code == 0, run.err
+    run = camera("verify", "out", "--allow-little", "--stalls", 30)
+    assert run.code == 0, run.out + run.err
+    place = Path("out/report.json")
+    report = json.loads(place.read_text())
+    report["front"]["crop"] = [0, 0]
+    place.write_text(json.dumps(report))
+    run = camera("verify", "out", "--allow-little")
+    assert run.code == 1
+    assert "front block: recording 0, packet 0, step" in run.out + run.err
+    assert "as the software bins them" in run.out + run.err
+    report["front"]["crop"] = [1]
+    place.write_text(json.dumps(report))
+    run = camera("verify", "out")
+    assert (run.code, "is damaged" in run.err) == (2, True)
+
+
+def test_windows_of_a_recording_may_overlap(camera: Shell) -> None:
+    Path("moving.dat").write_bytes(dat(ROWS))
+    frames = {}
+    for name, more in (("apart", ()), ("sliding", ("--advance", 1))):
+        run = camera(
+            "golden", "camera.pt", "--data", "moving.dat", "-o", f"{name}.npz", "--step-us", 5000,
+            *more,
+        )  # fmt: skip
+        assert run.code == 0, run.err
+        frames[name] = load_trace(f"{name}.npz").inputs
+    apart, sliding = frames["apart"], frames["sliding"]
+    assert np.array_equal(sliding[::STEPS], apart[: len(sliding[::STEPS])])
+    assert np.array_equal(sliding[1][:-1], apart[0][1:])
+    assert len(sliding) == 75_000 // 5000 - STEPS + 1
+    run = camera("golden", "camera.pt", "--data", "moving.dat", "-o", "x.npz", "--advance", 5)
+    assert (run.code, "--advance must be 1 to 4, the steps of a window" in run.err) == (2, True)

@@ -148,3 +148,28 @@ def test_a_time_far_off() -> None:
 def test_what_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         Binning(**{"steps": 1, "shape": (2, 2, 2)} | wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("steps", "advance"), [(4, 1), (4, 2), (4, 3), (4, 4), (5, 3), (1, 1)])
+@pytest.mark.parametrize("count", [1, 7, 400])
+def test_windows_that_overlap(steps: int, advance: int, count: int) -> None:
+    """Window i has the steps from i times `advance` on; one holds the last event, none follows."""
+    rng = np.random.default_rng(count)
+    time = np.sort(rng.integers(0, 20 * count, count))
+    where = rng.integers(0, 3, (2, count))
+    events = events_of(*where, rng.integers(0, 2, count), time)
+    options = {"step_us": 10, "shape": (2, 3, 3)}
+    blocks = -(-(int(time[-1]) // 10 + 1) // advance) * advance
+    whole = Binning(steps=blocks + steps, **options).frames([events])
+    number = 1 + max(0, -(-(blocks - steps) // advance))
+    tally = Tally()
+    found = list(Binning(steps=steps, advance=advance, **options).windows([events], tally))
+    assert len(found) == number
+    for i, window in enumerate(found):
+        assert np.array_equal(window, whole[i * advance : i * advance + steps])
+    assert tally.counted == count
+
+
+def test_an_advance_that_leaves_steps_out() -> None:
+    with pytest.raises(ValueError, match="advance must be 1 to 4 steps, not 5"):
+        Binning(steps=4, advance=5, shape=(2, 3, 3))

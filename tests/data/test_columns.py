@@ -90,3 +90,17 @@ def test_hdf5(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert rows_of(read_events(tmp_path / name)) == ROWS
     with pytest.raises(DataError, match=r"must hold events \(DSEC\), CD/events \(Metavision\), "):
         read_events(tmp_path / "other.h5")
+
+
+def test_items_of_tonic() -> None:
+    """Its data sets have int16 places, int64 microseconds, and a polarity of bool or int."""
+    for sign in (np.int8, np.bool_):
+        kind = [("x", np.int16), ("y", np.int16), ("t", np.int64), ("p", sign)]
+        item = np.array([(x, y, t, p) for x, y, p, t in ROWS], kind)
+        assert rows_of(columns.events_in(item)) == ROWS
+    trains = np.array([(t, x, 1) for x, _, _, t in ROWS], [("t", "i8"), ("x", "i8"), ("p", "i8")])
+    assert rows_of(columns.events_in(trains)) == [(x, 0, 1, t) for x, _, _, t in ROWS]
+    with pytest.raises(
+        DataError, match="the array must hold a structured array with x, y, t and p"
+    ):
+        columns.events_in(np.zeros((3, 4)))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from event_formats import dat, evt3_read, evt3_words, made
-from front_bench import FrontBench, Seen, frames_of
 from small import chain
 from tools import need
 
@@ -22,7 +22,10 @@ from neurocuda_hw.network.neurons import Encoding, Window
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import emit
+from neurocuda_hw.rtl.front_files import front_files
 from neurocuda_hw.rtl.front_plan import FrontPlan
+from neurocuda_hw.rtl.memory import RAM_VERILOG
+from neurocuda_hw.simulation.front import FrontBench, FrontRun, frames_of
 
 STEPS = 4
 
@@ -79,7 +82,14 @@ def binned(rows, plan: FrontPlan, step_us: int, first: bool) -> tuple[np.ndarray
     return np.stack(steps).reshape(-1, plan.steps, *plan.network.input.chw), tally
 
 
-def agree(seen: Seen, want: np.ndarray, plan: FrontPlan) -> None:
+def bench_of(place: Path, plan: FrontPlan, files: Mapping[str, bytes] | None = None) -> FrontBench:
+    """The block alone, or with the network of `files` behind it."""
+    ram = {"rtl/nchw_ram.v": RAM_VERILOG.encode()}
+    found = front_files(plan) | (ram if files is None else dict(files))
+    return FrontBench(place, plan, found, behind=files is not None)
+
+
+def agree(seen: FrontRun, want: np.ndarray, plan: FrontPlan) -> None:
     """Every count of every step is the software's; what comes after the last event is empty."""
     found = frames_of(seen, plan.network, plan.tdata_bits)
     assert len(want) <= len(found) <= len(want) + 1
@@ -109,7 +119,7 @@ def test_packets_are_the_softwares_frames(name: str, tmp_path: Path) -> None:
     kind, shape = case.pop("kind"), case.pop("shape")
     where = {key: case.pop(key) for key in ("crop", "downsample") if key in case}
     plan = FrontPlan(network=camera(shape, **case), kind=kind, **where)
-    bench = FrontBench(tmp_path, plan)
+    bench = bench_of(tmp_path, plan)
     rows = made(3000, seed=8, last=90_000)
     for first, stalls in ((False, 0), (True, 0), (False, 40), (True, 85)):
         want, tally = binned(rows, plan, 5000, first)
@@ -129,7 +139,7 @@ def test_packets_are_the_softwares_frames(name: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_recordings_one_after_the_other_and_times_that_wrap(tmp_path: Path) -> None:
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
-    bench = FrontBench(tmp_path, plan)
+    bench = bench_of(tmp_path, plan)
     recordings = [made(400, seed=n, last=70_000_000) for n in range(3)] + [made(1, seed=9)]
     wanted = [binned(rows, plan, 1_000_000, True)[0] for rows in recordings]
     seen = bench.run(
@@ -147,7 +157,7 @@ def test_times_that_go_back_are_counted(tmp_path: Path) -> None:
     for at in range(0, 1990, 7):
         rows[at], rows[at + 3] = rows[at + 3], rows[at]
     want, tally = binned(rows, plan, 500, False)
-    bench = FrontBench(tmp_path, plan)
+    bench = bench_of(tmp_path, plan)
     seen = bench.run([aer_words(rows)], step_us=500, stalls=20)
     agree(seen, want, plan)
     assert seen.counts["late"] == tally.left_out["of a window that is over"] > 5
@@ -171,7 +181,7 @@ def test_any_words_at_all(tmp_path: Path) -> None:
     words[0] = 2 << 12
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
     rows = evt3_read(words.tolist())
-    seen = FrontBench(tmp_path, plan).run([words], step_us=3000, stalls=25)
+    seen = bench_of(tmp_path, plan).run([words], step_us=3000, stalls=25)
     events = Evt3().events(words.astype(np.uint16), tally := Tally())
     assert len(events) == len(rows)
     assert seen.counts["timeless"] == tally.left_out["before the first word of time"] > 0
@@ -181,7 +191,7 @@ def test_any_words_at_all(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_million_events_with_stalls_and_how_much_time_is_left(tmp_path: Path) -> None:
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
-    bench = FrontBench(tmp_path, plan)
+    bench = bench_of(tmp_path, plan)
     rng = np.random.default_rng(0)
     count = 1_000_000
     time = np.sort(rng.integers(0, 1_000_000, count))
@@ -203,7 +213,7 @@ def test_the_network_behind_it_answers_as_the_reference(tmp_path: Path) -> None:
     plan = FrontPlan(network=network, kind="evt3", tdata_bits=design.tdata_bits)
     rows = made(3000, seed=8, last=90_000)
     want, _ = binned(rows, plan, 5000, False)
-    seen = FrontBench(tmp_path, plan, design.files).run(
+    seen = bench_of(tmp_path, plan, design.files).run(
         [words_of("evt3", rows)], step_us=5000, stalls=20
     )
     expected = Reference(network).trace(want).outputs
