@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -140,7 +140,10 @@ class Simulator:
             for path, content in files.items()
             if path.startswith(f"{RUN_FOLDER}/")
         }
-        self.binary = _compiled(self.files)
+        inputs = _build_inputs(self.files) | {
+            "sim/config.mk": f"RUN_DIR := {RUN_FOLDER}\n".encode()
+        }
+        self.binary = compiled("bulk", inputs, _make)
 
     def run(
         self,
@@ -275,43 +278,51 @@ def _key(files: Mapping[str, bytes], tools: list[Tool]) -> str:
     digest = hashlib.sha256()
     for tool in tools:
         digest.update(f"{tool.name} {tool.version} {tool.where}\n".encode())
-    for path in sorted(_build_inputs(files)):
+    for path in sorted(files):
         digest.update(f"{path} {len(files[path])}\n".encode())
         digest.update(files[path])
     return digest.hexdigest()[:32]
 
 
-def _build_inputs(files: Mapping[str, bytes]) -> list[str]:
-    return [
-        path
-        for path in files
+def _build_inputs(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {
+        path: content
+        for path, content in files.items()
         if path == "Makefile"
         or (path.startswith("sim/") and path not in _NO_BUILD_INPUT)
         or (path.startswith("rtl/") and path.endswith(".v"))
-    ]
+    }
 
 
-def _compiled(files: Mapping[str, bytes]) -> Path:
-    """The compiled harness of these files, from the cache or freshly made."""
+def compiled(
+    name: str, files: Mapping[str, bytes], build: Callable[[Path, dict[str, str]], object]
+) -> Path:
+    """The program of these files, from the cache or freshly made.
+
+    `build` gets a folder that holds them and the environment in which Verilator finds its tools,
+    and leaves ``obj_dir/name`` there.
+    """
     verilator, compiler = require(find_verilator()), require(find_compiler())
-    make = require(find_make())
-    tools = [verilator, compiler]
     folder = cache_folder()
-    binary = folder / f"bulk-{_key(files, tools)}"
+    binary = folder / f"{name}-{_key(files, [verilator, compiler])}"
     if binary.is_file():
         binary.touch()  # the cache drops what was not used for longest
         return binary
+    # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
+    extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
+    extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(folder / "runtime")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with aside(folder, "bulk") as place, _spaceless(place) as work:
-            for path in _build_inputs(files):
+        with aside(folder, name) as place, _spaceless(place) as work:
+            for path, content in files.items():
                 target = work / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(files[path])
-            (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
-            _make(make, compiler, work, folder / "runtime")
-            shutil.move(work / "obj_dir" / "bulk", place / "bulk")
-            (place / "bulk").replace(binary)
+                target.write_bytes(content)
+            build(work, extra)
+            if not (work / "obj_dir" / name).is_file():
+                raise ToolError("Verilator built no program; run 'nchw doctor'")
+            shutil.move(work / "obj_dir" / name, place / name)
+            (place / name).replace(binary)
         _forget_old(folder)
     except OSError as error:
         raise OutputError(
@@ -331,13 +342,9 @@ def _spaceless(place: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _make(make: Tool, compiler: Tool, work: Path, runtime: Path) -> None:
-    # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
-    extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
-    extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(runtime)
+def _make(work: Path, extra: dict[str, str]) -> None:
+    make = require(find_make())
     run(make, ["obj_dir/bulk"], cwd=work, extra=extra, what="building the simulation")
-    if not (work / "obj_dir" / "bulk").is_file():
-        raise ToolError("Verilator built no program; run 'nchw doctor'")
 
 
 def object_cache(folder: Path) -> str:
@@ -348,7 +355,8 @@ def object_cache(folder: Path) -> str:
 
 def _forget_old(folder: Path) -> None:
     """Drops the harnesses that were not used for longest."""
-    found = sorted(folder.glob("bulk-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    made = (path for name in ("bulk", "live") for path in folder.glob(f"{name}-*"))
+    found = sorted(made, key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found[_KEPT:]:
         path.unlink(missing_ok=True)
     for path in folder.glob("part-*"):  # work folders of earlier versions
