@@ -2,7 +2,8 @@
 
 A policy takes observations ``(B, 4)`` and gives a value for each of the two actions ``(B, 2)``; the
 action is the larger. Both are trained with one thread and one seed, and looked at every so often in
-100 episodes of their own: they reach a mean return of 195 first, and stop where it is 475 or more.
+100 episodes that no test uses: where the mean return is first 195 the policy is kept (early
+stopping), and where it is 475 the training ends.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from torch import nn
 from neurocuda_hw.conversion.modules import LIFNeuron, OverTime
 
 ENV = "CartPole-v1"
-REACHED, SOLVED = 195.0, 475.0
+REACHED, SOLVED, EPISODES = 195.0, 475.0, 100
 STEPS = 8  # of the spiking policy, for each observation
+_VALIDATION = 100_000  # seeds of carts from here on: far from the test's
 _PARALLEL = 16  # carts that a training drives at once
 # spreads of the observations of a balanced cart: what LIF neurons see is about 1
 _SPREAD = (1.0, 1.0, 0.1, 1.0)
@@ -31,25 +33,31 @@ Policy = Callable[[np.ndarray], np.ndarray]
 
 @dataclass
 class Trained:
-    """What a training gave: the policy where it first reached 195, and its best; None: it did not.
+    """What a training gave.
 
-    `history` holds (steps of carts, mean return) of each look.
+    `early` is the policy where its mean return first was 195 (None: it never was), `best` the one
+    with the highest, `history` (steps of carts, mean return) of each look.
     """
 
     early: nn.Module | None = None
     best: nn.Module | None = None
-    returns: float = -1.0
     history: list[tuple[int, float]] = field(default_factory=list)
 
     def look(self, model: nn.Module, steps: int, seed: int) -> bool:
         """Whether it solves the task; the validation's carts are not the test's."""
-        mean = float(np.mean(play(greedy(model), range(100_000 + 100 * seed, 100_100 + 100 * seed))))
-        self.history.append((steps, mean))
+        first = _VALIDATION + EPISODES * seed
+        mean = float(play(greedy(model), range(first, first + EPISODES)).mean())
         if mean >= REACHED and self.early is None:
             self.early = copy.deepcopy(model)
-        if mean > self.returns:
-            self.best, self.returns = copy.deepcopy(model), mean
+        if all(mean > before for _, before in self.history):
+            self.best = copy.deepcopy(model)
+        self.history.append((steps, mean))
         return mean >= SOLVED
+
+    @property
+    def reached(self) -> int | None:
+        """Steps of carts until the mean return first was 195."""
+        return next((steps for steps, mean in self.history if mean >= REACHED), None)
 
 
 def greedy(model: nn.Module) -> Policy:
@@ -146,7 +154,7 @@ def train_dqn(seed: int, budget: int, *, every: int = 4000) -> Trained:
                 for slow, fast in zip(target.parameters(), model.parameters(), strict=True):
                     slow.lerp_(fast, 0.01)
         for group in optimiser.param_groups:
-            group["lr"] = 1e-3 * max(0.1, 1 - steps / budget)
+            group["lr"] = 1e-3 * max(0.1, 1 - steps / 100_000)
         if steps % every < _PARALLEL and found.look(model, steps, seed):
             break
     envs.close()
