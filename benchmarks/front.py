@@ -13,9 +13,7 @@ are what the block takes for them, ``idle_percent`` what is left of a hundred mi
 
 from __future__ import annotations
 
-import tempfile
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,7 +77,7 @@ def area_of(plan: FrontPlan) -> dict[str, float]:
 
 def measure(given: Namespace) -> dict[str, Any]:
     """What differs, cycles, and what is left of a camera's second."""
-    bench_of, frames_of = from_tests("front_bench", "FrontBench", "frames_of")
+    run_front, frames_of = from_tests("front_bench", "run_front", "frames_of")
     recordings, _ = load_recordings(given.data, given.recordings)
     rng = np.random.default_rng(0)
     fast = Events(
@@ -91,17 +89,15 @@ def measure(given: Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for kind in ("evt3", "aer"):
         plan = FrontPlan(network=camera(), kind=kind)
-        with tempfile.TemporaryDirectory(prefix="nchw_") as place:
-            bench = bench_of(Path(place), plan)
-            words = [words_of(kind, events) for events in recordings]
-            seen = bench.run(words, step_us=STEP_US, stalls=30)
-            found = frames_of(seen, plan.network, plan.tdata_bits)
-            want = np.concatenate([binned(events, plan) for events in recordings])
-            events = sum(map(len, recordings))
-            unequal = abs(events - sum(seen.counts.values()))
-            same = found.shape == want.shape
-            unequal += int((found != want).sum()) if same else max(found.size, want.size)
-            told = bench.run([words_of(kind, fast)], step_us=1000)
+        words = [words_of(kind, events) for events in recordings]
+        seen = run_front(plan, words, step_us=STEP_US, stalls=30)
+        found = frames_of(seen, plan.network, plan.tdata_bits)
+        want = np.concatenate([binned(events, plan) for events in recordings])
+        events = sum(map(len, recordings))
+        unequal = abs(events - sum(seen.counts.values()))
+        same = found.shape == want.shape
+        unequal += int((found != want).sum()) if same else max(found.size, want.size)
+        told = run_front(plan, [words_of(kind, fast)], step_us=1000)
         figures[kind] = {
             "recordings": len(recordings),
             "events": events,

@@ -111,7 +111,7 @@ class QNetwork(nn.Sequential):
 
 
 def train_dqn(seed: int, budget: int, *, every: int = 4000) -> Trained:
-    """Double DQN with a replay buffer of 50,000 steps and a slow target, `budget` steps of carts."""
+    """Double DQN, a buffer of 50,000 steps, a slow target; at most `budget` steps of carts."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     model, size = QNetwork(), 50_000
@@ -155,7 +155,8 @@ def train_dqn(seed: int, budget: int, *, every: int = 4000) -> Trained:
                     slow.lerp_(fast, 0.01)
         for group in optimiser.param_groups:
             group["lr"] = 1e-3 * max(0.1, 1 - steps / 100_000)
-        if steps % every < _PARALLEL and found.look(model, steps, seed):
+        due = steps % every < _PARALLEL or steps >= budget
+        if due and found.look(model, steps, seed):
             break
     envs.close()
     return found
@@ -183,11 +184,13 @@ def train_spiking(seed: int, budget: int, *, every: int = 8) -> Trained:
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     actor = SpikingPolicy()
-    critic = nn.Sequential(nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    critic = nn.Sequential(
+        nn.Linear(4, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1)
+    )
     weights = [*actor.parameters(), *critic.parameters()]
     optimiser = torch.optim.Adam(weights, lr=3e-3)
     envs, observations = _driven(seed)
-    found, steps, number = Trained(), 0, 0
+    found, steps = Trained(), 0
     length = 2048 // _PARALLEL
     fresh = np.zeros(_PARALLEL, bool)
     while steps < budget:
@@ -199,7 +202,18 @@ def train_spiking(seed: int, budget: int, *, every: int = 8) -> Trained:
                 chosen = torch.multinomial(logs.exp(), 1)
                 value = critic(x)[:, 0]
             following, reward, terminated, truncated, _ = envs.step(chosen[:, 0].numpy())
-            rows.append((x, chosen, logs.gather(1, chosen)[:, 0], value, reward, terminated, truncated, fresh))
+            rows.append(
+                (
+                    x,
+                    chosen,
+                    logs.gather(1, chosen)[:, 0],
+                    value,
+                    reward,
+                    terminated,
+                    truncated,
+                    fresh,
+                )
+            )
             observations, fresh = following, terminated | truncated
         steps += 2048
         data = _advantages(rows, critic, observations)
@@ -215,8 +229,8 @@ def train_spiking(seed: int, budget: int, *, every: int = 8) -> Trained:
             loss.backward()
             nn.utils.clip_grad_norm_(weights, 0.5)
             optimiser.step()
-        number += 1
-        if number % every == 0 and found.look(actor, steps, seed):
+        due = steps % (2048 * every) == 0 or steps >= budget
+        if due and found.look(actor, steps, seed):
             break
     envs.close()
     return found

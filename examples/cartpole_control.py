@@ -284,9 +284,9 @@ def show(seeds: dict[int, dict[str, Any]], told: dict[str, Any]) -> None:
     say(
         f"trained directly: {direct['integers_195']} of {told['seeds']} seeds reach 195, "
         f"{direct['integers_475']} reach 475 (integers)\n"
-        f"converted: of {converted['ann_475']} seeds whose ANN solves it {converted['of_these_195']}"
-        f" reach 195, {converted['of_these_475']} reach 475; of {early['ann_195']} early-stopped "
-        f"at 195, {early['integers_195']}\n"
+        f"converted: of {converted['ann_475']} seeds whose ANN solves it "
+        f"{converted['of_these_195']} reach 195, {converted['of_these_475']} reach 475; "
+        f"of {early['ann_195']} early-stopped at 195, {early['integers_195']}\n"
         f"in the loop: {loop['episodes']} episodes, {loop['actions']:,} actions by the Verilog, "
         f"{loop['actions_differ']} differ from the golden model's"
     )
@@ -305,7 +305,9 @@ def main() -> int:
     parser.add_argument("--dqn-steps", type=int, default=150_000, help="of carts, at most")
     parser.add_argument("--direct-steps", type=int, default=200_000, help="of carts, at most")
     parser.add_argument("--episodes", type=int, default=4, help="in the loop, of each network")
-    parser.add_argument("--out", type=Path, default=Path("build/cartpole"), help="for weights, plot")
+    parser.add_argument(
+        "--out", type=Path, default=Path("build/cartpole"), help="for weights, plot"
+    )
     parser.add_argument("--json", type=Path, help="write the figures there")
     arguments = parser.parse_args()
     if arguments.quick:

@@ -60,7 +60,9 @@ def balance_figure(shown: Mapping[str, tuple[SpikingNetwork, np.ndarray]]) -> Fi
             above.set_ylim(-25, 25)
             above.set_title(f"{_NAMES[kind]}, {len(seen)} steps; the pole is lost at ±12°")
             action = run.outputs.argmax(1).numpy()
-            middle.pcolormesh(time, [0, 1], action[None], cmap=_colours(FAINT, GREY), vmin=0, vmax=1)
+            middle.pcolormesh(
+                time, [0, 1], action[None], cmap=_colours(FAINT, GREY), vmin=0, vmax=1
+            )
             middle.set_yticks([])
             hidden = next(p for p in snn.network.populations if p.spiking)
             counts = run.counts[hidden.name].flatten(1).numpy().T
@@ -88,7 +90,11 @@ def steering_figure(course: Course) -> Figure:
     bearing, heading = np.array(course.bearing), np.array(course.heading)
     time = np.arange(count + 1) * _WINDOW
     with styled():
-        figure = new_figure(WIDTH, 5.4)
+        figure = new_figure(WIDTH, 5.6)
+        figure.suptitle(
+            "Windows of events, brighter (blue) and darker (orange); the target (circle); what the "
+            "Verilog said", x=0.01, ha="left",
+        )  # fmt: skip
         grid = figure.add_gridspec(4, _SHOWN, height_ratios=(3, 4, 0.4, 1.4))
         for column, number in enumerate(_chosen(course)):
             axes = figure.add_subplot(grid[0, column])

@@ -13,6 +13,7 @@ degrees, times microseconds; whatever is random comes from one seed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Scene:
         self.limits = THRESHOLD + MISMATCH * rng.standard_normal((2, *size))
         self.blind = np.zeros(size, np.int64)  # until then
         # targets: three waves, fast ones small; shaking: two; pattern: three
-        self.waves = _waves(rng, self.count, 3, slow=0.08, fast=0.5, size=24.0)
+        self.waves = _waves(rng, self.count, 3, slow=0.08, fast=0.35, size=32.0)
         self.shakes = _waves(rng, self.count, 2, slow=12.0, fast=25.0, size=SHAKE)
         self.pattern = rng.uniform(0.05, 0.5, (self.count, 3)), rng.uniform(0, 6.3, (self.count, 3))
         self.light = self._light()
@@ -80,7 +81,7 @@ class Scene:
         edges = np.searchsorted(rows[0], np.arange(self.count + 1))
         return [
             events_of(rows[2, a:b], rows[1, a:b], rows[3, a:b], rows[4, a:b])
-            for a, b in zip(edges[:-1], edges[1:], strict=True)
+            for a, b in pairwise(edges)
         ]
 
     def _light(self) -> np.ndarray:

@@ -208,7 +208,10 @@ def show(told: dict[str, Any], place: Path) -> None:
         ("decisions, one every 40 ms", f"{told['decisions']:,}"),
         ("logits that are not the golden model's", told["logits_differ"]),
         ("events of the camera; dropped", f"{told['events']:,}; {told['dropped']}"),
-        ("right of three (left, ahead, right); opposite", f"{told['right_percent']} %; {told['opposite']}"),
+        (
+            "right of three (left, ahead, right); opposite",
+            f"{told['right_percent']} %; {told['opposite']}",
+        ),
         (
             "target off the middle, mean; in view",
             f"{told['mean_off_degrees']}°; {told['in_view_percent']} %",

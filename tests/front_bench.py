@@ -1,24 +1,21 @@
-"""Compiles a front block, alone or with the network behind it, and runs a camera's words on it."""
+"""A front block in simulation, alone or with the network behind it, and a camera's words on it."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.rtl.front_files import front_files
-from neurocuda_hw.rtl.front_plan import FrontCount, FrontPlan
+from neurocuda_hw.rtl.front_plan import FrontPlan
 from neurocuda_hw.rtl.memory import RAM_VERILOG
+from neurocuda_hw.simulation.live import Live
+from neurocuda_hw.simulation.simulate import Stalls
 
-ROOT = Path(__file__).parents[1]
-KINDS = {"evt3": ("uint16_t", "<u2"), "aer": ("uint64_t", "<u8")}
+_QUIET = 20_000  # cycles after which nothing more comes
 
 
 @dataclass(frozen=True)
@@ -32,64 +29,40 @@ class Seen:
     counts: dict[str, int]
 
 
-class FrontBench:
-    """A front block compiled in a folder; with `files` of a network, that too."""
-
-    def __init__(
-        self, place: Path, plan: FrontPlan, files: Mapping[str, bytes] | None = None
-    ) -> None:
-        self.place, self.plan = place, plan
-        front = front_files(plan)
-        if files is None:
-            sources = {"nchw_front.v": front["front/nchw_front.v"], "ram.v": RAM_VERILOG.encode()}
-        else:
-            sources = {name.replace("/", "_"): content for name, content in front.items()}
-            for name, content in files.items():
-                if name.startswith("rtl/"):
-                    sources[Path(name).name] = content
-        for name, content in sources.items():
-            (place / name).write_bytes(content)
-        verilog = [name for name in sources if name.endswith(".v")]
-        word = KINDS[plan.kind][0]
-        command = ["sh", str(ROOT / "sim" / "verilator.sh"), "--cc", "--exe", "--build", "-O3"]
-        command += ["-Wno-fatal", "-Wno-lint", "--prefix", "Vdut", "-o", "front", "--x-initial"]
-        command += ["unique", "--top-module", "nchw_front" if files is None else "nchw_camera"]
-        command += ["-CFLAGS", f"-O2 -DWORD_T={word}", *verilog, str(ROOT / "tests" / "front.cpp")]
-        environment = os.environ | {"PYTHON": sys.executable}
-        done = subprocess.run(
-            command, cwd=place, env=environment, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-
-    def run(
-        self,
-        recordings: Sequence[np.ndarray],
-        *,
-        step_us: int,
-        first: bool = False,
-        stalls: int = 0,
-        seed: int = 1,
-    ) -> Seen:
-        """Sends recordings, one after the other, with so many per cent of random pauses."""
-        place = self.place
-        kind = KINDS[self.plan.kind][1]
-        (place / "words").write_bytes(b"".join(r.astype(kind).tobytes() for r in recordings))
-        ends = np.cumsum([len(r) for r in recordings]).astype("<u8")
-        (place / "ends").write_bytes(ends.tobytes())
-        values = [step_us, int(first), stalls, seed]
-        done = subprocess.run(
-            [place / "obj_dir" / "front", "words", "ends", "out", *map(str, values)],
-            cwd=place,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        cycles, latency, *counts = map(int, done.stdout.split())
-        pairs = np.fromfile(place / "out", "<u8").reshape(-1, 2)
-        names = [name.name.lower() for name in FrontCount]
-        told = dict(zip(names, counts, strict=True))
-        return Seen(pairs[:, 0], pairs[:, 1].astype(bool), cycles, latency, told)
+def run_front(
+    plan: FrontPlan,
+    recordings: Sequence[np.ndarray],
+    *,
+    step_us: int,
+    first: bool = False,
+    stalls: int = 0,
+    files: Mapping[str, bytes] | None = None,
+) -> Seen:
+    """Sends recordings, one after the other, with so many per cent of random pauses; through the
+    front block alone, or with `files` of a network through that too."""
+    front = front_files(plan)
+    if files is None:
+        top, sources = "nchw_front", {"rtl/nchw_ram.v": RAM_VERILOG.encode()}
+        sources["front/nchw_front.v"] = front["front/nchw_front.v"]
+    else:
+        top, sources = "nchw_camera", {**files, **front}
+    live = Live(sources, top, stalls=Stalls(percent=stalls), step_us=step_us, from_first=first)
+    with live:
+        answers = [live.send(words, packets=0) for words in recordings]
+        answers.append(live.send(np.zeros(0), packets=2**32 - 1, limit=_QUIET))
+    words, last, cycles = (
+        np.concatenate([getattr(answer, what) for answer in answers])
+        for what in ("words", "last", "cycles")
+    )
+    end = answers[0].taken
+    later = cycles[last & (cycles > end)]
+    return Seen(
+        words,
+        last,
+        int(max(answers[-1].taken, cycles.max(initial=0))) + 1,
+        int(later[0]) - end if len(later) else 0,
+        answers[-1].counts,
+    )
 
 
 def frames_of(seen: Seen, network: Network, tdata_bits: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Verilog to talk to: words in, answers out, its clock standing still between; for closed loops.
 
-    with Live(design.files, word_bits=design.tdata_bits) as hardware:
-        answer = hardware.send(*packets(network, inputs, design.tdata_bits)[:1])
+with Live(design.files, word_bits=design.tdata_bits) as hardware:
+    answer = hardware.send(*packets(network, inputs, design.tdata_bits)[:1])
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Live:
         Raises
         ------
         ToolError
-            If the design takes no more words, or the program ended.
+            If the design takes no more words, or cannot read its memory files.
         """
         head = np.array([len(words), last | self._flags, packets, limit, self._step_us], "<u4")
         stdin, stdout = self._process.stdin, self._process.stdout
@@ -154,8 +154,8 @@ class Live:
             out, marked = _read(stdout, "<u8", size), _read(stdout, "<u8", size)
         except (BrokenPipeError, EOFError) as error:
             raise ToolError(
-                "the simulated design ended, or took no word for a million cycles; "
-                "check the files that it was made of with 'nchw verify'"
+                f"the simulated design took no word for {limit:,} cycles, or ended; check the build "
+                "that its files are of with 'nchw verify'"
             ) from error
         names = (name.name.lower() for name in FrontCount)
         return Answer(

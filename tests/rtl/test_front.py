@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from event_formats import dat, evt3_read, evt3_words, made
-from front_bench import FrontBench, Seen, frames_of
+from front_bench import Seen, frames_of, run_front
 from small import chain
 from tools import need
 
@@ -104,16 +103,15 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_packets_are_the_softwares_frames(name: str, tmp_path: Path) -> None:
+def test_packets_are_the_softwares_frames(name: str) -> None:
     case = dict(CASES[name])
     kind, shape = case.pop("kind"), case.pop("shape")
     where = {key: case.pop(key) for key in ("crop", "downsample") if key in case}
     plan = FrontPlan(network=camera(shape, **case), kind=kind, **where)
-    bench = FrontBench(tmp_path, plan)
     rows = made(3000, seed=8, last=90_000)
     for first, stalls in ((False, 0), (True, 0), (False, 40), (True, 85)):
         want, tally = binned(rows, plan, 5000, first)
-        seen = bench.run([words_of(kind, rows)], step_us=5000, first=first, stalls=stalls)
+        seen = run_front(plan, [words_of(kind, rows)], step_us=5000, first=first, stalls=stalls)
         agree(seen, want, plan)
         assert seen.counts["counted"] == tally.counted
         left = {why.split()[0]: count for why, count in tally.left_out.items()}
@@ -121,45 +119,47 @@ def test_packets_are_the_softwares_frames(name: str, tmp_path: Path) -> None:
         assert seen.counts["outside"] == left.get("outside", 0)
         assert sum(seen.counts.values()) == len(rows)
     if name == "evt3":
-        singles = bench.run([words_of(kind, rows, vectors=False)], step_us=5000, stalls=40)
+        singles = run_front(plan, [words_of(kind, rows, vectors=False)], step_us=5000, stalls=40)
         want, _ = binned(rows, plan, 5000, False)
         agree(singles, want, plan)
 
 
 @pytest.mark.slow
-def test_recordings_one_after_the_other_and_times_that_wrap(tmp_path: Path) -> None:
+def test_recordings_one_after_the_other_and_times_that_wrap() -> None:
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
-    bench = FrontBench(tmp_path, plan)
     recordings = [made(400, seed=n, last=70_000_000) for n in range(3)] + [made(1, seed=9)]
     wanted = [binned(rows, plan, 1_000_000, True)[0] for rows in recordings]
-    seen = bench.run(
-        [words_of("evt3", rows) for rows in recordings], step_us=1_000_000, first=True, stalls=30
+    seen = run_front(
+        plan,
+        [words_of("evt3", rows) for rows in recordings],
+        step_us=1_000_000,
+        first=True,
+        stalls=30,
     )
     found = frames_of(seen, plan.network, plan.tdata_bits)
     assert np.array_equal(found, np.concatenate(wanted))
 
 
 @pytest.mark.slow
-def test_times_that_go_back_are_counted(tmp_path: Path) -> None:
+def test_times_that_go_back_are_counted() -> None:
     """An event of a step that is over is late; within its step the order does not matter."""
     plan = FrontPlan(network=camera((2, 34, 34)), kind="aer")
     rows = made(2000, seed=2, last=60_000)
     for at in range(0, 1990, 7):
         rows[at], rows[at + 3] = rows[at + 3], rows[at]
     want, tally = binned(rows, plan, 500, False)
-    bench = FrontBench(tmp_path, plan)
-    seen = bench.run([aer_words(rows)], step_us=500, stalls=20)
+    seen = run_front(plan, [aer_words(rows)], step_us=500, stalls=20)
     agree(seen, want, plan)
     assert seen.counts["late"] == tally.left_out["of a window that is over"] > 5
     # a step without events is a mark, not a walk through the memory
     far = [(0, 0, 0, 5), (0, 0, 0, 500_000)]
-    seen = bench.run([aer_words(far)], step_us=500)
+    seen = run_front(plan, [aer_words(far)], step_us=500)
     agree(seen, binned(far, plan, 500, False)[0], plan)
     assert seen.cycles < 1000 * 6 + 4 * 2312
 
 
 @pytest.mark.slow
-def test_any_words_at_all(tmp_path: Path) -> None:
+def test_any_words_at_all() -> None:
     """No word stops it; what it makes of them is what the decoder in software does, in order."""
     rng = np.random.default_rng(7)
     kinds = rng.choice([0, 2, 2, 3, 4, 5, 6, 10, 14, 15, 1, 7], 20_000)
@@ -171,7 +171,7 @@ def test_any_words_at_all(tmp_path: Path) -> None:
     words[0] = 2 << 12
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
     rows = evt3_read(words.tolist())
-    seen = FrontBench(tmp_path, plan).run([words], step_us=3000, stalls=25)
+    seen = run_front(plan, [words], step_us=3000, stalls=25)
     events = Evt3().events(words.astype(np.uint16), tally := Tally())
     assert len(events) == len(rows)
     assert seen.counts["timeless"] == tally.left_out["before the first word of time"] > 0
@@ -179,9 +179,8 @@ def test_any_words_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_events_with_stalls_and_how_much_time_is_left(tmp_path: Path) -> None:
+def test_a_million_events_with_stalls_and_how_much_time_is_left() -> None:
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
-    bench = FrontBench(tmp_path, plan)
     rng = np.random.default_rng(0)
     count = 1_000_000
     time = np.sort(rng.integers(0, 1_000_000, count))
@@ -190,22 +189,20 @@ def test_a_million_events_with_stalls_and_how_much_time_is_left(tmp_path: Path) 
     words = words_of("evt3", rows)
     want, _ = binned(rows, plan, 1000, False)
     for stalls in (0, 30):
-        seen = bench.run([words], step_us=1000, stalls=stalls)
+        seen = run_front(plan, [words], step_us=1000, stalls=stalls)
         agree(seen, want, plan)
         if not stalls:  # one second, and a hundred million cycles, of the camera's time
             assert seen.cycles < 10_000_000
 
 
 @pytest.mark.slow
-def test_the_network_behind_it_answers_as_the_reference(tmp_path: Path) -> None:
+def test_the_network_behind_it_answers_as_the_reference() -> None:
     network = camera((2, 34, 34))
     design = emit(network)
     plan = FrontPlan(network=network, kind="evt3", tdata_bits=design.tdata_bits)
     rows = made(3000, seed=8, last=90_000)
     want, _ = binned(rows, plan, 5000, False)
-    seen = FrontBench(tmp_path, plan, design.files).run(
-        [words_of("evt3", rows)], step_us=5000, stalls=20
-    )
+    seen = run_front(plan, [words_of("evt3", rows)], step_us=5000, stalls=20, files=design.files)
     expected = Reference(network).trace(want).outputs
     found = seen.words.astype(np.uint32).astype(np.int32).reshape(-1, 5)
     assert np.array_equal(found[: len(expected)], expected)
