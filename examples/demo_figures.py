@@ -60,9 +60,8 @@ def balance_figure(shown: Mapping[str, tuple[SpikingNetwork, np.ndarray]]) -> Fi
             above.set_ylim(-25, 25)
             above.set_title(f"{_NAMES[kind]}, {len(seen)} steps; the pole is lost at ±12°")
             action = run.outputs.argmax(1).numpy()
-            middle.pcolormesh(
-                time, [0, 1], action[None], cmap=_colours(FAINT, GREY), vmin=0, vmax=1
-            )
+            colours = _colours(FAINT, GREY)
+            middle.pcolormesh(time, [0, 1], action[None], cmap=colours, vmax=1, rasterized=True)
             middle.set_yticks([])
             hidden = next(p for p in snn.network.populations if p.spiking)
             counts = run.counts[hidden.name].flatten(1).numpy().T
@@ -119,7 +118,7 @@ def steering_figure(course: Course) -> Figure:
         above.set_title("degrees")
         above.legend(loc="lower left", ncols=3)
         strip.pcolormesh(time, [0, 1], np.array(course.said)[None], vmin=0, vmax=2,
-                         cmap=_colours(ORANGE, FAINT, BLUE))  # fmt: skip
+                         cmap=_colours(ORANGE, FAINT, BLUE), rasterized=True)  # fmt: skip
         strip.set_yticks([])
         strip.set_title("what the Verilog said: left (orange), ahead (pale), right (blue)")
         below.step(time[:-1], course.events, where="post", color=INK, linewidth=0.8)

@@ -150,14 +150,14 @@ class Live:
             stdin.write(head.tobytes() + np.asarray(words).astype("<u8").tobytes())
             stdin.flush()
             cycle, taken = (int(n) for n in _read(stdout, "<u8", 2))
-            *counts, size = (int(n) for n in _read(stdout, "<u4", len(FrontCount) + 1))
+            *counts, size = (int(n) for n in _read(stdout, "<u4", len(FrontCount.__members__) + 1))
             out, marked = _read(stdout, "<u8", size), _read(stdout, "<u8", size)
         except (BrokenPipeError, EOFError) as error:
             raise ToolError(
                 f"the simulated design took no word for {limit:,} cycles, or ended; check the build "
                 "that its files are of with 'nchw verify'"
             ) from error
-        names = (name.name.lower() for name in FrontCount)
+        names = map(str.lower, FrontCount.__members__)
         return Answer(
             words=out,
             last=(marked >> np.uint64(63)).astype(bool),
