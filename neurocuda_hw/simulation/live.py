@@ -154,8 +154,8 @@ class Live:
             out, marked = _read(stdout, "<u8", size), _read(stdout, "<u8", size)
         except (BrokenPipeError, EOFError) as error:
             raise ToolError(
-                f"the simulated design took no word for {limit:,} cycles, or ended; check the build "
-                "that its files are of with 'nchw verify'"
+                f"the simulated design took no word for {limit:,} cycles, or ended; check the "
+                "build that its files are of with 'nchw verify'"
             ) from error
         names = map(str.lower, FrontCount.__members__)
         return Answer(

@@ -59,7 +59,7 @@ def test_packets_that_nobody_waited_for_come_later() -> None:
 
 
 def test_a_design_that_takes_no_more() -> None:
-    message = r"^the simulated design took no word for 500 cycles, or ended; check the build that "
+    message = r"^the simulated design took no word for 500 cycles, or ended; check the build"
     everything = np.concatenate([*WORDS, *WORDS])  # it hangs within a packet
     with live("hang") as hardware, pytest.raises(ToolError, match=message):
         hardware.send(everything, limit=500)
