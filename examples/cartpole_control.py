@@ -179,7 +179,9 @@ def trained(kind: str, seed: int, budget: int, folder: Path) -> Trained:
         states = {k: m and m.state_dict() for k, m in (("early", made.early), ("best", made.best))}
         folder.mkdir(parents=True, exist_ok=True)
         torch.save({**states, "history": made.history}, place)
-        say(f"{kind}, seed {seed}: {made.history[-1]}, {time.monotonic() - started:.0f} s")
+        steps, mean = made.history[-1]
+        told = f"mean return {mean:.0f} after {steps:,} steps, {time.monotonic() - started:.0f} s"
+        say(f"seed {seed}, {kind}: {told}", err=True)
     told = torch.load(place, weights_only=True)
     found = Trained(history=[tuple(look) for look in told["history"]])
     for name in ("early", "best"):
@@ -211,7 +213,7 @@ def one_seed(seed: int, arguments: argparse.Namespace) -> tuple[dict[str, Any], 
         found["loop"], seen = in_the_loop(snn, range(arguments.episodes))
         shown[kind] = (snn, seen[0])
         figures[kind] = found
-        say(f"seed {seed}, {kind}: {json.dumps(found)}")
+        say(f"seed {seed}, {kind}: {json.dumps(found)}", err=True)
     return figures, shown
 
 
@@ -308,7 +310,7 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, default=Path("build/cartpole"), help="for weights, plot"
     )
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--json", action="store_true", help="print one JSON object of figures only")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.seeds, arguments.episodes = arguments.seeds[:1], 1
@@ -325,10 +327,11 @@ def main() -> int:
         print(f"cartpole_control: {error}", file=sys.stderr)
         return error.exit_code
     told = summary(seeds)
-    show(seeds, told)
-    say(f"one episode of each, drawn: {place}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps({**told, "by_seed": seeds}, indent=1) + "\n")
+    if arguments.json:
+        print(json.dumps({**told, "by_seed": seeds}, indent=1))
+    else:
+        show(seeds, told)
+        say(f"one episode of each, drawn: {place}")
     return 1 if told["loop"]["logits_differ"] else 0
 
 

@@ -88,10 +88,10 @@ def test_the_verilog_balances(
     states: dict[str, Any] = {"early": None, "history": [(16, 500.0)]}
     torch.save({**states, "best": balancer().state_dict()}, tmp_path / "dqn_3_2048.pt")
     words = ["--seeds", "3", "--dqn-steps", "2048", "--direct-steps", "2048", "--episodes", "1"]
-    words += ["--out", str(tmp_path), "--json", str(tmp_path / "told.json")]
-    monkeypatch.setattr(sys, "argv", ["cartpole_control.py", *words])
+    words += ["--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["cartpole_control.py", *words, "--json"])
     assert cartpole_control.main() == 0
-    told = json.loads((tmp_path / "told.json").read_text())
+    told = json.loads(capsys.readouterr().out)
     assert told["converted"] == {"ann_475": 1, "of_these_195": 1, "of_these_475": 1}
     assert told["loop"]["episodes"] == 2
     assert told["loop"]["actions"] > 500
@@ -100,11 +100,12 @@ def test_the_verilog_balances(
     assert 0 < told["by_seed"]["3"]["dqn"]["loop"]["cycles"] < 2000
     assert (tmp_path / "direct_3_2048.pt").exists()
     assert "<svg" in (tmp_path / "balance.svg").read_text()
-    assert "0 differ from the golden model's" in capsys.readouterr().out
     sent = cartpole_control.Live.send
 
     def wrong(hardware: Any, words: np.ndarray) -> Any:
         return sent(hardware, words ^ np.uint64(1 << 8))
 
     monkeypatch.setattr(cartpole_control.Live, "send", wrong)
+    monkeypatch.setattr(sys, "argv", ["cartpole_control.py", *words])
     assert cartpole_control.main() == 1
+    assert " 0 differ from the golden model's" not in capsys.readouterr().out

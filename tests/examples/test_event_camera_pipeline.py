@@ -76,14 +76,16 @@ def test_words_are_evt3() -> None:
 
 
 @pytest.mark.slow
-def test_the_verilog_steers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_verilog_steers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Every logit is the golden model's; a word that is lost on the way is told by exit code 1."""
     need(find_verilator(), find_compiler(), find_make())
     words = ["--cameras", "6", "--windows", "15", "--epochs", "4", "--decisions", "12"]
-    words += ["--stalls", "20", "--out", str(tmp_path), "--json", str(tmp_path / "told.json")]
-    monkeypatch.setattr(sys, "argv", ["event_camera_pipeline.py", *words])
+    words += ["--stalls", "20", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["event_camera_pipeline.py", *words, "--json"])
     assert event_camera_pipeline.main() == 0
-    told = json.loads((tmp_path / "told.json").read_text())
+    told = json.loads(capsys.readouterr().out)
     assert told["decisions"] == 12
     assert told["events"] == told["counts"]["counted"] > 200
     assert told["logits_differ"] == told["decisions_differ"] == told["dropped"] == 0
@@ -91,4 +93,6 @@ def test_the_verilog_steers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert 0 < told["energy_nj"] < told["ann_energy_nj"]
     assert "<svg" in (tmp_path / "steering.svg").read_text()
     monkeypatch.setattr(Evt3Writer, "words", lambda self, events: self.clock(events.time[0]))
+    monkeypatch.setattr(sys, "argv", ["event_camera_pipeline.py", *words])
     assert event_camera_pipeline.main() == 1
+    assert "; 0 " not in capsys.readouterr().out
