@@ -11,7 +11,7 @@ import pytest
 from event_formats import evt3_read
 from tools import need
 
-from neurocuda_hw.data.events import joined
+from neurocuda_hw.data.events import events_of, joined
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -73,6 +73,8 @@ def test_words_are_evt3() -> None:
     rows = list(zip(whole.x, whole.y, whole.polarity, whole.time, strict=True))
     assert evt3_read(words) == rows
     assert len(rows) > 100
+    again = [(3, 4, 1, time) for time in (5, 5, 4096 + 5, 3 * 4096 + 5)]  # one low part
+    assert evt3_read(Evt3Writer().words(events_of(*np.array(again).T))) == again
 
 
 @pytest.mark.slow
