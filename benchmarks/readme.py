@@ -1,6 +1,6 @@
-"""Writes figures into README.md, docs/figures.md and docs/nir.md, as results/ has them.
+"""Writes figures into README.md and three pages of docs/, as results/ has them.
 
-The rows, with their words and commands, are in ``headline.md`` and ``figures.md`` here;
+The rows, with their words and commands, are in ``headline.md`` and the like here;
 ``{file[key]:format}`` in them takes a value of ``results/file.json``. Nothing else writes a figure
 into these documents, and a test says when they differ.
 """
@@ -19,7 +19,9 @@ from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.ground.files import write_file
 
 README, RESULTS = ROOT / "README.md", ROOT / "results"
-FIGURES, NIR = ROOT / "docs" / "figures.md", ROOT / "docs" / "nir.md"
+FIGURES, NIR, DEMONSTRATIONS = (
+    ROOT / "docs" / f"{name}.md" for name in ("figures", "nir", "demonstrations")
+)
 
 # those whose every spike count and logit was compared with the quantised ANN's
 EXACT = (
@@ -30,7 +32,9 @@ EXACT = (
     "resnet18",
 )
 
-HEADLINE, ROWS = (Path(__file__).with_name(name) for name in ("headline.md", "figures.md"))
+HEADLINE, ROWS, CARTPOLE, CAMERA = TABLES = tuple(
+    Path(__file__).with_name(f"{name}.md") for name in ("headline", "figures", "cartpole", "camera")
+)
 
 
 def read(name: str) -> Any:
@@ -53,7 +57,7 @@ def results(folder: Path | None = None) -> dict[str, Any]:
 def named() -> dict[str, set[str]]:
     """What the pages show: by file, the keys with dots in the place of brackets."""
     found: dict[str, set[str]] = {}
-    for rows in (HEADLINE, ROWS):
+    for rows in TABLES:
         for _, name, _, _ in Formatter().parse(rows.read_text()):
             if name:
                 file, *keys = re.findall(r"[^][]+", name)
@@ -71,7 +75,7 @@ def _unequal(figures: Mapping[str, Any]) -> int:
 
 
 def figures(found: Mapping[str, Any], rows: Path = ROWS) -> str:
-    """The table of README.md or docs/figures.md.
+    """A table of README.md or a page of docs/.
 
     Raises
     ------
@@ -118,10 +122,12 @@ def put(text: str, mark: str, table: str) -> str:
 def documents() -> dict[Path, str]:
     """All of them as they must be."""
     found = results()
+    balanced = put(DEMONSTRATIONS.read_text(), "cartpole", figures(found, CARTPOLE))
     return {
         README: put(README.read_text(), "figures", figures(found, HEADLINE)),
         FIGURES: put(FIGURES.read_text(), "figures", figures(found)),
         NIR: put(NIR.read_text(), "frameworks", frameworks(found["nir_frameworks"])),
+        DEMONSTRATIONS: put(balanced, "camera", figures(found, CAMERA)),
     }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.network import Network
 from neurocuda_hw.simulation.benches import RUN_FOLDER, bench_files
-from neurocuda_hw.simulation.simulate import SERIAL, compiled
+from neurocuda_hw.simulation.simulate import SERIAL, build_inputs, compiled
 
 DIVISOR = 4  # cycles of a bit: the fewest, so that bytes cost little
 _PATIENCE = 5.0  # seconds
@@ -51,7 +51,8 @@ def serial_device(
     ToolError
         If Verilator, make or the compiler is missing or fails.
     """
-    binary = compiled({**files, **bench_files(network, word_bits)}, SERIAL)
+    inputs = build_inputs({**files, **bench_files(network, word_bits)}, SERIAL)
+    binary = compiled(SERIAL, inputs)
     with tempfile.TemporaryDirectory(prefix="nchw_") as name:
         for path, content in files.items():
             if path.startswith(f"{RUN_FOLDER}/"):

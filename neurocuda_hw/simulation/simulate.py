@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -141,7 +141,7 @@ class Simulator:
             for path, content in files.items()
             if path.startswith(f"{RUN_FOLDER}/")
         }
-        self.binary = compiled(self.files, "bulk")
+        self.binary = compiled("bulk", build_inputs(self.files))
 
     def run(
         self,
@@ -276,48 +276,58 @@ def _key(files: Mapping[str, bytes], inputs: list[str], tools: list[Tool]) -> st
     digest = hashlib.sha256()
     for tool in tools:
         digest.update(f"{tool.name} {tool.version} {tool.where}\n".encode())
-    for path in sorted(inputs):
+    for path in sorted(files):
         digest.update(f"{path} {len(files[path])}\n".encode())
         digest.update(files[path])
     return digest.hexdigest()[:32]
 
 
-def _build_inputs(files: Mapping[str, bytes], program: str) -> list[str]:
+def build_inputs(files: Mapping[str, bytes], program: str = "bulk") -> dict[str, bytes]:
     """What `program` is made of; the bulk harness has no serial line."""
     folders = ("rtl/", "serial/") if program == SERIAL else ("rtl/",)
     left_out = (*_NO_BUILD_INPUT, *(() if program == SERIAL else (f"sim/{SERIAL}.cpp",)))
-    return [
-        path
-        for path in files
+    inputs = {
+        path: content
+        for path, content in files.items()
         if path == "Makefile"
         or (path.startswith("sim/") and path not in left_out)
         or (path.startswith(folders) and path.endswith(".v"))
-    ]
+    }
+    return inputs | {"sim/config.mk": f"RUN_DIR := {RUN_FOLDER}\n".encode()}
 
 
-def compiled(files: Mapping[str, bytes], program: str) -> Path:
-    """A harness of these files, ``bulk`` or ``serial``, from the cache or freshly made."""
+def compiled(
+    name: str,
+    files: Mapping[str, bytes],
+    build: Callable[[Path, str, dict[str, str]], object] | None = None,
+) -> Path:
+    """The program of these files, from the cache or freshly made.
+
+    `build` gets a folder that holds them, the name, and the environment in which Verilator finds
+    its tools, and leaves ``obj_dir/name`` there; without, the Makefile among the files does.
+    """
     verilator, compiler = require(find_verilator()), require(find_compiler())
-    make = require(find_make())
-    tools = [verilator, compiler]
     folder = cache_folder()
-    inputs = _build_inputs(files, program)
-    binary = folder / f"{program}-{_key(files, inputs, tools)}"
+    binary = folder / f"{name}-{_key(files, [verilator, compiler])}"
     if binary.is_file():
         binary.touch()  # the cache drops what was not used for longest
         return binary
+    # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
+    extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
+    extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(folder / "runtime")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with aside(folder, program) as place, _spaceless(place) as work:
-            for path in inputs:
+        with aside(folder, name) as place, _spaceless(place) as work:
+            for path, content in files.items():
                 target = work / path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(files[path])
-            (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
-            _make(make, compiler, work, folder / "runtime", program)
-            shutil.move(work / "obj_dir" / program, place / "harness")
+                target.write_bytes(content)
+            (build or _make)(work, name, extra)
+            if not (work / "obj_dir" / name).is_file():
+                raise ToolError("Verilator built no program; run 'nchw doctor'")
+            shutil.move(work / "obj_dir" / name, place / "harness")
             (place / "harness").replace(binary)
-        _forget_old(folder, program)
+        _forget_old(folder, name)
     except OSError as error:
         raise OutputError(
             f"cannot write the cache folder {str(folder)!r}: {error.strerror}; name another one in "
@@ -336,13 +346,9 @@ def _spaceless(place: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _make(make: Tool, compiler: Tool, work: Path, runtime: Path, program: str) -> None:
-    # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
-    extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
-    extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(runtime)
-    run(make, [f"obj_dir/{program}"], cwd=work, extra=extra, what="building the simulation")
-    if not (work / "obj_dir" / program).is_file():
-        raise ToolError("Verilator built no program; run 'nchw doctor'")
+def _make(work: Path, name: str, extra: dict[str, str]) -> None:
+    make = require(find_make())
+    run(make, [f"obj_dir/{name}"], cwd=work, extra=extra, what="building the simulation")
 
 
 def object_cache(folder: Path) -> str:

@@ -21,7 +21,7 @@ def test_documents_show_the_results(path: Path) -> None:
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """README, docs and results, where they may be broken."""
     shutil.copytree(readme.RESULTS, tmp_path / "results")
-    for name in ("README", "FIGURES", "NIR"):
+    for name in ("README", "FIGURES", "NIR", "DEMONSTRATIONS"):
         path = tmp_path / getattr(readme, name).name
         path.write_text(getattr(readme, name).read_text())
         monkeypatch.setattr(readme, name, path)
