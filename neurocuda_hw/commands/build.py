@@ -13,10 +13,12 @@ import click
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.commands.folding import (
     as_plain,
+    board_options,
     bursts_option,
     check_streams,
     device_options,
     fold_for,
+    on_board,
     parse_wish,
     show,
     streams_options,
@@ -93,6 +95,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "control, status and an interrupt; or also counters of every layer. The core in rtl/ is the "
     "same with each.",
 )
+@board_options
 @click.option(
     "--front",
     type=click.Choice(["evt3", "aer"]),
@@ -143,6 +146,9 @@ def build(
     streams: str,
     input_order: str,
     registers: str,
+    board: str | None,
+    clock: float | None,
+    baud: int,
     front: str | None,
     chips: int,
     graded_counts: bool,
@@ -171,6 +177,7 @@ def build(
     nchw build weights.pt --arch models:Net --data mnist/
     nchw build network.pt --lanes 4
     nchw build network.pt --data mnist/ --device xc7a35t --target-cycles 600
+    nchw build network.pt --data mnist/ --target ecp5 --board ulx3s
     nchw build network.pt --target hls -o build-hls
     nchw build network.pt --target nir --export explicit -o build-nir
     nchw build net.nir --steps 300 --payload-bits 2 --reset nir --data nmnist/ --target all
@@ -196,7 +203,7 @@ def build(
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     check_streams(bursts, streams, input_order, target)
-    wish = parse_wish(device, target_cycles, fit, lanes, target)
+    wish = parse_wish(device, target_cycles, fit, lanes, target, on_board(board, device, target))
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
     made = None
@@ -230,11 +237,15 @@ def build(
             writing=writing,
             inputs=origin,
             front=camera,
+            board=board,
+            clock=clock,
+            baud=baud,
+            progress=progress,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
-        fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
+        fold = None if wish.part is None else partial(fold_for, wish=wish, progress=progress)
         if camera is not None and not any(t.gates for t in parts(target, options)):
             raise click.UsageError("--front is for Verilog: --target verilog")
         sends = any(t.bursts for t in parts(target, options))

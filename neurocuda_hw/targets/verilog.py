@@ -43,6 +43,7 @@ class Verilog(Target):
     product = "this Verilog"
     gates = True
     bursts = True
+    also = ("ecp5", "ice40", "gowin")
 
     def __init__(self) -> None:
         self.benches = (

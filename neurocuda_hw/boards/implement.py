@@ -1,0 +1,147 @@
+"""Runs the tools: a bitstream whose clock the routed design keeps, or a sentence."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neurocuda_hw.boards.flow import constraints, flat, makefile, steps, top
+from neurocuda_hw.boards.pll import choose_pll
+from neurocuda_hw.boards.table import Board
+from neurocuda_hw.ground.errors import ModelError, OutputError
+from neurocuda_hw.ground.programs import Tool, require, run
+from neurocuda_hw.ground.progress import Progress
+from neurocuda_hw.ground.toolchain import find_fpga, find_yosys
+from neurocuda_hw.synth.paths import Names
+from neurocuda_hw.synth.route import fmax, slowest
+
+BAUD = 115_200
+FOLDER = "board"
+TRIES = 4
+FIRST = 100.0  # MHz that are tried first; what is met by the first placement says the next
+_MARGIN = 0.97  # of the clock that was met, for the next try: another placement differs by as much
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bitstream:
+    """What was made.
+
+    Parameters
+    ----------
+    files : dict of str to bytes
+        Of a build folder: ``board/`` with the bitstream, ``serial/`` with the bridge.
+    facts : dict
+        For ``report.json``: board, part, clock and the routed one, baud rate, path, tools.
+    """
+
+    files: dict[str, bytes]
+    facts: dict[str, Any]
+
+
+def implement(
+    rtl: Mapping[str, bytes],
+    serial: Callable[[int], dict[str, bytes]],
+    board: Board,
+    *,
+    clock: float | None = None,
+    baud: int = BAUD,
+    progress: Progress | None = None,
+) -> Bitstream:
+    """A bitstream of a network on a board.
+
+    Parameters
+    ----------
+    rtl : mapping of str to bytes
+        The network's Verilog and memory files.
+    serial : callable
+        Gives the bridge's files for a number of cycles per bit.
+    clock : float, optional
+        MHz; the PLL gives the fastest of at most so much. Where None, a clock that is met is found.
+
+    Raises
+    ------
+    ToolError
+        If a tool or package is missing, or fails.
+    ModelError
+        If the clock is not met, or cannot be made.
+    """
+    pins, limit = board.pins, clock or FIRST
+    for attempt in range(TRIES):
+        pll = choose_pll(board.family, pins.mhz, limit)
+        if pll is None:
+            raise ModelError(
+                f"the clock of {board.name} must be one that its {pins.mhz:g} MHz can make, not "
+                f"{limit:.1f} MHz; give a higher --clock, or fewer lanes if it was not met"
+            )
+        bridge = serial(round(pll.mhz * 1e6 / baud))
+        named, where = constraints(board, pins)
+        sources = {"top.v": top(board, pins, pll, baud).encode(), named: where.encode()}
+        verilog = sorted(n for n in flat({**rtl, **bridge, **sources}) if n.endswith(".v"))
+        todo = steps(board, verilog, pll.mhz)
+        tools = [find_yosys() if s.tool == "yosys" else find_fpga(s.tool) for s in todo]
+        for tool in tools:
+            require(tool)
+        with tempfile.TemporaryDirectory(prefix="nchw_board_") as name:
+            folder = Path(name)
+            try:
+                for path, content in (flat({**rtl, **bridge}) | sources).items():
+                    (folder / path).write_bytes(content)
+            except OSError as error:
+                raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
+            for number, (tool, step) in enumerate(zip(tools, todo, strict=True)):
+                if progress:
+                    progress(f"{board.name} at {pll.mhz:.1f} MHz: {tool.name}", number, len(todo))
+                run(tool, step.arguments, cwd=folder, what=board.name)
+            report = json.loads((folder / "timing.json").read_text())
+            met = fmax(report)
+            names = Names(json.loads((folder / "netlist.json").read_text()), "board")
+            path = slowest(report, names)
+            bits = (folder / todo[-1].makes).read_bytes()
+        if met >= pll.mhz:
+            break
+        if clock is not None:
+            raise ModelError(
+                f"{board.name} does not keep {pll.mhz:.1f} MHz: it takes {met:.1f} MHz, limited by "
+                f"{path.start} -> {path.end}; give --clock {int(met)}, or leave --clock out"
+            )
+        limit = met * _MARGIN ** (attempt + 1)
+    else:
+        raise ModelError(
+            f"{board.name} kept none of {TRIES} clocks, the last of {pll.mhz:.1f} MHz; give a "
+            "lower --clock"
+        )
+    if progress:
+        progress(f"{board.name} at {pll.mhz:.1f} MHz", len(todo), len(todo))
+    made = {todo[-1].makes: bits, "Makefile": makefile(board, verilog, todo).encode()} | sources
+    return Bitstream(
+        files={**bridge, **{f"{FOLDER}/{name}": content for name, content in made.items()}},
+        facts={
+            "board": board.name,
+            "device": board.device,
+            "bitstream": f"{FOLDER}/{todo[-1].makes}",
+            "mhz": round(pll.mhz, 4),
+            "routed_mhz": round(met, 2),
+            "pll": dict(pll.settings),
+            "baud": baud,
+            "critical_path": [path.start, path.end],
+            "utilization": used(report),
+            "tools": [_told(tool) for tool in tools],
+        },
+    )
+
+
+def used(report: Mapping[str, Any]) -> dict[str, list[int]]:
+    """What is used and what is there, of each kind of cell that is used."""
+    return {
+        kind: [int(count["used"]), int(count["available"])]
+        for kind, count in report["utilization"].items()
+        if count["used"]
+    }
+
+
+def _told(tool: Tool) -> str:
+    return f"{tool.name} {tool.version}".strip()
