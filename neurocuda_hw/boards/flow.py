@@ -19,6 +19,7 @@ from neurocuda_hw.synth.route import NEXTPNR, part_options
 from neurocuda_hw.synth.yosys import commands
 
 TOP = "board"
+REPORT = "timing.json"
 _PACK = {Family.ECP5: "ecppack", Family.ICE40: "icepack", Family.GOWIN: "gowin_pack"}
 _BITS = {Family.ECP5: "nchw.bit", Family.ICE40: "nchw.bin", Family.GOWIN: "nchw.fs"}
 _LOADER = "openFPGALoader"
@@ -89,7 +90,7 @@ def steps(board: Board, sources: list[str], mhz: float) -> tuple[Step, ...]:
     script = "; ".join(commands(sources, family, TOP, use_dsps=hard, netlist="netlist.json"))
     synthesis = Step(tool="yosys", arguments=("-q", "-p", script), makes="netlist.json")
     common = (*part_options(board.device), "--json", "netlist.json", "--freq", f"{mhz:.6g}")
-    common += ("--seed", "1", "--report", "timing.json", "--timing-allow-fail")
+    common += ("--seed", "1", "--report", REPORT, "--timing-allow-fail")
     place: tuple[str, ...]
     if family is Family.ECP5:
         place, routed = ("--lpf", "pins.lpf", "--textcfg", "routed.config"), "routed.config"
@@ -111,7 +112,7 @@ def steps(board: Board, sources: list[str], mhz: float) -> tuple[Step, ...]:
     )
 
 
-def makefile(board: Board, sources: list[str], done: tuple[Step, ...]) -> str:
+def makefile(board: Board, done: tuple[Step, ...]) -> str:
     """The same for those who change something, or have other versions of the tools."""
     names = {"nextpnr-gowin": "nextpnr-himbaechel"}
     programs = {step.tool: step.tool.upper().replace("-", "_") for step in done}

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from neurocuda_hw.boards.flow import constraints, flat, makefile, steps, top
+from neurocuda_hw.boards.flow import (
+    REPORT,
+    TOP,
+    Step,
+    constraints,
+    flat,
+    makefile,
+    steps,
+    tools_of,
+    top,
+)
 from neurocuda_hw.boards.pll import choose_pll
 from neurocuda_hw.boards.table import Board
 from neurocuda_hw.ground.errors import ModelError, OutputError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.progress import Progress
-from neurocuda_hw.ground.toolchain import find_fpga, find_yosys
-from neurocuda_hw.synth.paths import Names
+from neurocuda_hw.synth.paths import CriticalPath, Names
 from neurocuda_hw.synth.route import fmax, slowest
 
 BAUD = 115_200
@@ -70,7 +79,10 @@ def implement(
         If the clock is not met, or cannot be made.
     """
     pins, limit = board.pins, clock or FIRST
-    for attempt in range(TRIES):
+    tools = tools_of(board.family)
+    for tool in tools:
+        require(tool)
+    for attempt in range(1, TRIES + 1):
         pll = choose_pll(board.family, pins.mhz, limit)
         if pll is None:
             raise ModelError(
@@ -79,28 +91,12 @@ def implement(
             )
         bridge = serial(round(pll.mhz * 1e6 / baud))
         named, where = constraints(board, pins)
-        sources = {"top.v": top(board, pins, pll, baud).encode(), named: where.encode()}
-        verilog = sorted(n for n in flat({**rtl, **bridge, **sources}) if n.endswith(".v"))
-        todo = steps(board, verilog, pll.mhz)
-        tools = [find_yosys() if s.tool == "yosys" else find_fpga(s.tool) for s in todo]
-        for tool in tools:
-            require(tool)
-        with tempfile.TemporaryDirectory(prefix="nchw_board_") as name:
-            folder = Path(name)
-            try:
-                for path, content in (flat({**rtl, **bridge}) | sources).items():
-                    (folder / path).write_bytes(content)
-            except OSError as error:
-                raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
-            for number, (tool, step) in enumerate(zip(tools, todo, strict=True)):
-                if progress:
-                    progress(f"{board.name} at {pll.mhz:.1f} MHz: {tool.name}", number, len(todo))
-                run(tool, step.arguments, cwd=folder, what=board.name)
-            report = json.loads((folder / "timing.json").read_text())
-            met = fmax(report)
-            names = Names(json.loads((folder / "netlist.json").read_text()), "board")
-            path = slowest(report, names)
-            bits = (folder / todo[-1].makes).read_bytes()
+        own = {"top.v": top(board, pins, pll, baud).encode(), named: where.encode()}
+        sources = flat({**rtl, **bridge}) | own
+        todo = steps(board, sorted(name for name in sources if name.endswith(".v")), pll.mhz)
+        stage = f"{board.name} at {pll.mhz:.1f} MHz"
+        bits, report, path = _run(sources, todo, tools, stage, progress or _silent)
+        met = fmax(report)
         if met >= pll.mhz:
             break
         if clock is not None:
@@ -108,17 +104,15 @@ def implement(
                 f"{board.name} does not keep {pll.mhz:.1f} MHz: it takes {met:.1f} MHz, limited by "
                 f"{path.start} -> {path.end}; give --clock {int(met)}, or leave --clock out"
             )
-        limit = met * _MARGIN ** (attempt + 1)
+        limit = met * _MARGIN**attempt
     else:
         raise ModelError(
             f"{board.name} kept none of {TRIES} clocks, the last of {pll.mhz:.1f} MHz; give a "
             "lower --clock"
         )
-    if progress:
-        progress(f"{board.name} at {pll.mhz:.1f} MHz", len(todo), len(todo))
-    made = {todo[-1].makes: bits, "Makefile": makefile(board, verilog, todo).encode()} | sources
+    own |= {todo[-1].makes: bits, "Makefile": makefile(board, todo).encode()}
     return Bitstream(
-        files={**bridge, **{f"{FOLDER}/{name}": content for name, content in made.items()}},
+        files={**bridge, **{f"{FOLDER}/{name}": content for name, content in own.items()}},
         facts={
             "board": board.name,
             "device": board.device,
@@ -129,9 +123,37 @@ def implement(
             "baud": baud,
             "critical_path": [path.start, path.end],
             "utilization": used(report),
-            "tools": [_told(tool) for tool in tools],
+            "tools": [f"{tool.name} {tool.version}".strip() for tool in tools],
         },
     )
+
+
+def _run(
+    sources: Mapping[str, bytes],
+    todo: Sequence[Step],
+    tools: Sequence[Tool],
+    stage: str,
+    progress: Progress,
+) -> tuple[bytes, dict[str, Any], CriticalPath]:
+    """Runs the commands in a folder of their own: the bitstream, nextpnr's report, its path."""
+    with tempfile.TemporaryDirectory(prefix="nchw_board_") as name:
+        folder = Path(name)
+        try:
+            for path, content in sources.items():
+                (folder / path).write_bytes(content)
+        except OSError as error:
+            raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
+        for number, (tool, step) in enumerate(zip(tools, todo, strict=True)):
+            progress(f"{stage}: {tool.name}", number, len(todo))
+            run(tool, step.arguments, cwd=folder, what=stage)
+        progress(stage, len(todo), len(todo))
+        report = json.loads((folder / REPORT).read_text())
+        names = Names(json.loads((folder / todo[0].makes).read_text()), TOP)
+        return (folder / todo[-1].makes).read_bytes(), report, slowest(report, names)
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Says nothing."""
 
 
 def used(report: Mapping[str, Any]) -> dict[str, list[int]]:
@@ -142,6 +164,3 @@ def used(report: Mapping[str, Any]) -> dict[str, list[int]]:
         if count["used"]
     }
 
-
-def _told(tool: Tool) -> str:
-    return f"{tool.name} {tool.version}".strip()

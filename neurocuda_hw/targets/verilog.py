@@ -46,7 +46,7 @@ class Verilog(Target):
     also = ("ecp5", "ice40", "gowin")
 
     def __init__(self) -> None:
-        self.benches = (
+        self.benches: tuple[Bench, ...] = (
             Bench(
                 name="verilog",
                 compares="this folder's Verilog, compiled with Verilator",

@@ -54,8 +54,8 @@ def acting(monkeypatch: pytest.MonkeyPatch) -> Any:
     def act(*met: float) -> Acting:
         tools = Acting(*met)
         monkeypatch.setattr(module, "run", tools)
-        monkeypatch.setattr(module, "find_yosys", lambda: Tool(name="yosys"))
-        monkeypatch.setattr(module, "find_fpga", lambda name: Tool(name=name, version="1"))
+        names = ("yosys", "nextpnr-ice40", "icepack")
+        monkeypatch.setattr(module, "tools_of", lambda of: [Tool(name=name) for name in names])
         return tools
 
     return act
@@ -100,8 +100,8 @@ def test_a_clock_that_no_pll_makes(acting: Any) -> None:
 
 
 def test_missing_tool_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    need(find_yosys())
-    monkeypatch.setattr(module, "find_fpga", lambda name: Tool(name=name, problem="none; get it"))
+    lacking = Tool(name="icepack", problem="none; get it")
+    monkeypatch.setattr(module, "tools_of", lambda of: [Tool(name="yosys"), lacking])
     monkeypatch.setattr(module, "run", lambda *given, **how: pytest.fail("nothing may run"))
     with pytest.raises(ToolError, match=r"^none; get it$") as error:
         implement({}, serial, BOARD)
