@@ -147,7 +147,8 @@ class Facts:
         if not np.isfinite(real).all():
             raise HostError("inputs must be finite, not NaN or infinite")
         scale = np.array(self.scale).reshape(-1, 1, 1)
-        return np.clip(np.rint(real / scale), self.lowest, self.highest).astype(np.int64)
+        codes: np.ndarray = np.clip(np.rint(real / scale), self.lowest, self.highest)
+        return codes.astype(np.int64)
 
     def encode(self, inputs: Any) -> bytes:
         """The words of one input packet, as they travel.

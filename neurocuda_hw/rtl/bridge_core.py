@@ -14,13 +14,18 @@ from contextlib import contextmanager
 from amaranth import Cat, Elaboratable, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out, connect, flipped
 
-from neurocuda_hw.host.nchw_host import ANSWER, IDENTITY_BYTES, REFUSED, Kind, Reason
+from neurocuda_hw.host.nchw_host import (
+    ANSWER,
+    IDENTITY_BYTES,
+    PATIENCE_BITS,
+    REFUSED,
+    Kind,
+    Reason,
+)
 from neurocuda_hw.rtl.axi import Fault, words_of
 from neurocuda_hw.rtl.frame_buffers import DEPTH, InputBuffer, OutputBuffer
 from neurocuda_hw.rtl.framing import Checksum, Stuffer, Unstuffer
 from neurocuda_hw.rtl.uart import Receiver, Transmitter
-
-PATIENCE_BITS = 14
 
 
 class Bridge(Component):
