@@ -82,6 +82,7 @@ def implement(
     tools = tools_of(board.family)
     for tool in tools:
         require(tool)
+    met = 0.0
     for attempt in range(1, TRIES + 1):
         pll = choose_pll(board.family, pins.mhz, limit)
         if pll is None:
@@ -107,8 +108,7 @@ def implement(
         limit = met * _MARGIN**attempt
     else:
         raise ModelError(
-            f"{board.name} kept none of {TRIES} clocks, the last of {pll.mhz:.1f} MHz; give a "
-            "lower --clock"
+            f"{board.name} kept none of {TRIES} clocks; give a --clock well below {met:.0f} MHz"
         )
     own |= {todo[-1].makes: bits, "Makefile": makefile(board, todo).encode()}
     return Bitstream(
@@ -163,4 +163,3 @@ def used(report: Mapping[str, Any]) -> dict[str, list[int]]:
         for kind, count in report["utilization"].items()
         if count["used"]
     }
-

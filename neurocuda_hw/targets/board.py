@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neurocuda_hw.ground.errors import ModelError
-from neurocuda_hw.targets.base import Options, unusable
+from neurocuda_hw.targets.base import Bench, Options, unusable
 from neurocuda_hw.targets.verilog import Verilog
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Bitstream(Verilog):
         self.name, self.family = name, family
         self.builds = self.title = f"a bitstream for a board ({family.value})"
         self.product = "this design"
-        self.benches = ()
+        self.benches: tuple[Bench, ...] = ()
 
     def missing(self) -> str:
         """yosys, nextpnr and what packs the bitstream."""

@@ -37,7 +37,7 @@ class Verilog(Target):
 
     name = "verilog"
     computes = "generated Verilog, simulated cycle by cycle with Verilator"
-    options = ("lanes", "bursts")
+    options: tuple[str, ...] = ("lanes", "bursts")
     builds = "Verilog"
     title = "Verilog"
     product = "this Verilog"
