@@ -3,6 +3,7 @@
     python -m benchmarks clock --json FILE         all: an hour of a processor, or two
     python -m benchmarks clock --only mlp --seeds 1
     python -m benchmarks clock --only luts --cases lif8
+    python -m benchmarks clock --only fit
 
 The baseline is the commit before the clock was worked at (--against), unpacked into a folder of its
 own; Verilog and cycles are each checkout's own, yosys and nextpnr the same, run by this one.
@@ -17,7 +18,8 @@ Keys: ``mlp_ecp5_mhz``, ``w4_ecp5_mhz``, ``cnn_ecp5_mhz``, ``small_ice40_mhz``, 
 those of the baseline); ``worst_cycles_increase`` (per cent, simulated cycles over the baseline's:
 MNIST, both networks and codes, bursts on and off; every spike compared); ``worst_lut_error`` (per
 cent, prediction over yosys, ECP5 and iCE40), ``worst_lut_error_held_out`` of the cases that no cost
-is fitted to; ``unequal``.
+is fitted to; ``..._unequal``. ``fit`` prints the parameters of `passes.clocks` fitted anew to the
+same cases, with ``fit_ecp5_error`` and ``fit_ice40_error`` (per cent).
 """
 
 from __future__ import annotations
@@ -29,7 +31,7 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load, save
 from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.passes.area import network_area, total
+from neurocuda_hw.passes.clocks import fitted
 from neurocuda_hw.passes.devices import Family, find_device
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.synth import synthesise
@@ -99,6 +102,11 @@ CLOCKS = {
 }
 
 
+def design_of(files: Mapping[str, bytes]) -> str:
+    """A short name of a design: what its files hash to."""
+    return hashlib.sha256(b"".join(files[path] for path in sorted(files))).hexdigest()[:16]
+
+
 class Runs:
     """Measures what is not kept yet."""
 
@@ -144,10 +152,9 @@ class Runs:
             found = self.side(checkout, case, **job)
             files = {path.name: path.read_bytes() for path in sorted(Path(place).iterdir())}
         device = find_device(part)
-        digest = hashlib.sha256(b"".join(files[path] for path in sorted(files))).hexdigest()[:16]
         hard = device.family is not Family.ICE40
         timed = self.once(
-            f"{digest} {part} {self.seeds}",
+            f"{design_of(files)} {part} {self.seeds}",
             lambda: as_plain(route(files, device, seeds=self.seeds, use_dsps=hard)),
         )
         return found | timed | {"rate": 1e6 * timed["mhz"] / found["cycles"]}
@@ -194,11 +201,10 @@ def luts(given: Namespace, runs: Runs) -> Iterator[tuple[str, Any]]:
     for name in given.cases or LUT_CASES:
         study = CASES[name].study()
         files = emit(study).files
-        digest = hashlib.sha256(b"".join(files[path] for path in sorted(files))).hexdigest()[:16]
         for family in (Family.ECP5, Family.ICE40):
             hard = family is not Family.ICE40
             made = runs.once(
-                f"{digest} {family.name} luts",
+                f"{design_of(files)} {family.name} luts",
                 lambda files=files, family=family, hard=hard: (
                     synthesise(files, family, use_dsps=hard).luts
                 ),
@@ -212,12 +218,40 @@ def luts(given: Namespace, runs: Runs) -> Iterator[tuple[str, Any]]:
     yield "lut_errors", {key: round(error, 1) for key, error in errors.items()}
 
 
+def fit(given: Namespace, runs: Runs) -> Iterator[tuple[str, Any]]:
+    """`passes.clocks` fitted anew: to the cases, each in one placement, of at most half a part."""
+    for family, part in ((Family.ECP5, "lfe5u-45f"), (Family.ICE40, "ice40hx8k")):
+        sizes, rates = [], []
+        device = find_device(part)
+        for name in given.cases or LUT_CASES:
+            study = CASES[name].study()
+            area = total(network_area(study.network, study.plans, family, study.bursts))
+            if area.luts > device.luts / 2 or area.blocks > device.blocks:
+                continue
+            files = emit(study).files
+            hard = family is not Family.ICE40
+            found = runs.once(
+                f"{design_of(files)} {part} 1",
+                lambda files=files, hard=hard, device=device: as_plain(
+                    route(files, device, seeds=1, use_dsps=hard)
+                ),
+            )
+            sizes.append(area.luts)
+            rates.append(found["mhz"])
+            say(f"{name} in {part}: {area.luts:,.0f} LUTs, {found['mhz']:.1f} MHz")
+        if len(sizes) > 2:
+            made = fitted(sizes, rates)
+            say(f"    Family.{family.name}: {made}")
+            yield f"fit_{family.name.lower()}_error", round(100 * made.error, 1)
+            yield f"fit_{family.name.lower()}", [round(made.base, 3), round(made.rise, 3)]
+
+
 def measure(given: Namespace) -> Figures:
     """What --only names, or all."""
     with tempfile.TemporaryDirectory(prefix="nchw_") as name:
         runs = Runs(unpacked(given.against, Path(name) / "against"), Path(name), given)
         figures = dict(clocks(given, runs))
-        for part, of in (("cycles", cycles), ("luts", luts)):
+        for part, of in (("cycles", cycles), ("luts", luts), ("fit", fit)):
             if part in given.only:
                 figures |= dict(of(given, runs))
     return figures | {

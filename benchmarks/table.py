@@ -132,7 +132,7 @@ DEVICE = option("--device", "cpu or cuda; cuda if there is one")
 STATES = option("--checkpoints", "folder of states to go on from after a break", type=Path)
 KEPT = option("--networks", "folder to write the networks to", type=Path)
 PEERS = option("--peers", "Python with nengo-loihi and sanafe", default=sys.executable)
-TIMED = ("mlp", "w4", "cnn", "small", "cycles", "luts")
+TIMED = ("mlp", "w4", "cnn", "small", "cycles", "luts", "fit")
 SENT = ("convolutions", "loops", "currents", "mixed", "mnist_mlp", "mnist_cnn")
 LANES_784 = tuple(1 << n for n in range(8))
 

@@ -41,6 +41,8 @@ from neurocuda_hw.targets.table import BUILT, parts
 
 if TYPE_CHECKING:
     from neurocuda_hw.commands.converting import Converted
+    from neurocuda_hw.passes.devices import Device
+    from neurocuda_hw.passes.study import Study
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -203,6 +205,8 @@ def build(
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     check_streams(bursts, streams, input_order, target)
+    if clock is not None and device is None and board is None:
+        raise click.UsageError("--clock needs --device or --board")
     wish = parse_wish(device, target_cycles, fit, lanes, target, on_board(board, device, target))
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
@@ -278,11 +282,14 @@ def build(
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
+        expected = clock_told(study, wish.part, clock) if not board else ""
         compared = loaded.compared(trace.inputs, labels)
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
+        if expected:
+            facts["clock"] = expected
         print_json(facts | report)
         return
     if made is not None:
@@ -309,12 +316,25 @@ def build(
         if str(choice):
             say(f"{choice} (Figures of the Verilog.)")
     say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
+    if expected:
+        say(expected, err=True)
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))
         return
     say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
     checked = ",".join(part.name for part in chosen if part.benches)
     say(f"Next: nchw verify {folder} --target {checked}")
+
+
+def clock_told(study: Study, part: Device | None, clock: float | None) -> str:
+    """What an estimate says of a wanted clock; empty where none is, or no part is named."""
+    from neurocuda_hw.passes.area import network_area, total
+    from neurocuda_hw.passes.clocks import told
+
+    if clock is None or part is None:
+        return ""
+    areas = network_area(study.network, study.plans, part.family, study.bursts)
+    return told(part, total(areas).luts, clock)
 
 
 def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:

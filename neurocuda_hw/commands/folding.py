@@ -79,7 +79,8 @@ def board_options(command: Command) -> Command:
             "--clock",
             type=click.FloatRange(min=0, min_open=True),
             metavar="MHZ",
-            help="The clock that the board shall run at; the fastest that is met, if not said.",
+            help="The clock that is wanted: a board gets the fastest of at most so much (if not "
+            "said, the fastest that is met); with --device it is held against an estimate.",
         ),
         click.option(
             "--board",

@@ -61,10 +61,25 @@ FITS: Mapping[Family, Fit] = {
 _SLOWER = {"ice40up": 2.6, "ice40lp": 1.45}  # than iCE40 HX: the same design, routed in each
 
 
-def estimate(device: Device, luts: float) -> tuple[float, float] | None:
-    """MHz of a design in a device, and the relative error of that; None where nothing is known."""
+def estimate(device: Device, luts: float) -> tuple[float, Fit] | None:
+    """MHz of a design in a device, and the fit behind it; None where nothing is known."""
     fit = FITS.get(device.family)
     if fit is None:
         return None
     slower = next((by for name, by in _SLOWER.items() if device.name.startswith(name)), 1.0)
-    return fit.mhz(luts) / slower, fit.error
+    return fit.mhz(luts) / slower, fit
+
+
+def told(device: Device, luts: float, wanted: float) -> str:
+    """What to say of a clock of `wanted` MHz for a design of so many LUTs."""
+    found = estimate(device, luts)
+    if found is None:
+        return f"Nothing is known of the clock in {device.name} ({device.family.value})."
+    mhz, fit = found
+    basis = f"fitted to {fit.designs} routed designs, at worst {fit.error:.0%} off"
+    said = f"In {device.name} about {mhz:.0f} MHz can be expected ({basis})"
+    if wanted > mhz * (1 + fit.error):
+        return f"{said}: {wanted:g} MHz is too much."
+    if wanted > mhz * (1 - fit.error):
+        return f"{said}: {wanted:g} MHz may be too much."
+    return f"{said}: {wanted:g} MHz is less."
