@@ -20,6 +20,7 @@ from neurocuda_hw.synth.yosys import commands
 
 TOP = "board"
 REPORT = "timing.json"
+_ALLOW = "--timing-allow-fail"
 _PACK = {Family.ECP5: "ecppack", Family.ICE40: "icepack", Family.GOWIN: "gowin_pack"}
 _BITS = {Family.ECP5: "nchw.bit", Family.ICE40: "nchw.bin", Family.GOWIN: "nchw.fs"}
 _LOADER = "openFPGALoader"
@@ -90,7 +91,7 @@ def steps(board: Board, sources: list[str], mhz: float) -> tuple[Step, ...]:
     script = "; ".join(commands(sources, family, TOP, use_dsps=hard, netlist="netlist.json"))
     synthesis = Step(tool="yosys", arguments=("-q", "-p", script), makes="netlist.json")
     common = (*part_options(board.device), "--json", "netlist.json", "--freq", f"{mhz:.6g}")
-    common += ("--seed", "1", "--report", REPORT, "--timing-allow-fail")
+    common += ("--seed", "1", "--report", REPORT, _ALLOW)
     place: tuple[str, ...]
     if family is Family.ECP5:
         place, routed = ("--lpf", "pins.lpf", "--textcfg", "routed.config"), "routed.config"
@@ -126,7 +127,8 @@ def makefile(board: Board, done: tuple[Step, ...]) -> str:
     ]
     before = "work/sources"
     for step in done:
-        quoted = " ".join(shlex.quote(a) for a in step.arguments).replace("$", "$$")
+        told = (a for a in step.arguments if a != _ALLOW)  # by hand, a clock must be met
+        quoted = " ".join(map(shlex.quote, told)).replace("$", "$$")
         lines += [
             f"work/{step.makes}: {before}",
             f"\tcd work && $({programs[step.tool]}) {quoted}",

@@ -112,7 +112,7 @@ def test_the_makefile_runs_the_same_commands(family: Family, tmp_path: Path) -> 
     assert len(ran) == len(todo) == 3
     for line, step in zip(ran, todo, strict=True):
         for argument in step.arguments:
-            assert argument in line
+            assert (argument in line) == (argument != "--timing-allow-fail")
     copied = next(line for line in done.stdout.splitlines() if "mkdir -p work" in line)
     for name in ("../rtl/nchw_top.v", "../rtl/mem/a.mem", "../serial/nchw_serial.v", "top.v"):
         assert name in copied
