@@ -22,6 +22,7 @@ from neurocuda_hw.commands.golden import golden
 from neurocuda_hw.commands.inspect import inspect
 from neurocuda_hw.commands.report import report
 from neurocuda_hw.commands.reproduce import reproduce
+from neurocuda_hw.commands.run import run
 from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.ground.errors import NeurocudaError, missing_package
@@ -50,6 +51,7 @@ def cli() -> None:
     nchw build network.pt --target verilog -o build        to Verilog with its test bench
     nchw verify build                                      every spike, or the first divergence
     nchw synth build --device xc7a35t                      what it takes of a device
+    nchw run build --serial /dev/ttyUSB0                   on a device, over a serial line
     nchw report build                                      all of it on one page
 
     \b
@@ -59,7 +61,7 @@ def cli() -> None:
     """
 
 
-for _command in (convert, inspect, build, verify, synth, report, golden, reproduce, doctor):
+for _command in (convert, inspect, build, verify, synth, run, report, golden, reproduce, doctor):
     cli.add_command(_command)
 
 

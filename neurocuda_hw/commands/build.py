@@ -105,6 +105,14 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "bins them as --crop and --downsample say.",
 )
 @click.option(
+    "--serial",
+    "divisor",
+    type=click.IntRange(4, 65535),
+    metavar="N",
+    help="Verilog: also the network behind a serial line with N clock cycles per bit; see 'nchw "
+    "run'.",
+)
+@click.option(
     "--chips",
     type=click.IntRange(min=1),
     default=1,
@@ -152,6 +160,7 @@ def build(
     clock: float | None,
     baud: int,
     front: str | None,
+    divisor: int | None,
     chips: int,
     graded_counts: bool,
     golden: str | None,
@@ -205,6 +214,8 @@ def build(
     if golden is not None and (data is not None or inputs is not None):
         raise click.UsageError("--golden excludes --data and --inputs")
     check_streams(bursts, streams, input_order, target)
+    if board is not None and divisor is not None:
+        raise click.UsageError("--serial is for boards of your own: --board has --baud")
     if clock is not None and device is None and board is None:
         raise click.UsageError("--clock needs --device or --board")
     wish = parse_wish(device, target_cycles, fit, lanes, target, on_board(board, device, target))
@@ -245,13 +256,15 @@ def build(
             clock=clock,
             baud=baud,
             progress=progress,
+            divisor=divisor,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.part is None else partial(fold_for, wish=wish, progress=progress)
-        if camera is not None and not any(t.gates for t in parts(target, options)):
-            raise click.UsageError("--front is for Verilog: --target verilog")
+        for wanted, option in ((camera, "--front"), (divisor, "--serial")):
+            if wanted is not None and not any(t.gates for t in parts(target, options)):
+                raise click.UsageError(f"{option} is for Verilog: --target verilog")
         sends = any(t.bursts for t in parts(target, options))
         try:
             choice = choose(

@@ -471,7 +471,8 @@ static int golden(nchw_device *device, const char *folder, long most)
     }
     fclose(sent);
     fclose(wanted);
-    printf("%ld samples equal; asked again %lu times\n", sample, device->retries);
+    printf("%ld samples equal; asked again %lu times, begun anew %lu times\n", sample,
+           device->retries, device->restarts);
     return 0;
 }
 

@@ -531,7 +531,8 @@ def main(arguments: list[str] | None = None) -> int:
     except HostError as error:
         print(f"nchw_host: {error}", file=sys.stderr)
         return error.exit_code
-    print(wrong or f"{equal} samples equal; asked again {device.retries} times")
+    told = f"asked again {device.retries} times, begun anew {device.restarts} times"
+    print(wrong or f"{equal} samples equal; {told}")
     return 1 if wrong else 0
 
 

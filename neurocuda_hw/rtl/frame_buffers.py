@@ -16,7 +16,15 @@ from neurocuda_hw.rtl.memory import Ram
 DEPTH = 256  # bytes; what a frame's length can tell
 
 
-class InputBuffer(Component):
+class _Buffer(Component):
+    """A memory of `depth` bytes, and what goes in and out."""
+
+    def memory(self) -> Component:
+        """What they lie in."""
+        return Ram(width=8, depth=self.depth)
+
+
+class InputBuffer(_Buffer):
     """Bytes of one frame to the words of a packet, once they are known to be right.
 
     Parameters
@@ -45,13 +53,15 @@ class InputBuffer(Component):
         ins = {name: In(1) for name in ("rewind", "write", "send", "last", "flush")}
         ends = {"byte": In(8), "busy": Out(1), "words": Out(words_of(tdata_bits))}
         super().__init__({**ins, **ends})
+        self.fill, self.at = Signal(range(depth)), Signal(range(depth))
+        self.word = Signal(8 * word_bytes)
+        self.part = Signal(range(word_bytes + 1))  # a byte is asked for, and comes a cycle later
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.ram = ram = Ram(width=8, depth=self.depth)
-        fill, at = Signal(range(self.depth)), Signal(range(self.depth))
-        word, ends, final = Signal(8 * self.word_bytes), Signal(), Signal()
-        part = Signal(range(self.word_bytes + 1))  # a byte is asked for, and comes one cycle later
+        m.submodules.ram = ram = self.memory()
+        fill, at, word, part = self.fill, self.at, self.word, self.part
+        ends, final = Signal(), Signal()
         m.d.comb += [
             ram.write.eq(self.write),
             ram.write_address.eq(fill),
@@ -83,7 +93,7 @@ class InputBuffer(Component):
         return m
 
 
-class OutputBuffer(Component):
+class OutputBuffer(_Buffer):
     """Words of packets to the bytes of one frame, which stay until they are released.
 
     Parameters
@@ -119,11 +129,12 @@ class OutputBuffer(Component):
         ends = {"words": In(words_of(tdata_bits)), "address": In(bits), "byte": Out(8)}
         told = {"complete": Out(1), "last": Out(1), "fill": Out(bits)}
         super().__init__({**ends, **told, "release": In(1), "flush": In(1)})
+        self.part = Signal(range(word_bytes))  # bytes of the word that are written
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        m.submodules.ram = ram = Ram(width=8, depth=self.depth)
-        part, final = Signal(range(self.word_bytes)), Signal()
+        m.submodules.ram = ram = self.memory()
+        part, final = self.part, Signal()
         word = self.words.payload.word
         line = word[: 8 * self.word_bytes]
         if self.events:

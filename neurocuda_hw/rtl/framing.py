@@ -34,10 +34,11 @@ class Unstuffer(Component):
     def __init__(self) -> None:
         ends = {"line": In(8), "strobe": In(1)}
         super().__init__({**ends, "byte": Out(8), "valid": Out(1), "mark": Out(1)})
+        self.escaped = Signal()
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        escaped, escape = Signal(), Signal()
+        escaped, escape = self.escaped, Signal()
         m.d.comb += [
             self.mark.eq(self.strobe & (self.line == MARK)),
             escape.eq(~escaped & (self.line == ESCAPE)),
@@ -62,11 +63,12 @@ class Stuffer(Component):
 
     def __init__(self) -> None:
         super().__init__({"frame": In(stream.Signature(MARKED)), "line": Out(stream.Signature(8))})
+        self.escaped = Signal()  # the escape has been sent
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         byte, mark = self.frame.payload.byte, self.frame.payload.mark
-        escaped, escape = Signal(), Signal()  # the escape has been sent; it is to be sent now
+        escaped, escape = self.escaped, Signal()
         m.d.comb += [
             escape.eq(~mark & ~escaped & ((byte == MARK) | (byte == ESCAPE))),
             self.line.valid.eq(self.frame.valid),

@@ -11,7 +11,7 @@ from neurocuda_hw.network.wire import address_bits, payload_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
-_HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h")
+_HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h", "serial.cpp")
 _COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "odd_packets.py", "run_cocotb.py")
 _BENCH = (*_HARNESS, *_COCOTB, "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")

@@ -38,6 +38,7 @@ from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.simulation.benches import BLOCK, RUN_FOLDER, bench_files, bench_folder
 
 _SUMS = ("samples", "cycles", "gap_cycles", "gaps", "unequal_outputs")
+SERIAL = "serial"  # the harness of a serial line; see `serial`
 _DAY = 86_400  # seconds, beyond what any build takes
 _KEPT = 24  # compiled harnesses; each is about a megabyte
 _NO_BUILD_INPUT = (
@@ -140,7 +141,7 @@ class Simulator:
             for path, content in files.items()
             if path.startswith(f"{RUN_FOLDER}/")
         }
-        self.binary = _compiled(self.files)
+        self.binary = compiled(self.files, "bulk")
 
     def run(
         self,
@@ -270,49 +271,53 @@ def cache_folder() -> Path:
     return Path(base) / "neurocuda_hw"
 
 
-def _key(files: Mapping[str, bytes], tools: list[Tool]) -> str:
+def _key(files: Mapping[str, bytes], inputs: list[str], tools: list[Tool]) -> str:
     """Hash of everything the compiled harness depends on."""
     digest = hashlib.sha256()
     for tool in tools:
         digest.update(f"{tool.name} {tool.version} {tool.where}\n".encode())
-    for path in sorted(_build_inputs(files)):
+    for path in sorted(inputs):
         digest.update(f"{path} {len(files[path])}\n".encode())
         digest.update(files[path])
     return digest.hexdigest()[:32]
 
 
-def _build_inputs(files: Mapping[str, bytes]) -> list[str]:
+def _build_inputs(files: Mapping[str, bytes], program: str) -> list[str]:
+    """What `program` is made of; the bulk harness has no serial line."""
+    folders = ("rtl/", "serial/") if program == SERIAL else ("rtl/",)
+    left_out = (*_NO_BUILD_INPUT, *(() if program == SERIAL else (f"sim/{SERIAL}.cpp",)))
     return [
         path
         for path in files
         if path == "Makefile"
-        or (path.startswith("sim/") and path not in _NO_BUILD_INPUT)
-        or (path.startswith("rtl/") and path.endswith(".v"))
+        or (path.startswith("sim/") and path not in left_out)
+        or (path.startswith(folders) and path.endswith(".v"))
     ]
 
 
-def _compiled(files: Mapping[str, bytes]) -> Path:
-    """The compiled harness of these files, from the cache or freshly made."""
+def compiled(files: Mapping[str, bytes], program: str) -> Path:
+    """A harness of these files, ``bulk`` or ``serial``, from the cache or freshly made."""
     verilator, compiler = require(find_verilator()), require(find_compiler())
     make = require(find_make())
     tools = [verilator, compiler]
     folder = cache_folder()
-    binary = folder / f"bulk-{_key(files, tools)}"
+    inputs = _build_inputs(files, program)
+    binary = folder / f"{program}-{_key(files, inputs, tools)}"
     if binary.is_file():
         binary.touch()  # the cache drops what was not used for longest
         return binary
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with aside(folder, "bulk") as place, _spaceless(place) as work:
-            for path in _build_inputs(files):
+        with aside(folder, program) as place, _spaceless(place) as work:
+            for path in inputs:
                 target = work / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
             (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
-            _make(make, compiler, work, folder / "runtime")
-            shutil.move(work / "obj_dir" / "bulk", place / "bulk")
-            (place / "bulk").replace(binary)
-        _forget_old(folder)
+            _make(make, compiler, work, folder / "runtime", program)
+            shutil.move(work / "obj_dir" / program, place / "harness")
+            (place / "harness").replace(binary)
+        _forget_old(folder, program)
     except OSError as error:
         raise OutputError(
             f"cannot write the cache folder {str(folder)!r}: {error.strerror}; name another one in "
@@ -331,12 +336,12 @@ def _spaceless(place: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _make(make: Tool, compiler: Tool, work: Path, runtime: Path) -> None:
+def _make(make: Tool, compiler: Tool, work: Path, runtime: Path, program: str) -> None:
     # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
     extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
     extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(runtime)
-    run(make, ["obj_dir/bulk"], cwd=work, extra=extra, what="building the simulation")
-    if not (work / "obj_dir" / "bulk").is_file():
+    run(make, [f"obj_dir/{program}"], cwd=work, extra=extra, what="building the simulation")
+    if not (work / "obj_dir" / program).is_file():
         raise ToolError("Verilator built no program; run 'nchw doctor'")
 
 
@@ -346,9 +351,9 @@ def object_cache(folder: Path) -> str:
     return " ".join(shlex.quote(word) for word in words).replace("$", "$$")
 
 
-def _forget_old(folder: Path) -> None:
+def _forget_old(folder: Path, program: str) -> None:
     """Drops the harnesses that were not used for longest."""
-    found = sorted(folder.glob("bulk-*"), key=lambda path: path.stat().st_mtime, reverse=True)
+    found = sorted(folder.glob(f"{program}-*"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in found[_KEPT:]:
         path.unlink(missing_ok=True)
     for path in folder.glob("part-*"):  # work folders of earlier versions

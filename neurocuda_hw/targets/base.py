@@ -243,6 +243,8 @@ class Options:
         Of its serial line.
     progress : callable, optional
         Called with (stage, done, in all) by what takes minutes.
+    divisor : int, optional
+        Clock cycles of a bit of the serial line; no bridge where None.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
         ``folding``.
@@ -258,6 +260,7 @@ class Options:
     clock: float | None = None
     baud: int = 115_200
     progress: Callable[[str, int, int], None] | None = None
+    divisor: int | None = None
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

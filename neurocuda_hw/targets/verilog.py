@@ -75,18 +75,28 @@ class Verilog(Target):
         return result.observed, result.fault
 
     def files(self, study: Study, options: Options) -> dict[str, bytes]:
-        """Hardware, IP block, a camera's front block if asked for, test benches, golden spikes."""
+        """Hardware, IP block, front block and serial bridge if asked for, host programs, test
+        benches, golden spikes."""
+        from neurocuda_hw.host.facts import facts_of
+        from neurocuda_hw.host.files import host_files
+        from neurocuda_hw.rtl.bridge import bridge_files
         from neurocuda_hw.rtl.emit import emit
 
-        design = study.once(emit)
-        files = design.files | ip_of(study.network, design, options.registers)
+        design, network = study.once(emit), study.network
+        files = design.files | ip_of(network, design, options.registers)
+        facts = facts_of(
+            network, design.state_bits[network.output.name], raster=design.bursts.raster
+        )
+        files |= host_files(facts)
+        if options.divisor is not None:
+            files |= bridge_files(study, divisor=options.divisor)
         if options.front is not None:
             from neurocuda_hw.rtl.front_files import front_files
             from neurocuda_hw.rtl.front_plan import FrontPlan
 
-            plan = FrontPlan(network=study.network, tdata_bits=design.tdata_bits, **options.front)
+            plan = FrontPlan(network=network, tdata_bits=design.tdata_bits, **options.front)
             files |= front_files(plan)
-        return files | bench_of(study.network, study.trace, design.tdata_bits, study.sent)
+        return files | bench_of(network, study.trace, design.tdata_bits, study.sent)
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Tools, populations with their widths, sizes."""
@@ -257,6 +267,18 @@ def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
         return files, built.report["stream"]["word_bits"]
     except (OSError, KeyError) as error:
         raise built.damaged(error) from error
+
+
+def serial_files(built: Built) -> tuple[Network, dict[str, bytes], int]:
+    """The network, the folder's Verilog behind a bridge, and its word width: for a simulation."""
+    from neurocuda_hw.network.model_file import load
+    from neurocuda_hw.passes.study import Study
+    from neurocuda_hw.rtl.bridge import bridge_files
+    from neurocuda_hw.simulation.serial import DIVISOR
+
+    study = study_of(Study(load(built.path / "model.pt")), built)
+    files, word_bits = hardware(study, built)
+    return study.network, files | bridge_files(study, divisor=DIVISOR), word_bits
 
 
 def simulator_of(study: Study, built: Built | None) -> Simulator:

@@ -80,6 +80,7 @@ def test_lanes_stay_where_they_fit_and_change_where_they_do_not(
         (("--target", "gowin", "--board", "ulx3s"), "nchw: --target gowin needs --board tang"),
         (("--board", "ulx3s"), "nchw: --board is for bitstreams, not for --target verilog"),
         (("--target", "all", "--board", "ulx3s"), "Error: --board is for bitstreams, not for"),
+        ((*UPDUINO, "--serial", "100"), "Error: --serial is for boards of your own: --board has"),
         ((*UPDUINO, "--device", "xc7a35t"), "Error: --board upduino has its own device: leave"),
     ],
 )

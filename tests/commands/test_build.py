@@ -30,6 +30,7 @@ def test_build_writes_all_or_says_why_not(nchw: Shell) -> None:
     assert {p.name for p in folder.iterdir()} == {
         "Makefile",
         "golden",
+        "host",
         "ip",
         "model.pt",
         "report.json",

@@ -17,6 +17,7 @@ COMMANDS = (
     "build",
     "verify",
     "synth",
+    "run",
     "report",
     "golden",
     "reproduce",

@@ -54,6 +54,8 @@ def test_folder_holds_everything(folder: Path) -> None:
         *("Makefile", "model.pt", "report.json"),
         *("golden/trace.npz", "golden/stimulus.bin", "golden/expected.bin"),
         *("rtl/nchw_top.v", "rtl/nchw_rom.v", "rtl/nchw_ram.v"),
+        *("host/nchw_host.py", "host/nchw_host.json", "host/nchw_host.c", "host/nchw_host.h"),
+        *("host/Makefile", "sim/serial.cpp"),
         *("sim/bulk.cpp", "sim/bulk_check.h", "sim/bulk_design.h", "sim/bulk_files.h"),
         *("sim/config.h", "sim/config.mk", "sim/ports.vlt", "sim/run_cocotb.py"),
         *("sim/taps.vlt", "sim/test_top.py", "sim/verilator.sh", "sim/waivers.vlt"),

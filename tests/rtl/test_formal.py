@@ -6,10 +6,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pytest
+from rtl.solver import prove
 from tools import need
 
 from neurocuda_hw.ground.errors import ToolError
-from neurocuda_hw.ground.programs import require, run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
@@ -90,15 +90,6 @@ module twice (
     end
 endmodule
 """
-
-
-def prove(folder: Path, top: str, sat: str) -> str:
-    """Runs the solver on the Verilog of `folder`; raises ToolError where something fails."""
-    script = (
-        f"read_verilog -formal -sv *.v; prep -flatten -top {top}; memory_map; opt -full; "
-        f"async2sync; chformal -lower; opt_clean; sat {sat} -prove-asserts -set-assumes -verify"
-    )
-    return run(require(find_yosys()), ["-p", script], cwd=folder).stdout
 
 
 def test_the_packet_reader_gives_legal_packets_and_begins_each_anew(tmp_path: Path) -> None:
