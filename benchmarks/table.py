@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.options import Option, flag, number, option
-from neurocuda_hw.ground.toolchain import find_compiler, find_verilator, find_yosys
+from neurocuda_hw.ground.toolchain import find_compiler, find_fpga, find_verilator, find_yosys
 
 Figures = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
@@ -53,6 +53,7 @@ def _git() -> str:
 NEEDS: Mapping[str, Callable[[], str]] = {
     "verilator": lambda: find_verilator().problem,
     "yosys": lambda: find_yosys().problem,
+    "nextpnr": lambda: find_fpga("nextpnr-ecp5").problem or find_fpga("nextpnr-ice40").problem,
     "compiler": lambda: find_compiler().problem,
     "ap_int": _ap_int,
     "git": _git,
@@ -131,6 +132,7 @@ DEVICE = option("--device", "cpu or cuda; cuda if there is one")
 STATES = option("--checkpoints", "folder of states to go on from after a break", type=Path)
 KEPT = option("--networks", "folder to write the networks to", type=Path)
 PEERS = option("--peers", "Python with nengo-loihi and sanafe", default=sys.executable)
+TIMED = ("mlp", "w4", "cnn", "small", "cycles", "luts", "fit")
 SENT = ("convolutions", "loops", "currents", "mixed", "mnist_mlp", "mnist_cnn")
 LANES_784 = tuple(1 << n for n in range(8))
 
@@ -181,6 +183,14 @@ FIGURES: tuple[Figure, ...] = (
         flag("--core", "leave the AXI4-Lite block's area out: half the time"), MNIST, SEED,
     )),
     Figure("cycles", ("verilator",), (NETWORKS, CODES, NMNIST, SAVED, SAMPLES(default=200), LANES)),
+    Figure("clock", ("verilator", "yosys", "nextpnr", "git"), (
+        option("--only", choices=TIMED, default=[*TIMED]),
+        option("--seeds", "of each placement", default=5, type=number(1)),
+        option("--against", "the commit before the clock", default="a8ef174", metavar="COMMIT"),
+        option("--keep", "what is finished, to go on from", default=Path("build/clock.json"),
+               type=Path),
+        option("--cases", "of the prediction, for luts", nargs="+"), SAMPLES(default=20),
+    )),
     Figure("prediction", ("verilator", "yosys"), (
         option("--only", "these cases", nargs="+"),
         flag("--fit", "say the LUT costs fitted to the cases, too"),

@@ -21,6 +21,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("conversion", "nir"),
     ("passes",),
     ("rtl", "hls", "loihi", "synth"),
+    ("boards",),
     ("simulation",),
     ("targets",),
     ("project",),

@@ -13,10 +13,12 @@ import click
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
 from neurocuda_hw.commands.folding import (
     as_plain,
+    board_options,
     bursts_option,
     check_streams,
     device_options,
     fold_for,
+    on_board,
     parse_wish,
     show,
     streams_options,
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from neurocuda_hw.commands.converting import Converted
     from neurocuda_hw.data.events import Events
     from neurocuda_hw.network import Network
+    from neurocuda_hw.passes.devices import Device
+    from neurocuda_hw.passes.study import Study
 
 
 _FAR = 1_000_000  # steps, as in `data.binning`
@@ -100,6 +104,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "control, status and an interrupt; or also counters of every layer. The core in rtl/ is the "
     "same with each.",
 )
+@board_options
 @click.option(
     "--front",
     type=click.Choice(["evt3", "aer"]),
@@ -158,6 +163,9 @@ def build(
     streams: str,
     input_order: str,
     registers: str,
+    board: str | None,
+    clock: float | None,
+    baud: int,
     front: str | None,
     divisor: int | None,
     chips: int,
@@ -187,6 +195,7 @@ def build(
     nchw build weights.pt --arch models:Net --data mnist/
     nchw build network.pt --lanes 4
     nchw build network.pt --data mnist/ --device xc7a35t --target-cycles 600
+    nchw build network.pt --data mnist/ --target ecp5 --board ulx3s
     nchw build network.pt --target hls -o build-hls
     nchw build network.pt --target nir --export explicit -o build-nir
     nchw build net.nir --steps 300 --payload-bits 2 --reset nir --data nmnist/ --target all
@@ -217,7 +226,11 @@ def build(
             "--advance out"
         )
     check_streams(bursts, streams, input_order, target)
-    wish = parse_wish(device, target_cycles, fit, lanes, target)
+    if board is not None and divisor is not None:
+        raise click.UsageError("--serial is for boards of your own: --board has --baud")
+    if clock is not None and device is None and board is None:
+        raise click.UsageError("--clock needs --device or --board")
+    wish = parse_wish(device, target_cycles, fit, lanes, target, on_board(board, device, target))
     folder = Path(output) if output else Path("build") / Path(model).stem
     check_folder(folder, force=force)
     made = None
@@ -252,13 +265,17 @@ def build(
             writing=writing,
             inputs=origin,
             front=camera,
+            board=board,
+            clock=clock,
+            baud=baud,
+            progress=progress,
             divisor=divisor,
             words=words,
         )
         study = Study(
             network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
-        fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
+        fold = None if wish.part is None else partial(fold_for, wish=wish, progress=progress)
         for wanted, option in ((camera, "--front"), (divisor, "--serial")):
             if wanted is not None and not any(t.gates for t in parts(target, options)):
                 raise click.UsageError(f"{option} is for Verilog: --target verilog")
@@ -293,11 +310,14 @@ def build(
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
+        expected = clock_told(study, wish.part, clock) if not board else ""
         compared = loaded.compared(trace.inputs, labels)
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
             facts["nir"] = comparison_facts(compared)
+        if expected:
+            facts["clock"] = expected
         print_json(facts | report)
         return
     if made is not None:
@@ -324,6 +344,8 @@ def build(
         if str(choice):
             say(f"{choice} (Figures of the Verilog.)")
     say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
+    if expected:
+        say(expected, err=True)
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))
         return
@@ -370,6 +392,17 @@ def camera_words(
                 )
             words.append(words_of(kind, replace(events, time=time)))
     return words
+
+
+def clock_told(study: Study, part: Device | None, clock: float | None) -> str:
+    """What an estimate says of a wanted clock; empty where none is, or no part is named."""
+    from neurocuda_hw.passes.area import network_area, total
+    from neurocuda_hw.passes.clocks import told
+
+    if clock is None or part is None:
+        return ""
+    areas = network_area(study.network, study.plans, part.family, study.bursts)
+    return told(part, total(areas).luts, clock)
 
 
 def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:

@@ -15,8 +15,8 @@ from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
     from neurocuda_hw.passes.area import LayerArea
-    from neurocuda_hw.passes.budget import Folding
     from neurocuda_hw.passes.devices import Device
+    from neurocuda_hw.passes.fold import Folding
     from neurocuda_hw.passes.study import Study
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -25,10 +25,19 @@ _COLUMNS = ("population", ">lanes", ">weight bits", ">cycles", ">LUT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What --device, --target-cycles and --fit ask for; no device where none was named."""
+    """What --device, --board, --target-cycles and --fit ask for; no part where none was named.
 
-    device: str | None
+    `kept`: the lanes stay as they are if that fits.
+    """
+
+    part: Device | None
     target: int | None
+    kept: bool = False
+
+    @property
+    def device(self) -> str | None:
+        """The name of the part."""
+        return self.part.name if self.part else None
 
 
 def device_options(command: Command) -> Command:
@@ -49,6 +58,35 @@ def device_options(command: Command) -> Command:
             "--device",
             metavar="NAME",
             help="Choose the lanes for this part: xc7a35t, xc7z020, lfe5u-25f, ice40up5k, ...",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def board_options(command: Command) -> Command:
+    """Adds --board, --clock and --baud."""
+    for option in (
+        click.option(
+            "--baud",
+            type=click.IntRange(min=300),
+            default=115_200,
+            show_default=True,
+            metavar="N",
+            help="Of the board's serial line.",
+        ),
+        click.option(
+            "--clock",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="MHZ",
+            help="The clock that is wanted: a board gets the fastest of at most so much (if not "
+            "said, the fastest that is met); with --device it is held against an estimate.",
+        ),
+        click.option(
+            "--board",
+            metavar="NAME",
+            help="The board of --target ecp5 (ulx3s, ulx3s-85f, colorlight-i5, ...), ice40 "
+            "(icebreaker, upduino, hx8k-breakout) or gowin (tangnano9k).",
         ),
     ):
         command = option(command)
@@ -104,28 +142,51 @@ def check_streams(bursts: str, streams: str, order: str, build_for: str | None =
 
 
 def parse_wish(
-    device: str | None, target: int | None, fit: bool, lanes: int | None, build_for: str | None
+    device: str | None,
+    target: int | None,
+    fit: bool,
+    lanes: int | None,
+    build_for: str | None,
+    room: Device | None = None,
 ) -> Wish:
-    """Checks the options against one another."""
+    """Checks the options against one another; `room` is what a board has for the network."""
+    from neurocuda_hw.passes.devices import find_device
+
+    if room is not None:
+        return Wish(part=room, target=target, kept=not (fit or target))
     if device is None and (target is not None or fit):
         raise click.UsageError("--target-cycles and --fit need --device")
     if target is not None and fit:
         raise click.UsageError("--target-cycles excludes --fit")
     if device is not None and lanes is not None:
         raise click.UsageError("--device chooses the lanes: it excludes --lanes")
-    gates = [t.name for t in BUILT.values() if t.gates]
+    gates = [t.name for t in BUILT.values() if t.gates and not t.boards]
     if device is not None and build_for is not None and build_for not in gates:
         raise click.UsageError(f"--device is for --target {' or '.join(gates)}, not {build_for}")
-    return Wish(device=device, target=target)
+    return Wish(part=find_device(device) if device else None, target=target)
+
+
+def on_board(board: str | None, device: str | None, build_for: str) -> Device | None:
+    """What of a board's FPGA is left to the network; None where nothing is built for a board."""
+    if build_for == ALL:
+        if board is not None:
+            raise click.UsageError(f"--board is for bitstreams, not for --target {ALL}")
+        return None
+    room = BUILT[build_for].room(board)
+    if room is not None and device is not None:
+        raise click.UsageError(f"--board {board} has its own device: leave --device out")
+    return room
 
 
 def fold_for(study: Study, wish: Wish, progress: Progress) -> Folding:
     """The folding for a device."""
     from neurocuda_hw.passes.budget import Folder
-    from neurocuda_hw.passes.devices import find_device
+    from neurocuda_hw.passes.fold import planned
 
-    assert wish.device is not None
-    device = find_device(wish.device)
+    device = wish.part
+    assert device is not None
+    if wish.kept and (found := planned(study, device)).fits:
+        return found
     folder = Folder(study.network, study.activity, bursts=study.bursts, progress=progress)
     return folder.fold(device, target=wish.target)
 
@@ -155,7 +216,7 @@ def show(folding: Folding, *, err: bool = False) -> None:
 
 def _usable(device: Device) -> dict[str, Any]:
     """What a design may take of a device."""
-    from neurocuda_hw.passes.budget import LUT_SHARE
+    from neurocuda_hw.passes.fold import LUT_SHARE
 
     found = {"luts": round(LUT_SHARE * device.luts), "blocks": device.blocks, "dsps": device.dsps}
     return found | {"ultras": device.ultras}

@@ -60,7 +60,8 @@ def extra_of(module: str) -> str:
     wanted = module.split(".")[0].lower()
     for extra in sorted(find_extras(), key=lambda extra: len(extra.packages)):
         for package in extra.packages:
-            if re.split(r"[-.]", package.lower().replace("_", "-"))[0] == wanted:
+            name = package.lower().replace("-", "_")
+            if wanted in (name, re.split(r"[_.]", name)[0]):
                 return f"[{extra.name}]"
     return ""
 

@@ -50,6 +50,12 @@ class LayerArea:
     dsps: int = 0
     ultras: int = 0
 
+    @classmethod
+    def of(cls, vector: np.ndarray) -> LayerArea:
+        """The area of a `vector`."""
+        luts, blocks, dsps, ultras = vector.tolist()
+        return cls(luts=luts, blocks=blocks, dsps=round(dsps), ultras=round(ultras))
+
     @property
     def vector(self) -> np.ndarray:
         """LUTs, block memories, multipliers, UltraRAMs, ``(4,)``."""

@@ -9,7 +9,7 @@ hold one another up (`pipeline.predict`), those that are not the slowest get mor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,9 +21,19 @@ from neurocuda_hw.passes.area import LayerArea, layer_area, shared_area
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import DEVICES, Device, Family
+from neurocuda_hw.passes.fold import (
+    ALIKE,
+    PREDICTED,
+    Folding,
+    LayerFold,
+    Weights,
+    lacking,
+    prices,
+    room,
+    share,
+)
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.layout import Fanout, low_zeros
-from neurocuda_hw.passes.mapping import AUTOMATIC, Ways
 from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.plan import LayerPlan, Planner
@@ -31,81 +41,15 @@ from neurocuda_hw.passes.streams import alike, by_lines
 from neurocuda_hw.passes.ways import Alternatives, alternatives, made_to_fit
 
 WIDEST = 256  # lanes that are tried
-LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
-Weights = tuple[float, float, float, float]
 # what an option's shares are weighed by: all alike, then each resource alone
-_ALIKE: Weights = (1.0, 1.0, 1.0, 1.0)
 _WEIGHTS: tuple[Weights, ...] = (
-    _ALIKE,
+    ALIKE,
     (1.0, 0.05, 0.05, 0.05),
     (0.05, 1.0, 0.05, 0.05),
     (0.05, 0.05, 1.0, 0.05),
 )
 _PARTS = (1.0, 0.7, 0.5, 0.35)  # of the pace, for layers that would hold others up
-PREDICTED = 24  # inferences on which hold-ups are looked for
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerFold:
-    """One layer with a number of lanes: its cycles per inference, and what it takes."""
-
-    name: str
-    lanes: int
-    weight_bits: int
-    cycles: float
-    area: LayerArea
-    ways: Ways = AUTOMATIC
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Folding:
-    """A choice for every layer.
-
-    Parameters
-    ----------
-    layers : tuple of LayerFold
-        In topological order.
-    shared : LayerArea
-        What is there once.
-    cycles : float
-        Cycles per inference of the whole network, when inferences follow one another.
-    """
-
-    device: Device
-    layers: tuple[LayerFold, ...]
-    shared: LayerArea
-    cycles: float
-
-    @property
-    def lanes(self) -> dict[str, int]:
-        """Lanes of each layer."""
-        return {layer.name: layer.lanes for layer in self.layers}
-
-    @property
-    def ways(self) -> dict[str, Ways]:
-        """How layers are made, where that is not left to the synthesiser."""
-        return {layer.name: layer.ways for layer in self.layers if layer.ways != AUTOMATIC}
-
-    @property
-    def slowest(self) -> float:
-        """Cycles per inference of the slowest layer: the network needs at least as many."""
-        return max(layer.cycles for layer in self.layers)
-
-    @property
-    def area(self) -> LayerArea:
-        """The whole design."""
-        return sum((layer.area for layer in self.layers), self.shared)
-
-    @property
-    def fits(self) -> bool:
-        """Whether the device holds it; see `LUT_SHARE`."""
-        return not self.lacking
-
-    @property
-    def lacking(self) -> tuple[str, ...]:
-        """What the device has too little of: ``12.5 of 10 RAMB36``."""
-        return _lacking(self.area, self.device)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -192,11 +136,10 @@ class Folder:
             return self._for_target(device, target)
         found = self._fastest(device)
         if found is None:
-            smallest = self._choose(device, None)
-            lacking = ", ".join(smallest.lacking)
+            smallest, takes = self._smallest(device, None)
             raise DoesNotFit(
                 f"{self.network.name!r} does not fit into {device.name} at any number of lanes: "
-                f"it takes at least {lacking}",
+                f"{takes}",
                 smallest,
                 self._nearest(device, None),
             )
@@ -216,10 +159,11 @@ class Folder:
         nearest = self._nearest(device, target)
         if slower is not None:
             nearest = (f"{slower.cycles:,.0f} cycles with fewer lanes (--fit)", *nearest)
+        smallest, takes = self._smallest(device, target)
         raise DoesNotFit(
             f"{self.network.name!r} does not fit into {device.name} at {target:,} cycles per "
-            f"inference: it takes {', '.join(found.lacking)}",
-            found,
+            f"inference: {takes}",
+            smallest,
             nearest,
         )
 
@@ -232,7 +176,7 @@ class Folder:
         return found
 
     def _check_target(self, device: Device, target: int) -> None:
-        for name, of_layer in self._options(device, None, _ALIKE).items():
+        for name, of_layer in self._options(device, None, ALIKE).items():
             best = min((o.fold for o in of_layer), key=lambda fold: fold.cycles)
             if best.cycles > target:
                 raise ModelError(
@@ -265,7 +209,7 @@ class Folder:
             plan = full if bits is None else narrowed(full, bits)
             self._made[key] = alternatives(plan, device, branches_of(self.network, name))
         made, most = self._made[key], max(full.weight_bits)
-        chosen = made.cheapest(_prices(device, weights))
+        chosen = made.cheapest(prices(device, weights))
         fold = LayerFold(
             name=name,
             lanes=lanes,
@@ -286,7 +230,7 @@ class Folder:
         """
         first: Folding | None = None
         shared = shared_area(self.network, device.family, self.bursts)
-        room = _room(device) - shared.vector
+        left = room(device) - shared.vector
         for weights in _WEIGHTS:
             options = []
             for of_layer in self._options(device, bits, weights).values():
@@ -297,8 +241,8 @@ class Folder:
             fitting = made_to_fit(
                 [o.made for o in options],
                 [o.chosen for o in options],
-                room,
-                _prices(device, weights),
+                left,
+                prices(device, weights),
             )
             for i, (o, ways) in enumerate(zip(options, fitting or (), strict=False)):
                 if (ways != o.chosen).any():
@@ -310,6 +254,28 @@ class Folder:
             first = first or folding
         assert first is not None
         return first
+
+    def _smallest(self, device: Device, pace: float | None) -> tuple[Folding, str]:
+        """The choice that takes least of what is too little there, and what it takes.
+
+        Of each resource that is the least of all choices that keep the pace, whatever it costs of
+        the others: a part that holds the network has at least as much.
+        """
+        kept = [
+            [o for o in of_layer if pace is None or o.fold.cycles <= pace]
+            for of_layer in self._options(device, None, ALIKE).values()
+        ]
+        shared = shared_area(self.network, device.family, self.bursts)
+        least = shared.vector.copy()
+        for options in kept:
+            least += np.min([o.made.least for o in options], axis=0)
+        if scarce := lacking(LayerArea.of(least), device):
+            found = _sparing(kept, shared, device, least)
+            return found, f"it takes at least {', '.join(scarce)}"
+        found = self._choose(device, pace)
+        other = _sparing(kept, shared, device, found.area.vector)
+        ways = dict.fromkeys(", ".join(way.lacking) for way in (found, other))
+        return found, f"it takes {', or '.join(filter(None, ways))}"
 
     def _relieved(self, device: Device, pace: float, part: float) -> Folding:
         """Every layer at `part` of the pace, or at the pace where it cannot be faster."""
@@ -338,7 +304,7 @@ class Folder:
 
     def _fastest(self, device: Device) -> Folding | None:
         """The best pace that fits, or None; a slower pace never takes more."""
-        options = self._options(device, None, _ALIKE)
+        options = self._options(device, None, ALIKE)
         slowest_at_best = max(min(o.fold.cycles for o in of_layer) for of_layer in options.values())
         every = {o.fold.cycles for of_layer in options.values() for o in of_layer}
         paces = sorted(cycles for cycles in every if cycles >= slowest_at_best)
@@ -380,6 +346,23 @@ class Folder:
         return ()
 
 
+def _sparing(
+    kept: Sequence[Sequence[_Option]], shared: LayerArea, device: Device, takes: np.ndarray
+) -> Folding:
+    """Of every layer the option with the least of those resources of which `takes` is too much."""
+    there = room(device)
+    prices = np.where(takes > there, 1, 1e-6) / np.maximum(there, 0.5)
+    layers = []
+    for options in kept:
+        ways = [o.made.cheapest(prices) for o in options]
+        areas = [o.made.area(way) for o, way in zip(options, ways, strict=True)]
+        best = min(range(len(options)), key=lambda i: float(areas[i].vector @ prices))
+        made = options[best].made.ways(ways[best])
+        layers.append(replace(options[best].fold, area=areas[best], ways=made))
+    slowest = max(layer.cycles for layer in layers)
+    return Folding(device=device, layers=tuple(layers), shared=shared, cycles=slowest)
+
+
 def narrowed(plan: LayerPlan, bits: int) -> LayerPlan:
     """`plan` as it would be with weights of at most `bits` bits, states as they are."""
     fanouts: list[Fanout] = []
@@ -391,33 +374,3 @@ def narrowed(plan: LayerPlan, bits: int) -> LayerPlan:
         weight_bits=tuple(min(own, bits) for own in plan.weight_bits),
         weight_shifts=tuple(low_zeros(part.weights) for part in fanouts),
     )
-
-
-def share(area: LayerArea, device: Device, weights: Weights = _ALIKE) -> float:
-    """Weighted sum of the shares of a device that an area takes."""
-    return float(area.vector @ _prices(device, weights))
-
-
-def _room(device: Device) -> np.ndarray:
-    """What may be used of a device, in the order of `LayerArea`."""
-    return np.array([LUT_SHARE * device.luts, device.blocks, device.dsps, device.ultras])
-
-
-def _prices(device: Device, weights: Weights) -> np.ndarray:
-    """What a LUT, a block memory, a multiplier and an UltraRAM cost, as `share` weighs them."""
-    amounts = np.array([device.luts, device.blocks, device.dsps, device.ultras])
-    prices: np.ndarray = np.array(weights) / np.maximum(amounts, 0.5)
-    return prices
-
-
-def _lacking(area: LayerArea, device: Device) -> tuple[str, ...]:
-    found = []
-    if area.luts > LUT_SHARE * device.luts:
-        found.append(f"{area.luts:,.0f} of {LUT_SHARE * device.luts:,.0f} usable LUTs")
-    if area.blocks > device.blocks:
-        found.append(f"{area.blocks:,g} of {device.blocks:,} {device.family.block_name}")
-    if area.dsps > device.dsps:
-        found.append(f"{area.dsps:,} of {device.dsps:,} multipliers")
-    if area.ultras > device.ultras:
-        found.append(f"{area.ultras:,} of {device.ultras:,} UltraRAMs")
-    return tuple(found)

@@ -8,9 +8,9 @@ from typing import Any
 
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.passes.area import LayerArea, network_area, total
-from neurocuda_hw.passes.budget import Folding, share
 from neurocuda_hw.passes.bursts import RASTER, find_bursts
 from neurocuda_hw.passes.devices import find_device
+from neurocuda_hw.passes.fold import Folding, share
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.streams import why_no_raster, why_no_streams
 from neurocuda_hw.passes.study import Study

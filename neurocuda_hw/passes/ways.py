@@ -42,6 +42,12 @@ class Alternatives:
     names: tuple[str, ...]
     areas: np.ndarray
 
+    @property
+    def least(self) -> np.ndarray:
+        """The least of each resource that any ways take, (4,)."""
+        found: np.ndarray = self.fixed + self.areas.min(axis=1).sum(axis=0)
+        return found
+
     def cheapest(self, prices: np.ndarray) -> np.ndarray:
         """The way of each part that costs least at `prices` (4,); of equal ones the first."""
         chosen: np.ndarray = _cost(self.areas, prices).argmin(axis=1)
@@ -50,8 +56,7 @@ class Alternatives:
     def area(self, chosen: np.ndarray) -> LayerArea:
         """What the layer takes in the chosen ways."""
         total = self.fixed + self.areas[np.arange(len(chosen)), chosen].sum(axis=0)
-        luts, blocks, dsps, ultras = total.tolist()
-        return LayerArea(luts=luts, blocks=blocks, dsps=round(dsps), ultras=round(ultras))
+        return LayerArea.of(total)
 
     def ways(self, chosen: np.ndarray) -> Ways:
         """The chosen ways by name."""

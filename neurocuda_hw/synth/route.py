@@ -72,6 +72,11 @@ class Routed:
         return median(self.mhz)
 
 
+def part_options(device: str) -> tuple[str, ...]:
+    """What nextpnr is told of a device."""
+    return _PARTS[device]
+
+
 def router(device: Device) -> Tool:
     """The nextpnr for a device.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from neurocuda_hw.ground.errors import OutputError, ToolError
@@ -72,24 +72,32 @@ def synthesise(
             for path in files:
                 if path.endswith((".v", ".mem")):
                     (folder / PurePosixPath(path).name).write_bytes(files[path])
-            (folder / "synth.ys").write_text(
-                _script(sources, family, top, flatten=flatten, use_dsps=use_dsps, netlist=netlist)
+            told = commands(
+                sources,
+                family,
+                top,
+                flatten=flatten,
+                use_dsps=use_dsps,
+                netlist=str(netlist.absolute()) if netlist else "",
             )
+            told.append(f"tee -q -o {_STATISTICS} stat -json")
+            (folder / "synth.ys").write_text("\n".join(told) + "\n")
         except OSError as error:
             raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
         _run(folder, family, progress)
         return count_cells(_cells(folder / _STATISTICS, top), family)
 
 
-def _script(
-    sources: list[str],
+def commands(
+    sources: Sequence[str],
     family: Family,
     top: str,
     *,
-    flatten: bool,
-    use_dsps: bool,
-    netlist: Path | None,
-) -> str:
+    flatten: bool = False,
+    use_dsps: bool = True,
+    netlist: str = "",
+) -> list[str]:
+    """What yosys is told, in the folder of the sources; options as in `synthesise`."""
     xilinx = family in (Family.SERIES7, Family.ULTRASCALE_PLUS)
     options = " -flatten" if flatten and xilinx else ""
     if family is Family.ICE40:
@@ -97,10 +105,8 @@ def _script(
     elif not use_dsps:
         options += " -nodsp"
     names = " ".join(PurePosixPath(path).name for path in sources)
-    return (
-        f"read_verilog {names}\n{_COMMANDS[family]}{options} -top {top}\n"
-        f"flatten\ntee -q -o {_STATISTICS} stat -json\n"
-    ) + (f"{_BARE}\nwrite_json {netlist.absolute()}\n" if netlist else "")
+    mapped = [f"read_verilog {names}", f"{_COMMANDS[family]}{options} -top {top}", "flatten"]
+    return mapped + ([_BARE, f"write_json {netlist}"] if netlist else [])
 
 
 def _run(folder: Path, family: Family, progress: Progress | None) -> None:

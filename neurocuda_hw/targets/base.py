@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from neurocuda_hw.network import Network
     from neurocuda_hw.network.trace import Trace
+    from neurocuda_hw.passes.devices import Device
     from neurocuda_hw.passes.study import Study
     from neurocuda_hw.reference.snn import SpikingNetwork
     from neurocuda_hw.simulation.mutate import MutantResult
@@ -243,6 +244,14 @@ class Options:
         Where the golden inputs came from, for those who read the reports.
     front : mapping, optional
         A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
+    board : str, optional
+        Of `boards.table`, for targets that write bitstreams.
+    clock : float, optional
+        MHz that it shall run at; as fast as it can where None.
+    baud : int
+        Of its serial line.
+    progress : callable, optional
+        Called with (stage, done, in all) by what takes minutes.
     divisor : int, optional
         Clock cycles of a bit of the serial line; no bridge where None.
     words : sequence of arrays
@@ -258,6 +267,10 @@ class Options:
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
     front: Mapping[str, Any] | None = None
+    board: str | None = None
+    clock: float | None = None
+    baud: int = 115_200
+    progress: Callable[[str, int, int], None] | None = None
     divisor: int | None = None
     words: Sequence[np.ndarray] = ()
     told: Mapping[str, Any] = field(default_factory=dict)
@@ -313,10 +326,14 @@ class Target:
         What `files` gives, for the help of ``nchw build``; empty where it writes nothing.
     title, product : str
         What a build is called in reports: ``Verilog``, ``this Verilog``.
+    also : tuple of str
+        Targets whose builds hold its files, too.
     subfolder, place : str
         In a folder of several targets: where its files go, and what of the folder is its own.
     gates : bool
         Whether it is synthesised for FPGAs (``--device``, ``nchw synth``).
+    boards : bool
+        Whether ``--board`` is for it, and says the device.
     bursts : bool
         Whether ``--bursts`` is for it.
     graded : bool
@@ -335,9 +352,11 @@ class Target:
     builds: str = ""
     title: str = ""
     product: str = "this build"
+    also: tuple[str, ...] = ()
     subfolder: str = ""
     place: str = ""
     gates: bool = False
+    boards: bool = False
     bursts: bool = False
     graded: bool = False
     scheduled: bool = False
@@ -368,6 +387,18 @@ class Target:
         """What ``report.json`` says of its files."""
         return {}
 
+    def room(self, board: str | None) -> Device | None:
+        """What of a board's FPGA is left to the network; None where it is built for no board.
+
+        Raises
+        ------
+        ModelError
+            If it has no such board, or needs one.
+        """
+        if board is not None:
+            raise ModelError(f"--board is for bitstreams, not for --target {self.name}")
+        return None
+
     def next_steps(self, folder: Path) -> str:
         """What to do with a build, or what it says."""
         return f"Next: nchw verify {folder} --target {self.name}"
@@ -382,7 +413,7 @@ class Target:
 
     def within(self, built: Built | None) -> str | None:
         """Where in a build folder its files lie; None where there are none of them."""
-        if built is None or built.target not in (self.name, ALL):
+        if built is None or built.target not in (self.name, *self.also, ALL):
             return None
         return self.subfolder if built.target == ALL else ""
 

@@ -5,7 +5,9 @@ A build for `ALL` is no target: it holds all of the table that join it.
 
 from __future__ import annotations
 
+from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.targets.base import ALL, Bench, Options, Target
+from neurocuda_hw.targets.board import Bitstream
 from neurocuda_hw.targets.hls import Hls
 from neurocuda_hw.targets.loihi import Loihi
 from neurocuda_hw.targets.nir import Nir
@@ -19,6 +21,9 @@ TABLE: tuple[Target, ...] = (
     Hls(),
     Loihi(),
     Nir(),
+    Bitstream("ecp5", Family.ECP5),
+    Bitstream("ice40", Family.ICE40),
+    Bitstream("gowin", Family.GOWIN),
 )
 
 COMPILED = {t.name: t for t in TABLE if t.computes}  # for `compile`

@@ -38,15 +38,16 @@ class Verilog(Target):
 
     name = "verilog"
     computes = "generated Verilog, simulated cycle by cycle with Verilator"
-    options = ("lanes", "bursts")
+    options: tuple[str, ...] = ("lanes", "bursts")
     builds = "Verilog"
     title = "Verilog"
     product = "this Verilog"
     gates = True
     bursts = True
+    also = ("ecp5", "ice40", "gowin")
 
     def __init__(self) -> None:
-        self.benches = (
+        self.benches: tuple[Bench, ...] = (
             Bench(
                 name="verilog",
                 compares="this folder's Verilog, compiled with Verilator",

@@ -120,6 +120,15 @@ def test_options_that_exclude_one_another(
     assert (code, out, err.splitlines()[-1]) == (2, "", message)
 
 
+def test_a_wanted_clock_is_held_against_an_estimate(nchw: Shell) -> None:
+    code, _, err = nchw(*BUILD, "--device", "lfe5u-25f", "--clock", "900")
+    assert code == 0
+    assert "MHz can be expected (fitted to " in err
+    assert err.splitlines()[-1].endswith(": 900 MHz is too much.")
+    code, _, err = nchw(*BUILD, "--clock", "900", "--force")
+    assert (code, err.splitlines()[-1]) == (2, "Error: --clock needs --device or --board")
+
+
 def test_unknown_device_and_impossible_target(nchw: Shell) -> None:
     code, out, err = nchw(*BUILD, "--device", "xc7a35")
     names = ", ".join(d.name for d in DEVICES)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,9 +13,10 @@ from small import small_network
 from neurocuda_hw.ground.errors import ModelError
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.area import network_area, total
-from neurocuda_hw.passes.budget import LUT_SHARE, DoesNotFit, Folder
+from neurocuda_hw.passes.budget import DoesNotFit, Folder
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import Device, Family, find_device
+from neurocuda_hw.passes.fold import LUT_SHARE
 from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Reference
@@ -111,6 +114,30 @@ def test_what_fits_at_no_number_of_lanes_tells_what_each_layer_takes(folder: Fol
     assert "of 85 usable LUTs; " in message
     assert [layer.name for layer in error.value.folding.layers] == ["conv", "hidden", "out"]
     assert error.value.nearest == ("xc7s6 holds it",)
+
+
+@pytest.mark.parametrize("target", [None, 3000])
+def test_what_is_lacking_is_the_same_for_all_parts_of_a_family(
+    folder: Folder, target: int | None
+) -> None:
+    """And no part that lacks it is said to hold the network, though choices weigh differently."""
+    least: dict[str, float] = {}
+    for luts, blocks in ((150, 40), (400, 40), (10**6, 0), (10**6, 1), (300, 0)):
+        part = replace(find_device("ice40hx8k"), name="part", luts=luts, blocks=blocks)
+        with pytest.raises(DoesNotFit) as error:
+            folder.fold(part, target=target)
+        told = str(error.value)
+        assert "it takes at least " in told
+        for number, resource in re.findall(r"([\d,]+) of [\d,]+ (usable LUTs|RAM40_4K)", told):
+            value = float(number.replace(",", ""))
+            assert least.setdefault(resource, value) == value
+        holding = find_device(error.value.nearest[-1].split()[0])
+        assert holding.family is Family.ICE40
+        assert holding.blocks >= least.get("RAM40_4K", 0)
+        assert LUT_SHARE * holding.luts >= least.get("usable LUTs", 0)
+        if "RAM40_4K" in told and "LUTs" not in told:  # the table has the number of the sentence
+            assert error.value.folding.area.blocks == least["RAM40_4K"]
+    assert set(least) == {"usable LUTs", "RAM40_4K"}
 
 
 def test_a_pace_that_does_not_fit_names_the_nearest(folder: Folder) -> None:

@@ -1,0 +1,1 @@
+"""Boards: pins, clocks, and a bitstream of a network behind a serial line."""
