@@ -13,9 +13,7 @@ are what the block takes for them, ``idle_percent`` what is left of a hundred mi
 
 from __future__ import annotations
 
-import tempfile
 from argparse import Namespace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,20 +80,19 @@ def measure(given: Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for kind in ("evt3", "aer"):
         plan = FrontPlan(network=camera(), kind=kind)
-        with tempfile.TemporaryDirectory(prefix="nchw_") as place:
-            files = front_files(plan) | {"rtl/nchw_ram.v": RAM_VERILOG.encode()}
-            bench = FrontBench(Path(place), plan, files)
-            words = [words_of(kind, events) for events in recordings]
-            seen = bench.run(words, step_us=STEP_US, stalls=30)
-            found = frames_of(seen, plan.network, plan.tdata_bits)
-            want = np.concatenate(
-                [front_packets(e, plan, step_us=STEP_US, tally=Tally()) for e in recordings]
-            )
-            events = sum(map(len, recordings))
-            unequal = abs(events - sum(seen.counts.values()))
-            same = found.shape == want.shape
-            unequal += int((found != want).sum()) if same else max(found.size, want.size)
-            told = bench.run([words_of(kind, fast)], step_us=1000)
+        files = front_files(plan) | {"rtl/nchw_ram.v": RAM_VERILOG.encode()}
+        bench = FrontBench(plan, files)
+        words = [words_of(kind, events) for events in recordings]
+        seen = bench.run(words, step_us=STEP_US, stalls=30)
+        found = frames_of(seen, plan.network, plan.tdata_bits)
+        want = np.concatenate(
+            [front_packets(e, plan, step_us=STEP_US, tally=Tally()) for e in recordings]
+        )
+        events = sum(map(len, recordings))
+        unequal = abs(events - sum(seen.counts.values()))
+        same = found.shape == want.shape
+        unequal += int((found != want).sum()) if same else max(found.size, want.size)
+        told = bench.run([words_of(kind, fast)], step_us=1000)
         figures[kind] = {
             "recordings": len(recordings),
             "events": events,

@@ -217,7 +217,8 @@ def read_facts(path: Path) -> Facts:
     """The facts in a JSON file."""
     try:
         found = json.loads(path.read_text()).items()
-        return Facts(**{key: tuple(v) if isinstance(v, list) else v for key, v in found})
+        said: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found}
+        return Facts(**said)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise HostError(f"{str(path)!r} must be what 'nchw build' wrote: {error}") from error
 

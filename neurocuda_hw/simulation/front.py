@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -15,18 +11,15 @@ from neurocuda_hw.data.binning import Binning
 from neurocuda_hw.data.camera import decoded
 from neurocuda_hw.data.events import Events, Tally
 from neurocuda_hw.ground.errors import DivergenceError
-from neurocuda_hw.ground.programs import Tool, require, run
-from neurocuda_hw.ground.toolchain import find_verilator
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.wire import address_bits, payload_bits
-from neurocuda_hw.rtl.front_plan import FrontCount, FrontPlan
-from neurocuda_hw.simulation.benches import bench_folder
-from neurocuda_hw.simulation.simulate import cache_folder, object_cache
+from neurocuda_hw.rtl.front_plan import FrontPlan
+from neurocuda_hw.simulation.live import Live
+from neurocuda_hw.simulation.simulate import Stalls
 
-WORDS = {"evt3": ("uint16_t", "<u2"), "aer": ("uint64_t", "<u8")}
+_QUIET = 20_000  # cycles after which nothing more comes
 # what the software's tally calls the same, by its first word
 _TALLIED = {"clipped": "above", "outside": "outside", "late": "of", "timeless": "before"}
-_COUNTS: Any = FrontCount  # Amaranth's enums have no types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -41,52 +34,26 @@ class FrontRun:
 
 
 class FrontBench:
-    """A front block compiled in a folder.
+    """A front block that can be simulated.
 
     Parameters
     ----------
-    place : path
-        The folder, which is there.
     plan : FrontPlan
         What the block was made for.
     files : dict of str to bytes
         Those of a build or of `rtl.front_files`: ``front/nchw_front.v`` and ``rtl/nchw_ram.v``.
     behind : bool
         With the network behind it, ``front/nchw_camera.v``: then all of ``rtl/`` too.
-
-    Raises
-    ------
-    ToolError
-        If Verilator is missing, or fails.
     """
 
     def __init__(
-        self, place: Path, plan: FrontPlan, files: Mapping[str, bytes], *, behind: bool = False
+        self, plan: FrontPlan, files: Mapping[str, bytes], *, behind: bool = False
     ) -> None:
-        self.place, self.plan = place, plan
-        require(find_verilator())
+        self.plan, self._top = plan, "nchw_camera" if behind else "nchw_front"
         wanted = ["front/nchw_front.v", "rtl/nchw_ram.v"]
         if behind:
             wanted += ["front/nchw_camera.v", *(path for path in files if path.startswith("rtl/"))]
-        for path in wanted:
-            (place / Path(path).name).write_bytes(files[path])
-        verilog = sorted({Path(path).name for path in wanted if path.endswith(".v")})
-        command = ["--cc", "--exe", "--build", "-O3", "-Wno-fatal", "-Wno-lint", "--prefix", "Vdut"]
-        command += ["-o", "front", "--x-initial", "unique", "--top-module"]
-        command += ["nchw_camera" if behind else "nchw_front", "-CFLAGS"]
-        command += [f"-O2 -DWORD_T={WORDS[plan.kind][0]}", *verilog]
-        script = Tool(name="Verilator", command=("sh", str(bench_folder() / "verilator.sh")))
-        run(
-            script,
-            [*command, str(bench_folder() / "front.cpp")],
-            cwd=place,
-            extra={
-                "PYTHON": sys.executable,
-                "MAKEFLAGS": "",  # none of an outer make
-                "OBJCACHE": os.environ.get("OBJCACHE") or object_cache(cache_folder() / "runtime"),
-            },
-            what="building the front block's simulation",
-        )
+        self._files = {path: files[path] for path in wanted}
 
     def run(
         self,
@@ -95,29 +62,30 @@ class FrontBench:
         step_us: int,
         first: bool = False,
         stalls: int = 0,
-        seed: int = 1,
     ) -> FrontRun:
-        """Sends recordings, one after the other, with so many per cent of random pauses."""
-        place, kind = self.place, WORDS[self.plan.kind][1]
-        (place / "words").write_bytes(b"".join(r.astype(kind).tobytes() for r in recordings))
-        ends = np.cumsum([len(r) for r in recordings]).astype("<u8")
-        (place / "ends").write_bytes(ends.tobytes())
-        done = run(
-            Tool(name="front block", command=(str(place / "obj_dir" / "front"),)),
-            ["words", "ends", "out", *map(str, (step_us, int(first), stalls, seed))],
-            cwd=place,
-            what="simulation of the front block",
+        """Sends recordings, one after the other, with so many per cent of random pauses.
+
+        Raises
+        ------
+        ToolError
+            If Verilator is missing, or fails.
+        """
+        pauses = Stalls(percent=stalls)
+        with Live(self._files, self._top, stalls=pauses, step_us=step_us, from_first=first) as live:
+            answers = [live.send(words, packets=0) for words in recordings]
+            answers.append(live.send(np.zeros(0), packets=2**32 - 1, limit=_QUIET))
+        words, last, cycles = (
+            np.concatenate([getattr(answer, what) for answer in answers])
+            for what in ("words", "last", "cycles")
         )
-        cycles, latency, *counts = map(int, done.stdout.split())
-        pairs = np.fromfile(place / "out", "<u8").reshape(-1, 2)
-        names = [count.name.lower() for count in _COUNTS]
-        told = dict(zip(names, counts, strict=True))
+        end = answers[0].taken
+        later = cycles[last & (cycles > end)]
         return FrontRun(
-            words=pairs[:, 0],
-            last=pairs[:, 1].astype(bool),
-            cycles=cycles,
-            latency=latency,
-            counts=told,
+            words=words,
+            last=last,
+            cycles=int(max(answers[-1].taken, cycles.max(initial=0))) + 1,
+            latency=int(later[0]) - end if len(later) else 0,
+            counts=answers[-1].counts,
         )
 
 

@@ -271,7 +271,7 @@ def cache_folder() -> Path:
     return Path(base) / "neurocuda_hw"
 
 
-def _key(files: Mapping[str, bytes], inputs: list[str], tools: list[Tool]) -> str:
+def _key(files: Mapping[str, bytes], tools: list[Tool]) -> str:
     """Hash of everything the compiled harness depends on."""
     digest = hashlib.sha256()
     for tool in tools:

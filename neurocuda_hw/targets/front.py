@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import itertools
 import struct
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.rtl.front_files import front_files
 from neurocuda_hw.rtl.front_plan import FrontPlan
-from neurocuda_hw.simulation.front import WORDS, FrontBench, front_fault
+from neurocuda_hw.simulation.front import FrontBench, front_fault
 from neurocuda_hw.targets.base import Built, Options
 from neurocuda_hw.targets.checks import Request
 
 _WORDS, _ENDS = "front/words.bin", "front/ends.bin"
+_WORD = {"evt3": "<u2", "aer": "<u8"}
 
 
 def files_of(network: Network, tdata_bits: int, options: Options) -> dict[str, bytes]:
@@ -52,13 +51,12 @@ def fault_of(network: Network, built: Built, asked: Request) -> str:
         downsample=front["downsample"],
         tdata_bits=built.report["stream"]["word_bits"],
     )
-    words = np.frombuffer(files[_WORDS], WORDS[plan.kind][1])
+    words = np.frombuffer(files[_WORDS], _WORD[plan.kind])
     recordings = np.split(words, np.frombuffer(files[_ENDS], "<u8").astype(int))[:-1]
-    with tempfile.TemporaryDirectory(prefix="nchw_") as name:
-        return front_fault(
-            FrontBench(Path(name), plan, files),
-            recordings[: asked.samples],
-            step_us=front["step_us"],
-            first=front["grid"] == "first",
-            stalls=asked.stalls.percent,
-        )
+    return front_fault(
+        FrontBench(plan, files),
+        recordings[: asked.samples],
+        step_us=front["step_us"],
+        first=front["grid"] == "first",
+        stalls=asked.stalls.percent,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -82,11 +81,11 @@ def binned(rows, plan: FrontPlan, step_us: int, first: bool) -> tuple[np.ndarray
     return np.stack(steps).reshape(-1, plan.steps, *plan.network.input.chw), tally
 
 
-def bench_of(place: Path, plan: FrontPlan, files: Mapping[str, bytes] | None = None) -> FrontBench:
+def bench_of(plan: FrontPlan, files: Mapping[str, bytes] | None = None) -> FrontBench:
     """The block alone, or with the network of `files` behind it."""
     ram = {"rtl/nchw_ram.v": RAM_VERILOG.encode()}
     found = front_files(plan) | (ram if files is None else dict(files))
-    return FrontBench(place, plan, found, behind=files is not None)
+    return FrontBench(plan, found, behind=files is not None)
 
 
 def agree(seen: FrontRun, want: np.ndarray, plan: FrontPlan) -> None:
@@ -114,12 +113,12 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
-def test_packets_are_the_softwares_frames(name: str, tmp_path: Path) -> None:
+def test_packets_are_the_softwares_frames(name: str) -> None:
     case = dict(CASES[name])
     kind, shape = case.pop("kind"), case.pop("shape")
     where = {key: case.pop(key) for key in ("crop", "downsample") if key in case}
     plan = FrontPlan(network=camera(shape, **case), kind=kind, **where)
-    bench = bench_of(tmp_path, plan)
+    bench = bench_of(plan)
     rows = made(3000, seed=8, last=90_000)
     for first, stalls in ((False, 0), (True, 0), (False, 40), (True, 85)):
         want, tally = binned(rows, plan, 5000, first)
@@ -137,9 +136,9 @@ def test_packets_are_the_softwares_frames(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_recordings_one_after_the_other_and_times_that_wrap(tmp_path: Path) -> None:
+def test_recordings_one_after_the_other_and_times_that_wrap() -> None:
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
-    bench = bench_of(tmp_path, plan)
+    bench = bench_of(plan)
     recordings = [made(400, seed=n, last=70_000_000) for n in range(3)] + [made(1, seed=9)]
     wanted = [binned(rows, plan, 1_000_000, True)[0] for rows in recordings]
     seen = bench.run(
@@ -150,14 +149,14 @@ def test_recordings_one_after_the_other_and_times_that_wrap(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_times_that_go_back_are_counted(tmp_path: Path) -> None:
+def test_times_that_go_back_are_counted() -> None:
     """An event of a step that is over is late; within its step the order does not matter."""
     plan = FrontPlan(network=camera((2, 34, 34)), kind="aer")
     rows = made(2000, seed=2, last=60_000)
     for at in range(0, 1990, 7):
         rows[at], rows[at + 3] = rows[at + 3], rows[at]
     want, tally = binned(rows, plan, 500, False)
-    bench = bench_of(tmp_path, plan)
+    bench = bench_of(plan)
     seen = bench.run([aer_words(rows)], step_us=500, stalls=20)
     agree(seen, want, plan)
     assert seen.counts["late"] == tally.left_out["of a window that is over"] > 5
@@ -169,7 +168,7 @@ def test_times_that_go_back_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_any_words_at_all(tmp_path: Path) -> None:
+def test_any_words_at_all() -> None:
     """No word stops it; what it makes of them is what the decoder in software does, in order."""
     rng = np.random.default_rng(7)
     kinds = rng.choice([0, 2, 2, 3, 4, 5, 6, 10, 14, 15, 1, 7], 20_000)
@@ -181,7 +180,7 @@ def test_any_words_at_all(tmp_path: Path) -> None:
     words[0] = 2 << 12
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
     rows = evt3_read(words.tolist())
-    seen = bench_of(tmp_path, plan).run([words], step_us=3000, stalls=25)
+    seen = bench_of(plan).run([words], step_us=3000, stalls=25)
     events = Evt3().events(words.astype(np.uint16), tally := Tally())
     assert len(events) == len(rows)
     assert seen.counts["timeless"] == tally.left_out["before the first word of time"] > 0
@@ -189,9 +188,9 @@ def test_any_words_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_million_events_with_stalls_and_how_much_time_is_left(tmp_path: Path) -> None:
+def test_a_million_events_with_stalls_and_how_much_time_is_left() -> None:
     plan = FrontPlan(network=camera((2, 34, 34)), kind="evt3")
-    bench = bench_of(tmp_path, plan)
+    bench = bench_of(plan)
     rng = np.random.default_rng(0)
     count = 1_000_000
     time = np.sort(rng.integers(0, 1_000_000, count))
@@ -207,15 +206,13 @@ def test_a_million_events_with_stalls_and_how_much_time_is_left(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_the_network_behind_it_answers_as_the_reference(tmp_path: Path) -> None:
+def test_the_network_behind_it_answers_as_the_reference() -> None:
     network = camera((2, 34, 34))
     design = emit(network)
     plan = FrontPlan(network=network, kind="evt3", tdata_bits=design.tdata_bits)
     rows = made(3000, seed=8, last=90_000)
     want, _ = binned(rows, plan, 5000, False)
-    seen = bench_of(tmp_path, plan, design.files).run(
-        [words_of("evt3", rows)], step_us=5000, stalls=20
-    )
+    seen = bench_of(plan, design.files).run([words_of("evt3", rows)], step_us=5000, stalls=20)
     expected = Reference(network).trace(want).outputs
     found = seen.words.astype(np.uint32).astype(np.int32).reshape(-1, 5)
     assert np.array_equal(found[: len(expected)], expected)
