@@ -216,9 +216,9 @@ class Facts:
 def read_facts(path: Path) -> Facts:
     """The facts in a JSON file."""
     try:
-        found = json.loads(path.read_text()).items()
-        said: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in found}
-        return Facts(**said)
+        told: dict[str, Any] = json.loads(path.read_text())
+        told |= {key: tuple(found) for key, found in told.items() if isinstance(found, list)}
+        return Facts(**told)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise HostError(f"{str(path)!r} must be what 'nchw build' wrote: {error}") from error
 

@@ -288,8 +288,10 @@ def test_a_reset_forgets_what_was_under_way() -> None:
 
     async def script(talk: Talk) -> None:
         await talk.ask(Kind.RESET, 0)
-        await talk.ask(Kind.INPUT, 1, octets(0x123456), last=False)
+        bench.ready = 0.0
+        await talk.ask(Kind.INPUT, 1, octets(0x123456), last=False)  # not taken yet
         await talk.ask(Kind.RESET, 77)
+        bench.ready = 0.5
         await talk.ask(Kind.INPUT, 78, octets(0x800001), last=True)
         assert (await talk.ask(Kind.OUTPUT, 79))[4:] == bytes([1, 0])  # the low bytes of a value
         await talk.ask(Kind.RESET, 5)
@@ -297,6 +299,7 @@ def test_a_reset_forgets_what_was_under_way() -> None:
         await talk.refused(Reason.EMPTY)
 
     bench.run(script)
+    assert bench.words == [(1 << 31 | 1, 1)]
 
 
 def test_bytes_without_a_stop_bit_and_glitches_are_left_out() -> None:
