@@ -130,7 +130,8 @@ def _check(report: dict[str, Any]) -> None:
         front = _must_be(report["front"], dict, "front")
         for name in ("downsample", "step_us"):
             _must_be(front[name], int, f"{name} of the front block")
-        _must_be(front["kind"], str, "the front block's kind")
+        if front["kind"] not in ("evt3", "aer"):
+            raise ValueError(f"the front block's kind must be evt3 or aer, not {front['kind']!r}")
         _must_be(front["grid"], str, "the front block's grid")
         left, top = (_must_be(n, int, "a number of the crop") for n in front["crop"])
         if min(left, top, front["downsample"] - 1, front["step_us"] - 1) < 0:

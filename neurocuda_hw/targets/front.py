@@ -51,8 +51,11 @@ def fault_of(network: Network, built: Built, asked: Request) -> str:
         downsample=front["downsample"],
         tdata_bits=built.report["stream"]["word_bits"],
     )
-    words = np.frombuffer(files[_WORDS], _WORD[plan.kind])
-    recordings = np.split(words, np.frombuffer(files[_ENDS], "<u8").astype(int))[:-1]
+    try:
+        words = np.frombuffer(files[_WORDS], _WORD[plan.kind])
+        recordings = np.split(words, np.frombuffer(files[_ENDS], "<u8").astype(int))[:-1]
+    except ValueError as error:  # no whole words
+        raise built.damaged(error) from error
     return front_fault(
         FrontBench(plan, files),
         recordings[: asked.samples],
