@@ -93,12 +93,13 @@ def small() -> tuple[Network, np.ndarray]:
     return snn.network, snn.quantise(test[:20].numpy())
 
 
-# name of the figure, network with inputs, lanes in order (none: those of nchw build), part
+# name of the figure, network with inputs, lanes in order (none: those of nchw build), part,
+# whether multipliers of the device may be taken: 4 bits times one want none
 CLOCKS = {
-    "mlp": ("mlp_ecp5_mhz", lambda: golden("mnist_mlp"), (), "lfe5u-25f"),
-    "w4": ("w4_ecp5_mhz", four_bits, (32, 4), "lfe5u-25f"),
-    "cnn": ("cnn_ecp5_mhz", lambda: golden("mnist_cnn"), (), "lfe5u-85f"),
-    "small": ("small_ice40_mhz", small, (4, 1), "ice40hx8k"),
+    "mlp": ("mlp_ecp5_mhz", lambda: golden("mnist_mlp"), (), "lfe5u-25f", True),
+    "w4": ("w4_ecp5_mhz", four_bits, (32, 4), "lfe5u-25f", False),
+    "cnn": ("cnn_ecp5_mhz", lambda: golden("mnist_cnn"), (), "lfe5u-85f", True),
+    "small": ("small_ice40_mhz", small, (4, 1), "ice40hx8k", False),
 }
 
 
@@ -144,7 +145,7 @@ class Runs:
 
     def clock(self, checkout: Path, name: str) -> Figures:
         """Clock, cycles and path of one design of `CLOCKS`."""
-        _, make, lanes, part = CLOCKS[name]
+        _, make, lanes, part, hard = CLOCKS[name]
         case = make()
         given = dict(zip([p.name for p in case[0].targets], lanes, strict=False)) or None
         with tempfile.TemporaryDirectory(prefix="nchw_") as place:
@@ -152,7 +153,6 @@ class Runs:
             found = self.side(checkout, case, **job)
             files = {path.name: path.read_bytes() for path in sorted(Path(place).iterdir())}
         device = find_device(part)
-        hard = device.family is not Family.ICE40
         timed = self.once(
             f"{design_of(files)} {part} {self.seeds}",
             lambda: as_plain(route(files, device, seeds=self.seeds, use_dsps=hard)),

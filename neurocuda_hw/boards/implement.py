@@ -31,6 +31,7 @@ from neurocuda_hw.synth.route import fmax, slowest
 BAUD = 115_200
 FOLDER = "board"
 TRIES = 4
+_OFF = 0.02  # of the rate; the line bears 3 % between both ends
 FIRST = 100.0  # MHz that are tried first; what is met by the first placement says the next
 _MARGIN = 0.97  # of the clock that was met, for the next try: another placement differs by as much
 
@@ -90,7 +91,7 @@ def implement(
                 f"the clock of {board.name} must be one that its {pins.mhz:g} MHz can make, not "
                 f"{limit:.1f} MHz; give a higher --clock, or fewer lanes if it was not met"
             )
-        bridge = serial(round(pll.mhz * 1e6 / baud))
+        bridge = serial(divisor_of(pll.mhz, baud))
         named, where = constraints(board, pins)
         own = {"top.v": top(board, pins, pll, baud).encode(), named: where.encode()}
         sources = flat({**rtl, **bridge}) | own
@@ -126,6 +127,25 @@ def implement(
             "tools": [f"{tool.name} {tool.version}".strip() for tool in tools],
         },
     )
+
+
+def divisor_of(mhz: float, baud: int) -> int:
+    """Cycles of a bit of the serial line.
+
+    Raises
+    ------
+    ModelError
+        If the bridge cannot count so far, or the rate would be more than 2 % off.
+    """
+    exact = mhz * 1e6 / baud
+    divisor = round(exact)
+    if not 4 <= divisor < 1 << 16 or abs(divisor / exact - 1) > _OFF:
+        slowest_rate, fastest = mhz * 1e6 / 65_535, mhz * 1e6 / 25
+        raise ModelError(
+            f"baud must be a rate that {mhz:.4g} MHz divides to, such as {slowest_rate:,.0f} to "
+            f"{fastest:,.0f}, not {baud:,}"
+        )
+    return divisor
 
 
 def _run(

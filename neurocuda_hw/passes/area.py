@@ -27,7 +27,8 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depths
 
 Parts = dict[Part, float]
-_DSP_LEAST = 9
+# bits of the narrower factor, and of both, from which yosys takes a multiplier; else 2 and 9
+_LEAST = {Family.ECP5: (2, 4), Family.GOWIN: (4, 8)}
 _KEEP_BITS = 13  # of a leak's factor
 
 
@@ -189,8 +190,8 @@ def _logic_memory(memory: Memory, family: Family) -> float:
 def product_area(plan: LayerPlan, family: Family, *, soft: bool = False) -> LayerArea:
     """What multiplies, one per lane each: multipliers of the device, or look-up tables.
 
-    yosys leaves products of fewer than `_DSP_LEAST` bits to LUTs; on iCE40 all are. A multiplier
-    of the device adds a burst to the membrane, too.
+    yosys leaves products of fewer bits than `_LEAST` to LUTs; on iCE40 all are. A multiplier of
+    the device adds a burst to the membrane, too.
     """
     lanes, count, luts = plan.layout.lanes, 0, 0.0
     values = [payload_bits(*sender) for sender in plan.senders]
@@ -202,8 +203,9 @@ def product_area(plan: LayerPlan, family: Family, *, soft: bool = False) -> Laye
     if plan.maximum:
         factors = []
     few = family is Family.ICE40
+    narrow, least_bits = _LEAST.get(family, (2, 9))
     for one, other in factors:
-        if soft or few or one + other < _DSP_LEAST:
+        if soft or few or min(one, other) < narrow or one + other < least_bits:
             terms = max(one, other) * (min(one, other) - 1)
             luts += (LUT_COSTS[family][Part.PRODUCT] if soft else 1.0) * lanes * terms
             luts += lanes * plan.state_bits if plan.burst else 0
@@ -211,7 +213,7 @@ def product_area(plan: LayerPlan, family: Family, *, soft: bool = False) -> Laye
             count += lanes
     leaks = ((plan.keep, plan.state_bits), (plan.keep_synaptic, plan.synaptic_bits))
     for bits in (bits for keep, bits in leaks if keep is not None):
-        if few or bits + _KEEP_BITS < _DSP_LEAST:
+        if few or bits < narrow or bits + _KEEP_BITS < least_bits:
             luts += lanes * bits * (_KEEP_BITS - 1)
         else:
             count += lanes

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neurocuda_hw.passes.area import LayerArea, layer_area, shared_area
+from neurocuda_hw.passes.area import LayerArea, shared_area
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import Device
 from neurocuda_hw.passes.mapping import AUTOMATIC, Ways
 from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
 from neurocuda_hw.passes.study import Study
+from neurocuda_hw.passes.ways import alternatives, made_to_fit
 
 LUT_SHARE = 0.85  # of a device's LUTs: routing needs room, and the prediction may be 15 % low
 PREDICTED = 24  # inferences on which hold-ups are looked for
@@ -83,23 +84,30 @@ class Folding:
 
 
 def planned(study: Study, device: Device) -> Folding:
-    """A design as it was planned, in a device that may be too small for it."""
+    """A design with the lanes that were planned, in a device that may be too small for it.
+
+    Memories and products are left to the synthesiser, if it fits so.
+    """
     network, plans = study.network, study.plans
+    shared = shared_area(network, device.family, study.bursts)
+    made = [alternatives(plan, device, branches_of(network, n)) for n, plan in plans.items()]
+    ways = [np.zeros(len(m.names) + 1, dtype=np.int64) for m in made]
+    fitting = made_to_fit(made, ways, room(device) - shared.vector, prices(device, ALIKE))
     layers = tuple(
         LayerFold(
             name=name,
             lanes=plan.layout.lanes,
             weight_bits=max(plan.weight_bits),
             cycles=layer_work(plan, study.activity).cycles,
-            area=layer_area(plan, device.family, branches_of(network, name)),
-            ways=plan.ways,
+            area=m.area(way),
+            ways=m.ways(way),
         )
-        for name, plan in plans.items()
+        for (name, plan), m, way in zip(plans.items(), made, fitting or ways, strict=True)
     )
     return Folding(
         device=device,
         layers=layers,
-        shared=shared_area(network, device.family, study.bursts),
+        shared=shared,
         cycles=predict(plans, study.activity.first(PREDICTED)).cycles,
     )
 

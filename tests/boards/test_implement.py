@@ -12,7 +12,7 @@ from synth.test_route import tiny_files
 from tools import need
 
 from neurocuda_hw.boards import implement as module
-from neurocuda_hw.boards.implement import implement
+from neurocuda_hw.boards.implement import divisor_of, implement
 from neurocuda_hw.boards.table import boards_of
 from neurocuda_hw.ground.errors import ModelError, ToolError
 from neurocuda_hw.ground.programs import Tool
@@ -97,6 +97,19 @@ def test_a_clock_that_no_pll_makes(acting: Any) -> None:
     acting()
     with pytest.raises(ModelError, match=r"must be one that its 12 MHz can make, not 5.0 MHz"):
         implement({}, serial, BOARD, clock=5.0)
+
+
+@pytest.mark.parametrize(
+    ("mhz", "baud", "divisor"), [(50, 115_200, 434), (12, 3_000_000, 4), (24, 400, 60_000)]
+)
+def test_a_bit_lasts_a_whole_number_of_cycles(mhz: float, baud: int, divisor: int) -> None:
+    assert divisor_of(mhz, baud) == divisor
+
+
+@pytest.mark.parametrize(("mhz", "baud"), [(100, 300), (12, 4_000_000), (12, 2_700_000)])
+def test_rates_that_the_clock_does_not_divide_to(mhz: float, baud: int) -> None:
+    with pytest.raises(ModelError, match=rf"^baud must be a rate that {mhz} MHz divides to, such"):
+        divisor_of(mhz, baud)
 
 
 def test_missing_tool_is_told_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from small import chain, small_network
 from neurocuda_hw.network import IF, Input, Network, Population, Projection, Readout, Window
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
-from neurocuda_hw.passes.area import LayerArea, network_area, total
+from neurocuda_hw.passes.area import LayerArea, network_area, product_area, total
 from neurocuda_hw.passes.costs import LUT_COSTS, Part
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.memories import branches_of, layer_memories
@@ -159,3 +159,27 @@ def test_every_part_has_a_cost_in_every_family() -> None:
     for family in Family:
         assert set(LUT_COSTS[family]) == set(Part)
         assert min(LUT_COSTS[family].values()) >= 0
+
+
+@pytest.mark.parametrize(
+    ("family", "bits", "hard"),
+    [
+        (Family.ECP5, 1, True),  # yosys takes a MULT18X18D from 2 bits times 2 on
+        (Family.GOWIN, 1, False),
+        (Family.GOWIN, 4, True),  # a MULT9X9 from 4 times 4
+        (Family.SERIES7, 3, False),
+        (Family.SERIES7, 4, True),
+        (Family.ICE40, 8, False),
+    ],
+)
+def test_narrow_products_take_multipliers_where_yosys_gives_them(
+    family: Family, bits: int, hard: bool
+) -> None:
+    pixels = Input(encoding=Encoding.GRADED, payload_bits=bits, window=Window(start=0, stop=1))
+    weight = np.random.default_rng(0).integers(-8, 8, (8, 16))
+    network = chain(
+        2, {"x": ((16,), pixels), "y": ((8,), IF(threshold=40)), "out": ((2,), Readout())},
+        Dense(weight=weight), Dense(weight=weight[:2, :8]),
+    )  # fmt: skip
+    (plan, _) = plan_network(network, {"y": 4, "out": 1}).values()
+    assert product_area(plan, family).dsps == (4 if hard else 0)
