@@ -175,6 +175,11 @@ class LayerPlan:
         return tuple(1 << i for i in reversed(range(bits)))
 
     @property
+    def division_bits(self) -> int:
+        """Bits of what is left of a membrane when multiples are taken from it, down to below 0."""
+        return 1 + max(self.state_bits, self.threshold.bits + unsigned_bits(self.division[0]) - 1)
+
+    @property
     def senders(self) -> list[tuple[Population, int]]:
         """The source of each projection, and how many spikes its events stand for."""
         return list(zip(self.sources, self.bursts, strict=True))
