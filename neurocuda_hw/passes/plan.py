@@ -54,6 +54,9 @@ class Lines:
         Positions down in a line of each projection's source that a mark ends.
     needs : tuple of array (sends,)
         Of each projection: how many marks come before a line is complete; all before the last.
+    turns : tuple of int
+        Projections in the order in which their rows are taken where several are there: what comes
+        from further ahead first, for it has waited longer, and who sent it sends to others, too.
     depths : tuple of int
         Masks that the queue of each branch holds.
     """
@@ -62,6 +65,7 @@ class Lines:
     ring: int
     heights: tuple[int, ...]
     needs: tuple[np.ndarray, ...]
+    turns: tuple[int, ...]
     depths: tuple[int, ...] = ()
 
 
@@ -148,6 +152,11 @@ class LayerPlan:
         """Rows that the state memory holds: all, or those of a ring of lines."""
         held = self.layout.lines if self.lines is None else self.lines.ring
         return held * self.line_rows
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """Projections in the order in which their rows are taken where several are there."""
+        return tuple(range(len(self.projections))) if self.lines is None else self.lines.turns
 
     @property
     def line_rows(self) -> int:
