@@ -49,7 +49,7 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     default=0,
     metavar="N",
     help="Also break the design on purpose: N flipped bits, swapped lanes, changed "
-    "thresholds, and of bursts counts and dividers. Each must be caught.",
+    "thresholds, of bursts counts and dividers, of streams marks of lines. Each must be caught.",
 )
 @click.option(
     "--target",

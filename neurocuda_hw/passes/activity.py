@@ -56,7 +56,7 @@ class LineRows:
     Parameters
     ----------
     events : tuple of array (S, marks)
-        Of each projection: rows of weights that a line's events visit, or events if they are more.
+        Of each projection: rows of weights that a line's events visit, 1 where one visits none.
     masks : array (S, lines)
         State rows of a line that it sends with a spike, and its last one.
     """
@@ -166,10 +166,9 @@ class Activity(Mapping[str, np.ndarray]):
         places = part.y.count[:, None] * part.x.count
         rows = np.zeros((self.trace.samples, *places.shape), np.int64)
         for number in np.unique(part.channel_rows):
-            rows += number * places * self._in_step(source, part.channel_rows == number, burst)
-        sent = self._in_step(source, np.ones(source.chw[0], bool), burst)
-        most: np.ndarray = np.maximum(_by_line(rows, height), _by_line(sent, height))
-        return most
+            sent = self._in_step(source, part.channel_rows == number, burst)
+            rows += np.maximum(number * places, 1) * sent
+        return _by_line(rows, height)
 
     def _in_step(self, source: Population, channels: np.ndarray, burst: int) -> np.ndarray:
         """Events of some channels of a source at each place, ``(S, H, W)``."""

@@ -82,10 +82,8 @@ def layer_parts(plan: LayerPlan, branches: int = 1) -> Parts:
     parts[Part.SUM if plan.burst else Part.STATE] = states * (0.8 if plan.state_rows == 1 else 1.0)
     if plan.burst and len(plan.initial.rows) == 1:
         parts[Part.START] = states
-    count = unsigned_bits(sum(plan.division))
     for times in plan.division:  # bits below the multiple's shift stay as they are
-        shift = unsigned_bits(times) - 1
-        parts[Part.DIVISION] += lanes * (2 * (plan.state_bits - shift) + count - shift + 1)
+        parts[Part.DIVISION] += lanes * (plan.division_bits - unsigned_bits(times) + 2)
     parts[Part.CURRENT] = lanes * (plan.synaptic_bits + plan.held_bits)
     if plan.fires:
         bits = [math.log2(depth) for depth in queue_depths(plan, branches)]

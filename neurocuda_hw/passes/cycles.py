@@ -38,7 +38,8 @@ class LayerWork:
     walked_rows : float
         State rows that the hardware sweeps.
     waits : float
-        Cycles in which the layer passes steps on, or waits for its own pipeline.
+        Cycles in which the layer passes steps on, takes events that visit no row, or waits for its
+        own pipeline.
     """
 
     events: float
@@ -79,6 +80,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
             waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
         if plan.leaks:
             waits += SETTLE * float((rows.swept > 0).sum(axis=1).mean())
+        waits += sum(float(missed.sum(axis=1).mean()) for missed in rows.missed)
         waits += values_wait(plan) + marks_wait(plan)
         return LayerWork(
             events=events.arriving(plan),

@@ -1,10 +1,12 @@
 """How layers hold one another up where lines are sent as they are complete: predicted cycles.
 
-As `pipeline`, by lines instead of steps. With E rows of the events of a line of a source, W rows of
-a line that is swept, and ``k`` counting the lines of all inferences::
+As `pipeline`, by lines instead of steps. With E rows of the events of a line of a source (1 of an
+event that visits none), W rows of a line that is swept, and ``k`` counting the lines of all
+inferences::
 
-    t          = end[l, k-1];  for each line j that k needs and k - 1 did not, as they come:
-    t          = max(t + max(E[s, j], events) + 1, end[s, j])    at the earliest from sweep[s, j] on
+    t          = end[l, k-1];  for each line j that k needs and k - 1 did not, as they come, in
+                               the turns of the plan where several are there:
+    t          = max(t + E[s, j] + 1, end[s, j])                 at the earliest from sweep[s, j] on
     sweep[l,k] = t
     end[l, k]  = max(sweep[l, k] + W, until each queue has room)
 
@@ -15,6 +17,7 @@ each waits for comes before it.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -30,7 +33,7 @@ from neurocuda_hw.passes.queues import line_order, marks_needed, queue_depths, r
 class _Port:
     """A projection on its way through the lines of its source, of all inferences.
 
-    `rows` of each line: rows of weights, or events if they are more.
+    `rows` of each line: rows of weights, and events that visit none.
     """
 
     source: _Sender
@@ -43,7 +46,7 @@ class _Port:
 
 @dataclass(slots=True, kw_only=True)
 class _Sender:
-    """A population on its way through the lines that it sends.
+    """A population on its way through the lines that it sends; `ports` in their turns.
 
     `swept` cycles of each line; `masks` of all lines up to each, with 0 in front; `queues` of so
     many masks before each target.
@@ -63,15 +66,19 @@ class _Sender:
         k = len(self.end)
         inference, line = divmod(k, self.lines)
         now = self.end[-1] if k else 0.0
-        coming = []
-        for number, port in enumerate(self.ports):
+        waiting = []
+        for port in self.ports:
             first = port.needs[line - 1] if line else 0
             base = inference * port.needs[-1]
-            for j in range(base + int(first), base + int(port.needs[line])):
-                coming.append((port.source.begin[j] + port.source.hop, number, j))
-        for begins, number, j in sorted(coming):
-            port = self.ports[number]
-            begin = max(now, begins)
+            waiting.append(deque(range(base + int(first), base + int(port.needs[line]))))
+        while any(waiting):
+            coming = [
+                (max(now, port.source.begin[lines[0]] + port.source.hop), turn)
+                for turn, (port, lines) in enumerate(zip(self.ports, waiting, strict=True))
+                if lines
+            ]
+            begin, turn = min(coming)
+            port, j = self.ports[turn], waiting[turn].popleft()
             now = max(begin + port.rows[j], port.source.end[j] + port.source.hop) + 1
             port.begin.append(begin)
             port.end.append(now)
@@ -120,9 +127,10 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
         lines, masks = (1 if plan.lines is None else plan.lines.sends), activity.lines(plan).masks
         swept = np.full((samples, lines), plan.layout.rows // lines + values_wait(plan))
         senders[name] = _sender(lines, HOP + len(plan.division), swept, masks)
+    ports: dict[str, list[_Port]] = {}
     for name, plan in plans.items():
         given = zip(plan.sources, activity.lines(plan).events, marks_needed(plan), strict=True)
-        senders[name].ports = [
+        ports[name] = [
             _Port(
                 source=senders[source.name],
                 target=senders[name],
@@ -131,8 +139,9 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
             )
             for source, rows, needs in given
         ]
+        senders[name].ports = [ports[name][turn] for turn in plan.turns]
     for name, sender in senders.items():
-        taken = [senders[target].ports[index] for target, index in readers(plans, name)]
+        taken = [ports[target][index] for target, index in readers(plans, name)]
         # of the input no mask waits, but a walker holds two events
         depths = queue_depths(plans[name], len(taken)) if name in plans else [2] * len(taken)
         sender.queues = list(zip(taken, depths, strict=False))

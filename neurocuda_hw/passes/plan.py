@@ -54,6 +54,9 @@ class Lines:
         Positions down in a line of each projection's source that a mark ends.
     needs : tuple of array (sends,)
         Of each projection: how many marks come before a line is complete; all before the last.
+    turns : tuple of int
+        Projections in the order in which their rows are taken where several are there: what comes
+        from further ahead first, for it has waited longer, and who sent it sends to others, too.
     depths : tuple of int
         Masks that the queue of each branch holds.
     """
@@ -62,6 +65,7 @@ class Lines:
     ring: int
     heights: tuple[int, ...]
     needs: tuple[np.ndarray, ...]
+    turns: tuple[int, ...]
     depths: tuple[int, ...] = ()
 
 
@@ -150,6 +154,11 @@ class LayerPlan:
         return held * self.line_rows
 
     @property
+    def turns(self) -> tuple[int, ...]:
+        """Projections in the order in which their rows are taken where several are there."""
+        return tuple(range(len(self.projections))) if self.lines is None else self.lines.turns
+
+    @property
     def line_rows(self) -> int:
         """Rows of one line of blocks."""
         return self.layout.columns * self.layout.groups
@@ -173,6 +182,11 @@ class LayerPlan:
         if self.burst == 1 << (bits - 1):  # then they add up to L, and nothing has to be clipped
             return (*(1 << i for i in reversed(range(bits - 1))), 1)
         return tuple(1 << i for i in reversed(range(bits)))
+
+    @property
+    def division_bits(self) -> int:
+        """Bits of what is left of a membrane when multiples are taken from it, down to below 0."""
+        return 1 + max(self.state_bits, self.threshold.bits + unsigned_bits(self.division[0]) - 1)
 
     @property
     def senders(self) -> list[tuple[Population, int]]:

@@ -73,7 +73,7 @@ def by_lines(
     heights = {source.name: 1 if raster else source.chw[1]}
     for name, plan in plans.items():
         heights[name] = plan.layout.block[0] if _sends(network, plan) else plan.layout.height
-    found = {name: _with_lines(plan, heights) for name, plan in plans.items()}
+    found = {name: _with_lines(network, plan, heights) for name, plan in plans.items()}
     depths = line_depths(found)
     return {
         name: plan
@@ -121,7 +121,7 @@ def _alike(
         else:
             sends = burst and _by_lines(network, source.name)
             heights[source.name] = min(height, down * times) if sends else height
-    found = _with_lines(plan, heights)
+    found = _with_lines(network, plan, heights)
     if found.lines is None:
         return found
     depths = (
@@ -139,11 +139,12 @@ def _by_lines(network: Network, name: str) -> bool:
     return name != network.output.name and network[name].chw[1] > 1
 
 
-def _with_lines(plan: LayerPlan, heights: Mapping[str, int]) -> LayerPlan:
-    layout = plan.layout
+def _with_lines(network: Network, plan: LayerPlan, heights: Mapping[str, int]) -> LayerPlan:
+    layout, sources = plan.layout, plan.sources
     sends = -(-layout.height // heights[plan.population.name])
-    taken = [heights[s.name] for s in plan.sources]
-    marks = tuple(-(-s.chw[1] // height) for s, height in zip(plan.sources, taken, strict=True))
+    taken = [heights[s.name] for s in sources]
+    order = [p.name for p in network.populations]
+    marks = tuple(-(-s.chw[1] // height) for s, height in zip(sources, taken, strict=True))
     if max(sends, *marks) == 1:
         return plan
     needs, ring = [np.array([count]) for count in marks], layout.lines
@@ -153,7 +154,13 @@ def _with_lines(plan: LayerPlan, heights: Mapping[str, int]) -> LayerPlan:
             needed_marks(lines, height, sends) for lines, height in zip(reached, taken, strict=True)
         ]
         ring = max(map(_ring, reached, taken, needs))
-    lines = Lines(sends=sends, ring=ring, heights=tuple(taken), needs=tuple(needs))
+    lines = Lines(
+        sends=sends,
+        ring=ring,
+        heights=tuple(taken),
+        needs=tuple(needs),
+        turns=tuple(sorted(range(len(sources)), key=lambda i: order.index(sources[i].name))),
+    )
     return replace(plan, lines=lines, initial=_next_initial(plan, ring))
 
 

@@ -1,12 +1,19 @@
-"""The divider: how many spikes each lane of a row sends, by restoring division.
+"""The divider: how many spikes each lane of a row sends, by non-restoring division.
 
 ::
 
-    membranes -> [ v >= w0 * threshold ] -> [ v >= w1 * threshold ] -> ... -> clip -> counts
-                   v, count registered        v, count registered
+    membranes -> [ - w0 * threshold ] -> [ -+ w1 * threshold ] -> ... -> bits to count, clip
+                   rest, bit registered     rest, bit registered
 
-One stage per multiple w of the threshold (`LayerPlan.division`), the largest first: it compares,
-subtracts where that holds, and adds w to the count. So N = clip(floor(v / threshold), 0, L).
+One stage per multiple w of the threshold (`LayerPlan.division`), the largest first. Its bit says
+whether what is left of the membrane reaches w * threshold. The rest of a stage is what is left
+minus that multiple, below 0 where it was not reached; the next stage, of half the multiple, then
+adds its own instead of subtracting it, which comes to the same as if nothing had been taken::
+
+    rest + w * threshold - w / 2 * threshold = rest + w / 2 * threshold
+
+and a stage of the same multiple leaves the rest as it is. So a stage is one addition. The bits
+weighed by their multiples are N = clip(floor(v / threshold), 0, L).
 """
 
 from __future__ import annotations
@@ -20,9 +27,9 @@ from neurocuda_hw.rtl.compactor import mask_layout, spike_bits
 from neurocuda_hw.rtl.memory import MemoryFiles
 
 DIVIDE_VERILOG = """\
-// One stage of restoring division in LANES lanes: takes the threshold, times 2^SHIFT, from what is
-// left of a membrane if it is not below, and adds TIMES to its count. Latency 1; without a row it
-// rests.
+// One stage of non-restoring division in LANES lanes: takes the threshold, times 2^SHIFT, from what
+// the stages before left of a membrane, or, where that is below 0 and not the FIRST, adds it, or
+// does neither AGAIN after a stage of the same SHIFT. Latency 1; without a row it rests.
 `default_nettype none
 module nchw_divide #(
     parameter LANES = 1,
@@ -30,7 +37,8 @@ module nchw_divide #(
     parameter COUNT = 1,
     parameter DIVISOR = 2,
     parameter SHIFT = 0,
-    parameter [31:0] TIMES = 1
+    parameter FIRST = 0,
+    parameter AGAIN = 0
 ) (
     input  wire                           clk,
     input  wire                           put,
@@ -39,16 +47,22 @@ module nchw_divide #(
     output reg  [LANES*(COUNT+REST)-1:0] o_words,
     output reg  [LANES*DIVISOR-1:0]       o_divisors
 );
-    localparam WORD = COUNT + REST;  // of a lane: {count, rest}
-    localparam WIDE = 1 + (REST > DIVISOR + SHIFT ? REST : DIVISOR + SHIFT);
+    localparam WORD = COUNT + REST;  // of a lane: {bits so far, rest}
+    localparam UPPER = REST - SHIFT;  // bits of the rest that the multiple reaches
 
     function [WORD-1:0] lane(input [WORD-1:0] own, input [DIVISOR-1:0] divisor);
-        reg [WIDE-1:0] over;
+        reg minus, unused;
+        reg [UPPER-1:0] upper, term;
         begin
-            over = {{(WIDE - REST) {own[REST-1]}}, own[REST-1:0]}
-                - ({{(WIDE - DIVISOR) {divisor[DIVISOR-1]}}, divisor} << SHIFT);
-            lane = own;
-            if (!over[WIDE-1]) lane = {own[REST +: COUNT] + TIMES[COUNT-1:0], over[REST-1:0]};
+            minus = FIRST != 0 || !own[REST-1];
+            term = {{(UPPER - DIVISOR) {divisor[DIVISOR-1]}}, divisor};
+            if (minus) term = ~term;
+            else if (AGAIN != 0) term = 0;
+            {upper, unused} = {own[REST-1:SHIFT], 1'b1} + {term, minus};
+            lane = own << 1;
+            lane[REST] = !upper[UPPER-1];
+            lane[REST-1:0] = own[REST-1:0];
+            lane[REST-1:SHIFT] = upper;
         end
     endfunction
 
@@ -69,23 +83,23 @@ endmodule
 
 
 class Stage(Component):
-    """One compare-and-subtract of all lanes; as Verilog an instance of a short module.
+    """One addition or subtraction in all lanes; as Verilog an instance of a short module.
 
     Members
     -------
     put : In
         Whether there is a row; the registers keep what they hold where there is none.
     words, divisors : In
-        Of each lane {count, rest}, and its threshold.
+        Of each lane {bits of the stages before, rest}, and its threshold.
     o_words, o_divisors : Out
         The same behind this stage.
     """
 
     def __init__(self, plan: LayerPlan, number: int) -> None:
-        self.plan, self.times = plan, plan.division[number]
-        self.count = unsigned_bits(sum(plan.division))
+        self.plan, self.number = plan, number
+        self.rest, self.count = plan.division_bits, len(plan.division)
         lanes = plan.layout.lanes
-        words, divisors = lanes * (self.count + plan.state_bits), lanes * plan.threshold.bits
+        words, divisors = lanes * (self.count + self.rest), lanes * plan.threshold.bits
         super().__init__(
             {
                 "put": In(1),
@@ -98,8 +112,10 @@ class Stage(Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        rest, divisor = self.plan.state_bits, self.plan.threshold.bits
-        shift, lanes = unsigned_bits(self.times) - 1, self.plan.layout.lanes
+        times, first = self.plan.division, not self.number
+        again = not first and times[self.number - 1] == times[self.number]
+        rest, divisor = self.rest, self.plan.threshold.bits
+        shift, lanes = unsigned_bits(times[self.number]) - 1, self.plan.layout.lanes
         if isinstance(platform, MemoryFiles):
             m.submodules.divide = Instance(
                 "nchw_divide",
@@ -108,7 +124,8 @@ class Stage(Component):
                 p_COUNT=self.count,
                 p_DIVISOR=divisor,
                 p_SHIFT=shift,
-                p_TIMES=self.times,
+                p_FIRST=int(first),
+                p_AGAIN=int(again),
                 i_clk=ClockSignal(),
                 i_put=self.put,
                 i_words=self.words,
@@ -120,11 +137,12 @@ class Stage(Component):
         after = []
         for i in range(lanes):
             word = self.words.word_select(i, self.count + rest)
-            over = word[:rest].as_signed() - (
-                self.divisors.word_select(i, divisor).as_signed() << shift
-            )
-            count = (word[rest:] + self.times)[: self.count]
-            after.append(Mux(over < 0, word, Cat(over[:rest], count)))
+            own = word[:rest].as_signed()
+            multiple = self.divisors.word_select(i, divisor).as_signed() << shift
+            below = own if again else own + multiple
+            left = Signal(rest, name=f"left_{i}")
+            m.d.comb += left.eq(own - multiple if first else Mux(own < 0, below, own - multiple))
+            after.append(Cat(left, ~left[-1], word[rest:])[: self.count + rest])
         with m.If(self.put):
             m.d.sync += [self.o_words.eq(Cat(after)), self.o_divisors.eq(self.divisors)]
         return m
@@ -171,7 +189,8 @@ class Divider(Component):
         for number in range(len(plan.division)):
             m.submodules[f"stage_{number}"] = stage = Stage(plan, number)
             if not number:
-                words = Cat(Cat(count, C(0, stage.count)) for count in counts)
+                left = [_extended(membrane, stage.rest) for membrane in counts]
+                words = Cat(Cat(rest, C(0, stage.count)) for rest in left)
             m.d.comb += [stage.put.eq(put), stage.words.eq(words), stage.divisors.eq(divisors)]
             words = stage.o_words
             if not plan.threshold.uniform:
@@ -181,13 +200,26 @@ class Divider(Component):
                 for name, value in (("place", place), ("put", put), ("exists", exists))
             )
         if plan.division:
-            each = bits + stage.count
-            counts = [words.word_select(i, each)[bits:] for i in range(lanes)]
+            each = stage.rest + stage.count
+            reached = [words.word_select(i, each)[stage.rest :] for i in range(lanes)]
+            counts = [_weighed(of, plan.division) for of in reached]
         if sum(plan.division) > plan.burst:
             counts = [Mux(count > plan.burst, plan.burst, count) for count in counts]
         counts = [Mux(exists[i], count, 0)[: spike_bits(plan)] for i, count in enumerate(counts)]
         m.d.comb += [self.mask.eq(place), self.mask.spikes.eq(Cat(counts)), self.o_put.eq(put)]
         return m
+
+
+def _extended(membrane: Value, bits: int) -> Value:
+    return Cat(membrane, membrane[-1].replicate(bits - len(membrane)))
+
+
+def _weighed(reached: Value, division: tuple[int, ...]) -> Value:
+    """The sum of the multiples that were reached, the last one in bit 0: powers of two in turn,
+    and 1 once more where that is how many spikes there may be."""
+    if len(division) > 1 and division[-1] == division[-2]:
+        return reached[1:] + reached[0]
+    return reached
 
 
 def _later(m: Module, name: str, value: Value) -> Signal:

@@ -63,11 +63,13 @@ def emit(
     lanes: dict[str, int] | None = None,
     bursts: Bursts = NO_BURSTS,
     ways: Mapping[str, Ways] | None = None,
+    *,
+    described: type[Top] = Top,
 ) -> Design:
     """Describes a network as Verilog; what is given, and errors, as in `passes.study.Study`."""
     study = Study.of(subject, lanes=lanes, bursts=bursts, ways=ways)
     plans = study.plans
-    top = Top(study.network, plans)
+    top = described(study.network, plans)
     memories = MemoryFiles()
     files = {f"rtl/{TOP}.v": to_verilog(top, TOP, memories)}
     files |= {f"rtl/{name}.v": text for name, text in memories.modules.items()}

@@ -103,10 +103,11 @@ class LayerCore(Component):
         layout = plan.layout
         m.d.comb += lanes.bottom.eq(sweep.y1 == layout.lines - 1)
         m.d.comb += lanes.right.eq(sweep.x1 == layout.columns - 1)
-        # the first source with a row goes first; the sweep only starts when none has any
+        # the sweep only starts when no source has a row
         taken = sweep.kind == Action.CLEAR
         m.d.comb += lanes.kind.eq(sweep.kind)
-        for i, (o, row, end) in enumerate(zip(offers, rows, ends, strict=True)):
+        for i in plan.turns:
+            o, row, end = offers[i], rows[i], ends[i]
             passes = end if plan.lines is not None else end & sweep.end
             m.d.comb += o.ready.eq((row & ~taken) | passes)
             with m.If(row & ~taken):

@@ -121,14 +121,19 @@ class Top(Component):
             m.submodules.line_marks = marks = LineMarks(population=network.input)
             connect(m, events, marks.events)
             events = marks.marked
+        events = self.passed(m, network.input.name, 0, events)
         self._join(m, events, self._ends(m, network.input.name, cores))
         for name, core in cores.items():
             ends = self._ends(m, name, cores)
             if name == network.output.name:
                 ends.append(self._output(m, core))
-            for out, end in zip(core.outputs(), ends, strict=True):
-                connect(m, out, end)
+            for branch, (out, end) in enumerate(zip(core.outputs(), ends, strict=True)):
+                connect(m, self.passed(m, name, branch, out), end)
         return m
+
+    def passed(self, m: Module, name: str, branch: int, sent: stream.Interface) -> stream.Interface:
+        """What the end of a branch gets of what a population has `sent`: all, as it is."""
+        return sent
 
     def _branches(self, name: str) -> int:
         """To how many ends a population's events or values go."""

@@ -4,7 +4,9 @@ Each mutant is a network with one thing changed: a bit of a weight or a threshol
 halved, two lanes swapped; where spikes are sent as bursts, counts that end at L - 1, and dividers
 that round up. Its memory files run on the original Verilog against the original golden trace. The
 reference, run on the mutated network, says beforehand which spikes must change: so a mutant that
-changes nothing for these inputs is told from one that slipped through.
+changes nothing for these inputs is told from one that slipped through. Where lines are sent,
+`simulation.marks` breaks their marks, too: no network does what such a design does, so it is run,
+and caught unless every spike and output stay the same.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts, find_bursts
 from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design, emit, plan_network
+from neurocuda_hw.simulation.marks import SpoiltTop, spoilt_marks
 from neurocuda_hw.simulation.simulate import Simulator
 
 Progress = Callable[[int, int], None]
@@ -47,8 +50,9 @@ class MutantResult:
     kind, place : str
         What was changed, and where in the network and in the memory files.
     outcome : str
-        ``caught``: the comparison failed where the reference says it must. ``not exercised``: no
-        spike and no output changes for these inputs, and none did. ``missed``: anything else.
+        ``caught``: the comparison failed where the reference says it must, or a broken mark broke
+        the protocol. ``not exercised``: no spike and no output changes for these inputs, and none
+        did. ``missed``: anything else.
     detail : str
         The first divergence, or what was wrong.
     """
@@ -172,7 +176,8 @@ def run_mutants(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> list[MutantResult]:
-    """Runs `count` bit flips, and per population a lane swap, a threshold, count, divider changed.
+    """Runs `count` bit flips, and per population a lane swap, a threshold, count, divider changed,
+    and marks of lines.
 
     Parameters
     ----------
@@ -193,8 +198,10 @@ def run_mutants(
     ]
     others = [mutant for mutant in others if _kept(mutant.network, bursts) is not None]
     flips = bit_flips(network, rng)
-    total = count + len(others)
-    for done in range(total):
+    plans = plan_network(network, design.lanes, bursts)
+    marks = list(spoilt_marks(network, plans, expected))
+    total = count + len(others) + len(marks)
+    for done in range(count + len(others)):
         if done < count:
             mutant, mutated = _same_verilog(network, flips, design)
         else:
@@ -204,7 +211,28 @@ def run_mutants(
         results.append(_judge(network, simulator, design, expected, mutant, mutated))
         if progress:
             progress(done + 1, total)
+    if marks:
+        spoilt = emit(network, design.lanes, bursts, design.ways, described=SpoiltTop)
+        simulator = Simulator(network, spoilt.files, spoilt.tdata_bits, spoilt.bursts)
+    for kind, place, memory in marks:
+        outcome, detail = _ran(network, simulator, expected, memory)
+        results.append(MutantResult(kind=kind, place=place, outcome=outcome, detail=detail))
+        if progress:
+            progress(len(results), total)
     return results
+
+
+def _ran(
+    network: Network, simulator: Simulator, golden: Trace, memory: dict[str, bytes]
+) -> tuple[str, str]:
+    """What became of a design that no network tells of, up to the first sample that differs."""
+    golden = golden.select(slice(0, _SIMULATED))
+    result = simulator.run(golden, memories=memory, stop=True)
+    seen = golden.select(slice(0, result.samples))
+    differs = first_divergence(network, seen, result.observed)
+    if result.equal != (differs is None and not result.fault):
+        return "missed", f"the harness must have said: {differs or result.fault or 'equal'}"
+    return ("not exercised", "") if result.equal else ("caught", str(differs or result.fault))
 
 
 def _same_verilog(

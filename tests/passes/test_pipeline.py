@@ -117,6 +117,17 @@ def test_bursts_wait_for_room_and_for_events_that_lead_nowhere(lanes):
     assert found.cycles == pytest.approx(each, rel=0.03)
 
 
+def test_a_layer_takes_a_cycle_for_an_event_that_leads_nowhere():
+    network = strided()
+    inputs = np.random.default_rng(9).integers(0, 16, (6, 1, 1, 8, 8))
+    activity = mean_events(network, Reference(network).trace(inputs))
+    plan = plan_layer(network, network["c"], 4, bursts=find_bursts(network))
+    nowhere = activity.events("a", 8)
+    nowhere[:, ::2, ::2] = 0
+    work = layer_work(plan, activity)
+    assert work.waits == nowhere.sum() > 20
+
+
 def test_a_short_queue_makes_layers_wait(monkeypatch):
     network = residual(windows=True)
     inputs = inputs_of(network, 8)

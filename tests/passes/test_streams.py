@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from exact_small import exact_network
 from small import small_network
-from stream_networks import stream_inputs, stream_network
+from stream_networks import residual, stream_inputs, stream_network
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import LeakyReadout
@@ -142,6 +142,14 @@ def test_nothing_waits_beyond_its_queue() -> None:
                 for depth, lines in zip(depths, waiting[name], strict=True):
                     assert depth >= lines * plans[name].line_rows
     assert waited > 5
+
+
+def test_a_skip_connection_has_the_first_turn() -> None:
+    """It comes last among the projections here, and from further ahead."""
+    network = residual()
+    plans = by_lines(network, plan_network(network, None, find_bursts(network)))
+    assert [p.source for p in plans["m"].projections] == ["a", "p"]
+    assert plans["m"].turns == (1, 0)
 
 
 def test_why_not() -> None:

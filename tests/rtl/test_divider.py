@@ -72,7 +72,7 @@ def test_the_verilog_of_a_stage_is_proved_to_be_the_model(tmp_path, levels):
         for name, content in texts.items():
             (tmp_path / f"{name}.v").write_bytes(content)
         assert "proven: SUCCESS" in prove(tmp_path, "two", "-tempinduct -maxsteps 4")
-        wrong = DIVIDE_VERILOG.replace("<< SHIFT", "<< (SHIFT + 1)")
+        wrong = DIVIDE_VERILOG.replace("{term, minus}", "{term, 1'b0}")
         (tmp_path / "divide.v").write_text(wrong)
         with pytest.raises(ToolError):
             prove(tmp_path, "two", "-tempinduct -maxsteps 4")

@@ -54,6 +54,12 @@ def test_mutants_are_caught(simulator: Simulator, golden: Trace) -> None:
     found = run_mutants(NETWORK, simulator, DESIGN, golden, count=2, seed=1)
     assert {m.outcome for m in found} <= {"caught", "not exercised"}, found
     assert any(m.outcome == "caught" for m in found)
+    marks = {(m.kind, m.place.split()[0]): m.outcome for m in found if m.kind.startswith("mark ")}
+    kinds = ("dropped", "doubled", "early", "row lost")
+    expected = {(f"mark {kind}", name): "caught" for kind in kinds for name in "xpam"}
+    # neurons of this network that lose one row of their input fire as often without
+    expected |= dict.fromkeys([("mark row lost", name) for name in "pa"], "not exercised")
+    assert marks == expected
 
 
 # an event is {end, count (2), c (2), y (3), x (2)}
