@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 
 from neurocuda_hw.coverage.bits import Left, below, bits_of, flipped, level
+from neurocuda_hw.coverage.patches import patches
 from neurocuda_hw.coverage.watch import Moments, Seen, Watcher
-from neurocuda_hw.network import Network, Population, Projection
-from neurocuda_hw.network.synapses import Conv2d, Dense
+from neurocuda_hw.network import Network, Population
 from neurocuda_hw.reference.reference import Reference
 
 KINDS = ("threshold", "bias", "v_init")
@@ -24,25 +23,6 @@ def kinds(population: Population) -> list[str]:
     neuron = population.neuron
     named = [kind for kind in KINDS if kind in neuron.arrays]
     return [kind for kind in named if np.any(getattr(neuron, kind))]
-
-
-def patches(projection: Projection, pushes: torch.Tensor, target: Population) -> torch.Tensor:
-    """What meets each weight, ``(M, groups, K, P)``: of a neuron's K weights, at P positions."""
-    synapse = projection.synapse
-    if synapse.pool is not None:
-        assert synapse.pool.stride is not None
-        pushes = torch.nn.functional.avg_pool2d(
-            pushes, synapse.pool.kernel, synapse.pool.stride, divisor_override=1
-        )
-    if isinstance(synapse, Dense):
-        return pushes.flatten(1)[:, None, :, None]
-    if isinstance(synapse, Conv2d):
-        kernel = synapse.weight.shape[2:]
-        found = torch.nn.functional.unfold(
-            pushes, kernel, synapse.dilation, synapse.padding, synapse.stride
-        )
-        return found.reshape(len(pushes), synapse.groups, -1, found.shape[-1])
-    return pushes.reshape(len(pushes), target.shape[0], 1, -1)
 
 
 class Tally:
