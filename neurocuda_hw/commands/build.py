@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
+from neurocuda_hw.commands.covering import cover_option
 from neurocuda_hw.commands.folding import (
     as_plain,
     bursts_option,
@@ -30,7 +31,7 @@ from neurocuda_hw.commands.networks import (
     refuse,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Command, Cut, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Command, Cut, covered, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import Progress, progress_bar
 from neurocuda_hw.ground.words import some
@@ -38,7 +39,11 @@ from neurocuda_hw.targets.base import ALL, Options
 from neurocuda_hw.targets.table import BUILT, parts
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neurocuda_hw.commands.converting import Converted
+    from neurocuda_hw.network import Network
+    from neurocuda_hw.network.trace import Trace
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -126,6 +131,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 )
 @click.option("--unpickle", is_flag=True, help="Read a pickled module; see 'nchw convert'.")
 @stimulus_options
+@cover_option
 @network_options
 @click.option("--force", is_flag=True, help="Replace an earlier build even if files were added.")
 @as_json
@@ -152,6 +158,7 @@ def build(
     data: str | None,
     inputs: str | None,
     samples: int | None,
+    cover: bool,
     cut: Cut,
     reading: Reading,
     force: bool,
@@ -161,7 +168,7 @@ def build(
 
     The folder holds Verilog, memory files, test benches, golden spikes and a Makefile: 'make sim'
     in it compares every spike of every layer. Without --data, --inputs or --golden the golden
-    spikes are those of random inputs. A trained model (.pt2, or a state_dict with --arch) is
+    spikes are those of inputs that are made to show single-bit faults. A trained model (.pt2, or a state_dict with --arch) is
     converted first, with the samples of --data, as 'nchw convert' does it. A .nir file of another
     tool becomes integers first, and a table says what that changes.
 
@@ -182,7 +189,6 @@ def build(
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
     from neurocuda_hw.project.build import check_folder, folder_files, write_folder
-    from neurocuda_hw.reference.reference import Reference
 
     exporting = [t.name for t in BUILT.values() if t.exports] + [ALL]
     exports = target in exporting
@@ -193,8 +199,9 @@ def build(
         raise click.UsageError(
             f"--graded-counts is for --target {' or '.join(grading)}, not {target}"
         )
-    if golden is not None and (data is not None or inputs is not None):
-        raise click.UsageError("--golden excludes --data and --inputs")
+    named = data is not None or inputs is not None
+    if golden is not None and (named or cover):
+        raise click.UsageError("--golden excludes --data, --inputs and --cover")
     check_streams(bursts, streams, input_order, target)
     wish = parse_wish(device, target_cycles, fit, lanes, target)
     folder = Path(output) if output else Path("build") / Path(model).stem
@@ -209,15 +216,21 @@ def build(
         )
         if golden is not None:
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
-            labels = None
+            labels = coverage = None
+            usual = trace
             loaded = loaded.adjusted(trace.inputs)
         else:
             given = stimulus(loaded.network, data, inputs, samples, cut)
             loaded = loaded.adjusted(given.inputs)
-            trace = Reference(loaded.network).trace(
-                given.inputs, progress=lambda done, total: progress("reference", done, total)
-            )
-            origin, labels = given.origin, given.labels
+            usual = recorded(loaded.network, given.inputs, progress)
+            trace, labels, coverage = usual, given.labels, None
+            if cover or not named:
+                most = None if named else samples
+                given, coverage = covered(
+                    loaded.network, given if named else None, most, progress
+                )
+                trace = recorded(loaded.network, given.inputs, progress)
+            origin = given.origin
         network = loaded.network
         writing = loaded.reading.writing(style)
         camera = None
@@ -232,7 +245,7 @@ def build(
             front=camera,
         )
         study = Study(
-            network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
+            network, trace=usual, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.device is None else partial(fold_for, wish=wish, progress=progress)
         if camera is not None and not any(t.gates for t in parts(target, options)):
@@ -249,15 +262,17 @@ def build(
         except DoesNotFit as error:
             show(error.folding, err=True)
             raise
-        study, folding = choice.study, choice.folding
+        study, folding = choice.study.shipping(trace), choice.folding
         progress(target, 0, 1)
         noted = made.told if made else loaded.told
         told: dict[str, Any] = {"conversion": noted} if noted else {}
         if graded_counts:
             told["graded_counts"] = True
         if labels is not None:
-            right = int((trace.outputs.argmax(axis=1) == labels).sum())
-            told["accuracy"] = {"samples": trace.samples, "right": right}
+            right = int((usual.outputs.argmax(axis=1) == labels).sum())
+            told["accuracy"] = {"samples": usual.samples, "right": right}
+        if coverage is not None:
+            told["coverage"] = coverage.to_json()
         if folding is not None:
             told["folding"] = as_plain(folding)
         if choice.facts:
@@ -267,7 +282,7 @@ def build(
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
-        compared = loaded.compared(trace.inputs, labels)
+        compared = loaded.compared(usual.inputs, labels)
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
@@ -297,13 +312,24 @@ def build(
                 say(f"  {folder / path}")
         if str(choice):
             say(f"{choice} (Figures of the Verilog.)")
-    say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
+    say(f"Golden spikes are those of {some(usual.samples if named else trace.samples, 'sample')} of {origin}.")
+    if coverage is not None:
+        say(f"In all {coverage}; 'nchw golden --cover' tells of which.")
     if len(chosen) == 1:
         say(chosen[0].next_steps(folder))
         return
     say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
     checked = ",".join(part.name for part in chosen if part.benches)
     say(f"Next: nchw verify {folder} --target {checked}")
+
+
+def recorded(network: Network, inputs: np.ndarray, progress: Progress) -> Trace:
+    """The golden trace of some inputs."""
+    from neurocuda_hw.reference.reference import Reference
+
+    return Reference(network).trace(
+        inputs, progress=lambda done, total: progress("reference", done, total)
+    )
 
 
 def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:

@@ -12,12 +12,14 @@ not by the clock: the same network gets the same inputs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from neurocuda_hw.coverage.combine import Combiner
 from neurocuda_hw.coverage.flow import Flow, flows, in_steps
+from neurocuda_hw.coverage.table import Coverage
 from neurocuda_hw.coverage.tally import Tally
 from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.network import Network, Population
@@ -27,6 +29,8 @@ Progress = Callable[[int, int], None]
 
 SAMPLES = 200
 OPERATIONS = 10**11  # additions of weights that the search may take
+_USUAL = 4  # silence, extremes and corners, before any that are sought
+_PATIENCE = 12  # inputs that show nothing new, one after the other
 _BATCH = 16  # inputs that are improved side by side
 _CLIMBS = 60  # steps along the gradient, each of which costs about three runs
 _DRAWS = 32  # redrawn patches side by side
@@ -41,6 +45,31 @@ def operations(network: Network) -> int:
         for q in network.projections
     ]
     return sum(places)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Covering:
+    """Inputs ``(S, ...)``, how many of them (the last ones) were made, and what all show."""
+
+    inputs: np.ndarray
+    made: int
+    coverage: Coverage
+
+
+def cover(
+    network: Network,
+    given: np.ndarray | None = None,
+    samples: int | None = None,
+    progress: Progress | None = None,
+) -> Covering:
+    """Inputs that show as many single-bit faults as can be: those `given`, and at most `samples`
+    (`SAMPLES` where None) that are made for what they leave open."""
+    tally = Tally(network)
+    if given is not None:
+        tally.add(given)
+    made, tally = find_inputs(network, samples or SAMPLES, tally=tally, progress=progress)
+    inputs = made if given is None else np.concatenate([given, made])
+    return Covering(inputs=inputs, made=len(made), coverage=Coverage.of(tally))
 
 
 def find_inputs(
@@ -72,21 +101,24 @@ def find_inputs(
     kept: list[np.ndarray] = []
     finder = _Flowing(network, tally, seed) if flowing else None
     drawn = np.random.default_rng(seed)
+    idle = 0
     for tried in range(tries):
-        if not tally.left:
+        if not tally.left or idle == _PATIENCE:
             break
-        found = None
-        if finder is not None and tried >= 4:
-            found = finder.next()
-        elif tried < len(usual):
+        if tried < len(usual) and (finder is None or tried < _USUAL):
             found = usual[tried]
+        elif finder is not None:
+            found = finder.next()
         else:
             found = default_inputs(network, 5, int(drawn.integers(2**31)))[-1]
-        if tally.add(found[None]) or not kept:
+        gained = tally.add(found[None])
+        idle = 0 if gained else idle + 1
+        if gained:
             kept.append(found)
         if progress:
             progress(tried + 1, tries)
-    return np.stack(kept), tally
+    nothing = np.zeros((0, *usual.shape[1:]), dtype=usual.dtype)
+    return np.stack(kept) if kept else nothing, tally
 
 
 class _Flowing:

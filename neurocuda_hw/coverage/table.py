@@ -79,9 +79,9 @@ class Coverage:
     def __str__(self) -> str:
         can = self.bits - self.hidden
         share = self.shown / can if can else 1.0
-        told = f"{self.shown:,} of {some(can, 'bit')} ({_percent(share)})"
         proof = f"; of {self.hidden:,} more it is proved that no input can" if self.hidden else ""
-        return f"the golden spikes show a flip of {told} that are stored{proof}"
+        told = f"{self.shown:,} of {some(can, 'stored bit')} ({_percent(share)})"
+        return f"the golden spikes show a flip of {told}{proof}"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for ``report.json``."""
