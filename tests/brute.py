@@ -25,8 +25,11 @@ def with_values(network: Network, key: int | tuple[str, str], values: np.ndarray
         )
     name, kind = key
     changed = replace(
-        network[name], neuron=replace(network[name].neuron, **{kind: values.reshape(
-            np.shape(getattr(network[name].neuron, kind)))})
+        network[name],
+        neuron=replace(
+            network[name].neuron,
+            **{kind: values.reshape(np.shape(getattr(network[name].neuron, kind)))},
+        ),
     )
     return replace(
         network, populations=tuple(changed if p.name == name else p for p in network.populations)

@@ -168,9 +168,9 @@ def build(
 
     The folder holds Verilog, memory files, test benches, golden spikes and a Makefile: 'make sim'
     in it compares every spike of every layer. Without --data, --inputs or --golden the golden
-    spikes are those of inputs that are made to show single-bit faults. A trained model (.pt2, or a state_dict with --arch) is
-    converted first, with the samples of --data, as 'nchw convert' does it. A .nir file of another
-    tool becomes integers first, and a table says what that changes.
+    spikes are those of inputs that are made to show single-bit faults. A trained model (.pt2, or a
+    state_dict with --arch) is converted first, with the samples of --data, as 'nchw convert' does
+    it. A .nir file of another tool becomes integers first, and a table says what that changes.
 
     \b
     nchw build network.pt --target verilog -o build --data mnist/ --samples 100
@@ -226,9 +226,7 @@ def build(
             trace, labels, coverage = usual, given.labels, None
             if cover or not named:
                 most = None if named else samples
-                given, coverage = covered(
-                    loaded.network, given if named else None, most, progress
-                )
+                given, coverage = covered(loaded.network, given if named else None, most, progress)
                 trace = recorded(loaded.network, given.inputs, progress)
             origin = given.origin
         network = loaded.network
@@ -312,7 +310,8 @@ def build(
                 say(f"  {folder / path}")
         if str(choice):
             say(f"{choice} (Figures of the Verilog.)")
-    say(f"Golden spikes are those of {some(usual.samples if named else trace.samples, 'sample')} of {origin}.")
+    told_samples = usual.samples if named else trace.samples
+    say(f"Golden spikes are those of {some(told_samples, 'sample')} of {origin}.")
     if coverage is not None:
         say(f"In all {coverage}; 'nchw golden --cover' tells of which.")
     if len(chosen) == 1:

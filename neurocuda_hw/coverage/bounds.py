@@ -62,7 +62,9 @@ def _reach(network: Network, population: Population, known: dict[str, Reach]) ->
         sent = torch.from_numpy(fires[None]).to(_EXACT)
         up, down = (
             q.synapse.deliver(sent, torch.from_numpy(part).to(_EXACT))
-            .reshape(population.shape).numpy().astype(np.int64)
+            .reshape(population.shape)
+            .numpy()
+            .astype(np.int64)
             for part in (np.maximum(weight, 0), np.minimum(weight, 0))
         )
         lowest = np.minimum(down * high + up * min(low, 0), 0)

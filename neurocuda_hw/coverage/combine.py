@@ -208,9 +208,7 @@ def _patches(network: Network, size: int) -> list[np.ndarray]:
     shape = network.input.shape
     found = []
     if len(shape) == 1:
-        starts: list[tuple[slice, ...]] = [
-            (slice(x, x + size),) for x in range(0, shape[0], size)
-        ]
+        starts: list[tuple[slice, ...]] = [(slice(x, x + size),) for x in range(0, shape[0], size)]
     else:
         starts = [
             (slice(None), slice(y, y + size), slice(x, x + size))

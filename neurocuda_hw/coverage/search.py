@@ -34,7 +34,7 @@ _PATIENCE = 12  # inputs that show nothing new, one after the other
 _BATCH = 16  # inputs that are improved side by side
 _CLIMBS = 60  # steps along the gradient, each of which costs about three runs
 _DRAWS = 32  # redrawn patches side by side
-_ROUNDS = 8  # of redrawing, of one input
+_ROUNDS = 6  # of redrawing, of one input
 _WIDEST = 8  # faults that need a push of 2^k count at most so much more than the lowest bit
 
 

@@ -74,8 +74,8 @@ class Tally:
         if any(self.weights[i].count for i, _ in own):
             for moments in watcher.moments(seen, drives):
                 self.note(watcher.population, moments)
-        asked = [kind for kind in kinds(watcher.population)]
-        asked = [k for k in asked if self.parameters[watcher.population.name, k].count]
+        name = watcher.population.name
+        asked = [k for k in kinds(watcher.population) if self.parameters[name, k].count]
         if not asked:
             return
         samples = len(seen.data)
@@ -121,7 +121,7 @@ def _note(left: Left, rise: np.ndarray, fall: np.ndarray, met: np.ndarray) -> No
 
 def _show(masks: np.ndarray, gap: np.ndarray, met: np.ndarray) -> None:
     """Drops from `masks` ``(O, K)`` the bits k for which ``2^k * met >= gap`` ``(O, P)``."""
-    outputs, positions = gap.shape
+    outputs = len(gap)
     groups = len(met)
     most = met.max(axis=1).repeat(outputs // groups, axis=0)  # (O, P)
     highest = np.bitwise_or.reduce(masks, axis=1)  # above the highest bit by less than twice

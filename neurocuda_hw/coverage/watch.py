@@ -116,17 +116,16 @@ class Watcher:
     def shows(self, neuron: Neuron, drives: list[torch.Tensor | None], samples: int) -> np.ndarray:
         """What is compared of the population, with another `neuron` in it, ``(S, ..., N)``."""
         if self.closed:
-            assert isinstance(neuron, Spiking) and drives[0] is not None
+            assert isinstance(neuron, Spiking)
+            assert drives[0] is not None
             counts = (drives[0] + self.own(neuron.v_init)) // self.own(neuron.threshold)
             return counts.clamp(0, self.window.steps).flatten(1).numpy()
         found = []
-        v = None
         for v, fired, _ in self._steps(neuron, drives, samples):
             if fired is not None:
                 found.append(fired.flatten(1).numpy())
-        if neuron.readout:
-            assert v is not None
-            return v.flatten(1).numpy()
+            elif neuron.readout:
+                found = [v.flatten(1).numpy()]
         return np.stack(found, axis=1)
 
     def _steps(
@@ -148,12 +147,15 @@ class Watcher:
         """How far it was from another spike; of a readout, whatever comes in is seen."""
         neuron, samples = self.neuron, len(seen.data)
         if self.closed:
-            assert isinstance(neuron, Spiking) and drives[0] is not None
+            assert isinstance(neuron, Spiking)
+            assert drives[0] is not None
             v, threshold = drives[0] + self.own(neuron.v_init), self.own(neuron.threshold)
             count = (v // threshold).clamp(0, self.window.steps)
             totals = tuple(seen.total(q.source).double() for q in self.incoming)
             rise = _where(count < self.window.steps, threshold * (count + 1) - v)
-            yield Moments(rise=rise, fall=_where(count > 0, v - threshold * count + 1), pushes=totals)
+            yield Moments(
+                rise=rise, fall=_where(count > 0, v - threshold * count + 1), pushes=totals
+            )
             return
         zero = [
             torch.zeros((samples, *self.network[q.source].shape), dtype=torch.float64)

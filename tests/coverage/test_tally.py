@@ -30,9 +30,7 @@ def tallied(network: Network, inputs: np.ndarray) -> dict[Any, np.ndarray]:
 
 
 @FEW
-@given(
-    networks(neurons=(IF,), resets=(IF(threshold=1).reset,), floors=False, **SIZES), st.data()
-)
+@given(networks(neurons=(IF,), resets=(IF(threshold=1).reset,), floors=False, **SIZES), st.data())
 def test_without_leak_it_is_exact(network: Network, data: st.DataObject) -> None:
     inputs = data.draw(inputs_for(network, samples=3))
     wanted = hidden(network, inputs)
@@ -65,13 +63,19 @@ def exact_code(seed: int) -> Network:
             ),
             "conv": (
                 (3, 6, 6),
-                IF(threshold=rng.integers(9, 30, 3), v_init=rng.integers(-9, 9, 3),
-                   window=windows[0]),
+                IF(
+                    threshold=rng.integers(9, 30, 3),
+                    v_init=rng.integers(-9, 9, 3),
+                    window=windows[0],
+                ),
             ),
             "hidden": (
                 (5,),
-                IF(threshold=rng.integers(9, 30, 5), v_init=rng.integers(-9, 9, 5),
-                   window=windows[1]),
+                IF(
+                    threshold=rng.integers(9, 30, 5),
+                    v_init=rng.integers(-9, 9, 5),
+                    window=windows[1],
+                ),
             ),
             "out": ((3,), Readout(bias=np.array([1, -2, 3]))),
         },
