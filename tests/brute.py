@@ -44,14 +44,21 @@ def shows(network: Network, golden: Trace) -> bool:
     )
 
 
-def hidden(network: Network, inputs: np.ndarray) -> dict[int | tuple[str, str], np.ndarray]:
-    """Masks of the bits whose flip changes nothing; of flips that no network may have, none."""
+def hidden(
+    network: Network, inputs: np.ndarray, most: int = 12
+) -> dict[int | tuple[str, str], tuple[np.ndarray, np.ndarray]]:
+    """Of each array, places and masks of the bits there whose flip changes nothing.
+
+    At most so many places, drawn by a fixed seed; flips that no network may have are left out.
+    """
+    chance = np.random.default_rng(0)
     golden = Reference(network).trace(inputs)
     found = {}
     for key, left in Tally(network).parts():
-        masks = np.zeros_like(left.up)
         values = left.values
-        for index in range(values.size):
+        places = np.sort(chance.permutation(values.size)[:most])
+        masks = np.zeros(len(places), dtype=np.int64)
+        for number, index in enumerate(places.tolist()):
             for bit in range(left.bits):
                 changed = values.copy()
                 changed.flat[index] = flipped(values.flat[index], bit, left.bits)
@@ -60,6 +67,6 @@ def hidden(network: Network, inputs: np.ndarray) -> dict[int | tuple[str, str], 
                 except ModelError:  # a threshold below 1
                     seen = True
                 if not seen:
-                    masks.flat[index] |= 1 << bit
-        found[key] = masks
+                    masks[number] |= 1 << bit
+        found[key] = places, masks
     return found

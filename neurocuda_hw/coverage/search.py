@@ -33,6 +33,7 @@ _USUAL = 4  # silence, extremes and corners, before any that are sought
 _PATIENCE = 12  # inputs that show nothing new, one after the other
 _BATCH = 16  # inputs that are improved side by side
 _CLIMBS = 60  # steps along the gradient, each of which costs about three runs
+_INSIDE = 1  # how much more it counts that a neuron comes into reach than that its sources send
 _DRAWS = 32  # redrawn patches side by side
 _ROUNDS = 6  # of redrawing, of one input
 _WIDEST = 8  # faults that need a push of 2^k count at most so much more than the lowest bit
@@ -176,7 +177,7 @@ class _Flowing:
         threshold = flow.threshold(focus)
         most = self.network.window(focus.name).steps if focus.spiking else 0
         chosen = torch.from_numpy(self.random.random((len(drawn), *focus.shape)) < 0.5)
-        chosen = chosen.to(flow.dtype)
+        chosen = chosen.to(flow.dtype) * self._needs(wanted).reshape(focus.shape)
         x = torch.from_numpy(drawn).to(flow.dtype)
         axes = tuple(range(1, x.ndim))
         reach = (self.high - self.low) / 4
@@ -189,10 +190,11 @@ class _Flowing:
                 events = sent[delivery.projection.source]
                 found = delivery.projection.synapse.deliver(events, weight.to(flow.dtype))
                 gain = gain + found.reshape(v.shape)
+            gain = torch.log(gain.clamp(min=0) + 1)
             if most:
                 ratio = v / threshold
                 outside = torch.relu(0.6 - ratio) + torch.relu(ratio - most - 0.4)
-                gain = gain * chosen / (1 + outside)
+                gain = chosen * (gain - _INSIDE * torch.log1p(outside))
             (slope,) = torch.autograd.grad(gain.sum(), x)
             with torch.no_grad():
                 size = slope.square().mean(axes, keepdim=True).sqrt() + 1e-12
@@ -200,6 +202,13 @@ class _Flowing:
                 x = (x + move).clamp(self.low, self.high)
         found: np.ndarray = x.round().numpy().astype(np.int64)
         return found
+
+    def _needs(self, wanted: list[torch.Tensor]) -> torch.Tensor:
+        """How much each neuron of the focus has left to show, of the most, ``(N,)``."""
+        total = sum(weight.flatten(1).sum(1) for weight in wanted)
+        assert isinstance(total, torch.Tensor)
+        each = total.repeat_interleave(self.focus.size // len(total))
+        return (each / each.max().clamp(min=1e-12)).sqrt().to(self.flow.dtype)
 
     def _wanted(self, index: int) -> torch.Tensor:
         """How much each weight of a projection has left to show; low bits count less."""

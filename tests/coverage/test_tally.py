@@ -18,8 +18,8 @@ from neurocuda_hw.network import IF, Input, Network, Readout, Window
 from neurocuda_hw.network.neurons import Encoding
 from neurocuda_hw.network.synapses import Conv2d, Dense, SumPool
 
-FEW = settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-SIZES = {"layers": 2, "timesteps": 4, "channels": 3, "extent": 4, "weight_bits": 4}
+FEW = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+SIZES = {"layers": 2, "timesteps": 4, "channels": 2, "extent": 3, "weight_bits": 4}
 
 
 def tallied(network: Network, inputs: np.ndarray) -> dict[Any, np.ndarray]:
@@ -35,10 +35,11 @@ def test_without_leak_it_is_exact(network: Network, data: st.DataObject) -> None
     inputs = data.draw(inputs_for(network, samples=3))
     wanted = hidden(network, inputs)
     for key, masks in tallied(network, inputs).items():
+        places, left = wanted[key]
         if isinstance(key, int):
-            assert np.array_equal(masks, wanted[key].reshape(masks.shape)), key
+            assert np.array_equal(masks.flat[places], left), key
         else:
-            assert not (wanted[key] & ~masks).any(), key
+            assert not (left & ~masks.flat[places]).any(), key
 
 
 @FEW
@@ -47,7 +48,8 @@ def test_nothing_is_called_shown_that_is_not(network: Network, data: st.DataObje
     inputs = data.draw(inputs_for(network, samples=3))
     wanted = hidden(network, inputs)
     for key, masks in tallied(network, inputs).items():
-        assert not (wanted[key].reshape(masks.shape) & ~masks).any(), key
+        places, left = wanted[key]
+        assert not (left & ~masks.flat[places]).any(), key
 
 
 def exact_code(seed: int) -> Network:
@@ -85,7 +87,7 @@ def exact_code(seed: int) -> Network:
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_counts_of_the_exact_code_are_exact(seed: int) -> None:
     network = exact_code(seed)
     inputs = np.random.default_rng(seed).integers(0, 8, (4, 1, 2, 6, 6))
@@ -93,9 +95,10 @@ def test_counts_of_the_exact_code_are_exact(seed: int) -> None:
     found = tallied(network, inputs)
     assert any(masks.any() for masks in found.values())
     for key, masks in found.items():
-        if key != ("conv", "threshold") and key != ("hidden", "threshold"):
-            assert np.array_equal(masks, wanted[key].reshape(masks.shape)), key
-        assert not (wanted[key].reshape(masks.shape) & ~masks).any(), key
+        places, left = wanted[key]
+        assert not (left & ~masks.flat[places]).any(), key
+        if not isinstance(key, tuple) or key[1] != "threshold":  # 1 stands in for those below it
+            assert np.array_equal(masks.flat[places], left), key
 
 
 def test_bits_flip_as_in_two_s_complement() -> None:
