@@ -26,7 +26,6 @@ from neurocuda_hw.coverage.bits import flipped
 from neurocuda_hw.coverage.bounds import hidden_parameters, hidden_weights, reaches
 from neurocuda_hw.coverage.search import find_inputs
 from neurocuda_hw.coverage.table import Coverage
-from neurocuda_hw.coverage.tally import Tally
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.reference.reference import Reference

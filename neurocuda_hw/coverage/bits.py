@@ -85,7 +85,8 @@ class Left:
     @property
     def masks(self) -> np.ndarray:
         """All of them together."""
-        return self.up | self.down
+        found: np.ndarray = self.up | self.down
+        return found
 
     def keep(self, masks: np.ndarray) -> None:
         """Drops what is not in `masks`."""
