@@ -182,6 +182,10 @@ FIGURES: tuple[Figure, ...] = (
         option("--samples", "images to simulate", default=1000, type=number(2, 10_000)),
         flag("--core", "leave the AXI4-Lite block's area out: half the time"), MNIST, SEED,
     )),
+    Figure("cover", (), (
+        NETWORKS, SEED, option("--faults", "single bits", default=2000, type=number(1)),
+        option("--checked", "of them, by the reference", default=100),
+    )),
     Figure("cycles", ("verilator",), (NETWORKS, CODES, NMNIST, SAVED, SAMPLES(default=200), LANES)),
     Figure("clock", ("verilator", "yosys", "nextpnr", "git"), (
         option("--only", choices=TIMED, default=[*TIMED]),

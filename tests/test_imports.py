@@ -19,7 +19,7 @@ ROOMS: tuple[tuple[str, ...], ...] = (
     ("reference",),
     ("linear",),
     ("conversion", "nir"),
-    ("passes",),
+    ("passes", "coverage"),
     ("rtl", "hls", "loihi", "synth"),
     ("boards",),
     ("simulation",),
@@ -37,7 +37,7 @@ LONGEST = 12  # rooms on the longest way down
 AT_LOADING = {
     "torch": (
         *("conversion", "linear", "nir"),
-        *("reference", "network.inputs", "network.model_file", "data.batches", "loihi"),
+        *("coverage", "reference", "network.inputs", "network.model_file", "data.batches", "loihi"),
     ),
     "click": ("cli", "commands"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neurocuda_hw.commands.camera import camera_words
 from neurocuda_hw.commands.console import as_json, print_json, print_table, say, there
+from neurocuda_hw.commands.covering import cover_option
 from neurocuda_hw.commands.folding import (
     as_plain,
     board_options,
@@ -32,7 +34,7 @@ from neurocuda_hw.commands.networks import (
     refuse,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Command, Cut, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Command, Cut, covered, stimulus, stimulus_options
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.progress import Progress, progress_bar
 from neurocuda_hw.ground.words import some
@@ -43,13 +45,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from neurocuda_hw.commands.converting import Converted
-    from neurocuda_hw.data.events import Events
     from neurocuda_hw.network import Network
+    from neurocuda_hw.network.trace import Trace
     from neurocuda_hw.passes.devices import Device
     from neurocuda_hw.passes.study import Study
-
-
-_FAR = 1_000_000  # steps, as in `data.binning`
 
 
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
@@ -146,6 +145,7 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 )
 @click.option("--unpickle", is_flag=True, help="Read a pickled module; see 'nchw convert'.")
 @stimulus_options
+@cover_option
 @network_options
 @click.option("--force", is_flag=True, help="Replace an earlier build even if files were added.")
 @as_json
@@ -176,6 +176,7 @@ def build(
     data: str | None,
     inputs: str | None,
     samples: int | None,
+    cover: bool,
     cut: Cut,
     reading: Reading,
     force: bool,
@@ -185,9 +186,9 @@ def build(
 
     The folder holds Verilog, memory files, test benches, golden spikes and a Makefile: 'make sim'
     in it compares every spike of every layer. Without --data, --inputs or --golden the golden
-    spikes are those of random inputs. A trained model (.pt2, or a state_dict with --arch) is
-    converted first, with the samples of --data, as 'nchw convert' does it. A .nir file of another
-    tool becomes integers first, and a table says what that changes.
+    spikes are those of inputs that are made to show single-bit faults. A trained model (.pt2, or a
+    state_dict with --arch) is converted first, with the samples of --data, as 'nchw convert' does
+    it. A .nir file of another tool becomes integers first, and a table says what that changes.
 
     \b
     nchw build network.pt --target verilog -o build --data mnist/ --samples 100
@@ -207,7 +208,6 @@ def build(
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
     from neurocuda_hw.project.build import check_folder, folder_files, write_folder
-    from neurocuda_hw.reference.reference import Reference
 
     exporting = [t.name for t in BUILT.values() if t.exports] + [ALL]
     exports = target in exporting
@@ -218,8 +218,9 @@ def build(
         raise click.UsageError(
             f"--graded-counts is for --target {' or '.join(grading)}, not {target}"
         )
-    if golden is not None and (data is not None or inputs is not None):
-        raise click.UsageError("--golden excludes --data and --inputs")
+    named = data is not None or inputs is not None
+    if golden is not None and (named or cover):
+        raise click.UsageError("--golden excludes --data, --inputs and --cover")
     if front is not None and (cut.step_events is not None or cut.advance is not None):
         raise click.UsageError(
             "--front bins by time, into windows that follow one another: leave --step-events and "
@@ -243,15 +244,20 @@ def build(
         )
         if golden is not None:
             trace, origin = load_trace(golden).select(slice(0, samples)), golden
-            labels, recordings = None, []
+            labels, recordings, coverage = None, [], None
+            usual = trace
             loaded = loaded.adjusted(trace.inputs)
         else:
             given = stimulus(loaded.network, data, inputs, samples, cut)
             loaded = loaded.adjusted(given.inputs)
-            trace = Reference(loaded.network).trace(
-                given.inputs, progress=lambda done, total: progress("reference", done, total)
-            )
-            origin, labels, recordings = given.origin, given.labels, list(given.recordings)
+            usual = recorded(loaded.network, given.inputs, progress)
+            trace, labels, coverage = usual, given.labels, None
+            recordings = list(given.recordings)
+            if cover or not named:
+                most = None if named else samples
+                given, coverage = covered(loaded.network, given if named else None, most, progress)
+                trace = recorded(loaded.network, given.inputs, progress)
+            origin = given.origin
         network = loaded.network
         writing = loaded.reading.writing(style)
         camera, words = None, []
@@ -273,7 +279,7 @@ def build(
             words=words,
         )
         study = Study(
-            network, trace=trace, lanes=uniform_lanes(network, lanes) if lanes else balanced
+            network, trace=usual, lanes=uniform_lanes(network, lanes) if lanes else balanced
         )
         fold = None if wish.part is None else partial(fold_for, wish=wish, progress=progress)
         for wanted, option in ((camera, "--front"), (divisor, "--serial")):
@@ -291,15 +297,17 @@ def build(
         except DoesNotFit as error:
             show(error.folding, err=True)
             raise
-        study, folding = choice.study, choice.folding
+        study, folding = choice.study.shipping(trace), choice.folding
         progress(target, 0, 1)
         noted = made.told if made else loaded.told
         told: dict[str, Any] = {"conversion": noted} if noted else {}
         if graded_counts:
             told["graded_counts"] = True
         if labels is not None:
-            right = int((trace.outputs.argmax(axis=1) == labels).sum())
-            told["accuracy"] = {"samples": trace.samples, "right": right}
+            right = int((usual.outputs.argmax(axis=1) == labels).sum())
+            told["accuracy"] = {"samples": usual.samples, "right": right}
+        if coverage is not None:
+            told["coverage"] = coverage.to_json()
         if folding is not None:
             told["folding"] = as_plain(folding)
         if choice.facts:
@@ -311,7 +319,7 @@ def build(
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)
         expected = clock_told(study, wish.part, clock) if not board else ""
-        compared = loaded.compared(trace.inputs, labels)
+        compared = loaded.compared(usual.inputs, labels)
     if as_json:
         facts: dict[str, Any] = {"folder": str(folder), "inputs": origin}
         if compared is not None:
@@ -343,7 +351,10 @@ def build(
                 say(f"  {folder / path}")
         if str(choice):
             say(f"{choice} (Figures of the Verilog.)")
-    say(f"Golden spikes are those of {some(trace.samples, 'sample')} of {origin}.")
+    told_samples = usual.samples if named else trace.samples
+    say(f"Golden spikes are those of {some(told_samples, 'sample')} of {origin}.")
+    if coverage is not None:
+        say(f"In all {coverage}; 'nchw golden --cover' tells of which.")
     if expected:
         say(expected, err=True)
     if len(chosen) == 1:
@@ -352,46 +363,6 @@ def build(
     say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
     checked = ",".join(part.name for part in chosen if part.benches)
     say(f"Next: nchw verify {folder} --target {checked}")
-
-
-def camera_words(
-    network: Network, kind: str, cut: Cut, recordings: Sequence[Events], inputs: np.ndarray
-) -> list[np.ndarray]:
-    """What `nchw verify` sends to the front block: the recordings, else events of the inputs.
-
-    Raises
-    ------
-    ModelError
-        If the network can have no front block.
-    DataError
-        If a recording has what a camera's words cannot say.
-    """
-    import numpy as np
-
-    from neurocuda_hw.data.camera import events_of_frames, words_of
-    from neurocuda_hw.ground.errors import DataError
-    from neurocuda_hw.rtl.front_plan import FrontPlan
-
-    FrontPlan(network=network, kind=kind, crop=cut.crop, downsample=cut.downsample)
-    if not recordings:
-        frames = inputs.reshape(*inputs.shape[:2], *network.input.chw)
-        recordings = [
-            events_of_frames(sample, step_us=cut.step_us, crop=cut.crop, downsample=cut.downsample)
-            for sample in frames
-        ]
-    words = []
-    for events in recordings:
-        if len(events):
-            # a first event's time is no matter where the block starts there
-            start = max(0, int(events.time.min())) if cut.grid == "first" else 0
-            time = events.time - start
-            if np.diff(time, prepend=0).max() > _FAR * cut.step_us:
-                raise DataError(
-                    f"--front must not meet a gap of more than {_FAR:,} steps: --grid first starts "
-                    "at the first event, --step-us lengthens a step"
-                )
-            words.append(words_of(kind, replace(events, time=time)))
-    return words
 
 
 def clock_told(study: Study, part: Device | None, clock: float | None) -> str:
@@ -403,6 +374,15 @@ def clock_told(study: Study, part: Device | None, clock: float | None) -> str:
         return ""
     areas = network_area(study.network, study.plans, part.family, study.bursts)
     return told(part, total(areas).luts, clock)
+
+
+def recorded(network: Network, inputs: np.ndarray, progress: Progress) -> Trace:
+    """The golden trace of some inputs."""
+    from neurocuda_hw.reference.reference import Reference
+
+    return Reference(network).trace(
+        inputs, progress=lambda done, total: progress("reference", done, total)
+    )
 
 
 def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:

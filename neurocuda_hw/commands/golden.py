@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 
 from neurocuda_hw.commands.console import as_json, print_json, say, there
+from neurocuda_hw.commands.covering import cover_option, show_coverage
 from neurocuda_hw.commands.networks import Reading, load_network, network_options
-from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import Cut, covered, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import some
 
@@ -17,6 +18,7 @@ from neurocuda_hw.ground.words import some
 @network_options
 @click.option("-o", "--output", required=True, metavar="TRACE", help="Where to write the trace.")
 @click.option("--membranes", is_flag=True, help="Record every membrane too: large.")
+@cover_option
 @as_json
 def golden(
     model: str,
@@ -27,6 +29,7 @@ def golden(
     reading: Reading,
     output: str,
     membranes: bool,
+    cover: bool,
     as_json: bool,
 ) -> None:
     """Record the golden trace of a network: every spike of every layer.
@@ -37,6 +40,7 @@ def golden(
     \b
     nchw golden network.pt --inputs images.npy -o trace.npz
     nchw golden network.pt --data mnist/ --samples 100 -o trace.npz
+    nchw golden network.pt --cover -o trace.npz
     """
     from neurocuda_hw.ground.files import check_writable, write_file
     from neurocuda_hw.network.trace import answers
@@ -46,7 +50,12 @@ def golden(
     loaded = load_network(model, reading)
     given = stimulus(loaded.network, data, inputs, samples, cut)
     network = loaded.adjusted(given.inputs).network
+    coverage = None
     with progress_bar(quiet=as_json) as progress:
+        if cover:
+            named = data is not None or inputs is not None
+            most = None if named else samples
+            given, coverage = covered(network, given if named else None, most, progress)
         trace = Reference(network).trace(
             given.inputs,
             membranes=membranes,
@@ -57,7 +66,8 @@ def golden(
     spikes = {name: int(trace.counts(name).sum()) for name in trace.sizes}
     right = None
     if given.labels is not None:
-        right = int((answers(trace.outputs) == given.labels).sum())
+        labelled = trace.outputs[: len(given.labels)]
+        right = int((answers(labelled) == given.labels).sum())
     if as_json:
         print_json(
             {
@@ -69,6 +79,7 @@ def golden(
                 "spikes": spikes,
                 "right": right,
             }
+            | ({"coverage": coverage.to_json()} if coverage else {})
         )
         return
     say(
@@ -76,5 +87,7 @@ def golden(
         f"{some(trace.timesteps, 'step')}, {some(sum(spikes.values()), 'spike')}, "
         f"{len(content):,} bytes."
     )
-    if right is not None:
-        say(f"{right} of {some(trace.samples, 'sample')} classified as labelled.")
+    if given.labels is not None:
+        say(f"{right} of {some(len(given.labels), 'sample')} classified as labelled.")
+    if coverage is not None:
+        show_coverage(coverage)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from neurocuda_hw.commands.console import say, there, there_is_data
-from neurocuda_hw.ground.words import RANDOM
+from neurocuda_hw.ground.progress import Progress
+from neurocuda_hw.ground.words import COVER, RANDOM, some
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from neurocuda_hw.coverage.table import Coverage
     from neurocuda_hw.data.binning import Binning
     from neurocuda_hw.data.events import Events, Tally
     from neurocuda_hw.network import Network, Population
@@ -154,6 +156,22 @@ def stimulus_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def covered(
+    network: Network, given: Stimulus | None, samples: int | None, progress: Progress
+) -> tuple[Stimulus, Coverage]:
+    """Inputs `given`, and behind them those that show what they leave open, at most `samples`."""
+    from neurocuda_hw.coverage.search import cover
+    from neurocuda_hw.network.inputs import check_inputs
+
+    known = None if given is None else given.inputs
+    found = cover(network, known, samples, lambda done, all: progress("coverage", done, all))
+    inputs = check_inputs(network, found.inputs).numpy()
+    if given is None:
+        return Stimulus(inputs=inputs, labels=None, origin=COVER), found.coverage
+    origin = f"{given.origin}, and {some(found.made, 'sample')} of {COVER}"
+    return Stimulus(inputs=inputs, labels=given.labels, origin=origin), found.coverage
 
 
 def stimulus(

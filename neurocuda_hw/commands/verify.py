@@ -9,6 +9,7 @@ import click
 
 from neurocuda_hw.commands.build import lanes_option
 from neurocuda_hw.commands.console import print_table, say, there, to_json
+from neurocuda_hw.commands.covering import not_covered
 from neurocuda_hw.commands.folding import bursts_option
 from neurocuda_hw.commands.networks import Reading, is_nir, load_network, network_options
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
@@ -172,6 +173,9 @@ def verify(
         )
     show(results, left=_left(built, names), err=to_stdout)
     _keep(built, results)
+    own = built is not None and golden is None and given is None
+    if built is not None and own and (left_open := not_covered(built.report)):
+        say(f"Of single-bit faults in memory: {left_open}.", err=to_stdout)
     if json_file is not None:
         content = to_json([result.to_json() for result in results])
         if to_stdout:

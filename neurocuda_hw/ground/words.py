@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # where inputs come from
 RANDOM = "random inputs, seed 0"  # `data.stimulus.default_inputs`
+COVER = "inputs that were made to show faults, seed 0"  # `coverage.search.cover`
 GIVEN = "inputs that were given"
 
 

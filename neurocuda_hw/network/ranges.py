@@ -90,7 +90,7 @@ def _deliveries(network: Network, population: Population) -> list[tuple[Projecti
     return found
 
 
-def _after_fire(neuron: Spiking, spread: Spread, low: np.ndarray, high: np.ndarray) -> Bounds:
+def after_fire(neuron: Spiking, spread: Spread, low: np.ndarray, high: np.ndarray) -> Bounds:
     """Bounds of the membrane after the reset of a step in which the neurons may fire."""
     threshold = spread(neuron.threshold)
     fires, stays = high >= threshold, low < threshold
@@ -142,7 +142,7 @@ def _prove(network: Network, population: Population) -> PopulationRanges:
         membrane += [v_low, v_high]
         if isinstance(neuron, Spiking):
             if step in window:
-                v_low, v_high = _after_fire(neuron, spread, v_low, v_high)
+                v_low, v_high = after_fire(neuron, spread, v_low, v_high)
             if neuron.v_floor is not None:
                 v_low, v_high = (np.maximum(v, neuron.v_floor) for v in (v_low, v_high))
             membrane += [v_low, v_high]

@@ -76,7 +76,7 @@ def find_bursts(network: Network, barred: Collection[str] = ()) -> Bursts:
     for population in network.targets:
         if not isinstance(population.neuron, Spiking) or population.name in barred:
             continue
-        if _adds(network, population):
+        if adds_up(network, population):
             counts[population.name] = network.window(population.name).steps
         elif _is_maximum(network, population, counts):
             counts[population.name] = network.window(population.name).steps
@@ -99,8 +99,8 @@ def _after(network: Network, target: Population, source: str) -> bool:
     return network.window(source).stop - 1 <= network.window(target.name).start
 
 
-def _adds(network: Network, population: Population) -> bool:
-    """Whether a population does nothing but add up its input before its window opens."""
+def adds_up(network: Network, population: Population) -> bool:
+    """Whether a spiking population does nothing but add up its input before its window opens."""
     neuron = population.neuron
     assert isinstance(neuron, Spiking)
     plain = neuron.leak is None and neuron.v_floor is None and not np.any(neuron.bias)

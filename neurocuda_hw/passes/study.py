@@ -117,6 +117,12 @@ class Study:
             other.__dict__.pop(name, None)
         return other
 
+    def shipping(self, trace: Trace) -> Study:
+        """The same, laid out as it is, with another golden trace."""
+        return Study(
+            self.network, trace=trace, lanes=self.lanes, bursts=self.bursts, ways=self.ways
+        )
+
     def relaid(self, bursts: Bursts) -> Study:
         """The same with other bursts, and lanes chosen for them as they were here."""
         return self.laid_out(self._lanes, bursts)

@@ -35,6 +35,28 @@ def test_golden_of_random_inputs_says_so(nchw: Shell) -> None:
     assert list(load_trace("t.npz").membranes) == ["first"]
 
 
+def test_golden_covers_what_data_leaves_open(nchw: Shell) -> None:
+    alone = nchw("golden", "network.pt", "--cover", "-o", "c.npz", "--json").json
+    assert alone["inputs"] == "inputs that were made to show faults, seed 0"
+    told = alone["coverage"]
+    assert told["bits"] == told["shown"] + told["hidden"] + told["open"]
+    assert told["shown"] == sum(row["shown"] for row in told["rows"])
+    result = nchw("golden", "network.pt", "--cover", "--data", "data.npz", "-o", "d.npz")
+    made = load_trace("d.npz").samples - 20
+    assert 0 < made <= alone["samples"]
+    assert (
+        f"of data.npz, its test samples, and {made} sample{'s' * (made > 1)} of inputs that were "
+        "made to show faults, seed 0"
+    ) in result.out
+    assert " of 20 samples classified as labelled." in result.out
+    assert "cannot be shown" in result.out
+    with np.load("data.npz") as data:
+        assert len(data["x_test"]) == 20
+    few = nchw("golden", "network.pt", "--cover", "--samples", 2, "-o", "f.npz", "--json").json
+    assert few["samples"] <= 2
+    assert few["coverage"]["open"] >= told["open"]
+
+
 def test_bad_inputs(nchw: Shell) -> None:
     def golden(name: str) -> tuple[str, ...]:
         return ("golden", "network.pt", "--inputs", name, "-o", "t.npz")

@@ -15,34 +15,48 @@ from torch import nn
 
 from neurocuda_hw.targets.table import BUILT
 
-RANDOM = "random inputs, seed 0"
+MADE = "inputs that were made to show faults, seed 0"
 
 
 @pytest.mark.parametrize("target", [name for name in BUILT if name != "verilog"])
-def test_a_build_without_data_says_that_inputs_are_random(nchw: Shell, target: str) -> None:
+def test_a_build_without_data_says_that_inputs_are_made(nchw: Shell, target: str) -> None:
     more = ("--export", "annotated") if target == "nir" else ()
     result = nchw("build", "network.pt", "-o", "out", "--target", target, *more)
     assert result.code == 0, result.err
-    assert f"Golden spikes are those of 16 samples of {RANDOM}." in result.out
-    told = json.loads(Path("out/report.json").read_text())["golden"]
-    assert told == {"samples": 16, "inputs": RANDOM}
+    report = json.loads(Path("out/report.json").read_text())
+    samples = report["golden"]["samples"]
+    assert report["golden"] == {"samples": samples, "inputs": MADE}
+    assert f"Golden spikes are those of {samples} samples of {MADE}." in result.out
+    told = report["coverage"]
+    assert told["bits"] == told["shown"] + told["hidden"] + told["open"]
+    can = told["bits"] - told["hidden"]
+    assert (
+        f"the golden spikes show a flip of {told['shown']:,} of {can:,} stored bits" in result.out
+    )
+    assert told["shown"] > 0.9 * can
     if target == "loihi":
         text = Path("out/loihi/report.txt").read_text()
-        assert text.endswith(f"Time and energy are those of {RANDOM}.\n")
-        assert json.loads(Path("out/loihi/report.json").read_text())["inputs"] == RANDOM
+        assert text.endswith(f"Time and energy are those of {MADE}.\n")
+        assert json.loads(Path("out/loihi/report.json").read_text())["inputs"] == MADE
 
 
 def test_verify_says_whose_inputs_and_what_it_left_out(nchw: Shell) -> None:
     assert nchw("build", "network.pt", "-o", "out", "--target", "all").code == 0
     result = nchw("verify", "out", "--target", "loihi", "--json", "v.json")
     assert result.code == 0, result.err
-    whose = f"the folder's own golden trace ({RANDOM})"
+    whose = f"the folder's own golden trace ({MADE})"
     assert f"out: inputs are those of {whose}." in result.out
     left = "verilog,hls"
-    assert result.out.endswith(
+    assert (
         "Not compared: verilog, hls, which this folder holds too: "
         f"nchw verify out --target {left}\n"
-    )
+    ) in result.out
+    told = json.loads(Path("out/report.json").read_text())["coverage"]
+    proved = f" (and {told['hidden']:,} that no input can show)" if told["hidden"] else ""
+    assert (
+        f"Of single-bit faults in memory: a flip of {told['open']:,} of its {told['bits']:,} "
+        f"stored bits would not be seen{proved}.\n"
+    ) in result.out
     assert json.loads(Path("v.json").read_text())[0]["inputs"] == whose
     record = json.loads(Path("out/verification.json").read_text())
     assert record["checks"]["loihi"]["golden"] == whose

@@ -1,0 +1,1 @@
+"""Which single-bit faults of a network's integers its golden spikes would show."""
