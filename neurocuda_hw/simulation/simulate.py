@@ -42,6 +42,7 @@ _DAY = 86_400  # seconds, beyond what any build takes
 _KEPT = 24  # compiled harnesses; each is about a megabyte
 _NO_BUILD_INPUT = (
     *("sim/config.mk", "sim/ports.vlt"),
+    *("sim/icarus.v", "sim/replay.cpp", "sim/taps.vh"),
     *("sim/test_top.py", "sim/test_registers.py", "sim/ip_block.py", "sim/run_cocotb.py"),
 )
 
@@ -192,7 +193,7 @@ class Simulator:
                 for edge in pairwise(edges)
             ]
             results = [one.result() for one in runs]
-        return _joined(results, expected)
+        return joined(results, expected)
 
     def _replay(
         self, expected: Trace, part: slice, mem: Path, stalls: Stalls, stop: bool
@@ -218,7 +219,7 @@ class Simulator:
         return told, observed_trace(observed.read_bytes(), expected.select(part))
 
 
-def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> SimulationResult:
+def joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> SimulationResult:
     """Consecutive parts as one result, up to the first part with a broken protocol."""
     ends = [i for i, (part, _) in enumerate(results) if part["fault"]] or [len(results) - 1]
     told, seen = zip(*results[: ends[0] + 1], strict=True)

@@ -298,6 +298,8 @@ class Target:
         What `files` gives, for the help of ``nchw build``; empty where it writes nothing.
     title, product : str
         What a build is called in reports: ``Verilog``, ``this Verilog``.
+    of : str
+        The target whose files it runs, where they are not its own.
     subfolder, place : str
         In a folder of several targets: where its files go, and what of the folder is its own.
     gates : bool
@@ -320,6 +322,7 @@ class Target:
     builds: str = ""
     title: str = ""
     product: str = "this build"
+    of: str = ""
     subfolder: str = ""
     place: str = ""
     gates: bool = False
@@ -367,9 +370,13 @@ class Target:
 
     def within(self, built: Built | None) -> str | None:
         """Where in a build folder its files lie; None where there are none of them."""
-        if built is None or built.target not in (self.name, ALL):
+        if built is None or built.target not in (self.of or self.name, ALL):
             return None
         return self.subfolder if built.target == ALL else ""
+
+    def own(self, built: Built | None) -> Built | None:
+        """The build folder if it holds what this target runs."""
+        return None if self.within(built) is None else built
 
     def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
         """Every spike for integer inputs, as the target computes it.

@@ -169,10 +169,6 @@ class Verilog(Target):
             progress=asked.stage("mutants"),
         )
 
-    def own(self, built: Built | None) -> Built | None:
-        """The build folder if it holds Verilog."""
-        return None if self.within(built) is None else built
-
 
 def study_of(study: Study, built: Built) -> Study:
     """`study` with the lanes, bursts and ways of a build."""
@@ -266,12 +262,14 @@ def simulator_of(study: Study, built: Built | None) -> Simulator:
     return Simulator(study.network, *hardware(study, built), bursts)
 
 
-def check_of(network: Network, golden: Trace, result: SimulationResult) -> Check:
+def check_of(
+    network: Network, golden: Trace, result: SimulationResult, target: str = "verilog"
+) -> Check:
     """What the bulk harness found, which must be what its observed spikes say."""
     from neurocuda_hw.targets.checks import compared
 
     check = compared(
-        "verilog",
+        target,
         network,
         golden,
         result.observed,

@@ -236,7 +236,7 @@ def test_doctor_lists_every_tool() -> None:
     rows = {tool.name: tool for tool in doctor()}
     assert list(rows) == [
         *("python", "torch", "numpy", "amaranth"),
-        *("c++", "make", "perl", "verilator", "cocotb", "yosys", "vitis"),
+        *("c++", "make", "perl", "verilator", "cocotb", "icarus", "yosys", "vitis"),
     ]
     assert rows["python"].usable
     assert rows["numpy"].version.startswith("2.")

@@ -64,7 +64,9 @@ def test_the_same_as_from_a_process_of_its_own_each_time() -> None:
 def test_names_are_plain_and_each_module_says_what_it_is() -> None:
     text = verilog.to_verilog(Holder(), "holder").decode()
     assert "\\" not in text
-    assert "// Holds a chooser, and its name is a keyword of Verilog: nobody reads an escaped" in text
+    assert (
+        "// Holds a chooser, and its name is a keyword of Verilog: nobody reads an escaped" in text
+    )
     assert "// Needs names that Yosys numbers.\nmodule holder_end(" in text
     assert "  holder_end end_ (" in text
     assert "  function [3:0] choose_" in text
