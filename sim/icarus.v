@@ -8,7 +8,7 @@
 `timescale 1ns / 1ns
 `default_nettype none
 module nchw_bench;
-    `include "taps.vh"  // WORD_BITS, WATCHDOG, and the task look_at_taps
+    `include "taps.vh"  // WORD_BITS, OUTPUT_SPIKES, WATCHDOG, and the task look_at_taps
 
     reg clk = 0, rst = 1, valid = 0, last = 0, begun = 0, taken;
     reg [WORD_BITS-1:0] word = 0;
@@ -48,9 +48,11 @@ module nchw_bench;
         end
     endtask
 
-    task look(input integer population, input seen, input [63:0] data);
+    // Beside the highest bit of a marker nothing counts, and nothing need be defined.
+    task look(input integer population, input seen, input [63:0] data, input integer bits);
         begin
             if (seen) begin
+                if (data[bits-1]) data = 64'd1 << (bits - 1);
                 $fwrite(log, "T %0d %0d %0h\n", cycle, population, data);
                 moved = cycle;
             end
@@ -85,7 +87,9 @@ module nchw_bench;
                 moved = cycle;
             end
             if (out_valid) begin
-                $fwrite(log, "O %0d %0d %0h\n", cycle, out_last, out_word);
+                number = out_word;
+                if (OUTPUT_SPIKES && out_word[WORD_BITS-1]) number = 64'd1 << (WORD_BITS - 1);
+                $fwrite(log, "O %0d %0d %0h\n", cycle, out_last, number);
                 moved = cycle;
                 if (out_last) ended = ended + 1;
             end

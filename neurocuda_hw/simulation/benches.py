@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.wire import address_bits, payload_bits
+from neurocuda_hw.network.wire import address_bits, event_bits, payload_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
@@ -33,7 +33,7 @@ def bench_files(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) ->
     files["Makefile"] = (source / "Makefile").read_bytes()
     files["sim/config.mk"] = _make_settings().encode()
     files["sim/config.h"] = config_header(network, word_bits, bursts).encode()
-    files["sim/taps.vh"] = _taps(network, word_bits).encode()
+    files["sim/taps.vh"] = _taps(network, word_bits, bursts).encode()
     return files
 
 
@@ -99,15 +99,17 @@ def _watchdog(network: Network) -> int:
     return _IDLE_CYCLES + 8 * sum(p.size for p in network.populations)
 
 
-def _taps(network: Network, word_bits: int) -> str:
+def _taps(network: Network, word_bits: int, bursts: Bursts) -> str:
     """What the bench in Verilog has to know of the network."""
     looks = [
-        f"            look({i}, core.tap_{p.name}_valid, core.tap_{p.name}_data);"
+        f"        look({i}, core.tap_{p.name}_valid, core.tap_{p.name}_data, "
+        f"{event_bits(p, bursts.counts.get(p.name, 0))});"
         for i, p in enumerate(p for p in network.populations if p.spiking)
     ]
     lines = [
         f"// Written by neurocuda_hw: what icarus.v has to know of network {network.hash[:12]}.",
         f"localparam WORD_BITS = {word_bits};",
+        f"localparam OUTPUT_SPIKES = {int(network.output.spiking)};",
         f"localparam WATCHDOG = {_watchdog(network)};",
         "task look_at_taps;",
         "    begin",

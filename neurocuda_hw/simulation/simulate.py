@@ -119,6 +119,8 @@ class Simulator:
         Width of TDATA.
     bursts : Bursts
         What the Verilog sends as bursts.
+    gates : bool
+        It is a netlist, whose compilation takes far longer than its run.
 
     Raises
     ------
@@ -132,6 +134,8 @@ class Simulator:
         files: Mapping[str, bytes],
         word_bits: int,
         bursts: Bursts = NO_BURSTS,
+        *,
+        gates: bool = False,
     ) -> None:
         self.network, self.bursts = network, bursts
         self.word_bits = word_bits
@@ -141,7 +145,7 @@ class Simulator:
             for path, content in files.items()
             if path.startswith(f"{RUN_FOLDER}/")
         }
-        self.binary = _compiled(self.files)
+        self.binary = _compiled(self.files, "-O0" if gates else "-O1")
 
     def run(
         self,
@@ -292,7 +296,7 @@ def _build_inputs(files: Mapping[str, bytes]) -> list[str]:
     ]
 
 
-def _compiled(files: Mapping[str, bytes]) -> Path:
+def _compiled(files: Mapping[str, bytes], optimise: str) -> Path:
     """The compiled harness of these files, from the cache or freshly made."""
     verilator, compiler = require(find_verilator()), require(find_compiler())
     make = require(find_make())
@@ -310,7 +314,7 @@ def _compiled(files: Mapping[str, bytes]) -> Path:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(files[path])
             (work / "sim" / "config.mk").write_text(f"RUN_DIR := {RUN_FOLDER}\n")
-            _make(make, compiler, work, folder / "runtime")
+            _make(make, compiler, work, folder / "runtime", optimise)
             shutil.move(work / "obj_dir" / "bulk", place / "bulk")
             (place / "bulk").replace(binary)
         _forget_old(folder)
@@ -332,11 +336,12 @@ def _spaceless(place: Path) -> Iterator[Path]:
         yield Path(name)
 
 
-def _make(make: Tool, compiler: Tool, work: Path, runtime: Path) -> None:
+def _make(make: Tool, compiler: Tool, work: Path, runtime: Path, optimise: str) -> None:
     # sim/verilator.sh looks for Verilator as `find_verilator` does; no flags of an outer make
     extra = {"PYTHON": sys.executable, "CXX": compiler.where, "MAKEFLAGS": ""}
     extra["OBJCACHE"] = os.environ.get("OBJCACHE") or object_cache(runtime)
-    run(make, ["obj_dir/bulk"], cwd=work, extra=extra, what="building the simulation")
+    wanted = ["obj_dir/bulk", f"OPTIMISE={optimise}"]
+    run(make, wanted, cwd=work, extra=extra, what="building the simulation")
     if not (work / "obj_dir" / "bulk").is_file():
         raise ToolError("Verilator built no program; run 'nchw doctor'")
 

@@ -9,6 +9,7 @@ from neurocuda_hw.targets.base import ALL, Bench, Options, Target
 from neurocuda_hw.targets.hls import Hls
 from neurocuda_hw.targets.icarus import Icarus
 from neurocuda_hw.targets.loihi import Loihi
+from neurocuda_hw.targets.netlist import Netlist
 from neurocuda_hw.targets.nir import Nir
 from neurocuda_hw.targets.reference import Torch
 from neurocuda_hw.targets.verilog import Verilog
@@ -18,6 +19,7 @@ TABLE: tuple[Target, ...] = (
     Torch("gpu", "cuda", "the integer reference in PyTorch, on a CUDA device"),
     Verilog(),
     Icarus(),
+    Netlist(),
     Hls(),
     Loihi(),
     Nir(),
