@@ -39,7 +39,8 @@ class _Elaborated(Elaboratable):
     def __init__(self, component: Component, platform: object) -> None:
         self.signature = component.signature
         self.fragment = Fragment.get(component, platform)
-        vars(self).update({name: getattr(component, name) for name in self.signature.members})
+        for name in self.signature.members:
+            setattr(self, name, getattr(component, name))
 
     def elaborate(self, platform: object) -> Fragment:
         return self.fragment

@@ -1,8 +1,7 @@
-"""A design after synthesis: a netlist of a family's cells, and models of those cells to run it with.
+"""A design after synthesis: a netlist of a family's cells, and models of them to run it with.
 
-Models of logic, registers and small memories are yosys' own. Block memories and multipliers, which
-yosys declares and does not describe, are in ``models/``, a file each; so is iCE40's multiplier left
-to yosys, which has it. The spike taps are kept as wires of the netlist, so that every layer can be
+Models of logic, registers and small memories are yosys' own, and all of iCE40's are. Block memories
+and multipliers of the others, which yosys does not describe, are in ``models/``, a file each. The spike taps are kept as wires of the netlist, so that every layer can be
 compared: of what is placed on a device it differs in the gates that make them.
 """
 
