@@ -14,7 +14,8 @@ from neurocuda_hw.commands.networks import Reading, is_nir, load_network, networ
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import GIVEN, some
-from neurocuda_hw.targets.base import FAMILIES, REPORT
+from neurocuda_hw.passes.devices import NETLISTS
+from neurocuda_hw.targets.base import REPORT
 from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
 )
 @click.option(
     "--family",
-    type=click.Choice(FAMILIES),
-    default=FAMILIES[0],
+    type=click.Choice([*NETLISTS]),
+    default=next(iter(NETLISTS)),
     show_default=True,
     help="Of target netlist: the FPGAs of whose cells yosys makes it.",
 )

@@ -1,8 +1,9 @@
 """A design after synthesis: a netlist of a family's cells, and models of them to run it with.
 
 Models of logic, registers and small memories are yosys' own, and all of iCE40's are. Block memories
-and multipliers of the others, which yosys does not describe, are in ``models/``, a file each. The spike taps are kept as wires of the netlist, so that every layer can be
-compared: of what is placed on a device it differs in the gates that make them.
+and multipliers of the others, which yosys does not describe, are in ``models/``, a file each. The
+spike taps are kept as wires of the netlist, so that every layer can be compared: of what is placed
+on a device it differs in the gates that make them.
 """
 
 from __future__ import annotations

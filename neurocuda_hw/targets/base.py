@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 FORMAT = "neurocuda_hw.build"
 FORMAT_VERSION = 1
 REPORT = "report.json"
-FAMILIES = ("ice40", "ecp5", "series7")  # whose netlists are simulated
 ALL = "all"  # what a folder is built for that holds all targets that `join` it
 
 

@@ -43,13 +43,13 @@ class Netlist(Target):
         """The netlist against the golden trace."""
         from neurocuda_hw.ground.programs import require
         from neurocuda_hw.ground.toolchain import find_verilator
-        from neurocuda_hw.passes.devices import Family
+        from neurocuda_hw.passes.devices import NETLISTS
         from neurocuda_hw.simulation.simulate import Simulator
         from neurocuda_hw.synth.netlist import make_netlist
         from neurocuda_hw.targets.verilog import bursts_of, check_of, hardware
 
         require(find_verilator())
-        built, golden, family = self.own(built), study.trace, Family[asked.family.upper()]
+        built, golden, family = self.own(built), study.trace, NETLISTS[asked.family]
         bursts = study.sent if built is None else bursts_of(built)
         files, word_bits = hardware(study, built)
         asked.tell(f"netlist: synthesis for {family.value}", 0, golden.samples)

@@ -288,7 +288,8 @@ def test_block_memories_of_7_series(
         .READ_WIDTH_B({read_b}), .WRITE_WIDTH_B({write_b}), .WRITE_MODE_A("READ_FIRST"),
         .WRITE_MODE_B("READ_FIRST"), {", ".join(inits)}) dut (.CLKARDCLK(clk), .CLKBWRCLK(clk),
         .ENARDEN(en[0]), .ENBWREN(en[1]), .RSTRAMARSTRAM(1'b0), .RSTRAMB(1'b0), .WEA(wa),
-        .WEBWE(wb), .ADDRARDADDR(aa), .ADDRBWRADDR(ab), .DIADI(da), .DIBDI(db), .DIPADIP(pa), .DIPBDIP(pb),
+        .WEBWE(wb), .ADDRARDADDR(aa), .ADDRBWRADDR(ab), .DIADI(da), .DIBDI(db), .DIPADIP(pa),
+        .DIPBDIP(pb),
         .DOADO(q[{half - 1}:0]), .DOBDO(q[{2 * half - 1}:{half}]),
         .DOPADOP(q[{2 * half + pads - 1}:{2 * half}]),
         .DOPBDOP(q[{2 * half + 2 * pads - 1}:{2 * half + pads}]));"""
