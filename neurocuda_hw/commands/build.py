@@ -94,6 +94,13 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
     "same with each.",
 )
 @click.option(
+    "--prefix",
+    default="nchw",
+    show_default=True,
+    help="Verilog: what the names of modules and files begin with, so that two networks fit one "
+    "project.",
+)
+@click.option(
     "--front",
     type=click.Choice(["evt3", "aer"]),
     help="Verilog: a block in front that takes a camera's words, EVT3 or addresses with times, and "
@@ -143,6 +150,7 @@ def build(
     streams: str,
     input_order: str,
     registers: str,
+    prefix: str,
     front: str | None,
     chips: int,
     graded_counts: bool,
@@ -183,6 +191,7 @@ def build(
     from neurocuda_hw.passes.study import Study, balanced
     from neurocuda_hw.project.build import check_folder, folder_files, write_folder
     from neurocuda_hw.reference.reference import Reference
+    from neurocuda_hw.rtl.prefix import PLAIN, check_prefix
 
     exporting = [t.name for t in BUILT.values() if t.exports] + [ALL]
     exports = target in exporting
@@ -225,6 +234,7 @@ def build(
             camera = {"kind": front, "crop": cut.crop, "downsample": cut.downsample}
         options = Options(
             registers=registers,
+            prefix=check_prefix(prefix),
             chips=chips,
             graded_counts=graded_counts,
             writing=writing,
@@ -264,6 +274,8 @@ def build(
             told["bursts"] = choice.facts
         if camera is not None:
             told["front"] = camera
+        if prefix != PLAIN:
+            told["prefix"] = prefix
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)

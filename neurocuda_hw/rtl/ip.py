@@ -48,8 +48,8 @@ $s_axi
 
     assign s_axis_tready = core_s_ready & ~core_rst;
 
-    // When CONTROL.RESET is set, what is offered stays offered, and a packet that has begun ends by a
-    // transfer without data. Then nothing is sent until the next packet.
+    // When CONTROL.RESET is set, what is offered stays offered, and a packet that has begun ends by
+    // a transfer without data. Then nothing is sent until the next packet.
     reg held = 1'b0;                 // hold, a cycle later: the core is as after a reset
     reg begun = 1'b0;                // words of a packet have left, its TLAST has not
     reg offered = 1'b0;              // the word below waits for m_axis_tready

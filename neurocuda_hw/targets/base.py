@@ -132,6 +132,7 @@ def _check(report: dict[str, Any]) -> None:
 def _check_told(report: dict[str, Any]) -> None:
     """The same of what `Options.told` added."""
     _must_be(report.get("golden", {}), dict, "golden")
+    _must_be(report.get("prefix", ""), str, "prefix")
     accuracy = _must_be(report.get("accuracy", {}), dict, "accuracy")
     for name in accuracy and ("samples", "right"):
         if _must_be(accuracy[name], int, f"{name} of the accuracy") < (name == "samples"):
@@ -234,6 +235,8 @@ class Options:
         Where the golden inputs came from, for those who read the reports.
     front : mapping, optional
         A camera's front block: arguments of `rtl.front_plan.FrontPlan`, beside network and width.
+    prefix : str
+        What the names of modules and files begin with; see `rtl.prefix`.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
         ``folding``.
@@ -245,6 +248,7 @@ class Options:
     writing: Mapping[str, Any] = field(default_factory=dict)
     inputs: str = GIVEN
     front: Mapping[str, Any] | None = None
+    prefix: str = "nchw"
     told: Mapping[str, Any] = field(default_factory=dict)
 
 

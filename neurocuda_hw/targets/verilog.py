@@ -76,6 +76,7 @@ class Verilog(Target):
     def files(self, study: Study, options: Options) -> dict[str, bytes]:
         """Hardware, IP block, a camera's front block if asked for, test benches, golden spikes."""
         from neurocuda_hw.rtl.emit import emit
+        from neurocuda_hw.rtl.prefix import prefixed
 
         design = study.once(emit)
         files = design.files | ip_of(study.network, design, options.registers)
@@ -85,7 +86,8 @@ class Verilog(Target):
 
             plan = FrontPlan(network=study.network, tdata_bits=design.tdata_bits, **options.front)
             files |= front_files(plan)
-        return files | bench_of(study.network, study.trace, design.tdata_bits, study.sent)
+        files |= bench_of(study.network, study.trace, design.tdata_bits, study.sent)
+        return prefixed(files, options.prefix)
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Tools, populations with their widths, sizes."""
@@ -239,13 +241,16 @@ def ways_of(built: Built) -> dict[str, Ways]:
 def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
     """Verilog and all that runs with it, and its word width: the folder's own, else emitted."""
     from neurocuda_hw.rtl.emit import emit
+    from neurocuda_hw.rtl.prefix import PLAIN, prefixed
     from neurocuda_hw.simulation.benches import RUN_FOLDER
 
     if built is None:
         design = study.once(emit)
         return design.files, design.tdata_bits
-    # what the build wrote and nothing else; all that runs it is the package's own
+    # what the build wrote and nothing else; all that runs it is the package's own, and knows it by
+    # the names that it has without a prefix
     files = built.read(p for p in built.report["files"] if p.startswith(("rtl/", "ip/")))
+    files = prefixed(files, PLAIN, built.report.get("prefix", PLAIN))
     try:
         if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
             raise FileNotFoundError(2, "no memory files")

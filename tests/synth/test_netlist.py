@@ -1,4 +1,4 @@
-"""Netlists of a small network in every family: equal, and wrong where a gate, a bit or a block is."""
+"""Netlists of a small network in every family: equal, and wrong where a gate or a block is."""
 
 from __future__ import annotations
 
