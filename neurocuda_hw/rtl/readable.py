@@ -13,7 +13,8 @@ from collections.abc import Mapping
 
 _ESCAPED = re.compile(r"\\(\S+)\s")
 _PLAIN = re.compile(r"[A-Za-z_]\w*")
-_MODULE = re.compile(r"^module (\w+)", re.MULTILINE)
+_MODULE = re.compile(r"^module (\w+)\(.*$", re.MULTILINE)
+_FUNCTION = re.compile(r"^( *function) (?=\[)", re.MULTILINE)
 # what Yosys makes of a choice: its value, a comparison with one of its cases, a function
 _MADE = (
     (re.compile(r"\$procmux\$(\d+)_Y"), r"choice_\1"),
@@ -39,9 +40,10 @@ def readable(verilog: str, told: Mapping[str, str]) -> str:
 
     def head(found: re.Match[str]) -> str:
         lines = textwrap.wrap(comments.get(found[1], ""), 97)
-        return "".join(f"// {line}\n" for line in lines) + found[0]
+        lines = [f"// {line}" for line in lines]
+        return "\n".join([*lines, *textwrap.wrap(found[0], 100, subsequent_indent="    ")])
 
-    return _MODULE.sub(head, text)
+    return _MODULE.sub(head, _FUNCTION.sub(r"\1 automatic ", text))
 
 
 def _plain(name: str) -> str:

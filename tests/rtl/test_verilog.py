@@ -69,7 +69,7 @@ def test_names_are_plain_and_each_module_says_what_it_is() -> None:
     )
     assert "// Needs names that Yosys numbers.\nmodule holder_end(" in text
     assert "  holder_end end_ (" in text
-    assert "  function [3:0] choose_" in text
+    assert "  function automatic [3:0] choose_" in text
 
 
 def test_what_yosys_refuses_is_told() -> None:

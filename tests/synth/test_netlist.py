@@ -73,8 +73,8 @@ def test_a_lut_that_is_wrong_is_caught(ecp5: dict[str, bytes]) -> None:
 def test_a_block_that_reads_a_cycle_late_is_caught(ecp5: dict[str, bytes]) -> None:
     text = ecp5["rtl/cells.v"].decode()
     late = text.replace("output reg [71:0] q_a", "output reg [71:0] late_a").replace(
-        "    reg [8:0] units",
-        "    reg [71:0] q_a; always @(posedge clk_a) late_a <= q_a;\n    reg [8:0] units",
+        "    reg [8:0] bytes",
+        "    reg [71:0] q_a; always @(posedge clk_a) late_a <= q_a;\n    reg [8:0] bytes",
     )
     assert late.count("late_a") == 2
     late = late.replace(".q_a(qa)", ".late_a(qa)")

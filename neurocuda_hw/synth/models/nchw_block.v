@@ -17,10 +17,10 @@ module nchw_block #(
     input clk_b, en_b, clear_b, input [7:0] write_b, input [ADDRESS-1:0] address_b,
     input [71:0] d_b, output reg [71:0] q_b
 );
-    reg [8:0] units [0:UNITS-1];
+    reg [8:0] bytes [0:UNITS-1];
     integer i;
     initial begin
-        for (i = 0; i < UNITS; i = i + 1) units[i] = CONTENT[9*i +: 9];
+        for (i = 0; i < UNITS; i = i + 1) bytes[i] = CONTENT[9*i +: 9];
         q_a = 0;
         q_b = 0;
     end
@@ -35,9 +35,9 @@ module nchw_block #(
             fetched = 0;
             if (width >= 9)
                 for (k = 0; k < width / 9; k = k + 1)
-                    fetched[9*k +: 9] = units[address[ADDRESS-1:3] / (width / 9) * (width / 9) + k];
+                    fetched[9*k +: 9] = bytes[address[ADDRESS-1:3] / (width / 9) * (width / 9) + k];
             else if (width > 0)
-                fetched = (units[address[ADDRESS-1:3]] >> (address[2:0] & -width)) & ((1 << width) - 1);
+                fetched = (bytes[address[ADDRESS-1:3]] >> (address[2:0] & -width)) & ((1 << width) - 1);
         end
     endfunction
 
@@ -73,7 +73,7 @@ module nchw_block #(
         if (en_a) begin
             for (m = 0; m < BYTES_A; m = m + 1)
                 if (WRITE_A != 0 && write_a[m])
-                    units[first_a + m] <= merged(units[first_a + m], d_a[9*m +: 9], address_a[2:0], WRITE_A);
+                    bytes[first_a + m] <= merged(bytes[first_a + m], d_a[9*m +: 9], address_a[2:0], WRITE_A);
             if (clear_a) q_a <= 0;
             else if (writes_a && MODE_A == "WRITE_FIRST") q_a <= d_a & ((72'd1 << READ_A) - 72'd1);
             else if (!writes_a || MODE_A == "READ_FIRST")
@@ -84,7 +84,7 @@ module nchw_block #(
         if (en_b) begin
             for (n = 0; n < BYTES_B; n = n + 1)
                 if (WRITE_B != 0 && write_b[n])
-                    units[first_b + n] <= merged(units[first_b + n], d_b[9*n +: 9], address_b[2:0], WRITE_B);
+                    bytes[first_b + n] <= merged(bytes[first_b + n], d_b[9*n +: 9], address_b[2:0], WRITE_B);
             if (clear_b) q_b <= 0;
             else if (writes_b && MODE_B == "WRITE_FIRST") q_b <= d_b & ((72'd1 << READ_B) - 72'd1);
             else if (!writes_b || MODE_B == "READ_FIRST") q_b <= fetched(address_b, READ_B) ^ {72{hit_b}};
