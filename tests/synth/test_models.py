@@ -154,11 +154,11 @@ def test_dp16kd(tmp_path: Path, a: int, b: int, mode_a: str, mode_b: str) -> Non
         row = {name: int(rng.integers(0, 1 << width)) for name, width in inputs.items()}
         row["aa"] = row["aa"] & 0x7F  # few rows, so that writes are read
         row["ab"] = row["ab"] & 0x7F
-        if wide:
+        if wide or row["aa"] >> 4 == row["ab"] >> 4:  # nothing says which of two writes wins
             row["we"] &= 1
         driven.append(row)
         expected.append(dict(held))
-        step(bits, row, {"a": (a, mode_a), "b": (b, mode_b)}, held, wide)
+        step(bits, row, {"a": (a, mode_a), "b": (b, mode_b)}, held)
     for got, want, number in zip(run(driven), expected, range(CYCLES), strict=True):
         left, right = int(got[18:].replace("x", "0"), 2), int(got[:18].replace("x", "0"), 2)
         if b == 36:
@@ -176,10 +176,9 @@ def step(
     row: Mapping[str, int],
     ports: Mapping[str, tuple[int, str]],
     held: dict[str, int | None],
-    wide: bool,
 ) -> None:
     """One cycle of both ports of a DP16KD: reads, then writes."""
-    places, writes, after = {}, {}, dict(held)
+    writes, after = {}, dict(held)
     for number, (name, (width, _)) in enumerate(ports.items()):
         address = row[f"a{name}"]
         word = row[f"d{name}"]
@@ -190,7 +189,6 @@ def step(
             )
         if width == 36:
             word = row["db"] << 18 | row["da"]
-        places[name] = {(id(s), at) for s, at in bits.places(address, width)}
         on = row["ce"] >> number & 1 and row["we"] >> number & 1
         writes[name] = (address, width, word, enables if on else 0)
     hit = {}  # bytes that a port writes
@@ -213,15 +211,9 @@ def step(
         else:
             met = hit[other] & set(range(first, first + count))
             after[name] = X if met else bits.read(address, width)
-    if hit["a"] & hit["b"]:  # nothing says who wins: neither writes
-        writes["b"] = (*writes["b"][:3], 0)
-        row_clash = True
-    else:
-        row_clash = False
     for address, width, word, enables in writes.values():
         bits.write(address, width, word, enables)
     held |= after
-    assert not (row_clash and wide)
 
 
 def test_modes_that_no_model_has_are_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 // A block memory with two ports: UNITS bytes of 9 bits. A width of at least 9 is so many bytes in a row, a
-// smaller one a part of the lower 8 bits of one byte. An address counts bits, 8 to a byte.
+// smaller one a part of the lower 8 bits of one byte. An address counts bits, 8 to a byte. Which of two
+// ports wins that write one byte is not defined.
 module nchw_block #(
     parameter UNITS = 2048,
     parameter ADDRESS = 14,
