@@ -182,11 +182,7 @@ def step(
     for number, (name, (width, _)) in enumerate(ports.items()):
         address = row[f"a{name}"]
         word = row[f"d{name}"]
-        enables = 1
-        if width >= 18:
-            enables = (
-                address & (width // 9 - 1 if width == 18 else 15) if width == 36 else address & 3
-            )
+        enables = {36: address & 15, 18: address & 3}.get(width, 1)
         if width == 36:
             word = row["db"] << 18 | row["da"]
         on = row["ce"] >> number & 1 and row["we"] >> number & 1
