@@ -55,6 +55,7 @@ def test_folder_holds_everything(folder: Path) -> None:
         *("golden/trace.npz", "golden/stimulus.bin", "golden/expected.bin"),
         *("rtl/nchw_top.v", "rtl/nchw_rom.v", "rtl/nchw_ram.v"),
         *("sim/bulk.cpp", "sim/bulk_check.h", "sim/bulk_design.h", "sim/bulk_files.h"),
+        *("sim/icarus.v", "sim/replay.cpp", "sim/taps.vh"),
         *("sim/config.h", "sim/config.mk", "sim/ports.vlt", "sim/run_cocotb.py"),
         *("sim/taps.vlt", "sim/test_top.py", "sim/verilator.sh", "sim/waivers.vlt"),
         *("sim/test_registers.py", "sim/ip_block.py", "sim/odd_packets.py"),
