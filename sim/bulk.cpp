@@ -85,17 +85,9 @@ class Bench {
     }
 
     void report() const {
-        if (!check_.first().empty()) std::printf("%s\n", check_.first().c_str());
-        if (!check_.fault().empty()) std::printf("broken protocol: %s\n", check_.fault().c_str());
-        for (unsigned p = 0; p < kPopulations; ++p)
-            std::printf("%-24s %12llu spikes   %llu of %llu samples unequal\n", kNeurons[p].name,
-                        number(check_.spikes(p)), number(check_.unequal(p)), number(check_.compared()));
-        std::printf("%-24s %12u values   %llu of %llu samples unequal\n", "outputs", kOutputs,
-                    number(check_.unequal(kPopulations)), number(check_.compared()));
-        std::printf("%llu cycles, %.1f per inference, first after %llu; %.2f s, %.0f kcycle/s\n",
-                    number(check_.pace.cycles), check_.pace.per_inference(), number(check_.pace.latency),
-                    seconds_, static_cast<double>(check_.pace.cycles) / 1000 / std::max(seconds_, 1e-9));
-        std::printf("%s: %llu inferences\n", check_.good() ? "EQUAL" : "NOT EQUAL", number(check_.compared()));
+        std::printf("%.2f s, %.0f kcycle/s\n", seconds_,
+                    static_cast<double>(check_.pace.cycles) / 1000 / std::max(seconds_, 1e-9));
+        check_.report();
     }
 
     void write() const {
@@ -137,8 +129,6 @@ class Bench {
         top_->final();
         check_.end_block(began_);
     }
-
-    static unsigned long long number(uint64_t value) { return value; }
 
     void edge() {
         top_->clk = 1;
@@ -218,34 +208,13 @@ class Bench {
     }
 
     std::string json() const {
-        std::string text = "{\"equal\": ";
-        text += check_.good() ? "true" : "false";
-        text += ", \"samples\": " + std::to_string(check_.compared()) + ", \"cycles\": " + std::to_string(check_.pace.cycles) +
-                ", \"latency_cycles\": " + std::to_string(check_.pace.latency) +
-                ", \"gap_cycles\": " + std::to_string(check_.pace.gap_cycles) +
-                ", \"gaps\": " + std::to_string(check_.pace.gaps) +
-                ", \"cycles_per_inference\": " + std::to_string(check_.pace.per_inference()) +
-                ", \"seconds\": " + std::to_string(seconds_) + ", \"fault\": " + quoted(check_.fault()) +
-                ", \"divergence\": " + quoted(check_.first()) + ", \"populations\": {";
-        for (unsigned p = 0; p < kPopulations; ++p)
-            text += std::string(p ? ", " : "") + quoted(kNeurons[p].name) + ": {\"spikes\": " +
-                    std::to_string(check_.spikes(p)) + ", \"unequal_samples\": " + std::to_string(check_.unequal(p)) + "}";
-        text += "}, \"activity\": {";
+        std::string text = ", \"activity\": {";
         for (unsigned layer = 0; layer < kLayers; ++layer)
             text += std::string(layer ? ", " : "") + quoted(kLayerNames[layer]) + ": " + activity_[layer].json();
         text += "}, \"dropped\": [";
         for (unsigned reason = 0; reason < kReasons; ++reason)
             text += (reason ? ", " : "") + std::to_string(dropped_[reason]);
-        return text + "], \"unequal_outputs\": " + std::to_string(check_.unequal(kPopulations)) + "}\n";
-    }
-
-    static std::string quoted(const std::string& text) {
-        std::string out = "\"";
-        for (const char c : text) {
-            if (c == '"' || c == '\\') out += '\\';
-            out += c;
-        }
-        return out + "\"";
+        return check_.json(seconds_, text + "]");
     }
 
     const Options options_;

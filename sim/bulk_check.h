@@ -25,6 +25,15 @@ struct Pace {
     }
 };
 
+inline std::string quoted(const std::string& text) {
+    std::string out = "\"";
+    for (const char c : text) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + "\"";
+}
+
 class Checker {
   public:
     uint64_t cycle = 0, last_transfer = 0;  // now, since the block began, and when a stream last moved
@@ -141,6 +150,35 @@ class Checker {
                     std::to_string(tap_sample_[p]) + " step " + std::to_string(tap_step_[p]);
         return text + ", output at inference " + std::to_string(out_sample_) +
                (kOutputSpikes ? " step " : " word ") + std::to_string(out_place_);
+    }
+
+    void report() const {
+        const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
+        if (!first_.empty()) std::printf("%s\n", first_.c_str());
+        if (!fault_.empty()) std::printf("broken protocol: %s\n", fault_.c_str());
+        for (unsigned p = 0; p < kPopulations; ++p)
+            std::printf("%-24s %12llu spikes   %llu of %llu samples unequal\n", kNeurons[p].name,
+                        number(spikes_[p]), number(unequal_[p]), number(compared()));
+        std::printf("%-24s %12u values   %llu of %llu samples unequal\n", "outputs", kOutputs,
+                    number(unequal_[kPopulations]), number(compared()));
+        std::printf("%llu cycles, %.1f per inference, first after %llu\n", number(pace.cycles),
+                    pace.per_inference(), number(pace.latency));
+        std::printf("%s: %llu inferences\n", good() ? "EQUAL" : "NOT EQUAL", number(compared()));
+    }
+
+    // All of it, with `more` of whoever ran the design.
+    std::string json(double seconds, const std::string& more) const {
+        std::string text = std::string("{\"equal\": ") + (good() ? "true" : "false");
+        text += ", \"samples\": " + std::to_string(compared()) + ", \"cycles\": " + std::to_string(pace.cycles) +
+                ", \"latency_cycles\": " + std::to_string(pace.latency) +
+                ", \"gap_cycles\": " + std::to_string(pace.gap_cycles) + ", \"gaps\": " + std::to_string(pace.gaps) +
+                ", \"cycles_per_inference\": " + std::to_string(pace.per_inference()) +
+                ", \"seconds\": " + std::to_string(seconds) + ", \"fault\": " + quoted(fault_) +
+                ", \"divergence\": " + quoted(first_) + ", \"populations\": {";
+        for (unsigned p = 0; p < kPopulations; ++p)
+            text += std::string(p ? ", " : "") + quoted(kNeurons[p].name) + ": {\"spikes\": " +
+                    std::to_string(spikes_[p]) + ", \"unequal_samples\": " + std::to_string(unequal_[p]) + "}";
+        return text + "}" + more + ", \"unequal_outputs\": " + std::to_string(unequal_[kPopulations]) + "}\n";
     }
 
     // The file of what was observed: the expected one's head, with as many samples as were done.

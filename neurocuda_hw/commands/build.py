@@ -105,6 +105,13 @@ def lanes_option(help_text: str) -> Callable[[Command], Command]:
 )
 @board_options
 @click.option(
+    "--prefix",
+    default="nchw",
+    show_default=True,
+    help="Verilog: what the names of modules and files begin with, so that two networks fit one "
+    "project.",
+)
+@click.option(
     "--front",
     type=click.Choice(["evt3", "aer"]),
     help="Verilog: a block in front that takes a camera's words, EVT3 or addresses with times, and "
@@ -166,6 +173,7 @@ def build(
     board: str | None,
     clock: float | None,
     baud: int,
+    prefix: str,
     front: str | None,
     divisor: int | None,
     chips: int,
@@ -208,6 +216,7 @@ def build(
     from neurocuda_hw.passes.folding import uniform_lanes
     from neurocuda_hw.passes.study import Study, balanced
     from neurocuda_hw.project.build import check_folder, folder_files, write_folder
+    from neurocuda_hw.rtl.prefix import PLAIN, check_prefix
 
     exporting = [t.name for t in BUILT.values() if t.exports] + [ALL]
     exports = target in exporting
@@ -266,6 +275,7 @@ def build(
             words = camera_words(network, front, cut, recordings, trace.inputs)
         options = Options(
             registers=registers,
+            prefix=check_prefix(prefix),
             chips=chips,
             graded_counts=graded_counts,
             writing=writing,
@@ -315,6 +325,8 @@ def build(
         if camera is not None:
             told["front"] = camera | {"step_us": cut.step_us, "grid": cut.grid}
             told["front"]["recordings"] = len(words)
+        if prefix != PLAIN:
+            told["prefix"] = prefix
         files, report = folder_files(study, target, replace(options, told=told))
         write_folder(files, folder, network=network, force=force)
         progress(target, 1, 1)

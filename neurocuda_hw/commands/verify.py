@@ -15,6 +15,7 @@ from neurocuda_hw.commands.networks import Reading, is_nir, load_network, networ
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import GIVEN, some
+from neurocuda_hw.passes.devices import NETLISTS
 from neurocuda_hw.targets.base import REPORT
 from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
@@ -67,6 +68,13 @@ GOLDEN = "golden"  # the folder that `--golden` without a value means
     metavar="PERCENT",
     help="Random pauses on both streams of the bulk harness.",
 )
+@click.option(
+    "--family",
+    type=click.Choice([*NETLISTS]),
+    default=next(iter(NETLISTS)),
+    show_default=True,
+    help="Of target netlist: the FPGAs of whose cells yosys makes it.",
+)
 @network_options
 @lanes_option("Lanes of the Verilog, where a MODEL is verified; see 'nchw build'.")
 @bursts_option
@@ -88,6 +96,7 @@ def verify(
     targets: str | None,
     cocotb: bool,
     stalls: int,
+    family: str,
     cut: Cut,
     reading: Reading,
     lanes: int | None,
@@ -106,6 +115,7 @@ def verify(
     nchw verify build --mutate 20            and that broken hardware would be caught
     nchw verify network.pt --data mnist/ --samples 1000
     nchw verify network.pt --target verilog,hls,loihi
+    nchw verify build --target icarus,netlist --family ecp5
     nchw verify net.nir --steps 100          a NIR graph, as integers
     nchw verify --golden                     all of ./golden
 
@@ -167,6 +177,7 @@ def verify(
                 lanes=uniform_lanes(opened.network, lanes) if opened and lanes else balanced,
                 bursts=bursts,
                 stalls=Stalls(percent=stalls, seed=seed),
+                family=family,
                 origin=origin,
                 progress=progress,
             ),

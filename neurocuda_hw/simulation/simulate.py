@@ -43,6 +43,7 @@ _DAY = 86_400  # seconds, beyond what any build takes
 _KEPT = 24  # compiled harnesses; each is about a megabyte
 _NO_BUILD_INPUT = (
     *("sim/config.mk", "sim/ports.vlt"),
+    *("sim/icarus.v", "sim/replay.cpp", "sim/taps.vh"),
     *("sim/test_top.py", "sim/test_registers.py", "sim/ip_block.py", "sim/run_cocotb.py"),
 )
 
@@ -119,6 +120,8 @@ class Simulator:
         Width of TDATA.
     bursts : Bursts
         What the Verilog sends as bursts.
+    gates : bool
+        It is a netlist, whose compilation takes far longer than its run.
 
     Raises
     ------
@@ -132,6 +135,8 @@ class Simulator:
         files: Mapping[str, bytes],
         word_bits: int,
         bursts: Bursts = NO_BURSTS,
+        *,
+        gates: bool = False,
     ) -> None:
         self.network, self.bursts = network, bursts
         self.word_bits = word_bits
@@ -141,7 +146,8 @@ class Simulator:
             for path, content in files.items()
             if path.startswith(f"{RUN_FOLDER}/")
         }
-        self.binary = compiled("bulk", build_inputs(self.files))
+        inputs = build_inputs(self.files, optimise="-O0" if gates else "-O1")
+        self.binary = compiled("bulk", inputs)
 
     def run(
         self,
@@ -193,7 +199,7 @@ class Simulator:
                 for edge in pairwise(edges)
             ]
             results = [one.result() for one in runs]
-        return _joined(results, expected)
+        return joined(results, expected)
 
     def _replay(
         self, expected: Trace, part: slice, mem: Path, stalls: Stalls, stop: bool
@@ -219,7 +225,7 @@ class Simulator:
         return told, observed_trace(observed.read_bytes(), expected.select(part))
 
 
-def _joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> SimulationResult:
+def joined(results: list[tuple[dict[str, Any], Trace]], expected: Trace) -> SimulationResult:
     """Consecutive parts as one result, up to the first part with a broken protocol."""
     ends = [i for i, (part, _) in enumerate(results) if part["fault"]] or [len(results) - 1]
     told, seen = zip(*results[: ends[0] + 1], strict=True)
@@ -282,7 +288,9 @@ def _key(files: Mapping[str, bytes], tools: list[Tool]) -> str:
     return digest.hexdigest()[:32]
 
 
-def build_inputs(files: Mapping[str, bytes], program: str = "bulk") -> dict[str, bytes]:
+def build_inputs(
+    files: Mapping[str, bytes], program: str = "bulk", *, optimise: str = "-O1"
+) -> dict[str, bytes]:
     """What `program` is made of; the bulk harness has no serial line."""
     folders = ("rtl/", "serial/") if program == SERIAL else ("rtl/",)
     left_out = (*_NO_BUILD_INPUT, *(() if program == SERIAL else (f"sim/{SERIAL}.cpp",)))
@@ -293,7 +301,8 @@ def build_inputs(files: Mapping[str, bytes], program: str = "bulk") -> dict[str,
         or (path.startswith("sim/") and path not in left_out)
         or (path.startswith(folders) and path.endswith(".v"))
     }
-    return inputs | {"sim/config.mk": f"RUN_DIR := {RUN_FOLDER}\n".encode()}
+    told = f"RUN_DIR := {RUN_FOLDER}\nOPTIMISE := {optimise}\n"
+    return inputs | {"sim/config.mk": told.encode()}
 
 
 def compiled(

@@ -63,29 +63,63 @@ def synthesise(
     OutputError
         If the files cannot be written to the folder for temporary files.
     """
+    cells = synthesised(
+        files,
+        family,
+        top=top,
+        flatten=flatten,
+        use_dsps=use_dsps,
+        netlist=str(netlist.absolute()) if netlist else "",
+        after=f"tee -q -o {_STATISTICS} stat -json",
+        keep=_STATISTICS,
+        progress=progress,
+    )
+    return count_cells(_cells(cells, top), family)
+
+
+def synthesised(
+    files: Mapping[str, bytes],
+    family: Family,
+    *,
+    top: str,
+    flatten: bool = False,
+    use_dsps: bool = True,
+    before: str = "",
+    netlist: str = "",
+    after: str,
+    keep: str,
+    progress: Progress | None = None,
+) -> bytes:
+    """The file `keep` that yosys writes with the commands `after` synthesis; errors as above.
+
+    Parameters
+    ----------
+    before : str
+        Commands between reading the Verilog and synthesis.
+    """
     sources = [path for path in files if path.endswith(".v")]
     if not sources:
         raise ToolError("synthesis needs Verilog; these files hold none")
+    told = commands(
+        sources,
+        family,
+        top,
+        flatten=flatten,
+        use_dsps=use_dsps,
+        before=before,
+        netlist=netlist,
+    )
     with tempfile.TemporaryDirectory(prefix="nchw_synth_") as name:
         folder = Path(name)
         try:
             for path in files:
                 if path.endswith((".v", ".mem")):
                     (folder / PurePosixPath(path).name).write_bytes(files[path])
-            told = commands(
-                sources,
-                family,
-                top,
-                flatten=flatten,
-                use_dsps=use_dsps,
-                netlist=str(netlist.absolute()) if netlist else "",
-            )
-            told.append(f"tee -q -o {_STATISTICS} stat -json")
-            (folder / "synth.ys").write_text("\n".join(told) + "\n")
+            (folder / "synth.ys").write_text("\n".join([*told, after, ""]))
         except OSError as error:
             raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
         _run(folder, family, progress)
-        return count_cells(_cells(folder / _STATISTICS, top), family)
+        return (folder / keep).read_bytes() if (folder / keep).is_file() else b""
 
 
 def commands(
@@ -95,9 +129,10 @@ def commands(
     *,
     flatten: bool = False,
     use_dsps: bool = True,
+    before: str = "",
     netlist: str = "",
 ) -> list[str]:
-    """What yosys is told, in the folder of the sources; options as in `synthesise`."""
+    """What yosys is told, in the folder of the sources; options as in `synthesised`."""
     xilinx = family in (Family.SERIES7, Family.ULTRASCALE_PLUS)
     options = " -flatten" if flatten and xilinx else ""
     if family is Family.ICE40:
@@ -105,8 +140,9 @@ def commands(
     elif not use_dsps:
         options += " -nodsp"
     names = " ".join(PurePosixPath(path).name for path in sources)
-    mapped = [f"read_verilog {names}", f"{_COMMANDS[family]}{options} -top {top}", "flatten"]
-    return mapped + ([_BARE, f"write_json {netlist}"] if netlist else [])
+    told = [f"read_verilog {names}", *filter(None, [before])]
+    told += [f"{_COMMANDS[family]}{options} -top {top}", "flatten"]
+    return told + ([_BARE, f"write_json {netlist}"] if netlist else [])
 
 
 def _run(folder: Path, family: Family, progress: Progress | None) -> None:
@@ -123,13 +159,13 @@ def _run(folder: Path, family: Family, progress: Progress | None) -> None:
         progress("yosys", total, total)
 
 
-def _cells(path: Path, top: str) -> dict[str, int]:
+def _cells(counted: bytes, top: str) -> dict[str, int]:
     """Cells by type, as yosys counted them."""
     try:
-        modules = json.loads(path.read_text())["modules"]
+        modules = json.loads(counted)["modules"]
         cells = next(m for name, m in modules.items() if name.lstrip("\\") == top)
         return {str(name): int(n) for name, n in cells["num_cells_by_type"].items()}
-    except (OSError, ValueError, KeyError, StopIteration) as error:
+    except (ValueError, KeyError, StopIteration) as error:
         raise ToolError(
             f"yosys left no count of the cells of {top}; use version 0.40 or newer"
         ) from error

@@ -143,6 +143,7 @@ def _check(report: dict[str, Any]) -> None:
 def _check_told(report: dict[str, Any]) -> None:
     """The same of what `Options.told` added."""
     _must_be(report.get("golden", {}), dict, "golden")
+    _must_be(report.get("prefix", ""), str, "prefix")
     accuracy = _must_be(report.get("accuracy", {}), dict, "accuracy")
     for name in accuracy and ("samples", "right"):
         if _must_be(accuracy[name], int, f"{name} of the accuracy") < (name == "samples"):
@@ -257,6 +258,8 @@ class Options:
         Clock cycles of a bit of the serial line; no bridge where None.
     words : sequence of arrays
         The camera's words of some recordings, which `nchw verify` sends to that block.
+    prefix : str
+        What the names of modules and files begin with; see `rtl.prefix`.
     told : mapping
         What ``report.json`` says beside: ``conversion``, ``accuracy``, ``bursts``,
         ``folding``.
@@ -274,6 +277,7 @@ class Options:
     progress: Callable[[str, int, int], None] | None = None
     divisor: int | None = None
     words: Sequence[np.ndarray] = ()
+    prefix: str = "nchw"
     told: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -417,6 +421,10 @@ class Target:
         if built is None or built.target not in (self.name, *self.also, ALL):
             return None
         return self.subfolder if built.target == ALL else ""
+
+    def own(self, built: Built | None) -> Built | None:
+        """The build folder if it holds what this target runs."""
+        return None if self.within(built) is None else built
 
     def trace(self, compiled: CompiledModel, inputs: np.ndarray) -> Trace:
         """Every spike for integer inputs, as the target computes it.

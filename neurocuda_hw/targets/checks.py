@@ -11,6 +11,7 @@ from neurocuda_hw.ground.showing import Brief, html_table
 from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
+from neurocuda_hw.passes.devices import NETLISTS
 from neurocuda_hw.passes.study import Lanes
 from neurocuda_hw.reference.reference import explain
 from neurocuda_hw.simulation.simulate import Stalls
@@ -116,6 +117,8 @@ class Request:
         Whether that Verilog sends bursts: ``auto``, ``on`` or ``off``; see `passes.choice`.
     stalls : Stalls
         Of the bulk harness.
+    family : str
+        Of whose cells the netlist is made: one of `NETLISTS`.
     origin : str
         Where inputs that are given come from, for those who read the results.
     progress : callable, optional
@@ -130,6 +133,7 @@ class Request:
     lanes: Lanes = None
     bursts: str = "auto"
     stalls: Stalls = field(default_factory=Stalls)
+    family: str = "ice40"
     origin: str = GIVEN
     progress: Progress | None = None
 
@@ -138,6 +142,8 @@ class Request:
             raise DataError(f"samples must be at least 1, not {self.samples!r}")
         if self.mutate < 0:
             raise DataError(f"mutate must be at least 0, not {self.mutate!r}")
+        if self.family not in NETLISTS:
+            raise DataError(f"family must be of {', '.join(NETLISTS)}, not {self.family!r}")
 
     def stage(self, what: str) -> Callable[[int, int], None] | None:
         """The progress callback of one stage."""

@@ -9,7 +9,9 @@ from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.targets.base import ALL, Bench, Options, Target
 from neurocuda_hw.targets.board import Bitstream
 from neurocuda_hw.targets.hls import Hls
+from neurocuda_hw.targets.icarus import Icarus
 from neurocuda_hw.targets.loihi import Loihi
+from neurocuda_hw.targets.netlist import Netlist
 from neurocuda_hw.targets.nir import Nir
 from neurocuda_hw.targets.reference import Torch
 from neurocuda_hw.targets.verilog import Verilog
@@ -18,6 +20,8 @@ TABLE: tuple[Target, ...] = (
     Torch("cpu", "cpu", "the integer reference in PyTorch"),
     Torch("gpu", "cuda", "the integer reference in PyTorch, on a CUDA device"),
     Verilog(),
+    Icarus(),
+    Netlist(),
     Hls(),
     Loihi(),
     Nir(),
@@ -28,8 +32,8 @@ TABLE: tuple[Target, ...] = (
 
 COMPILED = {t.name: t for t in TABLE if t.computes}  # for `compile`
 BUILT = {t.name: t for t in TABLE if t.builds}  # for ``nchw build``
-VERIFIED = {t.name: t for t in BUILT.values() if t.benches}  # for ``nchw verify``
 BENCHES: dict[str, Bench] = {b.name: b for t in TABLE for b in t.benches}
+VERIFIED = {t.name: t for t in TABLE if t.name in BENCHES}  # for ``nchw verify``
 
 
 def parts(name: str, options: Options | None = None) -> tuple[Target, ...]:

@@ -82,6 +82,7 @@ class Verilog(Target):
         from neurocuda_hw.host.files import host_files
         from neurocuda_hw.rtl.bridge import bridge_files
         from neurocuda_hw.rtl.emit import emit
+        from neurocuda_hw.rtl.prefix import prefixed
 
         design, network = study.once(emit), study.network
         files = design.files | ip_of(network, design, options.registers)
@@ -95,7 +96,8 @@ class Verilog(Target):
             from neurocuda_hw.targets.front import files_of
 
             files |= files_of(network, design.tdata_bits, options)
-        return files | bench_of(network, study.trace, design.tdata_bits, study.sent)
+        files |= bench_of(network, study.trace, design.tdata_bits, study.sent)
+        return prefixed(files, options.prefix)
 
     def facts(self, study: Study) -> dict[str, Any]:
         """Tools, populations with their widths, sizes."""
@@ -187,10 +189,6 @@ class Verilog(Target):
             progress=asked.stage("mutants"),
         )
 
-    def own(self, built: Built | None) -> Built | None:
-        """The build folder if it holds Verilog."""
-        return None if self.within(built) is None else built
-
 
 def study_of(study: Study, built: Built) -> Study:
     """`study` with the lanes, bursts and ways of a build."""
@@ -261,13 +259,16 @@ def ways_of(built: Built) -> dict[str, Ways]:
 def hardware(study: Study, built: Built | None) -> tuple[dict[str, bytes], int]:
     """Verilog and all that runs with it, and its word width: the folder's own, else emitted."""
     from neurocuda_hw.rtl.emit import emit
+    from neurocuda_hw.rtl.prefix import PLAIN, prefixed
     from neurocuda_hw.simulation.benches import RUN_FOLDER
 
     if built is None:
         design = study.once(emit)
         return design.files, design.tdata_bits
-    # what the build wrote and nothing else; all that runs it is the package's own
+    # what the build wrote and nothing else; all that runs it is the package's own, and knows it by
+    # the names that it has without a prefix
     files = built.read(p for p in built.report["files"] if p.startswith(("rtl/", "ip/")))
+    files = prefixed(files, PLAIN, built.report.get("prefix", PLAIN))
     try:
         if not any(path.startswith(f"{RUN_FOLDER}/") for path in files):
             raise FileNotFoundError(2, "no memory files")
@@ -296,12 +297,14 @@ def simulator_of(study: Study, built: Built | None) -> Simulator:
     return Simulator(study.network, *hardware(study, built), bursts)
 
 
-def check_of(network: Network, golden: Trace, result: SimulationResult) -> Check:
+def check_of(
+    network: Network, golden: Trace, result: SimulationResult, target: str = "verilog"
+) -> Check:
     """What the bulk harness found, which must be what its observed spikes say."""
     from neurocuda_hw.targets.checks import compared
 
     check = compared(
-        "verilog",
+        target,
         network,
         golden,
         result.observed,

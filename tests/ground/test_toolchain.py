@@ -236,7 +236,7 @@ def test_doctor_lists_every_tool() -> None:
     rows = {tool.name: tool for tool in doctor()}
     assert list(rows) == [
         *("python", "torch", "numpy", "amaranth"),
-        *("c++", "make", "perl", "verilator", "cocotb", "yosys"),
+        *("c++", "make", "perl", "verilator", "cocotb", "icarus", "yosys"),
         *("nextpnr-ecp5", "nextpnr-ice40", "nextpnr-gowin", "ecppack", "icepack", "gowin_pack"),
         "vitis",
     ]

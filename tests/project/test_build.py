@@ -57,6 +57,7 @@ def test_folder_holds_everything(folder: Path) -> None:
         *("host/nchw_host.py", "host/nchw_host.json", "host/nchw_host.c", "host/nchw_host.h"),
         *("host/Makefile", "sim/serial.cpp"),
         *("sim/bulk.cpp", "sim/bulk_check.h", "sim/bulk_design.h", "sim/bulk_files.h"),
+        *("sim/icarus.v", "sim/replay.cpp", "sim/taps.vh"),
         *("sim/config.h", "sim/config.mk", "sim/ports.vlt", "sim/run_cocotb.py"),
         *("sim/taps.vlt", "sim/test_top.py", "sim/verilator.sh", "sim/waivers.vlt"),
         *("sim/test_registers.py", "sim/ip_block.py", "sim/odd_packets.py"),

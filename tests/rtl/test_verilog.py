@@ -30,6 +30,23 @@ class Chooser(Component):
         return m
 
 
+class Holder(Component):
+    """Holds a chooser, and its name is a keyword of Verilog: nobody reads an escaped
+    identifier gladly.
+
+    Another paragraph.
+    """
+
+    i: In(4)
+    o: Out(4)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.end = chooser = Chooser()
+        m.d.comb += [chooser.i.eq(self.i), self.o.eq(chooser.o)]
+        return m
+
+
 def test_the_same_as_from_a_process_of_its_own_each_time() -> None:
     text = rtlil.convert(Chooser(), name="chooser", emit_src=False)
     done = subprocess.run(
@@ -41,7 +58,18 @@ def test_the_same_as_from_a_process_of_its_own_each_time() -> None:
     assert b"$procmux$" in done.stdout
     for _ in range(2):
         verilog._written.cache_clear()
-        assert verilog.to_verilog(Chooser(), "chooser") == done.stdout
+        assert verilog._written(text) == done.stdout
+
+
+def test_names_are_plain_and_each_module_says_what_it_is() -> None:
+    text = verilog.to_verilog(Holder(), "holder").decode()
+    assert "\\" not in text
+    assert (
+        "// Holds a chooser, and its name is a keyword of Verilog: nobody reads an escaped" in text
+    )
+    assert "// Needs names that Yosys numbers.\nmodule holder_end(" in text
+    assert "  holder_end end_ (" in text
+    assert "  function automatic [3:0] choose_" in text
 
 
 def test_what_yosys_refuses_is_told() -> None:

@@ -1,0 +1,107 @@
+"""Netlists of a small network in every family: equal, and wrong where a gate or a block is."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from small import small_network
+from tools import need
+
+from neurocuda_hw.data.stimulus import default_inputs
+from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator, find_yosys
+from neurocuda_hw.network.trace import first_divergence
+from neurocuda_hw.passes.devices import NETLISTS, Family
+from neurocuda_hw.passes.mapping import Style, Ways
+from neurocuda_hw.passes.study import Study
+from neurocuda_hw.project.verify import verify
+from neurocuda_hw.reference.reference import Reference
+from neurocuda_hw.rtl.emit import Design, emit
+from neurocuda_hw.simulation.simulate import SimulationResult, Simulator
+from neurocuda_hw.synth.netlist import make_netlist, models
+from neurocuda_hw.targets.checks import Request
+
+pytestmark = pytest.mark.slow
+
+NETWORK = small_network()
+LANES = {"conv": 4, "hidden": 2, "out": 1}
+BLOCKS = {Family.ICE40: "SB_RAM40_4K", Family.ECP5: "DP16KD", Family.SERIES7: "RAMB"}
+GOLDEN = Reference(NETWORK).trace(default_inputs(NETWORK, 6))
+TOP = "rtl/nchw_top.v"
+
+
+@pytest.fixture(autouse=True)
+def _tools() -> None:
+    need(find_yosys(), find_verilator(), find_compiler(), find_make())
+
+
+def design() -> Design:
+    """The network with its convolution's states and weights in block memories."""
+    ways = {"conv": Ways(styles={"states": Style.BLOCK, "weights of image": Style.BLOCK})}
+    return emit(Study(NETWORK, trace=GOLDEN, lanes=LANES, ways=ways))
+
+
+def simulated(files: dict[str, bytes]) -> SimulationResult:
+    return Simulator(NETWORK, files, 32, gates=True).run(GOLDEN, jobs=1)
+
+
+@pytest.mark.parametrize("family", NETLISTS.values(), ids=list(NETLISTS))
+def test_every_spike_of_a_netlist_is_equal(family: Family) -> None:
+    files = make_netlist(design().files, family)
+    assert BLOCKS[family].encode() in files[TOP]
+    found = simulated(files)
+    assert (found.equal, found.fault, found.samples) == (True, "", 6)
+    assert found.spikes == {name: GOLDEN.counts(name).sum() for name in GOLDEN.sizes}
+
+
+@pytest.fixture(scope="module")
+def ecp5() -> dict[str, bytes]:
+    need(find_yosys())
+    return make_netlist(design().files, Family.ECP5)
+
+
+def test_a_lut_that_is_wrong_is_caught(ecp5: dict[str, bytes]) -> None:
+    text = ecp5[TOP].decode()
+    cells = re.finditer(r"CCU2C #\(\s*\.INIT0\(16'h(\w{4})\)(.*?)\);", text, re.DOTALL)
+    at = next(cell for cell in cells if "layer_out.lanes" in cell[2])  # of an adder of the outputs
+    wrong = f"{int(at[1], 16) ^ 0xFFFF:04x}"
+    text = f"{text[: at.start(1)]}{wrong}{text[at.end(1) :]}"
+    found = simulated(ecp5 | {TOP: text.encode()})
+    assert (found.equal, found.unequal_outputs > 0) == (False, True)
+
+
+def test_a_block_that_reads_a_cycle_late_is_caught(ecp5: dict[str, bytes]) -> None:
+    text = ecp5["rtl/cells.v"].decode()
+    late = text.replace("output reg [71:0] q_a", "output reg [71:0] late_a").replace(
+        "    reg [8:0] bytes",
+        "    reg [71:0] q_a; always @(posedge clk_a) late_a <= q_a;\n    reg [8:0] bytes",
+    )
+    assert late.count("late_a") == 2
+    late = late.replace(".q_a(qa)", ".late_a(qa)")
+    assert not simulated(ecp5 | {"rtl/cells.v": late.encode()}).equal
+
+
+def test_a_bit_of_a_memory_file_is_caught() -> None:
+    made = design()
+    path = "rtl/mem/out.hidden.weight.mem"
+    lines = made.files[path].split(b"\n")
+    lines = [b"%x" % (int(lines[0], 16) ^ 1), *lines[1:]]
+    wrong = made.files | {path: b"\n".join(lines)}
+    found = simulated(make_netlist(wrong, Family.ICE40))
+    place = first_divergence(NETWORK, GOLDEN, found.observed)
+    assert place is not None
+    assert place.population == "out"
+
+
+def test_a_cell_without_a_model_is_told() -> None:
+    with pytest.raises(ToolError, match=r"no model of cell ODDX of Lattice ECP5 to simulate with"):
+        models("module top();\n  ODDX #(\n  ) a (\n  );\nendmodule\n", Family.ECP5)
+    with pytest.raises(ToolError, match=r"netlists are of Lattice iCE40, Lattice ECP5, Xilinx 7"):
+        models("", Family.GOWIN)
+
+
+def test_a_network_by_the_table() -> None:
+    request = Request(targets=("netlist",), samples=4, family="ice40")
+    (found,) = verify(NETWORK, request=request)
+    assert [(c.target, c.verdict) for c in found.checks] == [("netlist", "equal")]
