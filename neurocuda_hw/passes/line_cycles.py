@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import HOP, values_wait
+from neurocuda_hw.passes.cycles import hop, values_wait
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import line_order, marks_needed, queue_depths, readers
 
@@ -119,7 +119,7 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
     for name, plan in plans.items():
         lines, masks = (1 if plan.lines is None else plan.lines.sends), activity.lines(plan).masks
         swept = np.full((samples, lines), plan.layout.rows // lines + values_wait(plan))
-        senders[name] = _sender(lines, HOP + len(plan.division), swept, masks)
+        senders[name] = _sender(lines, hop(plan), swept, masks)
     for name, plan in plans.items():
         given = zip(plan.sources, activity.lines(plan).events, marks_needed(plan), strict=True)
         senders[name].ports = [

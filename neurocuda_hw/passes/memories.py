@@ -18,6 +18,8 @@ from neurocuda_hw.passes.mapping import Memory
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depths
 
+BANK = 1 << 10  # rows
+
 
 class Use(Enum):
     """What a memory is for."""
@@ -40,7 +42,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
     yield Use.STATES, _ram("states", plan.state_rows, layout.lanes * word)
     for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
         name = f"weights of {plan.projection_name(index)}"
-        yield Use.WEIGHTS, _rom(name, part.weights, bits)
+        yield Use.WEIGHTS, _rom(name, banked(part.weights), bits)
     for parameter in plan.parameters():
         if not parameter.uniform:
             yield Use.PARAMETERS, _rom(parameter.name, parameter.rows, parameter.bits)
@@ -61,6 +63,20 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
             yield Use.QUEUES, _ram("queue", depth, width, registered=depth > REGISTERS)
     elif plan.by_channel:
         yield Use.QUEUES, _ram("values", 8, plan.state_bits, registered=False)
+
+
+def banked(rows: np.ndarray) -> np.ndarray:
+    """Rows ``(R, lanes)``; if they are more than `BANK`, as banks side by side, the first lowest.
+
+    So each bit of a block memory goes to a register of its own, and the choice between blocks comes
+    after that. What the last bank lacks is 0.
+    """
+    banks = -(-len(rows) // BANK)
+    if banks == 1:
+        return rows
+    whole = np.zeros((banks * BANK, rows.shape[1]), dtype=rows.dtype)
+    whole[: len(rows)] = rows
+    return whole.reshape(banks, BANK, -1).transpose(1, 0, 2).reshape(BANK, -1)
 
 
 def shared_memories(network: Network, bursts: Bursts = NO_BURSTS) -> Iterator[Memory]:

@@ -17,6 +17,7 @@ from amaranth.lib.wiring import Component, In, Out
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.compactor import mask_layout, spike_bits
+from neurocuda_hw.rtl.later import later
 from neurocuda_hw.rtl.memory import MemoryFiles
 
 DIVIDE_VERILOG = """\
@@ -177,7 +178,7 @@ class Divider(Component):
             if not plan.threshold.uniform:
                 divisors = stage.o_divisors
             place, put, exists = (
-                _later(m, f"{name}_{number}", value)
+                later(m, f"{name}_{number}_", value)
                 for name, value in (("place", place), ("put", put), ("exists", exists))
             )
         if plan.division:
@@ -188,10 +189,3 @@ class Divider(Component):
         counts = [Mux(exists[i], count, 0)[: spike_bits(plan)] for i, count in enumerate(counts)]
         m.d.comb += [self.mask.eq(place), self.mask.spikes.eq(Cat(counts)), self.o_put.eq(put)]
         return m
-
-
-def _later(m: Module, name: str, value: Value) -> Signal:
-    """The value of the cycle before."""
-    register = Signal.like(value, name=name)
-    m.d.sync += register.eq(value)
-    return register

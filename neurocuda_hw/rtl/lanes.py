@@ -2,6 +2,7 @@
 
 ::
 
+    before    weights come from their memory: `LayerPlan.lead` cycles
     cycle 0   row address to the state memory
     cycle 1   weight x value (or bias, threshold); the state, or a newer one still on its way
     cycle 2   add, compare, reset; write back; spikes come out
@@ -23,6 +24,7 @@ from amaranth.lib.wiring import Component, In, Out
 from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
 from neurocuda_hw.rtl.actions import Action
+from neurocuda_hw.rtl.later import AnyValue, later, stages
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
 
@@ -30,8 +32,8 @@ from neurocuda_hw.rtl.neuron import NeuronLane
 class Lanes(Component):
     """States of one population and the arithmetic on them. It never stalls.
 
-    Timing: one row per cycle, in any order; what a row lets come out is there 2 cycles after it was
-    asked for. The next row of any kind sees all that those before it wrote, but for rows of a
+    Timing: one row per cycle, in any order; what a row lets come out is there ``lead + 2`` cycles
+    after it was asked for. The next row of any kind sees all that those before it wrote, but for rows of a
     leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
 
     Parameters
@@ -49,7 +51,7 @@ class Lanes(Component):
     port : In
         Which projection a row of weights comes from.
     weights, value : In, one per projection
-        The weights of the row of the cycle before, as a `RowSource` gives them; the payload of the
+        The weights of the row of 2 cycles before, as a `RowSource` gives them; the payload of the
         event (signed).
     fire, restore : In
         In a sweep: neurons may fire; the initial state is written instead of the membrane.
@@ -57,7 +59,7 @@ class Lanes(Component):
     peek : In
         In a sweep: nothing is written.
     done : Out
-        A SWEEP or PASS of two cycles ago comes out now.
+        A SWEEP or PASS of ``lead + 2`` cycles ago comes out now.
     spikes : Out
         One bit per lane; of a population of bursts, whether it holds a neuron.
     membranes : Out
@@ -66,7 +68,7 @@ class Lanes(Component):
         In a row that was swept, a membrane is still at its threshold; only if the plan says
         `touched`.
     swept, thresholds : Out, of a population of bursts
-        A SWEEP of two cycles ago comes out now; thresholds of its lanes.
+        A SWEEP of ``lead + 2`` cycles ago comes out now; thresholds of its lanes.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -105,24 +107,30 @@ class Lanes(Component):
         word_bits = plan.state_bits + plan.synaptic_bits + plan.held_bits
         style = plan.ways.styles.get("states")
         m.submodules.state = state = Ram(width=p * word_bits, depth=plan.state_rows, style=style)
-        m.d.comb += state.read_address.eq(self.row)
+        lead = plan.lead
 
-        kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
-        fire1, restore1, group1 = Signal(), Signal(), Signal.like(self.group)
-        m.d.sync += [kind1.eq(self.kind), row1.eq(self.row), port1.eq(self.port)]
-        m.d.sync += [fire1.eq(self.fire), restore1.eq(self.restore), group1.eq(self.group)]
-        kind2, row2 = Signal(Action), Signal.like(self.row)
-        fire2, restore2, group2 = Signal(), Signal(), Signal.like(self.group)
-        held1, held2, bottom2, right2 = Signal(), Signal(), Signal(), Signal()
-        m.d.sync += [bottom2.eq(self.bottom), right2.eq(self.right)]
-        peek1, peek2 = Signal(), Signal()
-        m.d.sync += [peek1.eq(self.peek), peek2.eq(peek1)]
-        m.d.sync += [kind2.eq(kind1), row2.eq(row1), held2.eq(held1)]
-        m.d.sync += [fire2.eq(fire1), restore2.eq(restore1), group2.eq(group1)]
-        with m.Switch(port1):
+        def staged(name: str, value: AnyValue) -> tuple[AnyValue, AnyValue, AnyValue]:
+            *_, now, one, two = stages(m, name, value, lead + 2)
+            return now, one, two
+
+        row0, row1, row2 = staged("row", self.row)
+        _, kind1, kind2 = staged("kind", self.kind)
+        _, fire1, fire2 = staged("fire", self.fire)
+        _, restore1, restore2 = staged("restore", self.restore)
+        _, _, group2 = staged("group", self.group)
+        _, _, peek2 = staged("peek", self.peek)
+        ports = stages(m, "port", self.port, lead + 1)
+        bottom2, right2 = (
+            later(m, name, value, lead + 1)
+            for name, value in (("bottom", self.bottom), ("right", self.right))
+        )
+        m.d.comb += state.read_address.eq(row0)
+        held1, held2 = Signal(), Signal()
+        with m.Switch(ports[-1]):
             for i, is_held in enumerate(plan.held):
                 with m.Case(i):
                     m.d.comb += held1.eq(is_held)
+        m.d.sync += held2.eq(held1)
 
         swept, late = Signal(), Signal()
         moves1 = kind1 != Action.PASS
@@ -133,7 +141,7 @@ class Lanes(Component):
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
         word2 = Signal(p * word_bits, reset_less=bool(plan.burst))
-        products = self._products(m, port1)
+        products = self._products(m, ports)
         own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
@@ -184,40 +192,45 @@ class Lanes(Component):
         """Lanes of bursts rest in a cycle without a row, which saves power and simulation."""
         return m.If(moves) if self.plan.burst else nullcontext()
 
-    def _products(self, m: Module, port1: Signal) -> list[Value]:
-        """weight x value of each lane in cycle 1, from the projection that was asked."""
-        plan, p = self.plan, self.plan.layout.lanes
+    def _products(self, m: Module, ports: list[Signal]) -> list[Value]:
+        """weight x value of each lane in cycle 1, from the projection that was asked.
+
+        `ports` are those of the rows that were taken 0, 1, 2, ... cycles ago.
+        """
+        plan, p, lead = self.plan, self.plan.layout.lanes, self.plan.lead
         per_port, values = [], []
         for i, bits in enumerate(plan.stored_bits):
             row = getattr(self, f"weights_{i}")
+            if plan.multiplies and not any(plan.bursts):
+                row = later(m, f"factors_{i}_", row)
             value: Value = C(1, signed(2))
             if payload_bits(plan.sources[i], plan.bursts[i]):
-                value = Signal(signed(self.value_bits), name=f"value1_{i}")
-                m.d.sync += value.eq(getattr(self, f"value_{i}"))
+                value = later(m, f"value_{i}_", getattr(self, f"value_{i}"), lead)
             values.append(value)
             per_port.append([row.word_select(lane, bits).as_signed() for lane in range(p)])
         shifts = plan.weight_shifts
         if any(plan.bursts):  # one multiplier per lane, whatever the number of projections
-            value = values[0] if len(values) == 1 else Signal(signed(self.value_bits))
-            if len(values) > 1:
-                with m.Switch(port1):
-                    for i, one in enumerate(values):
-                        with m.Case(i):
-                            m.d.comb += value.eq(one)
+            value = Signal(signed(self.value_bits), name="value1")
+            with m.Switch(ports[lead]):
+                for i, one in enumerate(values):
+                    with m.Case(i):
+                        m.d.sync += value.eq(one)
             common = min(shifts)
             for i, shift in enumerate(shifts):
                 per_port[i] = _shifted(per_port[i], shift - common)
-            weights = self._chosen(port1, per_port)
+            weights = self._chosen(ports[2], per_port)
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
-            if self.value_bits > 1:
-                weights = [self._product(weight, value) for weight in weights]
+            if plan.multiplies:
+                factors = (later(m, f"factor_{i}_", weight) for i, weight in enumerate(weights))
+                weights = [self._product(factor, value) for factor in factors]
             return _shifted(weights, common)
         for i, value in enumerate(values):
             if not isinstance(value, Const):
-                per_port[i] = [self._product(weight, value) for weight in per_port[i]]
+                value1 = later(m, f"value1_{i}_", value)
+                per_port[i] = [self._product(weight, value1) for weight in per_port[i]]
             per_port[i] = _shifted(per_port[i], shifts[i])
-        return self._chosen(port1, per_port)
+        return self._chosen(ports[-1], per_port)
 
     def _product(self, weight: Value, value: Value) -> Value:
         """weight x value: a multiplier, or in logic a sum with a term for each bit of one."""
@@ -245,8 +258,10 @@ class Lanes(Component):
         rom = Rom(words=parameter.rows, bits=parameter.bits, file=name, style=style)
         m.submodules[parameter.name] = rom
         row = self.own if self.plan.state_rows < self.plan.layout.rows else self.row
-        m.d.comb += rom.address.eq(row if parameter.per_row else self.group)
-        return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
+        key = row if parameter.per_row else self.group
+        m.d.comb += rom.address.eq(later(m, f"{parameter.name}_row", key, self.plan.lead - 1))
+        data = later(m, f"{parameter.name}_", rom.data)  # a block memory's outputs come late
+        return [data.word_select(i, parameter.bits).as_signed() for i in range(p)]
 
     def _exists(self, lane: int, group: Signal, bottom: Signal, right: Signal) -> Value:
         """Whether the lane holds a neuron in this row: its last group or block may be short."""

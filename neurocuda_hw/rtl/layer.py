@@ -26,6 +26,7 @@ from neurocuda_hw.rtl.activity import State, activity_layout
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.divider import Divider
 from neurocuda_hw.rtl.lanes import Lanes
+from neurocuda_hw.rtl.later import later, stages
 from neurocuda_hw.rtl.rows import RomRows, RowSource
 from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
@@ -123,8 +124,7 @@ class LayerCore(Component):
             ends = [~more for more in due]
         starved = Cat(end | ~holds for end, (_, holds) in zip(ends, sources, strict=True)).all()
         self._observe(m, sweep, Cat(rows).any(), starved & ~sweep.start)
-        end1, end2 = Signal(), Signal()
-        m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
+        end2 = later(m, "end", sweep.end, plan.lead + 2)
         if plan.fires:
             self._compact(m, sweep, lanes, end2)
         else:
@@ -213,7 +213,9 @@ class LayerCore(Component):
         depths = queue_depths(self.plan, self.branches)
         compactors = [Compactor(self.plan, depth, counts=sweep.by_lines) for depth in depths]
         mask2 = Signal(compactors[0].layout)
-        m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
+        for name in ("group", "y", "x"):
+            place = later(m, name, getattr(sweep, f"{name}1"), self.plan.lead + 1)
+            m.d.comb += mask2[name].eq(place)
         m.d.comb += sweep.room.eq(Cat(c.room for c in compactors).all())
         if self.plan.burst:
             m.submodules.divider = divider = Divider(self.plan)
@@ -246,22 +248,21 @@ class LayerCore(Component):
 
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         # values leave in the last step only
-        values1, values2 = Signal(), Signal()
-        m.d.sync += [values1.eq((sweep.kind == Action.SWEEP) & sweep.values), values2.eq(values1)]
+        last = (sweep.kind == Action.SWEEP) & sweep.values
+        values = stages(m, "values", last, self.plan.lead + 2)
         serializer: Serializer | Selector
         if self.plan.by_channel:
             serializer = Selector(self.plan)
-            lane1 = Signal.like(sweep.lane)
-            m.d.sync += [lane1.eq(sweep.lane), serializer.lane.eq(lane1)]
+            m.d.comb += serializer.lane.eq(later(m, "lane", sweep.lane, self.plan.lead + 2))
             m.d.comb += sweep.room.eq(~sweep.values | serializer.room)
         else:  # a sweep waits until the row before has left
             serializer = Serializer(self.plan)
-            room = serializer.room & ~values1 & ~values2
+            room = serializer.room & ~Cat(values[1:]).any()
             m.d.comb += sweep.room.eq(~sweep.values | room)
         m.submodules.serializer = serializer
         m.d.comb += [
             serializer.row.eq(lanes.membranes),
-            serializer.put.eq(values2),
+            serializer.put.eq(values[-1]),
             self.out.payload.eq(serializer.values.payload),
             self.out.valid.eq(serializer.values.valid),
             serializer.values.ready.eq(self.out.ready),

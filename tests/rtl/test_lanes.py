@@ -174,7 +174,7 @@ def draw(name, plan, seed):
 
 
 def run(plan, operations):
-    """What came out two cycles after each operation."""
+    """What came out ``lead + 2`` cycles after each operation."""
     lanes = Lanes(plan)
     layout, bits = plan.layout, plan.state_bits
     names = [m for m in lanes.signature.members if m not in ("row", "kind")]
@@ -182,8 +182,9 @@ def run(plan, operations):
     seen = []
 
     async def drive(context):
-        place, before = (0, 0), {}
-        for operation, _ in [*operations, *[({"kind": Action.PASS, "row": 0}, None)] * 2]:
+        place, before = (0, 0), [{}, {}]
+        rest = [({"kind": Action.PASS, "row": 0}, None)] * (plan.lead + 2)
+        for operation, _ in [*operations, *rest]:
             position, group = divmod(operation["row"], layout.groups)
             context.set(lanes.kind, operation["kind"])
             context.set(lanes.row, operation["row"])
@@ -191,9 +192,9 @@ def run(plan, operations):
             context.set(lanes.bottom, int(place[0] == layout.lines - 1))
             context.set(lanes.right, int(place[1] == layout.columns - 1))
             for name in inputs:
-                late = name.startswith("weights")  # they come in the cycle after
-                context.set(getattr(lanes, name), (before if late else operation).get(name, 0))
-            before = operation
+                late = name.startswith("weights")  # they come two cycles after
+                context.set(getattr(lanes, name), (before[0] if late else operation).get(name, 0))
+            before = [before[1], operation]
             place = divmod(position, layout.columns)
             membranes = context.get(lanes.membranes)
             values = [membranes >> bits * i & (1 << bits) - 1 for i in range(layout.lanes)]
@@ -212,7 +213,7 @@ def run(plan, operations):
     simulator.add_clock(1e-8)
     simulator.add_testbench(drive)
     simulator.run()
-    return seen[2:]
+    return seen[plan.lead + 2 :]
 
 
 OPTIONS = ("port", "fire", "restore", "peek")

@@ -1,4 +1,4 @@
-"""Sources of rows beside a list: rows in order, weights one cycle after each is taken."""
+"""Sources of rows beside a list: rows in order, weights two cycles after each is taken."""
 
 from __future__ import annotations
 
@@ -41,24 +41,23 @@ def run(component, asked, *, stalls, seed):
 
     async def drive(context):
         i, o = component.i, component.o
-        offered, waiting, before, cycle = False, None, None, 0
-        while len(came) < len(asked) or before is not None:
+        offered, waiting, before, cycle = False, None, [None, None], 0
+        while len(got) < len(asked):
             offered = offered or (len(went) < len(asked) and chance.random() >= stalls)
             context.set(i.valid, int(offered))
             if offered:
                 context.set(i.payload, asked[len(went)])
             context.set(o.ready, int(chance.random() >= stalls))
-            if before is not None:
-                row = None if before.end else (before.state, context.get(component.weights))
-                got.append(row)
-                before = None
+            if (due := before.pop(0)) is not None:
+                got.append(None if due.end else (due.state, context.get(component.weights)))
+            before.append(None)
             valid, payload = context.get(o.valid), context.get(o.payload)
             assert context.get(component.holds) == (len(went) - len(came) > valid)
             assert waiting is None or (valid and payload == waiting), "an offer was taken back"
             waiting = payload if valid else None
             if valid and context.get(o.ready):
                 came.append(cycle)
-                waiting, before = None, payload
+                waiting, before[-1] = None, payload
             if offered and context.get(i.ready):
                 went.append(cycle)
                 offered = False
