@@ -18,9 +18,10 @@ from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 
+TAKEN = 4  # events of the input that its target holds: one being walked, and three behind it
 # what follows is without `LayerPlan.lead`, which comes to each of them
-TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
-HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
+TOUCHED_WAIT = 4  # cycles from a step's last row of weights until its last touched row is known
+HOP = 9  # cycles from a row that is swept to the first row that its spikes visit; division apart
 VALUES_WAIT = 2  # cycles from a row of a readout until its first value may leave
 
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import hop, values_wait
+from neurocuda_hw.passes.cycles import TAKEN, hop, values_wait
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import line_order, marks_needed, queue_depths, readers
 
@@ -133,8 +133,8 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
         ]
     for name, sender in senders.items():
         taken = [senders[target].ports[index] for target, index in readers(plans, name)]
-        # of the input no mask waits, but a walker holds two events
-        depths = queue_depths(plans[name], len(taken)) if name in plans else [2] * len(taken)
+        # of the input no mask waits, but its target holds a few events
+        depths = queue_depths(plans[name], len(taken)) if name in plans else [TAKEN] * len(taken)
         sender.queues = list(zip(taken, depths, strict=False))
     return senders
 

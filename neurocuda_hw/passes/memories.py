@@ -58,7 +58,7 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
             yield Use.LISTS, _rom("places", places, max(1, x_bits + y_bits))
     if plan.fires:
         spikes = layout.lanes * (payload_bits(plan.population, plan.burst) or 1)
-        width = spikes + sum(layout.place_bits) + 1
+        width = spikes + sum(layout.place_bits) + 3  # the end, and whether none or more have fired
         for depth in queue_depths(plan, branches):
             yield Use.QUEUES, _ram("queue", depth, width, registered=depth > REGISTERS)
     elif plan.by_channel:

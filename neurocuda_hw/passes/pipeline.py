@@ -27,13 +27,12 @@ import numpy as np
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import hop, touched_wait, values_wait
+from neurocuda_hw.passes.cycles import TAKEN, hop, touched_wait, values_wait
 from neurocuda_hw.passes.line_cycles import line_ends
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 
-WALK = 2  # cycles from an event of the input to its first row
-TAKEN = 2  # events of the input that its target holds: one being walked, and the next
+WALK = 4  # cycles from an event of the input to its first row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,8 +65,8 @@ class Lanes(Component):
     membranes : Out
         v- of each lane, before any reset.
     again : Out
-        In a row that was swept, a membrane is still at its threshold; only if the plan says
-        `touched`.
+        In a row that was swept, a membrane is still at its threshold; a cycle later than all else,
+        and only if the plan says `touched`.
     swept, thresholds : Out, of a population of bursts
         A SWEEP of ``lead + 2`` cycles ago comes out now; thresholds of its lanes.
     """
@@ -115,10 +115,10 @@ class Lanes(Component):
 
         row0, row1, row2 = staged("row", self.row)
         _, kind1, kind2 = staged("kind", self.kind)
-        _, fire1, fire2 = staged("fire", self.fire)
+        fire1 = later(m, "fire", self.fire, lead + 1)
         _, restore1, restore2 = staged("restore", self.restore)
         _, _, group2 = staged("group", self.group)
-        _, _, peek2 = staged("peek", self.peek)
+        _, peek1, peek2 = staged("peek", self.peek)
         ports = stages(m, "port", self.port, lead + 1)
         bottom2, right2 = (
             later(m, name, value, lead + 1)
@@ -132,7 +132,9 @@ class Lanes(Component):
                     m.d.comb += held1.eq(is_held)
         m.d.sync += held2.eq(held1)
 
-        swept, late = Signal(), Signal()
+        swept, late, fires2, fresh2 = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += fires2.eq(fire1 & (kind1 == Action.SWEEP))
+        m.d.sync += fresh2.eq(restore1 | (kind1 == Action.CLEAR))
         moves1 = kind1 != Action.PASS
         accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
         m.d.comb += [
@@ -148,41 +150,47 @@ class Lanes(Component):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
             with self._only(m, moves1):
                 lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
-            lane.second_stage(accumulates2, held2, fire2, (kind2 == Action.CLEAR) | restore2)
+            lane.second_stage(accumulates2, held2, fires2, fresh2)
             words.append(lane.word)
             late_words.append(lane.late_word)
             exists = self._exists(i, group2, bottom2, right2)
-            spikes.append((exists if plan.burst else lane.fired & exists) & swept)
+            spikes.append((swept if plan.burst else lane.fired) & exists)
             membranes.append(lane.membrane)
             again.append(lane.again & exists)
-        m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
+        if plan.touched:
+            m.d.sync += self.again.eq(Cat(again).any())
         if plan.burst:
             m.d.comb += self.swept.eq(swept)
             with self._only(m, moves1):
                 m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
-        result, write2 = Signal(p * word_bits), Signal()
+        result, write1, write2 = Signal(p * word_bits), Signal(), Signal()
+        sweeps1, keeps1 = kind1 == Action.SWEEP, C(0, 1)
+        if plan.leaks:
+            keeps1 = ~restore1  # it is written late
         m.d.comb += [
             result.eq(Cat(words)),
-            write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
+            write1.eq((kind1 != Action.PASS) & ~(sweeps1 & (peek1 | keeps1))),
         ]
-        row3, written3, result3 = Signal.like(self.row), Signal(), Signal.like(word2)
-        m.d.sync += [row3.eq(row2), written3.eq(write2)]
+        m.d.sync += write2.eq(write1)
+        result3 = Signal.like(word2)
         with self._only(m, write2):
             m.d.sync += result3.eq(result)
+        # of row1: whether it is row2, or row3; worked out a cycle before
+        newer, older = Signal(), Signal()
+        m.d.sync += [newer.eq(write1 & (row1 == row0)), older.eq(write2 & (row2 == row0))]
         with self._only(m, moves1):
-            with m.If(write2 & (row2 == row1)):
+            with m.If(newer):
                 m.d.sync += word2.eq(result)
-            with m.Elif(written3 & (row3 == row1)):
+            with m.Elif(older):
                 m.d.sync += word2.eq(result3)
             with m.Else():
                 m.d.sync += word2.eq(state.read_data)
         m.d.comb += [state.write.eq(write2), state.write_address.eq(row2)]
         m.d.comb += state.write_data.eq(result)
         if plan.leaks:
-            late3, late4, row4 = Signal(), Signal(), Signal.like(self.row)
-            m.d.sync += [late3.eq(late), late4.eq(late3), row4.eq(row3)]
+            late4, row4 = later(m, "late", late, 2), later(m, "late_row", row2, 2)
             with m.If(late4):
                 m.d.comb += [state.write.eq(1), state.write_address.eq(row4)]
                 m.d.comb += state.write_data.eq(Cat(late_words))

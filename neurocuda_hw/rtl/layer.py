@@ -23,6 +23,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import queue_depths
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.activity import State, activity_layout
+from neurocuda_hw.rtl.buffer import Buffer
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.divider import Divider
 from neurocuda_hw.rtl.lanes import Lanes
@@ -41,8 +42,8 @@ class LayerCore(Component):
 
     Timing: one row per cycle, of weights while events are here, of states once every source has
     ended the step. From the cycle in which a step's first event is taken to the one in which its
-    marker comes out: the rows of weights, the rows of states, and 5 cycles, and at most one more
-    for each spike. Rows of spikes that are not taken wait in a queue, as many as
+    marker comes out: the rows of weights, the rows of states, and ``lead + 8`` cycles, and at most
+    one more for each spike. Rows of spikes that are not taken wait in a queue, as many as
     `passes.queues.queue_depth` says, then the sweep waits; no event is dropped.
 
     Parameters
@@ -185,13 +186,19 @@ class LayerCore(Component):
         walker = Walker(source=source, fanout=fanout, rows=plan.state_rows, burst=burst)
         rows = self.source(plan, index)
         m.submodules[f"walker_{index}"], m.submodules[f"rows_{index}"] = walker, rows
-        connect(m, flipped(getattr(self, f"events_{index}")), walker.events)
-        connect(m, walker.addresses, rows.i)
+        events = getattr(self, f"events_{index}")
+        before, behind = (Buffer(s.payload.shape()) for s in (events, walker.addresses))
+        m.submodules[f"events_buffer_{index}"] = before
+        m.submodules[f"address_buffer_{index}"] = behind
+        connect(m, flipped(events), before.i)
+        connect(m, before.o, walker.events)
+        connect(m, walker.addresses, behind.i)
+        connect(m, behind.o, rows.i)
         m.d.comb += [
             getattr(lanes, f"weights_{index}").eq(rows.weights),
             getattr(lanes, f"value_{index}").eq(rows.o.payload.value),
         ]
-        return rows.o, walker.holds | rows.holds
+        return rows.o, before.o.valid | walker.holds | behind.o.valid | rows.holds
 
     def _list_touched(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         m.submodules.touched = touched = TouchedRows(self.plan)

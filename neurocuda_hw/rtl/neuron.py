@@ -92,8 +92,8 @@ class NeuronLane:
     def second_stage(self, accumulates: Value, held: Value, fire: Value, fresh: Value) -> None:
         """Cycle 2: adds, compares, resets. Leaves `word`, `fired`, `again` and `membrane`, the v-.
 
-        `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fresh` asks for
-        the initial state instead of a sweep's.
+        `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fire` that it is
+        swept and neurons may fire; `fresh` asks for the initial state instead of a sweep's.
         """
         m, plan = self.m, self.plan
         if plan.burst:
@@ -126,11 +126,14 @@ class NeuronLane:
         with m.If(fresh):
             m.d.comb += [new[0].eq(self.initial), new[1].eq(0), new[2].eq(0)]
         with m.Elif(accumulates):
-            m.d.comb += new[0].eq(self.v if plan.synaptic_bits else self.membrane)
-            m.d.comb += new[1].eq(self.u + self.addend)
-            with m.If(held):
-                m.d.comb += [new[0].eq(self.v), new[1].eq(self.u)]
-                m.d.comb += new[2].eq(self.h + self.addend)
+            if plan.synaptic_bits:
+                m.d.comb += [new[0].eq(self.v), new[1].eq(self.u + self.addend)]
+            elif plan.v_floor is not None:
+                m.d.comb += new[0].eq(self.membrane)
+            if plan.held_bits:
+                with m.If(held):
+                    m.d.comb += [new[0].eq(self.v), new[1].eq(self.u)]
+                    m.d.comb += new[2].eq(self.h + self.addend)
         m.d.comb += self.word.eq(Cat(new))
         if plan.leaks:
             self._leak(floored)

@@ -14,7 +14,6 @@ from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
-from neurocuda_hw.passes.queues import in_flight
 
 
 def values_of(bits: int) -> stream.Signature:
@@ -94,6 +93,7 @@ class Selector(Component):
     """
 
     DEPTH = 8
+    IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
@@ -116,7 +116,7 @@ class Selector(Component):
         m.d.comb += [
             queue.w_data.eq(self.row.word_select(self.lane, bits)),
             queue.w_en.eq(self.put),
-            self.room.eq(queue.level <= self.DEPTH - in_flight(self.plan)),
+            self.room.eq(queue.level <= self.DEPTH - self.IN_FLIGHT - self.plan.lead),
             self.values.valid.eq(queue.r_rdy),
             self.values.payload.value.eq(queue.r_data),
             self.values.payload.end.eq(last),

@@ -32,13 +32,13 @@ class TouchedRows(Component):
     kind, row, group, restore : In
         What the lanes do in this cycle, to which row.
     again : In
-        The row that was swept ``lead + 2`` cycles ago has to be swept in the next step too.
+        The row that was swept ``lead + 3`` cycles ago has to be swept in the next step too.
     end : In
         The step ends in this cycle.
     take : In
         The sweep takes the offered row.
     next, valid : Out
-        The offered row: due in this step. Latency from the event's row to here: ``lead + 4`` cycles.
+        The offered row: due in this step. Latency from the event's row to here: ``lead + 5`` cycles.
     last : Out
         No row is due after the offered one, nor can one still come.
     empty : Out
@@ -70,7 +70,7 @@ class TouchedRows(Component):
         parity, lead = Signal(), self.plan.lead
         m.d.sync += parity.eq(parity ^ self.end)
         kinds, rows, restored, parities = (
-            stages(m, name, value, lead + 2)
+            stages(m, name, value, lead + 3)
             for name, value in (
                 ("kind", self.kind),
                 ("row", self.row),
@@ -78,7 +78,7 @@ class TouchedRows(Component):
                 ("parity", parity),
             )
         )
-        kind2, restore2, row0, row1, row2 = kinds[-1], restored[-1], *rows[-3:]
+        kind2, restore2, (row0, row1, row2) = kinds[-1], restored[-1], rows[-3:]
 
         initial2 = (kind2 == Action.CLEAR) | ((kind2 == Action.SWEEP) & restore2)
         awake2 = self._awake(m)
@@ -122,7 +122,7 @@ class TouchedRows(Component):
         name = f"{self.plan.population.name}.{awake.name}.mem"
         m.submodules.awake = rom = Rom(words=awake.rows, bits=1, file=name)
         m.d.comb += rom.address.eq(self.row if awake.per_row else self.group)
-        return later(m, "awake", rom.data, self.plan.lead + 1)
+        return later(m, "awake", rom.data, self.plan.lead + 2)
 
     def _listed(
         self, m: Module, on_list: Signal, write: Value, row0: Signal, row1: Signal, row2: Signal

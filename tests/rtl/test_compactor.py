@@ -13,7 +13,7 @@ from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input
 from neurocuda_hw.network.synapses import Conv2d
 from neurocuda_hw.passes.plan import LayerPlan, plan_layer
-from neurocuda_hw.passes.queues import REGISTERS, in_flight, queue_depth
+from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 from neurocuda_hw.rtl.compactor import Compactor
 
 STEPS = 4
@@ -81,7 +81,7 @@ def test_each_spike_once_and_each_end(
     got: list[tuple[int, ...]] = []
 
     async def drive(context: Any) -> None:
-        sent, room, quiet = 0, [0] * in_flight(planned), 0
+        sent, room, quiet = 0, [0] * (planned.lead + 3), 0
         while quiet < 40 and len(got) <= len(want):
             # a row arrives a few cycles after `room` allowed it, as from the lanes
             room = [*room[1:], context.get(compactor.room) and sent + sum(room[1:]) < len(rows)]
@@ -116,7 +116,7 @@ def test_a_full_queue_loses_nothing(shape: tuple[int, int, int], lanes: int) -> 
     spikes: list[int] = []
 
     async def drive(context: Any) -> None:
-        sent, room = 0, [0] * in_flight(planned)
+        sent, room = 0, [0] * (planned.lead + 3)
         for _ in range(queue_depth(planned) + 30):
             room = [*room[1:], int(context.get(compactor.room))]
             context.set(compactor.put, room[0])
