@@ -32,7 +32,7 @@ from neurocuda_hw.passes.line_cycles import line_ends
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 
-WALK = 4  # cycles from an event of the input to its first row
+WALK = 5  # cycles from an event of the input to its first row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

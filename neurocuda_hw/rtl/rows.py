@@ -11,9 +11,6 @@ long weights take before is known in here only.
 
 from __future__ import annotations
 
-from functools import reduce
-from operator import or_
-
 from amaranth import Elaboratable, Module, Signal
 from amaranth.hdl import unsigned
 from amaranth.lib import data, stream
@@ -24,6 +21,7 @@ from neurocuda_hw.network import Population
 from neurocuda_hw.passes.layout import Fanout
 from neurocuda_hw.passes.memories import BANK, banked
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.later import later
 from neurocuda_hw.rtl.memory import Rom
 from neurocuda_hw.rtl.signatures import value_shape
 
@@ -72,7 +70,8 @@ class RowSource(Component):
 class RomRows(RowSource):
     """All rows are in a ROM on the chip: each is offered in the cycle in which it is asked for.
 
-    Behind each bank there is a register, which is 0 when another bank is asked.
+    Between the banks and the choice among them there are registers and nothing else, so that those
+    of the block memories themselves can be taken (`synth.output_registers`).
     """
 
     def elaborate(self, platform: object) -> Elaboratable:
@@ -82,17 +81,11 @@ class RomRows(RowSource):
         style = self.plan.ways.styles.get(f"weights of {source}")
         words = self.fanout.weights >> self.plan.weight_shifts[self.index]
         m.submodules.rom = rom = Rom(words=banked(words), bits=self.bits, file=name, style=style)
-        width, asked = len(self.weights), Signal.like(self.i.payload.weight)
         m.d.comb += rom.address.eq(self.i.payload.weight)
-        m.d.sync += asked.eq(self.i.payload.weight)
-        banks = []
-        for number in range(rom.width // width):
-            bank = Signal(width, name=f"bank_{number}")
-            m.d.sync += bank.eq(rom.data.word_select(number, width))
-            with m.If(asked // BANK != number):
-                m.d.sync += bank.eq(0)
-            banks.append(bank)
-        m.d.comb += self.weights.eq(reduce(or_, banks))
+        number = later(m, "bank", self.i.payload.weight // BANK, 2)
+        banks = Signal(rom.width, reset_less=True)
+        m.d.sync += banks.eq(rom.data)
+        m.d.comb += self.weights.eq(banks.word_select(number, len(self.weights)))
         m.d.comb += [self.o.payload.eq(self.i.payload.row), self.o.valid.eq(self.i.valid)]
         m.d.comb += self.i.ready.eq(self.o.ready)
         return m
