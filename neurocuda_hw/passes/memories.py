@@ -19,6 +19,7 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depths
 
 BANK = 1 << 10  # rows
+ONE_BLOCK = 1 << 14  # bits
 
 
 class Use(Enum):
@@ -40,9 +41,10 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
     row_bits = max(1, unsigned_bits(plan.state_rows - 1))
     word = plan.state_bits + plan.synaptic_bits + plan.held_bits
     yield Use.STATES, _ram("states", plan.state_rows, layout.lanes * word)
-    for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
+    stored = zip(plan.fanouts, plan.weight_shifts, plan.stored_bits, strict=True)
+    for index, (part, shift, bits) in enumerate(stored):
         name = f"weights of {plan.projection_name(index)}"
-        yield Use.WEIGHTS, _rom(name, banked(part.weights), bits)
+        yield Use.WEIGHTS, _rom(name, banked(part.weights >> shift, bits), bits)
     for parameter in plan.parameters():
         if not parameter.uniform:
             yield Use.PARAMETERS, _rom(parameter.name, parameter.rows, parameter.bits)
@@ -65,14 +67,15 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
         yield Use.QUEUES, _ram("values", 8, plan.state_bits, registered=False)
 
 
-def banked(rows: np.ndarray) -> np.ndarray:
-    """Rows ``(R, lanes)``; if they are more than `BANK`, as banks side by side, the first lowest.
+def banked(rows: np.ndarray, bits: int) -> np.ndarray:
+    """Rows ``(R, lanes)`` of so many bits a lane, as banks side by side, the first lowest.
 
     So each bit of a block memory goes to a register of its own, and the choice between blocks comes
-    after that. What the last bank lacks is 0.
+    after that. There are several where they are more than `BANK`, unless one block holds them all.
+    What the last bank lacks is 0.
     """
     banks = -(-len(rows) // BANK)
-    if banks == 1:
+    if banks == 1 or rows.size * bits <= ONE_BLOCK:
         return rows
     whole = np.zeros((banks * BANK, rows.shape[1]), dtype=rows.dtype)
     whole[: len(rows)] = rows

@@ -207,10 +207,11 @@ class Lanes(Component):
         """
         plan, p, lead = self.plan, self.plan.layout.lanes, self.plan.lead
         per_port, values = [], []
+        # what is multiplied has registers without a reset, as multipliers of devices have
         for i, bits in enumerate(plan.stored_bits):
             row = getattr(self, f"weights_{i}")
             if plan.multiplies and not any(plan.bursts):
-                row = later(m, f"factors_{i}_", row)
+                row = later(m, f"factors_{i}_", row, reset_less=True)
             value: Value = C(1, signed(2))
             if payload_bits(plan.sources[i], plan.bursts[i]):
                 value = later(m, f"value_{i}_", getattr(self, f"value_{i}"), lead)
@@ -218,7 +219,7 @@ class Lanes(Component):
             per_port.append([row.word_select(lane, bits).as_signed() for lane in range(p)])
         shifts = plan.weight_shifts
         if any(plan.bursts):  # one multiplier per lane, whatever the number of projections
-            value = Signal(signed(self.value_bits), name="value1")
+            value = Signal(signed(self.value_bits), name="value1", reset_less=True)
             with m.Switch(ports[lead]):
                 for i, one in enumerate(values):
                     with m.Case(i):
@@ -230,12 +231,13 @@ class Lanes(Component):
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
             if plan.multiplies:
-                factors = (later(m, f"factor_{i}_", weight) for i, weight in enumerate(weights))
-                weights = [self._product(factor, value) for factor in factors]
+                for i, weight in enumerate(weights):
+                    factor = later(m, f"factor_{i}_", weight, reset_less=True)
+                    weights[i] = self._product(factor, value)
             return _shifted(weights, common)
         for i, value in enumerate(values):
             if not isinstance(value, Const):
-                value1 = later(m, f"value1_{i}_", value)
+                value1 = later(m, f"value1_{i}_", value, reset_less=True)
                 per_port[i] = [self._product(weight, value1) for weight in per_port[i]]
             per_port[i] = _shifted(per_port[i], shifts[i])
         return self._chosen(ports[-1], per_port)

@@ -80,12 +80,15 @@ class RomRows(RowSource):
         name = f"{self.plan.population.name}.{source}.weight.mem"
         style = self.plan.ways.styles.get(f"weights of {source}")
         words = self.fanout.weights >> self.plan.weight_shifts[self.index]
-        m.submodules.rom = rom = Rom(words=banked(words), bits=self.bits, file=name, style=style)
+        m.submodules.rom = rom = Rom(
+            words=banked(words, self.bits), bits=self.bits, file=name, style=style
+        )
         m.d.comb += rom.address.eq(self.i.payload.weight)
         number = later(m, "bank", self.i.payload.weight // BANK, 2)
         banks = Signal(rom.width, reset_less=True)
         m.d.sync += banks.eq(rom.data)
-        m.d.comb += self.weights.eq(banks.word_select(number, len(self.weights)))
+        one = len(self.weights)
+        m.d.comb += self.weights.eq(banks if len(banks) == one else banks.word_select(number, one))
         m.d.comb += [self.o.payload.eq(self.i.payload.row), self.o.valid.eq(self.i.valid)]
         m.d.comb += self.i.ready.eq(self.o.ready)
         return m

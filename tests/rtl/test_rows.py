@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from rtl.layers import plan_of
+from rtl.layers import layer, plan_of, source
 from rtl.slow_rows import SlowRows
 
+from neurocuda_hw.network.neurons import IF
+from neurocuda_hw.network.synapses import Dense
+from neurocuda_hw.passes.memories import BANK, banked
+from neurocuda_hw.passes.plan import plan_layer
 from neurocuda_hw.rtl.memory import word
 from neurocuda_hw.rtl.rows import RomRows
 
@@ -72,17 +77,29 @@ def run(component, asked, *, stalls, seed):
     return got, went, came
 
 
+def test_rows_of_several_banks() -> None:
+    """More than `BANK` rows: they lie in banks, of which the last is not full."""
+    synapse = Dense(weight=np.random.default_rng(3).integers(-15, 16, (6, 600)))
+    network = layer(IF(threshold=9), (6,), source((600,)), synapse)
+    plan = plan_layer(network, network["layer"], 1)
+    words, bits = plan.fanouts[0].weights, plan.stored_bits[0]
+    assert banked(words, bits).shape == (BANK, 4) and len(words) == 3600
+    asked = list(draw(plan, 0, seed=0))
+    got, *_ = run(RomRows(plan, 0), asked, stalls=0.2, seed=0)
+    assert got == naive(plan, 0, asked)
+
+
 CASES = [("subtract", 4, 0), ("value, graded, by channel", 4, 0), ("window, two sources", 2, 1)]
 
 
 @pytest.mark.parametrize("stalls", [0.0, 0.4])
 @pytest.mark.parametrize(("name", "lanes", "index"), CASES)
-@pytest.mark.parametrize("source", [RomRows, SlowRows])
-def test_rows_come_in_order_with_their_weights(source, name, lanes, index, stalls):
+@pytest.mark.parametrize("made", [RomRows, SlowRows])
+def test_rows_come_in_order_with_their_weights(made, name, lanes, index, stalls):
     plan = plan_of(name, lanes)
     asked = list(draw(plan, index, seed=lanes))
-    got, went, came = run(source(plan, index), asked, stalls=stalls, seed=index)
+    got, went, came = run(made(plan, index), asked, stalls=stalls, seed=index)
     assert got == naive(plan, index, asked)
-    if source is RomRows:  # without any wait of its own
+    if made is RomRows:  # without any wait of its own
         assert went == came
         assert stalls or came == list(range(ASKED))
