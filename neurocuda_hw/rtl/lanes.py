@@ -133,7 +133,8 @@ class Lanes(Component):
         m.d.sync += held2.eq(held1)
 
         swept, late, fires2, fresh2 = Signal(), Signal(), Signal(), Signal()
-        m.d.sync += fires2.eq(fire1 & (kind1 == Action.SWEEP))
+        fires1 = fire1 & (kind1 == Action.SWEEP)
+        m.d.sync += fires2.eq(fires1)
         m.d.sync += fresh2.eq(restore1 | (kind1 == Action.CLEAR))
         moves1 = kind1 != Action.PASS
         accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
@@ -149,7 +150,8 @@ class Lanes(Component):
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
             with self._only(m, moves1):
-                lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
+                own_i = {name: values[i] for name, values in own.items()}
+                lane.first_stage(accumulates1, fires1, products[i], own_i)
             lane.second_stage(accumulates2, held2, fires2, fresh2)
             words.append(lane.word)
             late_words.append(lane.late_word)

@@ -263,8 +263,8 @@ class LayerCore(Component):
             m.d.comb += serializer.lane.eq(later(m, "lane", sweep.lane, self.plan.lead + 2))
             m.d.comb += sweep.room.eq(~sweep.values | serializer.room)
         else:  # a sweep waits until the row before has left
-            serializer = Serializer(self.plan)
-            room = serializer.room & ~Cat(values[1:]).any()
+            serializer, room = Serializer(self.plan), Signal()
+            m.d.sync += room.eq(serializer.room & ~Cat(values).any())
             m.d.comb += sweep.room.eq(~sweep.values | room)
         m.submodules.serializer = serializer
         m.d.comb += [

@@ -60,11 +60,14 @@ class NeuronLane:
         self.m.d.sync += register.eq(value)
         return register
 
-    def first_stage(self, accumulates: Value, product: Value, own: dict[str, Value]) -> None:
+    def first_stage(
+        self, accumulates: Value, fire: Value, product: Value, own: dict[str, Value]
+    ) -> None:
         """Cycle 1: registers what cycle 2 adds, and what it compares with.
 
         Without u and h, ``bias - threshold`` is ready beforehand: the comparison then runs beside
-        the addition instead of after it.
+        the addition instead of after it. Where none may `fire`, it is out of reach instead, so that
+        the sign alone says who fires; but not where rows are listed, which asks for more.
         """
         plan, bits = self.plan, self.plan.state_bits
         if plan.burst:
@@ -78,6 +81,8 @@ class NeuronLane:
         width = max(bits, plan.synaptic_bits, plan.held_bits)
         self.addend = self._register("addend", Mux(accumulates, product, own["bias"]), width)
         below = -own["threshold"] if self.chained else own["bias"] - own["threshold"]
+        if not plan.touched:
+            below = Mux(fire, below, C(-(1 << bits - 1), signed(bits + 1)))
         self.below = self._register("below", below, bits + 1)
         if plan.touched and plan.reset is Reset.SUBTRACT:  # then there is no bias, u or h
             self.below_twice = self._register("below_twice", -2 * own["threshold"], bits + 2)
@@ -112,8 +117,9 @@ class NeuronLane:
             m.d.comb += drive.eq(self.addend)
             m.d.comb += over.eq(self.v + self.below)
         m.d.comb += self.membrane.eq(self.v + drive)
-        m.d.comb += self.fired.eq((over >= 0) & fire)
+        m.d.comb += self.fired.eq(over >= 0)
         if plan.touched:
+            m.d.comb += self.fired.eq((over >= 0) & fire)
             self._ask_again(over, fire)
         reset = {Reset.SUBTRACT: over, Reset.ZERO: C(0), Reset.TO_VALUE: self.reset_value}
         m.d.comb += after.eq(Mux(self.fired, reset[plan.reset], self.membrane))

@@ -12,6 +12,7 @@ from neurocuda_hw.ground.errors import OutputError, ToolError
 from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.synth.absorb import absorb
 from neurocuda_hw.synth.area import Area, count_cells
 
 Progress = Callable[[str, int, int], None]
@@ -54,7 +55,7 @@ def synthesise(
     progress : callable, optional
         Called with ("yosys", passes done, passes in all, about).
     netlist : Path, optional
-        Where the netlist is written, as JSON for nextpnr.
+        Where the netlist is written, as JSON for nextpnr; with the registers that `absorb` moves.
 
     Raises
     ------
@@ -78,6 +79,10 @@ def synthesise(
         except OSError as error:
             raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
         _run(folder, family, progress)
+        if netlist and family is Family.ECP5:
+            found = json.loads(netlist.read_text())
+            absorb(found, top)
+            netlist.write_text(json.dumps(found))
         return count_cells(_cells(folder / _STATISTICS, top), family)
 
 
