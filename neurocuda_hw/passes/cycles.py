@@ -21,7 +21,7 @@ from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 TAKEN = 4  # events of the input that its target holds: one being walked, and three behind it
 # what follows is without `LayerPlan.lead`, which comes to each of them
 TOUCHED_WAIT = 4  # cycles from a step's last row of weights until its last touched row is known
-HOP = 9  # cycles from a row that is swept to the first row that its spikes visit; division apart
+HOP = 11  # cycles from a row that is swept to the first row that its spikes visit; division apart
 VALUES_WAIT = 3  # cycles from a row of a readout until its first value may leave
 
 

@@ -60,7 +60,8 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
             yield Use.LISTS, _rom("places", places, max(1, x_bits + y_bits))
     if plan.fires:
         spikes = layout.lanes * (payload_bits(plan.population, plan.burst) or 1)
-        width = spikes + sum(layout.place_bits) + 3  # the end, and whether none or more have fired
+        # the end, and of several lanes whether none has fired and whether several have
+        width = spikes + sum(layout.place_bits) + (3 if layout.lanes > 1 else 1)
         for depth in queue_depths(plan, branches):
             yield Use.QUEUES, _ram("queue", depth, width, registered=depth > REGISTERS)
     elif plan.by_channel:

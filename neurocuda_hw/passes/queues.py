@@ -86,8 +86,8 @@ SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
 # rows between the sweep's decision and the queue, this one included, one that is decided while
-# `Compactor.room` is on its way, and one in the register before the queue; `lead` apart
-IN_FLIGHT = 5
+# `Compactor.room` is on its way, and two in the registers before the queue; `lead` apart
+IN_FLIGHT = 6
 
 
 def limits_input(network: Network) -> bool:

@@ -58,7 +58,7 @@ class Compactor(Component):
     swept : In, where it `counts`
         A row is swept in this cycle that will be put.
     events : Out, stream
-        Latency from `put` to the first event: 3 cycles, 4 behind a deep queue.
+        Latency from `put` to the first event: 4 cycles, 6 behind a deep queue.
     """
 
     def __init__(self, plan: LayerPlan, depth: int, *, counts: bool = False) -> None:
@@ -77,20 +77,24 @@ class Compactor(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         lanes, bits = self.plan.layout.lanes, spike_bits(self.plan)
-        layout = data.StructLayout({"mask": self.layout, "none": 1, "more": 1})
+        flags = int(lanes > 1)  # one lane tells by itself
+        layout = data.StructLayout({"mask": self.layout, "none": flags, "more": flags})
         depth, width = self.depth, layout.size
         mask, come = later(m, "mask", self.mask), later(m, "come", self.put)
         word, put = Signal(layout), Signal()
         one, two = _at_least(2, list(_which(mask.spikes, bits)))
-        m.d.comb += [word.mask.eq(mask), word.none.eq(~one), word.more.eq(two)]
-        m.d.comb += put.eq(come & (one | mask.end))
+        m.d.sync += [word.mask.eq(mask), word.none.eq(~one), word.more.eq(two)]
+        m.d.sync += put.eq(come & (one | mask.end))
         head, valid, take = Signal(layout), Signal(), Signal()
         if depth > REGISTERS:
             style, words = self.plan.ways.styles.get("queue"), 1 << (depth - 1).bit_length()
             m.submodules.queue = deep = Queue(width=width, depth=words, style=style)
             level = deep.level
-            m.d.comb += [deep.data.eq(word), deep.put.eq(put), deep.take.eq(take & valid)]
-            m.d.comb += [head.eq(deep.head), valid.eq(deep.valid)]
+            m.d.comb += [deep.data.eq(word), deep.put.eq(put)]
+            # a block memory's word comes late in its cycle: it goes to a register first
+            with m.If(~valid | take):
+                m.d.comb += deep.take.eq(deep.valid)
+                m.d.sync += [head.eq(deep.head), valid.eq(deep.valid)]
         else:
             m.submodules.queue = short = SyncFIFO(width=width, depth=depth)
             level = short.level
@@ -98,8 +102,9 @@ class Compactor(Component):
             m.d.comb += [head.eq(short.r_data), valid.eq(short.r_rdy)]
         if self.counts:
             used = Signal(range(depth + 1))
-            used_next = Signal.like(used)
-            m.d.comb += used_next.eq(used + self.swept - (come & ~put) - (take & valid))
+            used_next, dropped = Signal.like(used), Signal()
+            m.d.sync += dropped.eq(come & ~one & ~mask.end)
+            m.d.comb += used_next.eq(used + self.swept - dropped - (take & valid))
             m.d.sync += [used.eq(used_next), self.room.eq(used_next != depth)]
         else:
             m.d.sync += self.room.eq(level <= depth - in_flight(self.plan))
@@ -123,7 +128,8 @@ class Compactor(Component):
         with m.If(~busy | done):
             m.d.comb += take.eq(1)
             m.d.sync += [busy.eq(valid), row.eq(head.mask)]
-            m.d.sync += [none.eq(head.none), more.eq(head.more)]
+            given = head.none if flags else ~head.mask.spikes.any()
+            m.d.sync += [none.eq(given), more.eq(head.more)]
             if bits > 1:
                 m.d.sync += spikes.eq(_which(head.mask.spikes, bits))
         with m.Elif(self.events.ready):

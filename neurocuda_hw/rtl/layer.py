@@ -42,7 +42,7 @@ class LayerCore(Component):
 
     Timing: one row per cycle, of weights while events are here, of states once every source has
     ended the step. From the cycle in which a step's first event is taken to the one in which its
-    marker comes out: the rows of weights, the rows of states, and ``lead + 8`` cycles, and at most
+    marker comes out: the rows of weights, the rows of states, and ``lead + 9`` cycles, and at most
     one more for each spike. Rows of spikes that are not taken wait in a queue, as many as
     `passes.queues.queue_depth` says, then the sweep waits; no event is dropped.
 

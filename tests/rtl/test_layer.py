@@ -22,7 +22,7 @@ INFERENCES = 2
 PATIENCE = 600  # cycles without any transfer, once all that waits may go
 # from an event's take to its step's marker, beside rows that are added and swept, and `lead`: the walker,
 # the lanes and the compactor
-LATENCY = 8
+LATENCY = 9
 
 
 def drawn(plan, seed, density=0.4, inferences=INFERENCES):
