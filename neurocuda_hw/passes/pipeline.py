@@ -92,9 +92,7 @@ def predict(plans: Mapping[str, LayerPlan], activity: Activity) -> Prediction:
     return _prediction(network, plans, ends)
 
 
-def _prediction(
-    network: Network, plans: Mapping[str, LayerPlan], ends: np.ndarray
-) -> Prediction:
+def _prediction(network: Network, plans: Mapping[str, LayerPlan], ends: np.ndarray) -> Prediction:
     """What follows from when the output's sweep ends, ``(S,)``."""
     out = network.output
     ends = ends + hop(plans[out.name]) + (0 if out.spiking else out.size)

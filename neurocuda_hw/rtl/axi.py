@@ -143,9 +143,7 @@ class PacketInput(Component):
             self.events.valid.eq((passes & words.valid & ~void) | completes),
             event.end.eq(completes | marker),
             takes.eq(passes & words.valid & ~void & ~marker & self.events.ready),
-            ends.eq(
-                ((passes & words.valid & now.whole & marker) | completes) & self.events.ready
-            ),
+            ends.eq(((passes & words.valid & now.whole & marker) | completes) & self.events.ready),
             final.eq(ends & (step == self.timesteps - 1)),
         ]
         with m.If(final):

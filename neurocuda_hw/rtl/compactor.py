@@ -165,9 +165,7 @@ def _at_least(most: int, bits: list[Value]) -> list[Value]:
         return [*bits, *[C(0, 1)] * (most - 1)]
     low, high = (_at_least(most, part) for part in (bits[::2], bits[1::2]))
     low, high = [C(1, 1), *low], [C(1, 1), *high]
-    return [
-        reduce(or_, (low[i] & high[n - i] for i in range(n + 1))) for n in range(1, most + 1)
-    ]
+    return [reduce(or_, (low[i] & high[n - i] for i in range(n + 1))) for n in range(1, most + 1)]
 
 
 def _which(words: Value, bits: int) -> Value:

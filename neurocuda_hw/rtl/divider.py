@@ -11,7 +11,7 @@ subtracts where that holds, and adds w to the count. So N = clip(floor(v / thres
 
 from __future__ import annotations
 
-from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux, Signal, Value
+from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits

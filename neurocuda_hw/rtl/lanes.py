@@ -33,8 +33,8 @@ class Lanes(Component):
     """States of one population and the arithmetic on them. It never stalls.
 
     Timing: one row per cycle, in any order; what a row lets come out is there ``lead + 2`` cycles
-    after it was asked for. The next row of any kind sees all that those before it wrote, but for rows of a
-    leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
+    after it was asked for. The next row of any kind sees all that those before it wrote, but for
+    rows of a leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
 
     Parameters
     ----------

@@ -97,8 +97,8 @@ class NeuronLane:
     def second_stage(self, accumulates: Value, held: Value, fire: Value, fresh: Value) -> None:
         """Cycle 2: adds, compares, resets. Leaves `word`, `fired`, `again` and `membrane`, the v-.
 
-        `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fire` that it is
-        swept and neurons may fire; `fresh` asks for the initial state instead of a sweep's.
+        `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fire` that it
+        is swept and neurons may fire; `fresh` asks for the initial state instead of a sweep's.
         """
         m, plan = self.m, self.plan
         if plan.burst:

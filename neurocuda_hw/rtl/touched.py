@@ -38,7 +38,7 @@ class TouchedRows(Component):
     take : In
         The sweep takes the offered row.
     next, valid : Out
-        The offered row: due in this step. Latency from the event's row to here: ``lead + 5`` cycles.
+        The offered row: due in this step. Latency from the event's row: ``lead + 5`` cycles.
     last : Out
         No row is due after the offered one, nor can one still come.
     empty : Out

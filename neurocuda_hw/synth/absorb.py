@@ -102,8 +102,8 @@ class _Module:
                 f"REG_INPUT{side}_CE": "CE0",
                 f"REG_INPUT{side}_RST": "RST0",
             }
-            for port, bits in (("CLK0", clock), ("CE0", ["1"]), ("RST0", ["0"])):
-                cell["connections"][port] = bits
+            for port, driver in (("CLK0", clock), ("CE0", ["1"]), ("RST0", ["0"])):
+                cell["connections"][port] = driver
                 cell["port_directions"][port] = "input"
             for port, ff in of_cell.items():
                 cell["connections"][port] = [_input(self.cells[ff])]

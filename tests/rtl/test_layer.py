@@ -20,8 +20,8 @@ pytestmark = pytest.mark.slow
 
 INFERENCES = 2
 PATIENCE = 600  # cycles without any transfer, once all that waits may go
-# from an event's take to its step's marker, beside rows that are added and swept, and `lead`: the walker,
-# the lanes and the compactor
+# from an event's take to its step's marker, beside rows that are added and swept, and `lead`: the
+# walker, the lanes and the compactor
 LATENCY = 9
 
 

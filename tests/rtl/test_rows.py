@@ -83,7 +83,8 @@ def test_rows_of_several_banks() -> None:
     network = layer(IF(threshold=9), (6,), source((600,)), synapse)
     plan = plan_layer(network, network["layer"], 1)
     words, bits = plan.fanouts[0].weights, plan.stored_bits[0]
-    assert banked(words, bits).shape == (BANK, 4) and len(words) == 3600
+    assert banked(words, bits).shape == (BANK, 4)
+    assert len(words) == 3600
     asked = list(draw(plan, 0, seed=0))
     got, *_ = run(RomRows(plan, 0), asked, stalls=0.2, seed=0)
     assert got == naive(plan, 0, asked)

@@ -50,7 +50,9 @@ def design() -> dict[str, Any]:
     cells = {"memory": memory, "one": register(10, 20), "two": register(11, 21)}
     cells |= {"a": register(20, 30), "b": register(21, 31), "c": register(21, 32)}
     for name, other in (("first", 31), ("second", 32)):
-        cells[name] = cell("MULT18X18D", {"P0": 40}, {"A0": 30, "A1": "0", "B0": other, "B1": other})
+        cells[name] = cell(
+            "MULT18X18D", {"P0": 40}, {"A0": 30, "A1": "0", "B0": other, "B1": other}
+        )
     return {"modules": {"top": {"cells": cells, "ports": {"o": {"bits": [50]}}}}}
 
 
