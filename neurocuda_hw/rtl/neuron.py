@@ -54,9 +54,9 @@ class NeuronLane:
         shape = signed(bits) if bits and not self.plan.maximum else unsigned(bits)
         return Signal(shape, name=f"{name}_{self.lane}")
 
-    def _register(self, name: str, value: Value, bits: int | None = None) -> Signal:
+    def _register(self, name: str, value: Value, bits: int | None = None, init: int = 0) -> Signal:
         shape = value.shape() if bits is None else signed(bits)
-        register = Signal(shape, name=f"{name}_{self.lane}")
+        register = Signal(shape, name=f"{name}_{self.lane}", init=init)
         self.m.d.sync += register.eq(value)
         return register
 
@@ -81,9 +81,10 @@ class NeuronLane:
         width = max(bits, plan.synaptic_bits, plan.held_bits)
         self.addend = self._register("addend", Mux(accumulates, product, own["bias"]), width)
         below = -own["threshold"] if self.chained else own["bias"] - own["threshold"]
-        if not plan.touched:
-            below = Mux(fire, below, C(-(1 << bits - 1), signed(bits + 1)))
-        self.below = self._register("below", below, bits + 1)
+        far = 0 if plan.touched else -(1 << bits - 1)
+        if far:
+            below = Mux(fire, below, C(far, signed(bits + 1)))
+        self.below = self._register("below", below, bits + 1, init=far)
         if plan.touched and plan.reset is Reset.SUBTRACT:  # then there is no bias, u or h
             self.below_twice = self._register("below_twice", -2 * own["threshold"], bits + 2)
         self.initial = self._register("initial", own["initial"], bits)
