@@ -156,6 +156,7 @@ class Bench {
         if (!offering_) offer();
         top_->m_axis_tready = !out_stalls_();
         top_->eval();
+        for (unsigned reason = 0; reason < kReasons; ++reason) dropped_[reason] += top_->packet_faults >> reason & 1;
         if (offering_ && top_->s_axis_tready) accept();
         const bool under_way = check_.under_way();
         if (top_->m_axis_tvalid && top_->m_axis_tready) check_.on_output(top_->m_axis_tdata, top_->m_axis_tlast);
@@ -178,7 +179,6 @@ class Bench {
     void accept() {
         if (!started_) began_ = check_.cycle;
         started_ = true;
-        for (unsigned reason = 0; reason < kReasons; ++reason) dropped_[reason] += top_->packet_faults >> reason & 1;
         if (++sent_ == stimulus_.ends[sent_sample_]) ++sent_sample_;
         check_.last_transfer = check_.cycle;
         offering_ = false;

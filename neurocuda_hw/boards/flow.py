@@ -20,6 +20,7 @@ from neurocuda_hw.synth.yosys import commands
 
 TOP = "board"
 REPORT = "timing.json"
+ABSORB = "absorb.py"  # ECP5: what is done with yosys' netlist; `synth.absorb`
 _ALLOW = "--timing-allow-fail"
 _PACK = {Family.ECP5: "ecppack", Family.ICE40: "icepack", Family.GOWIN: "gowin_pack"}
 _BITS = {Family.ECP5: "nchw.bit", Family.ICE40: "nchw.bin", Family.GOWIN: "nchw.fs"}
@@ -121,6 +122,7 @@ def makefile(board: Board, done: tuple[Step, ...]) -> str:
         f"# The bitstream of {board.name}, made again: make -C board; make -C board load",
         *(f"{variable} ?= {names.get(tool, tool)}" for tool, variable in programs.items()),
         f"LOADER ?= {_LOADER}",
+        "PYTHON ?= python3",
         "",
         f"{done[-1].makes}: work/{done[-1].makes}",
         "\tcp $< $@",
@@ -133,6 +135,8 @@ def makefile(board: Board, done: tuple[Step, ...]) -> str:
             f"work/{step.makes}: {before}",
             f"\tcd work && $({programs[step.tool]}) {quoted}",
         ]
+        if step is done[0] and board.family is Family.ECP5:
+            lines.append(f"\tcd work && $(PYTHON) ../{ABSORB} {step.makes} {TOP}")
         before = f"work/{step.makes}"
     lines += [
         "work/sources: $(wildcard ../rtl/*.v ../rtl/mem/*.mem ../serial/*.v) top.v",

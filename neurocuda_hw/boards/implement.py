@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neurocuda_hw.boards.flow import (
+    ABSORB,
     REPORT,
     TOP,
     Step,
@@ -25,6 +26,9 @@ from neurocuda_hw.boards.table import Board
 from neurocuda_hw.ground.errors import ModelError, OutputError
 from neurocuda_hw.ground.programs import Tool, require, run
 from neurocuda_hw.ground.progress import Progress
+from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.synth import absorb
+from neurocuda_hw.synth.absorb import absorb_in
 from neurocuda_hw.synth.paths import CriticalPath, Names
 from neurocuda_hw.synth.route import fmax, slowest
 
@@ -94,10 +98,13 @@ def implement(
         bridge = serial(divisor_of(pll.mhz, baud))
         named, where = constraints(board, pins)
         own = {"top.v": top(board, pins, pll, baud).encode(), named: where.encode()}
+        if board.family is Family.ECP5:
+            own[ABSORB] = Path(absorb.__file__).read_bytes()
         sources = flat({**rtl, **bridge}) | own
         todo = steps(board, sorted(name for name in sources if name.endswith(".v")), pll.mhz)
         stage = f"{board.name} at {pll.mhz:.1f} MHz"
-        bits, report, path = _run(sources, todo, tools, stage, progress or _silent)
+        absorbs = ABSORB in own
+        bits, report, path = _run(sources, todo, tools, stage, progress or _silent, absorbs=absorbs)
         met = fmax(report)
         if met >= pll.mhz:
             break
@@ -154,6 +161,8 @@ def _run(
     tools: Sequence[Tool],
     stage: str,
     progress: Progress,
+    *,
+    absorbs: bool,
 ) -> tuple[bytes, dict[str, Any], CriticalPath]:
     """Runs the commands in a folder of their own: the bitstream, nextpnr's report, its path."""
     with tempfile.TemporaryDirectory(prefix="nchw_board_") as name:
@@ -166,6 +175,8 @@ def _run(
         for number, (tool, step) in enumerate(zip(tools, todo, strict=True)):
             progress(f"{stage}: {tool.name}", number, len(todo))
             run(tool, step.arguments, cwd=folder, what=stage)
+            if absorbs and not number:
+                absorb_in(folder / step.makes, TOP)
         progress(stage, len(todo), len(todo))
         report = json.loads((folder / REPORT).read_text())
         names = Names(json.loads((folder / todo[0].makes).read_text()), TOP)

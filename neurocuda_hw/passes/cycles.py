@@ -18,9 +18,11 @@ from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 
-TOUCHED_WAIT = 3  # cycles from a step's last row of weights until its last touched row is known
-HOP = 6  # cycles from a row that is swept to the first row that its spikes visit; division apart
-VALUES_WAIT = 2  # cycles from a row of a readout until its first value may leave
+TAKEN = 4  # events of the input that its target holds: one being walked, and three behind it
+# what follows is without `LayerPlan.lead`, which comes to each of them
+TOUCHED_WAIT = 4  # cycles from a step's last row of weights until its last touched row is known
+HOP = 11  # cycles from a row that is swept to the first row that its spikes visit; division apart
+VALUES_WAIT = 3  # cycles from a row of a readout until its first value may leave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +79,7 @@ def layer_work(plan: LayerPlan, events: Mapping[str, np.ndarray]) -> LayerWork:
         quiet = (rows.swept[:, plan.sweep_steps()] == 0).sum(axis=1)
         waits = idle_steps + float(quiet.mean())
         if plan.touched:
-            waits += TOUCHED_WAIT * float(waiting.sum(axis=1).mean())
+            waits += touched_wait(plan) * float(waiting.sum(axis=1).mean())
         if plan.leaks:
             waits += SETTLE * float((rows.swept > 0).sum(axis=1).mean())
         waits += sum(float(missed.sum(axis=1).mean()) for missed in rows.missed)
@@ -118,7 +120,17 @@ def values_wait(plan: LayerPlan) -> int:
     """Cycles in which a readout's last sweep waits: a row goes when the one before has left."""
     if plan.fires or plan.by_channel:
         return 0
-    return (plan.layout.rows - 1) * (plan.layout.lanes + VALUES_WAIT)
+    return (plan.layout.rows - 1) * (plan.layout.lanes + VALUES_WAIT + plan.lead)
+
+
+def touched_wait(plan: LayerPlan) -> int:
+    """Cycles from a step's last row of weights until its last touched row is known."""
+    return TOUCHED_WAIT + plan.lead
+
+
+def hop(plan: LayerPlan) -> int:
+    """Cycles from a row that is swept to the first row that its spikes visit."""
+    return HOP + plan.lead + len(plan.division)
 
 
 def network_work(

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import HOP, values_wait
+from neurocuda_hw.passes.cycles import TAKEN, hop, values_wait
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import line_order, marks_needed, queue_depths, readers
 
@@ -126,7 +126,7 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
     for name, plan in plans.items():
         lines, masks = (1 if plan.lines is None else plan.lines.sends), activity.lines(plan).masks
         swept = np.full((samples, lines), plan.layout.rows // lines + values_wait(plan))
-        senders[name] = _sender(lines, HOP + len(plan.division), swept, masks)
+        senders[name] = _sender(lines, hop(plan), swept, masks)
     ports: dict[str, list[_Port]] = {}
     for name, plan in plans.items():
         given = zip(plan.sources, activity.lines(plan).events, marks_needed(plan), strict=True)
@@ -142,8 +142,8 @@ def _senders(plans: Mapping[str, LayerPlan], activity: Activity) -> dict[str, _S
         senders[name].ports = [ports[name][turn] for turn in plan.turns]
     for name, sender in senders.items():
         taken = [ports[target][index] for target, index in readers(plans, name)]
-        # of the input no mask waits, but a walker holds two events
-        depths = queue_depths(plans[name], len(taken)) if name in plans else [2] * len(taken)
+        # of the input no mask waits, but its target holds a few events
+        depths = queue_depths(plans[name], len(taken)) if name in plans else [TAKEN] * len(taken)
         sender.queues = list(zip(taken, depths, strict=False))
     return senders
 

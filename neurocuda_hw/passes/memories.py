@@ -18,6 +18,9 @@ from neurocuda_hw.passes.mapping import Memory
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, queue_depths
 
+BANK = 1 << 10  # rows
+ONE_BLOCK = 1 << 14  # bits
+
 
 class Use(Enum):
     """What a memory is for."""
@@ -38,9 +41,10 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
     row_bits = max(1, unsigned_bits(plan.state_rows - 1))
     word = plan.state_bits + plan.synaptic_bits + plan.held_bits
     yield Use.STATES, _ram("states", plan.state_rows, layout.lanes * word)
-    for index, (part, bits) in enumerate(zip(plan.fanouts, plan.weight_bits, strict=True)):
+    stored = zip(plan.fanouts, plan.weight_shifts, plan.stored_bits, strict=True)
+    for index, (part, shift, bits) in enumerate(stored):
         name = f"weights of {plan.projection_name(index)}"
-        yield Use.WEIGHTS, _rom(name, part.weights, bits)
+        yield Use.WEIGHTS, _rom(name, banked(part.weights >> shift, bits), bits)
     for parameter in plan.parameters():
         if not parameter.uniform:
             yield Use.PARAMETERS, _rom(parameter.name, parameter.rows, parameter.bits)
@@ -56,11 +60,27 @@ def layer_memories(plan: LayerPlan, branches: int = 1) -> Iterator[tuple[Use, Me
             yield Use.LISTS, _rom("places", places, max(1, x_bits + y_bits))
     if plan.fires:
         spikes = layout.lanes * (payload_bits(plan.population, plan.burst) or 1)
-        width = spikes + sum(layout.place_bits) + 1
+        # the end, and of several lanes whether none has fired and whether several have
+        width = spikes + sum(layout.place_bits) + (3 if layout.lanes > 1 else 1)
         for depth in queue_depths(plan, branches):
             yield Use.QUEUES, _ram("queue", depth, width, registered=depth > REGISTERS)
     elif plan.by_channel:
         yield Use.QUEUES, _ram("values", 8, plan.state_bits, registered=False)
+
+
+def banked(rows: np.ndarray, bits: int) -> np.ndarray:
+    """Rows ``(R, lanes)`` of so many bits a lane, as banks side by side, the first lowest.
+
+    So each bit of a block memory goes to a register of its own, and the choice between blocks comes
+    after that. There are several where they are more than `BANK`, unless one block holds them all.
+    What the last bank lacks is 0.
+    """
+    banks = -(-len(rows) // BANK)
+    if banks == 1 or rows.size * bits <= ONE_BLOCK:
+        return rows
+    whole = np.zeros((banks * BANK, rows.shape[1]), dtype=rows.dtype)
+    whole[: len(rows)] = rows
+    return whole.reshape(banks, BANK, -1).transpose(1, 0, 2).reshape(BANK, -1)
 
 
 def shared_memories(network: Network, bursts: Bursts = NO_BURSTS) -> Iterator[Memory]:

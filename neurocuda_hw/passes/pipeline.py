@@ -27,13 +27,12 @@ import numpy as np
 
 from neurocuda_hw.network import Network
 from neurocuda_hw.passes.activity import Activity
-from neurocuda_hw.passes.cycles import HOP, TOUCHED_WAIT, values_wait
+from neurocuda_hw.passes.cycles import TAKEN, hop, touched_wait, values_wait
 from neurocuda_hw.passes.line_cycles import line_ends
 from neurocuda_hw.passes.plan import SETTLE, LayerPlan
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 
-WALK = 2  # cycles from an event of the input to its first row
-TAKEN = 2  # events of the input that its target holds: one being walked, and the next
+WALK = 5  # cycles from an event of the input to its first row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +72,7 @@ class _Stage:
     @property
     def hop(self) -> int:
         """Cycles from a row that it sweeps to the first row that its events visit."""
-        return HOP + len(self.plan.division) if self.plan else WALK
+        return hop(self.plan) if self.plan else WALK
 
     def before(self, k: int) -> float:
         return self.end[k - 1] if k else 0.0
@@ -83,18 +82,20 @@ def predict(plans: Mapping[str, LayerPlan], activity: Activity) -> Prediction:
     """Runs the model over all inferences of the trace that `activity` counts."""
     network, samples = activity.network, activity.trace.samples
     if any(plan.lines is not None for plan in plans.values()):
-        return _prediction(network, line_ends(plans, activity))
+        return _prediction(network, plans, line_ends(plans, activity))
     steps = max(plan.timesteps for plan in plans.values())
     stages = _stages(plans, activity, steps)
     for k in range(samples * steps):
         for stage in stages.values():
             _advance(stage, k)
-    return _prediction(network, np.array(stages[network.output.name].end)[steps - 1 :: steps])
+    ends = np.array(stages[network.output.name].end)[steps - 1 :: steps]
+    return _prediction(network, plans, ends)
 
 
-def _prediction(network: Network, ends: np.ndarray) -> Prediction:
+def _prediction(network: Network, plans: Mapping[str, LayerPlan], ends: np.ndarray) -> Prediction:
     """What follows from when the output's sweep ends, ``(S,)``."""
-    ends = ends + HOP + (0 if network.output.spiking else network.output.size)
+    out = network.output
+    ends = ends + hop(plans[out.name]) + (0 if out.spiking else out.size)
     mean = float(ends[-1] - ends[0]) / (len(ends) - 1) if len(ends) > 1 else float(ends[0])
     return Prediction(cycles=mean, latency=round(float(ends[0])))
 
@@ -172,7 +173,7 @@ def _stages(plans: Mapping[str, LayerPlan], activity: Activity, steps: int) -> d
         if plan.touched:
             waits = (rows.events > 0) & (rows.swept > 0)
             waits[:, plan.last_sweep] = False
-            swept = swept + TOUCHED_WAIT * waits
+            swept = swept + touched_wait(plan) * waits
         if plan.leaks:
             swept = swept + SETTLE * (rows.swept > 0)
         swept[:, plan.last_sweep] += values_wait(plan)

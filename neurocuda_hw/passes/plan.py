@@ -17,6 +17,7 @@ from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import Ints, Neuron, Reset, Spiking
 from neurocuda_hw.network.ranges import PopulationRanges, drive_bounds, population_ranges
 from neurocuda_hw.network.synapses import weight_bits
+from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.layout import Fanout, StateLayout, fanout, low_zeros, state_layout
 from neurocuda_hw.passes.mapping import AUTOMATIC, Ways
@@ -162,6 +163,21 @@ class LayerPlan:
     def line_rows(self) -> int:
         """Rows of one line of blocks."""
         return self.layout.columns * self.layout.groups
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether lanes multiply a weight by a payload."""
+        payloads = map(payload_bits, self.sources, self.bursts)
+        return any(payloads) and not self.maximum
+
+    @property
+    def lead(self) -> int:
+        """Cycles from the choice of a row until its state is asked for.
+
+        Meanwhile its weights are read from their banks, and where they are to be multiplied, chosen
+        among these.
+        """
+        return 2 if self.multiplies else 1
 
     @property
     def stored_bits(self) -> tuple[int, ...]:

@@ -85,7 +85,9 @@ from neurocuda_hw.passes.plan import LayerPlan
 SHORTEST, DEEPEST = 8, 8192
 ENOUGH = 512  # masks: fewer are held for a whole inference
 REGISTERS = 64  # deeper queues are read through a register, as block memories need it
-IN_FLIGHT = 3  # rows between the sweep's decision and the queue, this one included
+# rows between the sweep's decision and the queue, this one included, one that is decided while
+# `Compactor.room` is on its way, and two in the registers before the queue; `lead` apart
+IN_FLIGHT = 6
 
 
 def limits_input(network: Network) -> bool:
@@ -101,7 +103,7 @@ def limits_input(network: Network) -> bool:
 
 def in_flight(plan: LayerPlan) -> int:
     """Rows that may be between the sweep's decision and the queue: those being divided, too."""
-    return IN_FLIGHT + len(plan.division)
+    return IN_FLIGHT + plan.lead + len(plan.division)
 
 
 def queue_depth(plan: LayerPlan) -> int:

@@ -22,6 +22,7 @@ from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
 from neurocuda_hw.network.neurons import Window
 from neurocuda_hw.network.wire import address_bits, payload_bits
+from neurocuda_hw.rtl.buffer import Buffer
 from neurocuda_hw.rtl.serializer import values_of
 from neurocuda_hw.rtl.signatures import events_of
 
@@ -65,10 +66,11 @@ class PacketInput(Component):
     Members
     -------
     words : In, stream
+        Taken whatever they hold; `ready` depends on none of the other inputs of the cycle.
     events : Out, stream
-        In the same cycle.
+        Latency 1 cycle.
     faults : Out
-        One bit per `Fault`, high while a transfer is dropped for it.
+        One bit per `Fault`, high in a cycle in which a transfer that was taken is dropped for it.
     """
 
     def __init__(
@@ -94,34 +96,54 @@ class PacketInput(Component):
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
         step = Signal(unsigned_bits(self.timesteps - 1))
-        word, last, event = self.words.payload.word, self.words.payload.last, self.events.payload
+        given, event = self.words.payload, self.events.payload
         c, y, x = address_bits(self.population)
         value = payload_bits(self.population)
+        # what can be said of a word by itself is known before it is looked at
+        shape = {"word": len(given.word), "last": 1, "whole": 1, "some": 1, "stranger": 1}
+        m.submodules.buffer = buffer = Buffer(
+            data.StructLayout({name: unsigned(bits) for name, bits in shape.items()})
+        )
+        m.d.comb += [
+            buffer.i.payload.word.eq(given.word),
+            buffer.i.payload.last.eq(given.last),
+            buffer.i.payload.whole.eq(given.keep.all()),
+            buffer.i.payload.some.eq(given.keep.any()),
+            buffer.i.payload.stranger.eq(self._is_stranger(given.word)),
+            buffer.i.valid.eq(self.words.valid),
+            self.words.ready.eq(buffer.i.ready),
+        ]
+        words, now = buffer.o, buffer.o.payload
+        word, marker = now.word, now.word[-1]
         m.d.comb += [
             event.x.eq(word[:x]),
             event.y.eq(word[x : x + y]),
             event.c.eq(word[x + y : x + y + c]),
             event.value.eq(word[x + y + c : x + y + c + value]),
         ]
-        keep = self.words.payload.keep
         wrong, void, full = Signal(len(Fault)), Signal(), Signal()
         untimely, line = self._is_untimely(step), Signal.like(event.y)
         if self.raster:
             untimely = untimely | (event.y < line)
-        with m.If(~keep.all()):
-            m.d.comb += wrong[Fault.KEEP].eq(keep.any())
-        with m.Elif(~word[-1]):
-            with m.If(self._is_stranger(event)):
+        with m.If(~now.whole):
+            m.d.comb += wrong[Fault.KEEP].eq(now.some)
+        with m.Elif(~marker):
+            with m.If(now.stranger):
                 m.d.comb += wrong[Fault.ADDRESS].eq(1)
             with m.Elif(untimely):
                 m.d.comb += wrong[Fault.WINDOW].eq(1)
             with m.Else():
                 m.d.comb += wrong[Fault.CROWDED].eq(full)
-        m.d.comb += void.eq(~keep.all() | wrong.any())
-        ends = Signal()  # an end-of-step marker leaves in this cycle
+        m.d.comb += void.eq(~now.whole | wrong.any())
+        passes, completes = Signal(), Signal()
+        takes = Signal()  # an event leaves in this cycle
+        ends = Signal()  # an end-of-step marker does
         final = Signal()  # and it is the inference's last
         m.d.comb += [
-            ends.eq(self.events.valid & self.events.ready & event.end),
+            self.events.valid.eq((passes & words.valid & ~void) | completes),
+            event.end.eq(completes | marker),
+            takes.eq(passes & words.valid & ~void & ~marker & self.events.ready),
+            ends.eq(((passes & words.valid & now.whole & marker) | completes) & self.events.ready),
             final.eq(ends & (step == self.timesteps - 1)),
         ]
         with m.If(final):
@@ -131,49 +153,48 @@ class PacketInput(Component):
         if self.raster:
             with m.If(final):
                 m.d.sync += line.eq(0)
-            with m.Elif(self.events.valid & self.events.ready & ~event.end):
+            with m.Elif(takes):
                 m.d.sync += line.eq(event.y)
         if self.limited:
             size = self.population.size
             count = Signal(range(size + 1))  # events of this step
-            m.d.comb += full.eq(count == size)
             with m.If(ends):
-                m.d.sync += count.eq(0)
-            with m.Elif(self.events.valid & self.events.ready):
-                m.d.sync += count.eq(count + 1)
+                m.d.sync += [count.eq(0), full.eq(0)]
+            with m.Elif(takes):
+                m.d.sync += [count.eq(count + 1), full.eq(count == size - 1)]
         with m.FSM():
             with m.State("PASS"):
                 m.d.comb += [
-                    self.events.valid.eq(self.words.valid & ~void),
-                    self.words.ready.eq(self.events.ready | void),
-                    event.end.eq(word[-1]),
-                    self.faults.eq(Mux(self.words.valid, wrong, 0)),
+                    passes.eq(1),
+                    words.ready.eq(self.events.ready),
+                    self.faults.eq(Mux(words.valid & words.ready, wrong, 0)),
                 ]
-                with m.If(self.words.valid & self.words.ready):
-                    with m.If(last & ~final):
+                with m.If(words.valid & words.ready):
+                    with m.If(now.last & ~final):
                         m.next = "COMPLETE"
-                    with m.Elif(final & ~last):
+                    with m.Elif(final & ~now.last):
                         m.next = "DROP"
             with m.State("COMPLETE"):
-                m.d.comb += [self.events.valid.eq(1), event.end.eq(1)]
+                m.d.comb += completes.eq(1)
                 with m.If(final):
                     m.next = "PASS"
             with m.State("DROP"):
                 m.d.comb += [
-                    self.words.ready.eq(1),
-                    self.faults[Fault.OVERLONG].eq(self.words.valid & keep.any()),
+                    words.ready.eq(1),
+                    self.faults[Fault.OVERLONG].eq(words.valid & now.some),
                 ]
-                with m.If(self.words.valid & last):
+                with m.If(words.valid & now.last):
                     m.next = "PASS"
         return m
 
-    def _is_stranger(self, event: data.View) -> Value:
+    def _is_stranger(self, word: Value) -> Value:
         """Whether the address is of no neuron: fields are as wide as powers of two ask."""
-        beyond = [
-            part >= size
-            for part, size in zip((event.c, event.y, event.x), self.population.chw, strict=True)
-            if size & (size - 1)
-        ]
+        beyond, low = [], 0
+        for size in reversed(self.population.chw):
+            high = low + unsigned_bits(size - 1)
+            if size & (size - 1):
+                beyond.append(word[low:high] >= size)
+            low = high
         return Cat(beyond).any() if beyond else C(0, 1)
 
     def _is_untimely(self, step: Signal) -> Value:

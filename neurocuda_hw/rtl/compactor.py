@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth import Cat, Elaboratable, Module, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 from amaranth.lib.fifo import SyncFIFO
@@ -20,6 +20,7 @@ from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import REGISTERS, in_flight
+from neurocuda_hw.rtl.later import later
 from neurocuda_hw.rtl.queue import Queue
 from neurocuda_hw.rtl.signatures import events_of
 
@@ -57,7 +58,7 @@ class Compactor(Component):
     swept : In, where it `counts`
         A row is swept in this cycle that will be put.
     events : Out, stream
-        Latency from `put` to the first event: 2 cycles, 3 behind a deep queue.
+        Latency from `put` to the first event: 4 cycles, 6 behind a deep queue.
     """
 
     def __init__(self, plan: LayerPlan, depth: int, *, counts: bool = False) -> None:
@@ -75,29 +76,41 @@ class Compactor(Component):
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
-        depth, width = self.depth, self.layout.size
-        put = self.put & (self.mask.spikes.any() | self.mask.end)
-        head, valid, take = Signal(self.layout), Signal(), Signal()
+        lanes, bits = self.plan.layout.lanes, spike_bits(self.plan)
+        flags = int(lanes > 1)  # one lane tells by itself
+        layout = data.StructLayout({"mask": self.layout, "none": flags, "more": flags})
+        depth, width = self.depth, layout.size
+        mask, come = later(m, "mask", self.mask), later(m, "come", self.put)
+        word, put = Signal(layout), Signal()
+        one, two = _at_least(2, list(_which(mask.spikes, bits)))
+        m.d.sync += [word.mask.eq(mask), word.none.eq(~one), word.more.eq(two)]
+        m.d.sync += put.eq(come & (one | mask.end))
+        head, valid, take = Signal(layout), Signal(), Signal()
         if depth > REGISTERS:
             style, words = self.plan.ways.styles.get("queue"), 1 << (depth - 1).bit_length()
             m.submodules.queue = deep = Queue(width=width, depth=words, style=style)
             level = deep.level
-            m.d.comb += [deep.data.eq(self.mask), deep.put.eq(put), deep.take.eq(take & valid)]
-            m.d.comb += [head.eq(deep.head), valid.eq(deep.valid)]
+            m.d.comb += [deep.data.eq(word), deep.put.eq(put)]
+            # a block memory's word comes late in its cycle: it goes to a register first
+            with m.If(~valid | take):
+                m.d.comb += deep.take.eq(deep.valid)
+                m.d.sync += [head.eq(deep.head), valid.eq(deep.valid)]
         else:
             m.submodules.queue = short = SyncFIFO(width=width, depth=depth)
             level = short.level
-            m.d.comb += [short.w_data.eq(self.mask), short.w_en.eq(put), short.r_en.eq(take)]
+            m.d.comb += [short.w_data.eq(word), short.w_en.eq(put), short.r_en.eq(take)]
             m.d.comb += [head.eq(short.r_data), valid.eq(short.r_rdy)]
         if self.counts:
             used = Signal(range(depth + 1))
-            m.d.sync += used.eq(used + self.swept - (self.put & ~put) - (take & valid))
-            m.d.comb += self.room.eq(used != depth)
+            used_next, dropped = Signal.like(used), Signal()
+            m.d.sync += dropped.eq(come & ~one & ~mask.end)
+            m.d.comb += used_next.eq(used + self.swept - dropped - (take & valid))
+            m.d.sync += [used.eq(used_next), self.room.eq(used_next != depth)]
         else:
-            m.d.comb += self.room.eq(level <= depth - in_flight(self.plan))
+            m.d.sync += self.room.eq(level <= depth - in_flight(self.plan))
         row = Signal(self.layout)
         busy, done = Signal(), Signal()
-        lanes, bits = self.plan.layout.lanes, spike_bits(self.plan)
+        none, more = Signal(), Signal()  # no spike is left in the row; more than one
         spikes, rest = row.spikes, Signal(lanes)
         if bits > 1:  # who is still to be sent
             spikes = Signal(lanes)
@@ -106,19 +119,22 @@ class Compactor(Component):
         lane, x, y = self._lane(spikes & ~rest)
         m.d.comb += [
             self.events.valid.eq(busy),
-            out.end.eq(~spikes.any()),
+            out.end.eq(none),
             out.c.eq(Cat(lane, row.group)),
             out.y.eq(Cat(y, row.y)),
             out.x.eq(Cat(x, row.x)),
-            done.eq(self.events.ready & ~rest.any() & (out.end | ~row.end)),
+            done.eq(self.events.ready & ~more & (none | ~row.end)),
         ]
         with m.If(~busy | done):
             m.d.comb += take.eq(1)
-            m.d.sync += [busy.eq(valid), row.eq(head)]
+            m.d.sync += [busy.eq(valid), row.eq(head.mask)]
+            given = head.none if flags else ~head.mask.spikes.any()
+            m.d.sync += [none.eq(given), more.eq(head.more)]
             if bits > 1:
-                m.d.sync += spikes.eq(_which(head.spikes, bits))
+                m.d.sync += spikes.eq(_which(head.mask.spikes, bits))
         with m.Elif(self.events.ready):
             m.d.sync += spikes.eq(rest)
+            m.d.sync += [none.eq(~more), more.eq(_at_least(3, list(spikes))[-1])]
         if bits > 1:
             m.d.comb += out.value.eq(_chosen(spikes & ~rest, row.spikes, bits))
         return m
@@ -138,6 +154,18 @@ class Compactor(Component):
         x_bit = unsigned_bits(layout.slots - 1)
         y_bit = x_bit + unsigned_bits(layout.block[1] - 1)
         return Cat(*number[:x_bit]), Cat(*number[x_bit:y_bit]), Cat(*number[y_bit:])
+
+
+def _at_least(most: int, bits: list[Value]) -> list[Value]:
+    """Whether 1, 2, ... up to `most` of the bits are set: a tree, as deep as their number has bits.
+
+    Were they added up, the sum's carries would take longer.
+    """
+    if len(bits) == 1:
+        return [*bits, *[C(0, 1)] * (most - 1)]
+    low, high = (_at_least(most, part) for part in (bits[::2], bits[1::2]))
+    low, high = [C(1, 1), *low], [C(1, 1), *high]
+    return [reduce(or_, (low[i] & high[n - i] for i in range(n + 1))) for n in range(1, most + 1)]
 
 
 def _which(words: Value, bits: int) -> Value:

@@ -18,12 +18,13 @@ weighed by their multiples are N = clip(floor(v / threshold), 0, L).
 
 from __future__ import annotations
 
-from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux, Signal, Value
+from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.compactor import mask_layout, spike_bits
+from neurocuda_hw.rtl.later import later
 from neurocuda_hw.rtl.memory import MemoryFiles
 
 DIVIDE_VERILOG = """\
@@ -196,7 +197,7 @@ class Divider(Component):
             if not plan.threshold.uniform:
                 divisors = stage.o_divisors
             place, put, exists = (
-                _later(m, f"{name}_{number}", value)
+                later(m, f"{name}_{number}_", value)
                 for name, value in (("place", place), ("put", put), ("exists", exists))
             )
         if plan.division:
@@ -220,10 +221,3 @@ def _weighed(reached: Value, division: tuple[int, ...]) -> Value:
     if len(division) > 1 and division[-1] == division[-2]:
         return reached[1:] + reached[0]
     return reached
-
-
-def _later(m: Module, name: str, value: Value) -> Signal:
-    """The value of the cycle before."""
-    register = Signal.like(value, name=name)
-    m.d.sync += register.eq(value)
-    return register

@@ -2,6 +2,7 @@
 
 ::
 
+    before    weights come from their memory: `LayerPlan.lead` cycles
     cycle 0   row address to the state memory
     cycle 1   weight x value (or bias, threshold); the state, or a newer one still on its way
     cycle 2   add, compare, reset; write back; spikes come out
@@ -23,6 +24,7 @@ from amaranth.lib.wiring import Component, In, Out
 from neurocuda_hw.network.wire import payload_bits
 from neurocuda_hw.passes.plan import LayerPlan, Parameter
 from neurocuda_hw.rtl.actions import Action
+from neurocuda_hw.rtl.later import AnyValue, later, stages
 from neurocuda_hw.rtl.memory import Ram, Rom
 from neurocuda_hw.rtl.neuron import NeuronLane
 
@@ -30,9 +32,9 @@ from neurocuda_hw.rtl.neuron import NeuronLane
 class Lanes(Component):
     """States of one population and the arithmetic on them. It never stalls.
 
-    Timing: one row per cycle, in any order; what a row lets come out is there 2 cycles after it was
-    asked for. The next row of any kind sees all that those before it wrote, but for rows of a
-    leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
+    Timing: one row per cycle, in any order; what a row lets come out is there ``lead + 2`` cycles
+    after it was asked for. The next row of any kind sees all that those before it wrote, but for
+    rows of a leaking sweep: after the last of them `passes.plan.SETTLE` cycles must pass.
 
     Parameters
     ----------
@@ -49,7 +51,7 @@ class Lanes(Component):
     port : In
         Which projection a row of weights comes from.
     weights, value : In, one per projection
-        The weights of the row of the cycle before, as a `RowSource` gives them; the payload of the
+        The weights of the row of 2 cycles before, as a `RowSource` gives them; the payload of the
         event (signed).
     fire, restore : In
         In a sweep: neurons may fire; the initial state is written instead of the membrane.
@@ -57,16 +59,16 @@ class Lanes(Component):
     peek : In
         In a sweep: nothing is written.
     done : Out
-        A SWEEP or PASS of two cycles ago comes out now.
+        A SWEEP or PASS of ``lead + 2`` cycles ago comes out now.
     spikes : Out
         One bit per lane; of a population of bursts, whether it holds a neuron.
     membranes : Out
         v- of each lane, before any reset.
     again : Out
-        In a row that was swept, a membrane is still at its threshold; only if the plan says
-        `touched`.
+        In a row that was swept, a membrane is still at its threshold; a cycle later than all else,
+        and only if the plan says `touched`.
     swept, thresholds : Out, of a population of bursts
-        A SWEEP of two cycles ago comes out now; thresholds of its lanes.
+        A SWEEP of ``lead + 2`` cycles ago comes out now; thresholds of its lanes.
     """
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -105,26 +107,35 @@ class Lanes(Component):
         word_bits = plan.state_bits + plan.synaptic_bits + plan.held_bits
         style = plan.ways.styles.get("states")
         m.submodules.state = state = Ram(width=p * word_bits, depth=plan.state_rows, style=style)
-        m.d.comb += state.read_address.eq(self.row)
+        lead = plan.lead
 
-        kind1, row1, port1 = Signal(Action), Signal.like(self.row), Signal.like(self.port)
-        fire1, restore1, group1 = Signal(), Signal(), Signal.like(self.group)
-        m.d.sync += [kind1.eq(self.kind), row1.eq(self.row), port1.eq(self.port)]
-        m.d.sync += [fire1.eq(self.fire), restore1.eq(self.restore), group1.eq(self.group)]
-        kind2, row2 = Signal(Action), Signal.like(self.row)
-        fire2, restore2, group2 = Signal(), Signal(), Signal.like(self.group)
-        held1, held2, bottom2, right2 = Signal(), Signal(), Signal(), Signal()
-        m.d.sync += [bottom2.eq(self.bottom), right2.eq(self.right)]
-        peek1, peek2 = Signal(), Signal()
-        m.d.sync += [peek1.eq(self.peek), peek2.eq(peek1)]
-        m.d.sync += [kind2.eq(kind1), row2.eq(row1), held2.eq(held1)]
-        m.d.sync += [fire2.eq(fire1), restore2.eq(restore1), group2.eq(group1)]
-        with m.Switch(port1):
+        def staged(name: str, value: AnyValue) -> tuple[AnyValue, AnyValue, AnyValue]:
+            *_, now, one, two = stages(m, name, value, lead + 2)
+            return now, one, two
+
+        row0, row1, row2 = staged("row", self.row)
+        _, kind1, kind2 = staged("kind", self.kind)
+        fire1 = later(m, "fire", self.fire, lead + 1)
+        _, restore1, restore2 = staged("restore", self.restore)
+        _, _, group2 = staged("group", self.group)
+        _, peek1, peek2 = staged("peek", self.peek)
+        ports = stages(m, "port", self.port, lead + 1)
+        bottom2, right2 = (
+            later(m, name, value, lead + 1)
+            for name, value in (("bottom", self.bottom), ("right", self.right))
+        )
+        m.d.comb += state.read_address.eq(row0)
+        held1, held2 = Signal(), Signal()
+        with m.Switch(ports[-1]):
             for i, is_held in enumerate(plan.held):
                 with m.Case(i):
                     m.d.comb += held1.eq(is_held)
+        m.d.sync += held2.eq(held1)
 
-        swept, late = Signal(), Signal()
+        swept, late, fires2, fresh2 = Signal(), Signal(), Signal(), Signal()
+        fires1 = fire1 & (kind1 == Action.SWEEP)
+        m.d.sync += fires2.eq(fires1)
+        m.d.sync += fresh2.eq(restore1 | (kind1 == Action.CLEAR))
         moves1 = kind1 != Action.PASS
         accumulates1, accumulates2 = kind1 == Action.ACCUMULATE, kind2 == Action.ACCUMULATE
         m.d.comb += [
@@ -133,48 +144,55 @@ class Lanes(Component):
             late.eq(swept & ~restore2 & ~peek2 if plan.leaks else 0),
         ]
         word2 = Signal(p * word_bits, reset_less=bool(plan.burst))
-        products = self._products(m, port1)
+        products = self._products(m, ports)
         own = {q.name: self._parameter(m, q) for q in plan.parameters()}
         words, late_words, spikes, membranes, again = [], [], [], [], []
         for i in range(p):
             lane = NeuronLane(m, plan, i, word2.word_select(i, word_bits))
             with self._only(m, moves1):
-                lane.first_stage(accumulates1, products[i], {n: v[i] for n, v in own.items()})
-            lane.second_stage(accumulates2, held2, fire2, (kind2 == Action.CLEAR) | restore2)
+                own_i = {name: values[i] for name, values in own.items()}
+                lane.first_stage(accumulates1, fires1, products[i], own_i)
+            lane.second_stage(accumulates2, held2, fires2, fresh2)
             words.append(lane.word)
             late_words.append(lane.late_word)
             exists = self._exists(i, group2, bottom2, right2)
-            spikes.append((exists if plan.burst else lane.fired & exists) & swept)
+            spikes.append((swept if plan.burst else lane.fired) & exists)
             membranes.append(lane.membrane)
             again.append(lane.again & exists)
-        m.d.comb += self.again.eq(Cat(again).any() if plan.touched else 0)
+        if plan.touched:
+            m.d.sync += self.again.eq(Cat(again).any())
         if plan.burst:
             m.d.comb += self.swept.eq(swept)
             with self._only(m, moves1):
                 m.d.sync += self.thresholds.eq(Cat(own["threshold"]))
         m.d.comb += [self.spikes.eq(Cat(spikes)), self.membranes.eq(Cat(membranes))]
 
-        result, write2 = Signal(p * word_bits), Signal()
+        result, write1, write2 = Signal(p * word_bits), Signal(), Signal()
+        sweeps1, keeps1 = kind1 == Action.SWEEP, C(0, 1)
+        if plan.leaks:
+            keeps1 = ~restore1  # it is written late
         m.d.comb += [
             result.eq(Cat(words)),
-            write2.eq((kind2 != Action.PASS) & ~late & ~(swept & peek2)),
+            write1.eq((kind1 != Action.PASS) & ~(sweeps1 & (peek1 | keeps1))),
         ]
-        row3, written3, result3 = Signal.like(self.row), Signal(), Signal.like(word2)
-        m.d.sync += [row3.eq(row2), written3.eq(write2)]
+        m.d.sync += write2.eq(write1)
+        result3 = Signal.like(word2)
         with self._only(m, write2):
             m.d.sync += result3.eq(result)
+        # of row1: whether it is row2, or row3; worked out a cycle before
+        newer, older = Signal(), Signal()
+        m.d.sync += [newer.eq(write1 & (row1 == row0)), older.eq(write2 & (row2 == row0))]
         with self._only(m, moves1):
-            with m.If(write2 & (row2 == row1)):
+            with m.If(newer):
                 m.d.sync += word2.eq(result)
-            with m.Elif(written3 & (row3 == row1)):
+            with m.Elif(older):
                 m.d.sync += word2.eq(result3)
             with m.Else():
                 m.d.sync += word2.eq(state.read_data)
         m.d.comb += [state.write.eq(write2), state.write_address.eq(row2)]
         m.d.comb += state.write_data.eq(result)
         if plan.leaks:
-            late3, late4, row4 = Signal(), Signal(), Signal.like(self.row)
-            m.d.sync += [late3.eq(late), late4.eq(late3), row4.eq(row3)]
+            late4, row4 = later(m, "late", late, 2), later(m, "late_row", row2, 2)
             with m.If(late4):
                 m.d.comb += [state.write.eq(1), state.write_address.eq(row4)]
                 m.d.comb += state.write_data.eq(Cat(late_words))
@@ -184,40 +202,47 @@ class Lanes(Component):
         """Lanes of bursts rest in a cycle without a row, which saves power and simulation."""
         return m.If(moves) if self.plan.burst else nullcontext()
 
-    def _products(self, m: Module, port1: Signal) -> list[Value]:
-        """weight x value of each lane in cycle 1, from the projection that was asked."""
-        plan, p = self.plan, self.plan.layout.lanes
+    def _products(self, m: Module, ports: list[Signal]) -> list[Value]:
+        """weight x value of each lane in cycle 1, from the projection that was asked.
+
+        `ports` are those of the rows that were taken 0, 1, 2, ... cycles ago.
+        """
+        plan, p, lead = self.plan, self.plan.layout.lanes, self.plan.lead
         per_port, values = [], []
+        # what is multiplied has registers without a reset, as multipliers of devices have
         for i, bits in enumerate(plan.stored_bits):
             row = getattr(self, f"weights_{i}")
+            if plan.multiplies and not any(plan.bursts):
+                row = later(m, f"factors_{i}_", row, reset_less=True)
             value: Value = C(1, signed(2))
             if payload_bits(plan.sources[i], plan.bursts[i]):
-                value = Signal(signed(self.value_bits), name=f"value1_{i}")
-                m.d.sync += value.eq(getattr(self, f"value_{i}"))
+                value = later(m, f"value_{i}_", getattr(self, f"value_{i}"), lead)
             values.append(value)
             per_port.append([row.word_select(lane, bits).as_signed() for lane in range(p)])
         shifts = plan.weight_shifts
         if any(plan.bursts):  # one multiplier per lane, whatever the number of projections
-            value = values[0] if len(values) == 1 else Signal(signed(self.value_bits))
-            if len(values) > 1:
-                with m.Switch(port1):
-                    for i, one in enumerate(values):
-                        with m.Case(i):
-                            m.d.comb += value.eq(one)
+            value = Signal(signed(self.value_bits), name="value1", reset_less=True)
+            with m.Switch(ports[lead]):
+                for i, one in enumerate(values):
+                    with m.Case(i):
+                        m.d.sync += value.eq(one)
             common = min(shifts)
             for i, shift in enumerate(shifts):
                 per_port[i] = _shifted(per_port[i], shift - common)
-            weights = self._chosen(port1, per_port)
+            weights = self._chosen(ports[2], per_port)
             if plan.maximum:
                 return [Mux(weight.any(), value, 0) for weight in weights]
-            if self.value_bits > 1:
-                weights = [self._product(weight, value) for weight in weights]
+            if plan.multiplies:
+                for i, weight in enumerate(weights):
+                    factor = later(m, f"factor_{i}_", weight, reset_less=True)
+                    weights[i] = self._product(factor, value)
             return _shifted(weights, common)
         for i, value in enumerate(values):
             if not isinstance(value, Const):
-                per_port[i] = [self._product(weight, value) for weight in per_port[i]]
+                value1 = later(m, f"value1_{i}_", value, reset_less=True)
+                per_port[i] = [self._product(weight, value1) for weight in per_port[i]]
             per_port[i] = _shifted(per_port[i], shifts[i])
-        return self._chosen(port1, per_port)
+        return self._chosen(ports[-1], per_port)
 
     def _product(self, weight: Value, value: Value) -> Value:
         """weight x value: a multiplier, or in logic a sum with a term for each bit of one."""
@@ -245,8 +270,10 @@ class Lanes(Component):
         rom = Rom(words=parameter.rows, bits=parameter.bits, file=name, style=style)
         m.submodules[parameter.name] = rom
         row = self.own if self.plan.state_rows < self.plan.layout.rows else self.row
-        m.d.comb += rom.address.eq(row if parameter.per_row else self.group)
-        return [rom.data.word_select(i, parameter.bits).as_signed() for i in range(p)]
+        key = row if parameter.per_row else self.group
+        m.d.comb += rom.address.eq(later(m, f"{parameter.name}_row", key, self.plan.lead - 1))
+        data = later(m, f"{parameter.name}_", rom.data)  # a block memory's outputs come late
+        return [data.word_select(i, parameter.bits).as_signed() for i in range(p)]
 
     def _exists(self, lane: int, group: Signal, bottom: Signal, right: Signal) -> Value:
         """Whether the lane holds a neuron in this row: its last group or block may be short."""

@@ -23,9 +23,11 @@ from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.passes.queues import queue_depths
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.activity import State, activity_layout
+from neurocuda_hw.rtl.buffer import Buffer
 from neurocuda_hw.rtl.compactor import Compactor
 from neurocuda_hw.rtl.divider import Divider
 from neurocuda_hw.rtl.lanes import Lanes
+from neurocuda_hw.rtl.later import later, stages
 from neurocuda_hw.rtl.rows import RomRows, RowSource
 from neurocuda_hw.rtl.serializer import Selector, Serializer, values_of
 from neurocuda_hw.rtl.signatures import events_of
@@ -40,8 +42,8 @@ class LayerCore(Component):
 
     Timing: one row per cycle, of weights while events are here, of states once every source has
     ended the step. From the cycle in which a step's first event is taken to the one in which its
-    marker comes out: the rows of weights, the rows of states, and 5 cycles, and at most one more
-    for each spike. Rows of spikes that are not taken wait in a queue, as many as
+    marker comes out: the rows of weights, the rows of states, and ``lead + 9`` cycles, and at most
+    one more for each spike. Rows of spikes that are not taken wait in a queue, as many as
     `passes.queues.queue_depth` says, then the sweep waits; no event is dropped.
 
     Parameters
@@ -124,8 +126,7 @@ class LayerCore(Component):
             ends = [~more for more in due]
         starved = Cat(end | ~holds for end, (_, holds) in zip(ends, sources, strict=True)).all()
         self._observe(m, sweep, Cat(rows).any(), starved & ~sweep.start)
-        end1, end2 = Signal(), Signal()
-        m.d.sync += [end1.eq(sweep.end), end2.eq(end1)]
+        end2 = later(m, "end", sweep.end, plan.lead + 2)
         if plan.fires:
             self._compact(m, sweep, lanes, end2)
         else:
@@ -186,13 +187,19 @@ class LayerCore(Component):
         walker = Walker(source=source, fanout=fanout, rows=plan.state_rows, burst=burst)
         rows = self.source(plan, index)
         m.submodules[f"walker_{index}"], m.submodules[f"rows_{index}"] = walker, rows
-        connect(m, flipped(getattr(self, f"events_{index}")), walker.events)
-        connect(m, walker.addresses, rows.i)
+        events = getattr(self, f"events_{index}")
+        before, behind = (Buffer(s.payload.shape()) for s in (events, walker.addresses))
+        m.submodules[f"events_buffer_{index}"] = before
+        m.submodules[f"address_buffer_{index}"] = behind
+        connect(m, flipped(events), before.i)
+        connect(m, before.o, walker.events)
+        connect(m, walker.addresses, behind.i)
+        connect(m, behind.o, rows.i)
         m.d.comb += [
             getattr(lanes, f"weights_{index}").eq(rows.weights),
             getattr(lanes, f"value_{index}").eq(rows.o.payload.value),
         ]
-        return rows.o, walker.holds | rows.holds
+        return rows.o, before.o.valid | walker.holds | behind.o.valid | rows.holds
 
     def _list_touched(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         m.submodules.touched = touched = TouchedRows(self.plan)
@@ -214,7 +221,9 @@ class LayerCore(Component):
         depths = queue_depths(self.plan, self.branches)
         compactors = [Compactor(self.plan, depth, counts=sweep.by_lines) for depth in depths]
         mask2 = Signal(compactors[0].layout)
-        m.d.sync += [mask2.group.eq(sweep.group1), mask2.y.eq(sweep.y1), mask2.x.eq(sweep.x1)]
+        for name in ("group", "y", "x"):
+            place = later(m, name, getattr(sweep, f"{name}1"), self.plan.lead + 1)
+            m.d.comb += mask2[name].eq(place)
         m.d.comb += sweep.room.eq(Cat(c.room for c in compactors).all())
         if self.plan.burst:
             m.submodules.divider = divider = Divider(self.plan)
@@ -247,22 +256,21 @@ class LayerCore(Component):
 
     def _serialize(self, m: Module, sweep: Sweep, lanes: Lanes) -> None:
         # values leave in the last step only
-        values1, values2 = Signal(), Signal()
-        m.d.sync += [values1.eq((sweep.kind == Action.SWEEP) & sweep.values), values2.eq(values1)]
+        last = (sweep.kind == Action.SWEEP) & sweep.values
+        values = stages(m, "values", last, self.plan.lead + 2)
         serializer: Serializer | Selector
         if self.plan.by_channel:
             serializer = Selector(self.plan)
-            lane1 = Signal.like(sweep.lane)
-            m.d.sync += [lane1.eq(sweep.lane), serializer.lane.eq(lane1)]
+            m.d.comb += serializer.lane.eq(later(m, "lane", sweep.lane, self.plan.lead + 2))
             m.d.comb += sweep.room.eq(~sweep.values | serializer.room)
         else:  # a sweep waits until the row before has left
-            serializer = Serializer(self.plan)
-            room = serializer.room & ~values1 & ~values2
+            serializer, room = Serializer(self.plan), Signal()
+            m.d.sync += room.eq(serializer.room & ~Cat(values).any())
             m.d.comb += sweep.room.eq(~sweep.values | room)
         m.submodules.serializer = serializer
         m.d.comb += [
             serializer.row.eq(lanes.membranes),
-            serializer.put.eq(values2),
+            serializer.put.eq(values[-1]),
             self.out.payload.eq(serializer.values.payload),
             self.out.valid.eq(serializer.values.valid),
             serializer.values.ready.eq(self.out.ready),

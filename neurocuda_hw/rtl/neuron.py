@@ -54,17 +54,20 @@ class NeuronLane:
         shape = signed(bits) if bits and not self.plan.maximum else unsigned(bits)
         return Signal(shape, name=f"{name}_{self.lane}")
 
-    def _register(self, name: str, value: Value, bits: int | None = None) -> Signal:
+    def _register(self, name: str, value: Value, bits: int | None = None, init: int = 0) -> Signal:
         shape = value.shape() if bits is None else signed(bits)
-        register = Signal(shape, name=f"{name}_{self.lane}")
+        register = Signal(shape, name=f"{name}_{self.lane}", init=init)
         self.m.d.sync += register.eq(value)
         return register
 
-    def first_stage(self, accumulates: Value, product: Value, own: dict[str, Value]) -> None:
+    def first_stage(
+        self, accumulates: Value, fire: Value, product: Value, own: dict[str, Value]
+    ) -> None:
         """Cycle 1: registers what cycle 2 adds, and what it compares with.
 
         Without u and h, ``bias - threshold`` is ready beforehand: the comparison then runs beside
-        the addition instead of after it.
+        the addition instead of after it. Where none may `fire`, it is out of reach instead, so that
+        the sign alone says who fires; but not where rows are listed, which asks for more.
         """
         plan, bits = self.plan, self.plan.state_bits
         if plan.burst:
@@ -78,7 +81,10 @@ class NeuronLane:
         width = max(bits, plan.synaptic_bits, plan.held_bits)
         self.addend = self._register("addend", Mux(accumulates, product, own["bias"]), width)
         below = -own["threshold"] if self.chained else own["bias"] - own["threshold"]
-        self.below = self._register("below", below, bits + 1)
+        far = 0 if plan.touched else -(1 << bits - 1)
+        if far:
+            below = Mux(fire, below, C(far, signed(bits + 1)))
+        self.below = self._register("below", below, bits + 1, init=far)
         if plan.touched and plan.reset is Reset.SUBTRACT:  # then there is no bias, u or h
             self.below_twice = self._register("below_twice", -2 * own["threshold"], bits + 2)
         self.initial = self._register("initial", own["initial"], bits)
@@ -92,8 +98,8 @@ class NeuronLane:
     def second_stage(self, accumulates: Value, held: Value, fire: Value, fresh: Value) -> None:
         """Cycle 2: adds, compares, resets. Leaves `word`, `fired`, `again` and `membrane`, the v-.
 
-        `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fresh` asks for
-        the initial state instead of a sweep's.
+        `accumulates` tells a row of weights, `held` that it is of a CURRENT input; `fire` that it
+        is swept and neurons may fire; `fresh` asks for the initial state instead of a sweep's.
         """
         m, plan = self.m, self.plan
         if plan.burst:
@@ -112,8 +118,9 @@ class NeuronLane:
             m.d.comb += drive.eq(self.addend)
             m.d.comb += over.eq(self.v + self.below)
         m.d.comb += self.membrane.eq(self.v + drive)
-        m.d.comb += self.fired.eq((over >= 0) & fire)
+        m.d.comb += self.fired.eq(over >= 0)
         if plan.touched:
+            m.d.comb += self.fired.eq((over >= 0) & fire)
             self._ask_again(over, fire)
         reset = {Reset.SUBTRACT: over, Reset.ZERO: C(0), Reset.TO_VALUE: self.reset_value}
         m.d.comb += after.eq(Mux(self.fired, reset[plan.reset], self.membrane))
@@ -126,11 +133,14 @@ class NeuronLane:
         with m.If(fresh):
             m.d.comb += [new[0].eq(self.initial), new[1].eq(0), new[2].eq(0)]
         with m.Elif(accumulates):
-            m.d.comb += new[0].eq(self.v if plan.synaptic_bits else self.membrane)
-            m.d.comb += new[1].eq(self.u + self.addend)
-            with m.If(held):
-                m.d.comb += [new[0].eq(self.v), new[1].eq(self.u)]
-                m.d.comb += new[2].eq(self.h + self.addend)
+            if plan.synaptic_bits:
+                m.d.comb += [new[0].eq(self.v), new[1].eq(self.u + self.addend)]
+            elif plan.v_floor is not None:
+                m.d.comb += new[0].eq(self.membrane)
+            if plan.held_bits:
+                with m.If(held):
+                    m.d.comb += [new[0].eq(self.v), new[1].eq(self.u)]
+                    m.d.comb += new[2].eq(self.h + self.addend)
         m.d.comb += self.word.eq(Cat(new))
         if plan.leaks:
             self._leak(floored)

@@ -2,16 +2,16 @@
 
 ::
 
-    walker -> i -> RowSource -> o -------> lanes   cycle 0: the row's state is asked for
-                             -> weights -> lanes   cycle 1: state and weights are there
+    walker -> i -> RowSource -> o -------> lanes   cycle 0: the row is taken
+                             -> weights -> lanes   cycle 2: weights are there
 
-Lanes never wait: a row is offered once its weights are sure to come in the cycle after it is taken.
-How long weights take is known in here only.
+Lanes never wait: a row is offered once its weights are sure to come 2 cycles after it is taken. How
+long weights take before is known in here only.
 """
 
 from __future__ import annotations
 
-from amaranth import Elaboratable, Module
+from amaranth import Elaboratable, Module, Signal
 from amaranth.hdl import unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import Component, In, Out
@@ -19,7 +19,9 @@ from amaranth.lib.wiring import Component, In, Out
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.network import Population
 from neurocuda_hw.passes.layout import Fanout
+from neurocuda_hw.passes.memories import BANK, banked
 from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.rtl.later import later
 from neurocuda_hw.rtl.memory import Rom
 from neurocuda_hw.rtl.signatures import value_shape
 
@@ -49,8 +51,8 @@ class RowSource(Component):
     o : Out, stream
         The `row` of each.
     weights : Out
-        All lanes of the row that was taken in the cycle before, without the low bits that are 0
-        in all weights; else without meaning.
+        All lanes of the row that was taken 2 cycles before, without the low bits that are 0 in all
+        weights; else without meaning.
     holds : Out
         Something has been taken in and is not yet offered.
     """
@@ -66,7 +68,11 @@ class RowSource(Component):
 
 
 class RomRows(RowSource):
-    """All rows are in a ROM on the chip: each is offered in the cycle in which it is asked for."""
+    """All rows are in a ROM on the chip: each is offered in the cycle in which it is asked for.
+
+    Between the banks and the choice among them there are registers and nothing else, so that those
+    of the block memories themselves can be taken (`synth.output_registers`).
+    """
 
     def elaborate(self, platform: object) -> Elaboratable:
         m = Module()
@@ -74,8 +80,15 @@ class RomRows(RowSource):
         name = f"{self.plan.population.name}.{source}.weight.mem"
         style = self.plan.ways.styles.get(f"weights of {source}")
         words = self.fanout.weights >> self.plan.weight_shifts[self.index]
-        m.submodules.rom = rom = Rom(words=words, bits=self.bits, file=name, style=style)
-        m.d.comb += [rom.address.eq(self.i.payload.weight), self.weights.eq(rom.data)]
+        m.submodules.rom = rom = Rom(
+            words=banked(words, self.bits), bits=self.bits, file=name, style=style
+        )
+        m.d.comb += rom.address.eq(self.i.payload.weight)
+        number = later(m, "bank", self.i.payload.weight // BANK, 2)
+        banks = Signal(rom.width, reset_less=True)
+        m.d.sync += banks.eq(rom.data)
+        one = len(self.weights)
+        m.d.comb += self.weights.eq(banks if len(banks) == one else banks.word_select(number, one))
         m.d.comb += [self.o.payload.eq(self.i.payload.row), self.o.valid.eq(self.i.valid)]
         m.d.comb += self.i.ready.eq(self.o.ready)
         return m

@@ -116,7 +116,7 @@ class Selector(Component):
         m.d.comb += [
             queue.w_data.eq(self.row.word_select(self.lane, bits)),
             queue.w_en.eq(self.put),
-            self.room.eq(queue.level <= self.DEPTH - self.IN_FLIGHT),
+            self.room.eq(queue.level <= self.DEPTH - self.IN_FLIGHT - self.plan.lead),
             self.values.valid.eq(queue.r_rdy),
             self.values.payload.value.eq(queue.r_data),
             self.values.payload.end.eq(last),

@@ -14,12 +14,13 @@ One bit per row tells whether it is on the list, so the list never holds more th
 
 from __future__ import annotations
 
-from amaranth import C, Elaboratable, Module, Signal, Value
+from amaranth import C, Cat, Elaboratable, Module, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
 from neurocuda_hw.passes.plan import LayerPlan
 from neurocuda_hw.rtl.actions import Action
+from neurocuda_hw.rtl.later import later, stages
 from neurocuda_hw.rtl.memory import Ram, Rom
 
 
@@ -31,13 +32,13 @@ class TouchedRows(Component):
     kind, row, group, restore : In
         What the lanes do in this cycle, to which row.
     again : In
-        The row that was swept two cycles ago has to be swept in the next step too.
+        The row that was swept ``lead + 3`` cycles ago has to be swept in the next step too.
     end : In
         The step ends in this cycle.
     take : In
         The sweep takes the offered row.
     next, valid : Out
-        The offered row: due in this step. Latency from the event's row to here: 4 cycles.
+        The offered row: due in this step. Latency from the event's row: ``lead + 5`` cycles.
     last : Out
         No row is due after the offered one, nor can one still come.
     empty : Out
@@ -65,14 +66,19 @@ class TouchedRows(Component):
 
     def elaborate(self, platform: Value) -> Elaboratable:
         m = Module()
-        kind1, kind2 = Signal(Action), Signal(Action)
-        row1, row2 = Signal.like(self.row), Signal.like(self.row)
-        restore1, restore2 = Signal(), Signal()
         # the step in which a row was swept, as a parity: it may be listed after that step's end
-        parity, parity1, parity2 = Signal(), Signal(), Signal()
-        m.d.sync += [kind1.eq(self.kind), kind2.eq(kind1), row1.eq(self.row), row2.eq(row1)]
-        m.d.sync += [restore1.eq(self.restore), restore2.eq(restore1)]
-        m.d.sync += [parity1.eq(parity), parity2.eq(parity1), parity.eq(parity ^ self.end)]
+        parity, lead = Signal(), self.plan.lead
+        m.d.sync += parity.eq(parity ^ self.end)
+        kinds, rows, restored, parities = (
+            stages(m, name, value, lead + 3)
+            for name, value in (
+                ("kind", self.kind),
+                ("row", self.row),
+                ("restore", self.restore),
+                ("parity", parity),
+            )
+        )
+        kind2, restore2, (row0, row1, row2) = kinds[-1], restored[-1], rows[-3:]
 
         initial2 = (kind2 == Action.CLEAR) | ((kind2 == Action.SWEEP) & restore2)
         awake2 = self._awake(m)
@@ -83,7 +89,7 @@ class TouchedRows(Component):
             m.d.comb += on_list.eq(awake2)
         with m.Else():
             m.d.comb += on_list.eq(self.again)
-        listed2 = self._listed(m, on_list, kind2 != Action.PASS, row1, row2)
+        listed2 = self._listed(m, on_list, kind2 != Action.PASS, row0, row1, row2)
         put = (kind2 != Action.PASS) & on_list & ~((kind2 == Action.ACCUMULATE) & listed2)
 
         def due(kind: Signal, of_step: Signal) -> Value:
@@ -92,15 +98,18 @@ class TouchedRows(Component):
             return (kind == Action.ACCUMULATE) | (kind == Action.CLEAR) | swept_before
 
         # the initial state is restored row by row from row 0: the list starts anew with it
-        flush1 = (kind1 == Action.SWEEP) & restore1 & (row1 == 0)
-        flush2 = (kind2 == Action.SWEEP) & restore2 & (row2 == 0)
+        flushes = [
+            (kind == Action.SWEEP) & restore & (row == 0)
+            for kind, restore, row in zip(kinds[1:], restored[1:], rows[1:], strict=True)
+        ]
+        dues = [due(*pair) for pair in zip(kinds[1:], parities[1:], strict=True)]
         self._list(
             m,
             put=put,
-            due=due(kind2, parity2),
-            flush=flush2,
-            blocked=flush1 | flush2,
-            coming=due(kind1, parity1),
+            due=dues[-1],
+            flush=flushes[-1],
+            blocked=Cat(flushes).any(),
+            coming=Cat(dues[:-1]).any(),
             row=row2,
         )
         return m
@@ -113,19 +122,17 @@ class TouchedRows(Component):
         name = f"{self.plan.population.name}.{awake.name}.mem"
         m.submodules.awake = rom = Rom(words=awake.rows, bits=1, file=name)
         m.d.comb += rom.address.eq(self.row if awake.per_row else self.group)
-        awake2 = Signal()
-        m.d.sync += awake2.eq(rom.data)
-        return awake2
+        return later(m, "awake", rom.data, self.plan.lead + 2)
 
     def _listed(
-        self, m: Module, on_list: Signal, write: Value, row1: Signal, row2: Signal
+        self, m: Module, on_list: Signal, write: Value, row0: Signal, row1: Signal, row2: Signal
     ) -> Signal:
         """The bit of row2, or a newer one still on its way; as the lanes do with states."""
         m.submodules.bits = bits = Ram(width=1, depth=self.plan.layout.rows)
         listed2 = Signal()
         row3, written3, bit3 = Signal.like(row2), Signal(), Signal()
         m.d.sync += [row3.eq(row2), written3.eq(write), bit3.eq(on_list)]
-        m.d.comb += [bits.read_address.eq(self.row), bits.write_address.eq(row2)]
+        m.d.comb += [bits.read_address.eq(row0), bits.write_address.eq(row2)]
         m.d.comb += [bits.write.eq(write), bits.write_data.eq(on_list)]
         with m.If(write & (row2 == row1)):
             m.d.sync += listed2.eq(on_list)

@@ -149,42 +149,54 @@ class _Counters:
         ending: Signal,
         last: Signal,
     ) -> None:
-        y_left = Signal(unsigned_bits(int(f.y.count.max())))
-        x_left, x_again = (Signal(unsigned_bits(int(f.x.count.max()))) for _ in range(2))
-        c_left, c_again = (Signal(unsigned_bits(int(f.channel_rows.max()))) for _ in range(2))
+        y_most, x_most, c_most = (int(n.max()) for n in (f.y.count, f.x.count, f.channel_rows))
+        y, x, x_again, c, c_again = (_Left(n) for n in (y_most, x_most, x_most, c_most, c_most))
         address = walker.addresses.payload
         now, position, line = (_Pair(address, name) for name in ("now", "position", "line"))
         m.d.comb += [address.weight.eq(now.weight), address.row.state.eq(now.state)]
-        c_last, x_last, y_last = c_left == 1, x_left == 1, y_left == 1
-        m.d.comb += last.eq(ending | (c_last & x_last & y_last))
+        m.d.comb += last.eq(ending | (c.last & x.last & y.last))
         tap = f.rows_per_tap
         x_step = (f.x.out_step * f.row_x, -f.x.tap_step * tap)
         y_step = (f.y.out_step * f.row_y, -f.y.tap_step * tap * f.kernel_width)
         with m.If(free):
-            m.d.sync += [
-                y_left.eq(lookup.y_count),
-                x_left.eq(lookup.x_count),
-                x_again.eq(lookup.x_count),
-                c_left.eq(lookup.c_count),
-                c_again.eq(lookup.c_count),
-            ]
+            m.d.sync += y.start(lookup.y_count)
+            for left in (x, x_again):
+                m.d.sync += left.start(lookup.x_count)
+            for left in (c, c_again):
+                m.d.sync += left.start(lookup.c_count)
             for pair in (now, position, line):
                 m.d.sync += [pair.weight.eq(lookup.weight), pair.state.eq(lookup.state)]
         with m.Elif(walker.addresses.ready):
-            with m.If(~c_last):
+            with m.If(~c.last):
                 m.d.sync += [
-                    c_left.eq(c_left - 1),
+                    *c.less(),
                     now.weight.eq(now.weight + 1),
                     now.state.eq(now.state + 1),
                 ]
-            with m.Elif(~x_last):
-                m.d.sync += [c_left.eq(c_again), x_left.eq(x_left - 1)]
+            with m.Elif(~x.last):
+                m.d.sync += [*c.again(c_again), *x.less()]
                 m.d.sync += position.step(x_step, now, position)
             with m.Else():
-                m.d.sync += [c_left.eq(c_again), x_left.eq(x_again), y_left.eq(y_left - 1)]
+                m.d.sync += [*c.again(c_again), *x.again(x_again), *y.less()]
                 last_line = (f.y.out + (f.y.count - 1) * f.y.out_step).max()
                 rows = walker.rows if last_line * f.row_y >= walker.rows else 0
                 m.d.sync += line.step(y_step, now, position, line, rows=rows)
+
+
+class _Left:
+    """How many are left, this one included; and whether it is the last, known from a register."""
+
+    def __init__(self, most: int) -> None:
+        self.count, self.last = Signal(unsigned_bits(most)), Signal()
+
+    def start(self, count: Value) -> list[object]:
+        return [self.count.eq(count), self.last.eq(count == 1)]
+
+    def less(self) -> list[object]:
+        return [self.count.eq(self.count - 1), self.last.eq(self.count == 2)]
+
+    def again(self, other: _Left) -> list[object]:
+        return [self.count.eq(other.count), self.last.eq(other.last)]
 
 
 class _Pair:

@@ -12,6 +12,7 @@ from neurocuda_hw.ground.errors import OutputError, ToolError
 from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.synth.absorb import absorb_in
 from neurocuda_hw.synth.area import Area, count_cells
 
 Progress = Callable[[str, int, int], None]
@@ -54,7 +55,7 @@ def synthesise(
     progress : callable, optional
         Called with ("yosys", passes done, passes in all, about).
     netlist : Path, optional
-        Where the netlist is written, as JSON for nextpnr.
+        Where the netlist is written, as JSON for nextpnr; with the registers that `absorb` moves.
 
     Raises
     ------
@@ -74,6 +75,8 @@ def synthesise(
         keep=_STATISTICS,
         progress=progress,
     )
+    if netlist and family is Family.ECP5:
+        absorb_in(netlist, top)
     return count_cells(_cells(cells, top), family)
 
 

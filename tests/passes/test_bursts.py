@@ -102,7 +102,7 @@ def test_the_division_counts_up_to_the_window(most: int) -> None:
 def test_the_queue_holds_an_inference() -> None:
     found = find_bursts(network())
     plan = plan_layer(network(), network()["b"], 1, bursts=found)
-    assert (plan.timesteps, plan.sweeps, in_flight(plan)) == (1, 1, 6)
-    assert queue_depth(plan) == 16  # twice what may be in flight
+    assert (plan.timesteps, plan.sweeps, in_flight(plan)) == (1, 1, 11)
+    assert queue_depth(plan) == 32  # twice what may be in flight
     apart = replace(plan_layer(network(), network()["b"], 1), burst=4, timesteps=700)
     assert queue_depth(apart) == 1024  # three rows and the markers of all other steps

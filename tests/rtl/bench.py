@@ -128,8 +128,9 @@ class Bench:
             return done and (not values or len(outputs) >= wanted)
 
         async def drive(context) -> None:  # type: ignore[no-untyped-def]
-            top, sent, quiet, offered = self.top, 0, 0, False
-            while not finished() or sent < len(words):
+            top, sent, quiet, offered, rest = self.top, 0, 0, False, 3
+            while rest:
+                rest -= finished() and sent == len(words)  # what was dropped is told later
                 # once offered, a word stays until it is taken
                 offered = offered or (sent < len(words) and self.random.random() >= self.stalls)
                 context.set(top.s_axis_tvalid, int(offered))
@@ -139,9 +140,9 @@ class Bench:
                     context.set(top.s_axis_tlast, words[sent][2])
                 context.set(top.m_axis_tready, int(self.random.random() >= self.stalls))
                 quiet += 1
+                faults = context.get(top.packet_faults)
+                self.faults.update(f.name for f in Fault if faults >> f & 1)
                 if offered and context.get(top.s_axis_tready):
-                    faults = context.get(top.packet_faults)
-                    self.faults.update(f.name for f in Fault if faults >> f & 1)
                     sent, quiet, offered = sent + 1, 0, False
                 for population in spiking:
                     valid, data = top.taps[population.name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth import Cat, Elaboratable, Module, Mux, Signal
 from amaranth.lib.fifo import SyncFIFO
 
+from neurocuda_hw.rtl.later import later
 from neurocuda_hw.rtl.memory import Rom
 from neurocuda_hw.rtl.rows import RowSource
 
@@ -37,7 +38,7 @@ class SlowRows(RowSource):
             taken.eq(here & self.o.ready),
             self.holds.eq(queue.r_rdy),
         ]
-        m.d.sync += self.weights.eq(Mux(taken, fetched, ~fetched))
+        m.d.sync += self.weights.eq(later(m, "given", Mux(taken, fetched, ~fetched)))
         waited = Signal()  # the address has stood at the head for a cycle
         with m.If(queue.r_en):
             m.d.sync += [here.eq(1), row.eq(head.row), fetched.eq(words.data), waited.eq(0)]

@@ -81,9 +81,9 @@ def test_each_spike_once_and_each_end(
     got: list[tuple[int, ...]] = []
 
     async def drive(context: Any) -> None:
-        sent, room, quiet = 0, [0, 0, 0], 0
+        sent, room, quiet = 0, [0] * (planned.lead + 3), 0
         while quiet < 40 and len(got) <= len(want):
-            # a row arrives two cycles after `room` allowed it, as from the lanes
+            # a row arrives a few cycles after `room` allowed it, as from the lanes
             room = [*room[1:], context.get(compactor.room) and sent + sum(room[1:]) < len(rows)]
             context.set(compactor.put, room[0])
             quiet += 1
@@ -116,7 +116,7 @@ def test_a_full_queue_loses_nothing(shape: tuple[int, int, int], lanes: int) -> 
     spikes: list[int] = []
 
     async def drive(context: Any) -> None:
-        sent, room = 0, [0, 0, 0]
+        sent, room = 0, [0] * (planned.lead + 3)
         for _ in range(queue_depth(planned) + 30):
             room = [*room[1:], int(context.get(compactor.room))]
             context.set(compactor.put, room[0])

@@ -174,7 +174,7 @@ def draw(name, plan, seed):
 
 
 def run(plan, operations):
-    """What came out two cycles after each operation."""
+    """What came out ``lead + 2`` cycles after each operation."""
     lanes = Lanes(plan)
     layout, bits = plan.layout, plan.state_bits
     names = [m for m in lanes.signature.members if m not in ("row", "kind")]
@@ -182,8 +182,9 @@ def run(plan, operations):
     seen = []
 
     async def drive(context):
-        place, before = (0, 0), {}
-        for operation, _ in [*operations, *[({"kind": Action.PASS, "row": 0}, None)] * 2]:
+        place, before = (0, 0), [{}, {}]
+        rest = [({"kind": Action.PASS, "row": 0}, None)] * (plan.lead + 3)
+        for operation, _ in [*operations, *rest]:
             position, group = divmod(operation["row"], layout.groups)
             context.set(lanes.kind, operation["kind"])
             context.set(lanes.row, operation["row"])
@@ -191,9 +192,9 @@ def run(plan, operations):
             context.set(lanes.bottom, int(place[0] == layout.lines - 1))
             context.set(lanes.right, int(place[1] == layout.columns - 1))
             for name in inputs:
-                late = name.startswith("weights")  # they come in the cycle after
-                context.set(getattr(lanes, name), (before if late else operation).get(name, 0))
-            before = operation
+                late = name.startswith("weights")  # they come two cycles after
+                context.set(getattr(lanes, name), (before[0] if late else operation).get(name, 0))
+            before = [before[1], operation]
             place = divmod(position, layout.columns)
             membranes = context.get(lanes.membranes)
             values = [membranes >> bits * i & (1 << bits) - 1 for i in range(layout.lanes)]
@@ -212,7 +213,7 @@ def run(plan, operations):
     simulator.add_clock(1e-8)
     simulator.add_testbench(drive)
     simulator.run()
-    return seen[2:]
+    return seen[plan.lead + 2 :]  # one more than operations
 
 
 OPTIONS = ("port", "fire", "restore", "peek")
@@ -256,7 +257,8 @@ def check(name, plan):
     kinds = [operation["kind"] for operation, _ in operations]
     assert min(kinds.count(kind) for kind in Action) > 5
     fired = 0
-    for (operation, came), got in zip(operations, run(plan, operations), strict=True):
+    came_out = run(plan, operations)
+    for (operation, came), got, after in zip(operations, came_out, came_out[1:], strict=False):
         assert got["done"] == (operation["kind"] in (Action.SWEEP, Action.PASS))
         if came is None:
             assert got["spikes"] == 0
@@ -266,5 +268,5 @@ def check(name, plan):
         assert got["spikes"] == sum(bit << lane for lane, bit in spikes.items())
         assert {lane: got["membranes"][lane] for lane in membranes} == membranes
         if plan.touched and not operation["restore"] and not operation["peek"]:
-            assert got["again"] == again
+            assert after["again"] == again
     assert fired > 5 or not plan.fires

@@ -19,10 +19,10 @@ from neurocuda_hw.rtl.rows import RomRows
 pytestmark = pytest.mark.slow
 
 INFERENCES = 2
-PATIENCE = 250  # cycles without any transfer, once all that waits may go
-# from an event's take to its step's marker, beside the rows that are added and swept: the walker,
-# the lanes and the compactor
-LATENCY = 5
+PATIENCE = 600  # cycles without any transfer, once all that waits may go
+# from an event's take to its step's marker, beside rows that are added and swept, and `lead`: the
+# walker, the lanes and the compactor
+LATENCY = 9
 
 
 def drawn(plan, seed, density=0.4, inferences=INFERENCES):
@@ -249,9 +249,10 @@ def test_a_source_that_is_ahead_waits_for_the_other(name, ahead):
     sent = drawn(plan, seed=5)
     run = Run(plan, sent, late={1 - ahead: 300})
     check(plan, LAYERS[name], sent, run)
-    # it ends the first step, and may offer what follows; no more is taken before the other came
+    # it ends the first step, and may offer what follows, as much as walker and buffers hold; no
+    # more is taken before the other came
     first = [word["end"] for word in run.feeds[ahead]].index(1) + 1
-    assert first <= sum(cycle < 300 for cycle in run.taken[ahead]) <= first + 1
+    assert first <= sum(cycle < 300 for cycle in run.taken[ahead]) <= first + 5
 
 
 def test_a_blocked_branch_does_not_hold_up_the_others():
@@ -293,4 +294,5 @@ def test_no_cycle_is_lost(lanes, density):
     end = next(c for c, event in zip(run.came[0], run.got[0], strict=True) if event.end)
     spent = end - run.taken[0][0] - first * rows - rows
     fired = run.steps()[0]
-    assert LATENCY <= spent <= LATENCY + len(fired)
+    latency = LATENCY + plan.lead
+    assert latency <= spent <= latency + len(fired)

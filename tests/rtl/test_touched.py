@@ -48,7 +48,7 @@ def test_a_step_takes_each_due_row_once(v_init, activity):
     takes_all = []
 
     async def drive(context):
-        again = [0]  # a swept row says two cycles later whether it stays
+        again = [0] * (p.lead + 2)  # a swept row says so many cycles later whether it stays
 
         async def cycle(kind=Action.PASS, row=0, stays=0, restore=0, end=0, take=0):
             context.set(dut.kind, kind)
@@ -85,7 +85,7 @@ def test_a_step_takes_each_due_row_once(v_init, activity):
             taken, later, quiet = [], set(), 0
             while True:
                 quiet += 1
-                assert quiet < 9, "neither a row nor the end of the step is offered"
+                assert quiet < 11 + 2 * p.lead, "neither a row nor the end of the step is offered"
                 if chance.random() < 0.3:  # the layer stalls
                     await cycle()
                 elif context.get(dut.valid):
