@@ -18,7 +18,7 @@ weighed by their multiples are N = clip(floor(v / threshold), 0, L).
 
 from __future__ import annotations
 
-from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux
+from amaranth import C, Cat, ClockSignal, Elaboratable, Instance, Module, Mux, Signal, Value
 from amaranth.lib.wiring import Component, In, Out
 
 from neurocuda_hw.ground.fixed import unsigned_bits
