@@ -23,7 +23,8 @@ from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts, find_bursts
 from neurocuda_hw.passes.plan import Parameter
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design, emit, plan_network
-from neurocuda_hw.simulation.marks import SpoiltTop, spoilt_marks
+from neurocuda_hw.rtl.spoiler import SpoiltTop
+from neurocuda_hw.simulation.marks import spoilt_marks
 from neurocuda_hw.simulation.simulate import Simulator
 
 Progress = Callable[[int, int], None]
