@@ -31,12 +31,10 @@ import torch
 
 from benchmarks import ROOT
 from benchmarks.inputs import cpu_seconds, resnet20
+from benchmarks.networks import CALIBRATION, exact
 from benchmarks.table import say
-from neurocuda_hw.conversion import convert
 from neurocuda_hw.ground.errors import DataError, ToolError
 from neurocuda_hw.network.model_file import save
-
-CALIBRATION = 256  # images
 
 # file (of ResNet-20: --network), options of nchw build
 BUILDS: dict[str, tuple[Path | None, tuple[str, ...]]] = {
@@ -80,10 +78,7 @@ def make_resnet20(given: Namespace) -> None:
     else:
         x = torch.randn(CALIBRATION, 3, 32, 32, generator=torch.Generator().manual_seed(0))
         y = torch.zeros(CALIBRATION, dtype=torch.long)
-    model = resnet20(given.weights)
-    snn, _ = convert(
-        model, (x, y), strategy="exact", levels=8, qcfs_epochs=0, name="resnet20", verbose=False
-    )
+    snn = exact(resnet20(given.weights), (x, y), 8)
     given.network.parent.mkdir(parents=True, exist_ok=True)
     save(snn, given.network)
     say(f"{given.network}: converted, calibrated with {'CIFAR-10' if given.cifar else 'random'}")

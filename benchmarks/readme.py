@@ -8,8 +8,10 @@ into these documents, and a test says when they differ.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from benchmarks import ROOT
@@ -31,6 +33,11 @@ EXACT = (
 HEADLINE, ROWS = (Path(__file__).with_name(name) for name in ("headline.md", "figures.md"))
 
 
+def read(name: str) -> Any:
+    """One file of ``results/``, by its name without the suffix."""
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
 def results(folder: Path | None = None) -> dict[str, Any]:
     """What the rows may name: every file, the rows of the Pareto front by lanes, ``unequal``."""
     found = {
@@ -40,6 +47,18 @@ def results(folder: Path | None = None) -> dict[str, Any]:
     network = found["mnist_784_128_10"]
     network |= {row["lanes"]: row for row in network["front"]}
     found["unequal"] = sum(_unequal(found[name]) for name in EXACT)
+    return found
+
+
+def named() -> dict[str, set[str]]:
+    """What the pages show: by file, the keys with dots in the place of brackets."""
+    found: dict[str, set[str]] = {}
+    for rows in (HEADLINE, ROWS):
+        for _, name, _, _ in Formatter().parse(rows.read_text()):
+            if name:
+                file, *keys = re.findall(r"[^][]+", name)
+                keys = ["front", *keys] if keys and keys[0].isdigit() else keys
+                found.setdefault(file, set()).add(".".join(keys))
     return found
 
 

@@ -17,7 +17,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -210,6 +210,13 @@ FIGURES: tuple[Figure, ...] = (
         option("--target-cycles", "pace at which memories are compared", default=231_484),
         option("--against", "the commit before bursts", default="f25c941"),
         flag("--planned", "predict cycles, simulate nothing"),
+    )),
+    Figure("networks", (), (
+        option("folder", "where to"), replace(CIFAR_TOO, settings=CIFAR.settings), WEIGHTS,
+    )),
+    Figure("design", ("verilator",), (
+        option("network", "a saved one of CIFAR-10"), replace(CIFAR_TOO, settings=CIFAR.settings),
+        SAMPLES(default=2),
     )),
     Figure("registers", ("yosys",), (option("model", nargs="?", default="golden/mnist_mlp.pt"),)),
     Figure("spike_words", (), (SAVED, SAMPLES(default=100), LANES)),

@@ -262,7 +262,7 @@ def main() -> int:
     parser.add_argument("--levels", type=int, default=16, help="of the exact code")
     parser.add_argument("--limit", type=int, help="take so many recordings, of all classes")
     parser.add_argument("--out", type=Path, help="folder of trained weights: read or written")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser.add_argument("--json", action="store_true", help="print one JSON object of figures only")
     arguments = parser.parse_args()
     try:
         recordings, labels = load_recordings(arguments.data, arguments.limit)
@@ -274,7 +274,7 @@ def main() -> int:
         started = time.monotonic()
         seeds[seed] = one_seed(recordings, labels, arguments, seed)
         seeds[seed]["seconds"] = round(time.monotonic() - started)
-        print(f"seed {seed}: {json.dumps(seeds[seed])}", flush=True)
+        print(f"seed {seed}: {json.dumps(seeds[seed])}", file=sys.stderr, flush=True)
     figures: dict[str, object] = {"recordings": len(labels), "held_out": len(labels) // 5}
     for name in ("ann", "exact", "rate", "lif", "lif_integer"):
         values = [figure[name] for figure in seeds.values()]
@@ -282,9 +282,10 @@ def main() -> int:
             "mean": round(float(np.mean(values)), 2),
             "std": round(float(np.std(values, ddof=min(1, len(values) - 1))), 2),
         }
-        print(f"{name}: {figures[name]['mean']:.2f} ± {figures[name]['std']:.2f} %")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps({**figures, "seeds": seeds}, indent=1) + "\n")
+        if not arguments.json:
+            print(f"{name}: {figures[name]['mean']:.2f} ± {figures[name]['std']:.2f} %")
+    if arguments.json:
+        print(json.dumps({**figures, "seeds": seeds}, indent=1))
     return 0
 
 

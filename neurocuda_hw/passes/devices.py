@@ -20,6 +20,7 @@ class Family(Enum):
     ULTRASCALE_PLUS = "Xilinx UltraScale+"
     ECP5 = "Lattice ECP5"
     ICE40 = "Lattice iCE40"
+    GOWIN = "Gowin LittleBee and Arora"
 
     @property
     def lut_inputs(self) -> int:
@@ -29,7 +30,8 @@ class Family(Enum):
     @property
     def block_name(self) -> str:
         """The block memory that figures count."""
-        return {Family.ECP5: "DP16KD", Family.ICE40: "RAM40_4K"}.get(self, "RAMB36")
+        own = {Family.ECP5: "DP16KD", Family.ICE40: "RAM40_4K", Family.GOWIN: "BSRAM"}
+        return own.get(self, "RAMB36")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +41,9 @@ class Device:
     Parameters
     ----------
     luts, flipflops : int
-        Look-up tables (of 6 inputs in Xilinx parts, of 4 in Lattice's) and flip-flops.
+        Look-up tables (of 6 inputs in Xilinx parts, of 4 in others) and flip-flops.
     blocks : int
-        Block memories: RAMB36 (36 kbit), DP16KD (18 kbit) or RAM40_4K (4 kbit).
+        Block memories: RAMB36 (36 kbit), DP16KD or BSRAM (18 kbit) or RAM40_4K (4 kbit).
     dsps : int
         Multipliers.
     source : str
@@ -86,7 +88,7 @@ _7, _UP = Family.SERIES7, Family.ULTRASCALE_PLUS
 _DS180, _DS190, _DS891 = "AMD DS180", "AMD DS190", "AMD DS891"
 _ECP5, _HX, _UP5K = "Lattice FPGA-DS-02012", "Lattice FPGA-DS-02029", "Lattice FPGA-DS-02008"
 
-# Lattice's multipliers are counted as MULT18X18D and SB_MAC16; iCE40 LP and HX have none.
+# Multipliers are counted as MULT18X18D, SB_MAC16 and MULT18X18; iCE40 LP and HX have none.
 DEVICES: tuple[Device, ...] = (
     #    part          family         LUT     FF      blocks DSP  source  UltraRAM
     _row("ice40lp384", Family.ICE40, 384, 384, 0, 0, _HX),
@@ -102,6 +104,8 @@ DEVICES: tuple[Device, ...] = (
     _row("lfe5u-25f", Family.ECP5, 24_000, 24_000, 56, 28, _ECP5),
     _row("lfe5u-45f", Family.ECP5, 44_000, 44_000, 108, 72, _ECP5),
     _row("lfe5u-85f", Family.ECP5, 84_000, 84_000, 208, 156, _ECP5),
+    _row("gw1nr-9", Family.GOWIN, 8_640, 6_480, 26, 20, "Gowin DS117"),
+    _row("gw2ar-18", Family.GOWIN, 20_736, 15_552, 46, 48, "Gowin DS226"),
     _row("xc7s6", _7, 3_752, 7_504, 5, 10, _DS180),
     _row("xc7s15", _7, 8_000, 16_000, 10, 20, _DS180),
     _row("xc7s25", _7, 14_600, 29_200, 45, 80, _DS180),

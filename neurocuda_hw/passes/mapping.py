@@ -128,6 +128,10 @@ _CELLS: dict[Family, tuple[Cell, ...]] = {
         Cell(rows=2**14, widths=(1, 2, 4, 9, 18, 36), cost=128, unit=1.0, style=_BLOCK, byte=9),
         Cell(rows=16, widths=(4,), cost=4, unit=6, style=_LUTS),
     ),
+    Family.GOWIN: (
+        Cell(rows=2**14, widths=(1, 2, 4, 9, 18, 36), cost=128, unit=1.0, style=_BLOCK, byte=9),
+        Cell(rows=16, widths=(4,), cost=4, unit=4, style=_LUTS, scaled=4),
+    ),
     Family.ICE40: (
         Cell(rows=2**11, widths=(2, 4, 8, 16), cost=64, unit=1.0, style=_BLOCK, byte=1),
     ),

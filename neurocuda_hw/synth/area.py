@@ -22,28 +22,32 @@ _XILINX_MEMORY |= {"RAM16X1S": 1, "RAM32X1S": 1, "RAM64X1S": 1, "RAM128X1S": 2, 
 _XILINX_MEMORY |= {"RAM512X1S": 8, "RAM32X2S": 2, "RAM32X16DR8": 8, "RAM64X8SW": 8}
 _XILINX_BLOCKS = {"RAMB36E1": 1.0, "RAMB18E1": 0.5, "RAMB36E2": 1.0, "RAMB18E2": 0.5}
 _ICE40_BLOCKS = ("SB_RAM40_4K", "SB_RAM40_4KNR", "SB_RAM40_4KNW", "SB_RAM40_4KNRNW")
+_GOWIN_BLOCKS = ("pROM", "pROMX9", "SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B")
 _LUTS: dict[Family, dict[str, int]] = {
     Family.SERIES7: _XILINX_LUTS,
     Family.ULTRASCALE_PLUS: _XILINX_LUTS,
     Family.ECP5: {"LUT4": 1, "CCU2C": 2},
     Family.ICE40: {"SB_LUT4": 1},
+    Family.GOWIN: {"LUT1": 1, "LUT2": 1, "LUT3": 1, "LUT4": 1, "ALU": 1, "INV": 1},
 }
 _MEMORY: dict[Family, dict[str, int]] = {
     Family.SERIES7: _XILINX_MEMORY,
     Family.ULTRASCALE_PLUS: _XILINX_MEMORY,
     Family.ECP5: {"TRELLIS_DPR16X4": 6},  # four that hold bits, two whose slice writes them
     Family.ICE40: {},
+    Family.GOWIN: {"RAM16SDP1": 1, "RAM16SDP2": 2, "RAM16SDP4": 4},
 }
 _BLOCKS: dict[Family, dict[str, float]] = {
     Family.SERIES7: _XILINX_BLOCKS,
     Family.ULTRASCALE_PLUS: _XILINX_BLOCKS,
     Family.ECP5: {"DP16KD": 1.0, "PDPW16KD": 1.0},
     Family.ICE40: dict.fromkeys(_ICE40_BLOCKS, 1.0),
+    Family.GOWIN: dict.fromkeys(_GOWIN_BLOCKS, 1.0),
 }
-_CARRIES = ("CARRY4", "CARRY8", "CCU2C", "SB_CARRY")
+_CARRIES = ("CARRY4", "CARRY8", "CCU2C", "SB_CARRY", "ALU")
 _ULTRAS = ("URAM288", "URAM288_BASE")
-_DSPS = ("DSP48E1", "DSP48E2", "MULT18X18D", "SB_MAC16")
-_FLIPFLOPS = ("FDRE", "FDSE", "FDCE", "FDPE", "TRELLIS_FF", "SB_DFF")
+_DSPS = ("DSP48E1", "DSP48E2", "MULT18X18D", "SB_MAC16", "MULT18X18", "MULT9X9")
+_FLIPFLOPS = ("FDRE", "FDSE", "FDCE", "FDPE", "TRELLIS_FF", "SB_DFF", "DFF")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

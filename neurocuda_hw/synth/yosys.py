@@ -21,10 +21,13 @@ _COMMANDS = {
     Family.ULTRASCALE_PLUS: "synth_xilinx -family xcup -noiopad",
     Family.ECP5: "synth_ecp5",
     Family.ICE40: "synth_ice40",
+    Family.GOWIN: "synth_gowin -family gw1n -setundef",
 }
 _PASS = re.compile(r"\d+\.\d+\. Executing ")
 _STATISTICS = "cells.json"
-_PASSES = {Family.SERIES7: 70, Family.ULTRASCALE_PLUS: 70, Family.ECP5: 60, Family.ICE40: 60}
+_BARE = "delete */t:$scopeinfo"  # nextpnr before 0.8 takes what says where cells were for cells
+_PASSES = {Family.SERIES7: 70, Family.ULTRASCALE_PLUS: 70}
+_LEAST_PASSES = 60
 
 
 def synthesise(
@@ -35,6 +38,7 @@ def synthesise(
     flatten: bool = False,
     use_dsps: bool = True,
     progress: Progress | None = None,
+    netlist: Path | None = None,
 ) -> Area:
     """Area of a design.
 
@@ -49,6 +53,8 @@ def synthesise(
         Multipliers may become those of the device; iCE40 LP and HX have none.
     progress : callable, optional
         Called with ("yosys", passes done, passes in all, about).
+    netlist : Path, optional
+        Where the netlist is written, as JSON for nextpnr.
 
     Raises
     ------
@@ -67,7 +73,7 @@ def synthesise(
                 if path.endswith((".v", ".mem")):
                     (folder / PurePosixPath(path).name).write_bytes(files[path])
             (folder / "synth.ys").write_text(
-                _script(sources, family, top, flatten=flatten, use_dsps=use_dsps)
+                _script(sources, family, top, flatten=flatten, use_dsps=use_dsps, netlist=netlist)
             )
         except OSError as error:
             raise OutputError(f"cannot write {name!r}: {error.strerror}") from error
@@ -75,7 +81,15 @@ def synthesise(
         return count_cells(_cells(folder / _STATISTICS, top), family)
 
 
-def _script(sources: list[str], family: Family, top: str, *, flatten: bool, use_dsps: bool) -> str:
+def _script(
+    sources: list[str],
+    family: Family,
+    top: str,
+    *,
+    flatten: bool,
+    use_dsps: bool,
+    netlist: Path | None,
+) -> str:
     xilinx = family in (Family.SERIES7, Family.ULTRASCALE_PLUS)
     options = " -flatten" if flatten and xilinx else ""
     if family is Family.ICE40:
@@ -86,11 +100,11 @@ def _script(sources: list[str], family: Family, top: str, *, flatten: bool, use_
     return (
         f"read_verilog {names}\n{_COMMANDS[family]}{options} -top {top}\n"
         f"flatten\ntee -q -o {_STATISTICS} stat -json\n"
-    )
+    ) + (f"{_BARE}\nwrite_json {netlist.absolute()}\n" if netlist else "")
 
 
 def _run(folder: Path, family: Family, progress: Progress | None) -> None:
-    done, total = 0, _PASSES[family]
+    done, total = 0, _PASSES.get(family, _LEAST_PASSES)
 
     def follow(line: str) -> None:
         nonlocal done

