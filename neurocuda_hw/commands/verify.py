@@ -182,11 +182,11 @@ def verify(
                 progress=progress,
             ),
         )
-    show(results, left=_left(built, names), err=to_stdout)
-    _keep(built, results)
     own = built is not None and golden is None and given is None
     if built is not None and own and (left_open := not_covered(built.report)):
         say(f"Of single-bit faults in memory: {left_open}.", err=to_stdout)
+    show(results, left=_left(built, names), err=to_stdout)
+    _keep(built, results)
     if json_file is not None:
         content = to_json([result.to_json() for result in results])
         if to_stdout:

@@ -34,6 +34,7 @@ _PATIENCE = 12  # inputs that show nothing new, one after the other
 _BATCH = 16  # inputs that are improved side by side
 _CLIMBS = 60  # steps along the gradient, each of which costs about three runs
 _INSIDE = 1  # how much more it counts that a neuron comes into reach than that its sources send
+_SHARES = (0.5, 0.5, 0.1)  # of neurons that come into reach together; few for the hard ones
 _DRAWS = 32  # redrawn patches side by side
 _ROUNDS = 6  # of redrawing, of one input
 _WIDEST = 8  # faults that need a push of 2^k count at most so much more than the lowest bit
@@ -176,7 +177,8 @@ class _Flowing:
         wanted = [self._wanted(i) for i in self.combiner.into(focus)]
         threshold = flow.threshold(focus)
         most = self.network.window(focus.name).steps if focus.spiking else 0
-        chosen = torch.from_numpy(self.random.random((len(drawn), *focus.shape)) < 0.5)
+        share = self.random.choice(_SHARES, (len(drawn), *(1,) * len(focus.shape)))
+        chosen = torch.from_numpy(self.random.random((len(drawn), *focus.shape)) < share)
         chosen = chosen.to(flow.dtype) * self._needs(wanted).reshape(focus.shape)
         x = torch.from_numpy(drawn).to(flow.dtype)
         axes = tuple(range(1, x.ndim))
