@@ -43,6 +43,7 @@ $s_axi
     wire core_rst = rst | hold;      // nothing is taken meanwhile
     wire core_s_ready, core_m_valid, core_m_last;
     wire [$word_high:0] core_m_data;
+    wire [$keep-1:0] core_m_keep;
     wire [$fault_high:0] packet_faults;
     wire [$activity_high:0] activity;
 
@@ -50,19 +51,19 @@ $s_axi
 
     // When CONTROL.RESET is set, what is offered stays offered, and a packet that has begun ends by
     // a transfer without data. Then nothing is sent until the next packet.
-    reg held = 1'b0;                 // hold, a cycle later: the core is as after a reset
-    reg begun = 1'b0;                // words of a packet have left, its TLAST has not
-    reg offered = 1'b0;              // the word below waits for m_axis_tready
-    reg cut = 1'b0;                  // a packet waits for its end
-    reg word_last = 1'b0;
-    reg [$word_high:0] word = 0;
+    reg held;                        // hold, a cycle later: the core is as after a reset
+    reg begun;                       // words of a packet have left, its TLAST has not
+    reg offered;                     // the word below waits for m_axis_tready
+    reg cut;                         // a packet waits for its end
+    reg word_last;
+    reg [$word_high:0] word;
     wire closing = offered | cut;
     wire shown = ~closing & ~held;   // the stream is the core's
     wire sent = m_axis_tvalid & m_axis_tready;
 
     assign m_axis_tvalid = ~rst & (closing | shown & core_m_valid);
     assign m_axis_tdata = offered ? word : core_m_data;
-    assign m_axis_tkeep = {$keep{offered | ~cut}};
+    assign m_axis_tkeep = core_m_keep & {$keep{offered | ~cut}};  // the core's are all ones
     assign m_axis_tlast = offered ? word_last : cut | core_m_last;
 
     always @(posedge aclk) begin
@@ -90,7 +91,7 @@ $s_axi
         .s_axis_tvalid(s_axis_tvalid & ~core_rst),
         .s_axis_tready(core_s_ready),
         .m_axis_tdata(core_m_data),
-        .m_axis_tkeep(),
+        .m_axis_tkeep(core_m_keep),
         .m_axis_tlast(core_m_last),
         .m_axis_tvalid(core_m_valid),
         .m_axis_tready(m_axis_tready & shown),

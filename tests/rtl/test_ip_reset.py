@@ -24,7 +24,7 @@ module nchw_top(input clk, rst, input [31:0] s_axis_tdata, input [3:0] s_axis_tk
     output [4:0] packet_faults, output [99:0] activity);
     reg [31:0] at = 0;
     reg valid = 0;
-    assign s_axis_tready = 1, m_axis_tdata = at, m_axis_tlast = at == 4, m_axis_tvalid = valid;
+    assign s_axis_tready = 1, m_axis_tdata = at, m_axis_tlast = at == 4, m_axis_tvalid = valid, m_axis_tkeep = 15;
     always @(posedge clk) begin
         if (valid & m_axis_tready) begin
             at <= at == 4 ? 0 : at + 1;
