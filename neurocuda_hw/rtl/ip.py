@@ -40,46 +40,13 @@ $s_axi
 );
     wire rst = ~aresetn;
     wire hold;                       // CONTROL.RESET
-    wire core_rst = rst | hold;      // nothing is taken meanwhile
-    wire core_s_ready, core_m_valid, core_m_last;
-    wire [$word_high:0] core_m_data;
+    wire core_rst = rst | hold;      // nothing is taken or sent meanwhile
+    wire core_s_ready, core_m_valid;
     wire [$fault_high:0] packet_faults;
     wire [$activity_high:0] activity;
 
     assign s_axis_tready = core_s_ready & ~core_rst;
-
-    // When CONTROL.RESET is set, what is offered stays offered, and a packet that has begun ends by
-    // a transfer without data. Then nothing is sent until the next packet.
-    reg held = 1'b0;                 // hold, a cycle later: the core is as after a reset
-    reg begun = 1'b0;                // words of a packet have left, its TLAST has not
-    reg offered = 1'b0;              // the word below waits for m_axis_tready
-    reg cut = 1'b0;                  // a packet waits for its end
-    reg word_last = 1'b0;
-    reg [$word_high:0] word = 0;
-    wire closing = offered | cut;
-    wire shown = ~closing & ~held;   // the stream is the core's
-    wire sent = m_axis_tvalid & m_axis_tready;
-
-    assign m_axis_tvalid = ~rst & (closing | shown & core_m_valid);
-    assign m_axis_tdata = offered ? word : core_m_data;
-    assign m_axis_tkeep = {$keep{offered | ~cut}};
-    assign m_axis_tlast = offered ? word_last : cut | core_m_last;
-
-    always @(posedge aclk) begin
-        held <= hold;
-        if (sent) begin
-            begun <= ~m_axis_tlast;
-            offered <= 1'b0;
-            cut <= closing & ~m_axis_tlast;
-        end
-        if (hold & shown) begin
-            offered <= core_m_valid & ~m_axis_tready;
-            cut <= sent ? ~core_m_last : begun & ~core_m_valid;
-            word <= core_m_data;
-            word_last <= core_m_last;
-        end
-        if (rst) {held, begun, offered, cut} <= 4'd0;
-    end
+    assign m_axis_tvalid = core_m_valid & ~core_rst;
 
     nchw_top core (
         .clk(aclk),
@@ -89,11 +56,11 @@ $s_axi
         .s_axis_tlast(s_axis_tlast),
         .s_axis_tvalid(s_axis_tvalid & ~core_rst),
         .s_axis_tready(core_s_ready),
-        .m_axis_tdata(core_m_data),
-        .m_axis_tkeep(),
-        .m_axis_tlast(core_m_last),
+        .m_axis_tdata(m_axis_tdata),
+        .m_axis_tkeep(m_axis_tkeep),
+        .m_axis_tlast(m_axis_tlast),
         .m_axis_tvalid(core_m_valid),
-        .m_axis_tready(m_axis_tready & shown),
+        .m_axis_tready(m_axis_tready),
         .packet_faults(packet_faults),
         .activity(activity)
     );
@@ -105,7 +72,7 @@ $connections
         .input_valid(s_axis_tvalid),
         .input_ready(s_axis_tready),
         .input_last(s_axis_tlast),
-        .output_valid(m_axis_tvalid & ~closing),
+        .output_valid(m_axis_tvalid),
         .output_ready(m_axis_tready),
         .output_last(m_axis_tlast),
         .packet_faults(packet_faults),
@@ -225,8 +192,6 @@ def wrapper(block: RegisterBlock, tdata_bits: int) -> str:
         s_axi="\n".join(axi),
         connections="\n".join(f"        .{name}({name})," for name in ports),
         fault_high=len(block.packet_faults) - 1,
-        word_high=tdata_bits - 1,
-        keep=tdata_bits // 8,
         activity_high=len(block.activity) - 1,
     )
 

@@ -30,10 +30,9 @@ FAULTS = {
 }
 # What makes them possible in nchw_ip.v.
 CHANGES = {
-    "    assign m_axis_tlast = offered ? word_last : cut | core_m_last;\n": (
-        "    assign m_axis_tlast = ~no_tlast & (offered ? word_last : cut | core_m_last);\n"
-    ),
+    "        .m_axis_tlast(m_axis_tlast),\n": "        .m_axis_tlast(core_last),\n",
     "    assign s_axis_tready = core_s_ready & ~core_rst;\n": (
+        "    assign m_axis_tlast = core_last & ~no_tlast;\n"
         "    assign s_axis_tready = core_s_ready & ~(core_rst & ~open_in_reset);\n"
         "    assign irq = raw_irq & ~irq_stuck;\n"
     ),
@@ -60,7 +59,7 @@ def patched(text: str) -> str:
     text = text.replace(
         "    wire rst = ~aresetn;\n",
         '    reg [7:0] fault [0:0];\n    initial $readmemh("fault.mem", fault);\n'
-        f"{switches}    wire raw_irq;\n    wire rst = ~aresetn;\n",
+        f"{switches}    wire core_last, raw_irq;\n    wire rst = ~aresetn;\n",
     )
     for old, new in CHANGES.items():
         assert text.count(old) == 1, old

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from small import small_network
 from tools import need
@@ -53,33 +51,6 @@ def test_every_spike_of_a_netlist_is_equal(family: Family) -> None:
     found = simulated(files)
     assert (found.equal, found.fault, found.samples) == (True, "", 6)
     assert found.spikes == {name: GOLDEN.counts(name).sum() for name in GOLDEN.sizes}
-
-
-@pytest.fixture(scope="module")
-def ecp5() -> dict[str, bytes]:
-    need(find_yosys())
-    return make_netlist(design().files, Family.ECP5)
-
-
-def test_a_lut_that_is_wrong_is_caught(ecp5: dict[str, bytes]) -> None:
-    text = ecp5[TOP].decode()
-    cells = re.finditer(r"CCU2C #\(\s*\.INIT0\(16'h(\w{4})\)(.*?)\);", text, re.DOTALL)
-    at = next(cell for cell in cells if "layer_out.lanes" in cell[2])  # of an adder of the outputs
-    wrong = f"{int(at[1], 16) ^ 0xFFFF:04x}"
-    text = f"{text[: at.start(1)]}{wrong}{text[at.end(1) :]}"
-    found = simulated(ecp5 | {TOP: text.encode()})
-    assert (found.equal, found.unequal_outputs > 0) == (False, True)
-
-
-def test_a_block_that_reads_a_cycle_late_is_caught(ecp5: dict[str, bytes]) -> None:
-    text = ecp5["rtl/cells.v"].decode()
-    late = text.replace("output reg [71:0] q_a", "output reg [71:0] late_a").replace(
-        "    reg [8:0] bytes",
-        "    reg [71:0] q_a; always @(posedge clk_a) late_a <= q_a;\n    reg [8:0] bytes",
-    )
-    assert late.count("late_a") == 2
-    late = late.replace(".q_a(qa)", ".late_a(qa)")
-    assert not simulated(ecp5 | {"rtl/cells.v": late.encode()}).equal
 
 
 def test_a_bit_of_a_memory_file_is_caught() -> None:
