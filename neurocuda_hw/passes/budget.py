@@ -49,7 +49,6 @@ _WEIGHTS: tuple[Weights, ...] = (
     (0.05, 0.05, 1.0, 0.05),
 )
 _PARTS = (1.0, 0.7, 0.5, 0.35)  # of the pace, for layers that would hold others up
-_PACES = 6  # that are tried, from the fastest that fits on
 Progress = Callable[[str, int, int], None]
 
 
@@ -316,15 +315,11 @@ class Folder:
                 high = middle
             else:
                 low = middle + 1
-        found, more = None, _PACES
-        for pace in paces[low:]:  # the first may fit only alone, or be held up more than the next
-            if found is not None and (not more or pace >= found.cycles):
-                break
+        for pace in paces[low:]:  # the first, but where layers take more next to one another
             tried = [self._relieved(device, pace, part) for part in _PARTS]
             if fitting := [folding for folding in tried if folding.fits]:
-                found = min([*fitting, *([found] if found else [])], key=lambda one: one.cycles)
-                more -= 1
-        return found
+                return min(fitting, key=lambda folding: folding.cycles)
+        return None
 
     def _nearest(self, device: Device, target: int | None) -> tuple[str, ...]:
         """What would fit instead: weights of fewer bits here, or the next larger part."""
