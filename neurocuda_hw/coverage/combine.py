@@ -60,8 +60,8 @@ class Combiner:
         v = pushes[0] @ weights.T + focus.each(neuron.v_init).ravel()
         change = pushes[1:] - pushes[0]
         moves = np.zeros((len(patches), len(drawn) + 1, focus.size), dtype=pushes.dtype)
-        for patch, cone in enumerate(cones):
-            moves[patch, 1:] = change[:, cone] @ weights[:, cone].T
+        for number, cone in enumerate(cones):
+            moves[number, 1:] = change[:, cone] @ weights[:, cone].T
         worth = _Worth(self._gains(focus, pushes[0]), threshold, self.network.window(focus.name))
         choice = np.zeros(len(moves), dtype=np.int64)
         aimed = self._descend(v, moves, choice, worth.aim(v, pushes[0]))

@@ -162,7 +162,8 @@ class _Flowing:
         shape = (_DRAWS, *total.shape)
         scale = 2.0 ** self.random.uniform(0, 5, (_DRAWS, *(1,) * total.ndim))
         moved = total + np.rint(self.random.normal(size=shape) * scale).astype(np.int64)
-        return np.clip(moved, self.low, self.high)
+        found: np.ndarray = np.clip(moved, self.low, self.high)
+        return found
 
     def _focus(self) -> Population:
         """The population with the most bits left in its weights, of a random share of each."""
@@ -190,8 +191,8 @@ class _Flowing:
             gain = torch.zeros_like(v)
             for delivery, weight in zip(flow.deliveries[focus.name], wanted, strict=True):
                 events = sent[delivery.projection.source]
-                found = delivery.projection.synapse.deliver(events, weight.to(flow.dtype))
-                gain = gain + found.reshape(v.shape)
+                part = delivery.projection.synapse.deliver(events, weight.to(flow.dtype))
+                gain = gain + part.reshape(v.shape)
             gain = torch.log(gain.clamp(min=0) + 1)
             if most:
                 ratio = v / threshold
