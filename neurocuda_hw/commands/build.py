@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from neurocuda_hw.passes.study import Study
 
 
+MADE = 16  # inputs without --data and --cover
+
+
 def lanes_option(help_text: str) -> Callable[[Command], Command]:
     """Adds --lanes: None stands for ``auto``."""
 
@@ -263,7 +266,7 @@ def build(
             trace, labels, coverage = usual, given.labels, None
             recordings = list(given.recordings)
             if cover or not named:
-                most = None if named else samples
+                most = None if named else samples or (None if cover else MADE)
                 given, coverage = covered(loaded.network, given if named else None, most, progress)
                 trace = recorded(loaded.network, given.inputs, progress)
             origin = given.origin
@@ -366,7 +369,8 @@ def build(
     told_samples = usual.samples if named else trace.samples
     say(f"Golden spikes are those of {some(told_samples, 'sample')} of {origin}.")
     if coverage is not None:
-        say(f"In all {coverage}; 'nchw golden --cover' tells of which.")
+        hint = "'nchw golden --cover' tells of which" if cover else "--cover shows more"
+        say(f"In all {coverage}; {hint}.")
     if expected:
         say(expected, err=True)
     if len(chosen) == 1:
