@@ -69,7 +69,9 @@ class _Module:
         parameters, pins = memory["parameters"], memory["connections"]
         used = {p: pins[p][0] for p in _data(memory, f"DO{side}") if self.readers[pins[p][0]]}
         wide = int(parameters[f"DATA_WIDTH_{side}"], 2) > 18
-        if wide or parameters[f"REGMODE_{side}"] != "NOREG" or pins[f"OCE{side}"] != ["1"]:
+        resets = pins.get(f"RST{side}") not in _OFF
+        plain = parameters[f"REGMODE_{side}"] == "NOREG" and pins[f"OCE{side}"] == ["1"]
+        if wide or resets or not plain:
             return set()
         found = {port: self._flipflop(self.readers[bit]) for port, bit in used.items()}
         clocks = {tuple(self.cells[n]["connections"]["CLK"]) for n in found.values() if n}

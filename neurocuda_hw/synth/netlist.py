@@ -3,18 +3,23 @@
 Models of logic, registers and small memories are yosys' own, and all of iCE40's are. Block memories
 and multipliers of the others, which yosys does not describe, are in ``models/``, a file each. The
 spike taps are kept as wires of the netlist, so that every layer can be compared: of what is placed
-on a device it differs in the gates that make them.
+on a device it differs in the gates that make them. ECP5's has the registers where `absorb` puts
+them.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from neurocuda_hw.ground.errors import ToolError
+from neurocuda_hw.ground.programs import run
 from neurocuda_hw.ground.toolchain import find_yosys, yosys_share
 from neurocuda_hw.passes.devices import Family
+from neurocuda_hw.synth.absorb import absorb
 from neurocuda_hw.synth.yosys import synthesised
 
 _MODELS = Path(__file__).parent / "models"
@@ -57,13 +62,28 @@ def make_netlist(
         family,
         top=top,
         before=_KEEP_TAPS.format(top=top),
-        after="write_verilog -noattr -noexpr netlist.v",
-        keep="netlist.v",
-    ).decode()
+        after="write_json netlist.json",
+        keep="netlist.json",
+    )
+    if family is Family.ECP5:
+        netlist = json.loads(left)
+        absorb(netlist, top)
+        left = json.dumps(netlist).encode()
+    text = _verilog(left)
     return {
-        f"rtl/{top}.v": (_WAIVERS + left).encode(),
-        "rtl/cells.v": (_WAIVERS + models(left, family)).encode(),
+        f"rtl/{top}.v": (_WAIVERS + text).encode(),
+        "rtl/cells.v": (_WAIVERS + models(text, family)).encode(),
     }
+
+
+def _verilog(netlist: bytes) -> str:
+    """yosys' JSON as Verilog."""
+    with tempfile.TemporaryDirectory(prefix="nchw_netlist_") as name:
+        folder = Path(name)
+        (folder / "netlist.json").write_bytes(netlist)
+        script = "read_json netlist.json; write_verilog -noattr -noexpr netlist.v"
+        run(find_yosys(), ["-q", "-p", script], cwd=folder, what="writing the netlist")
+        return (folder / "netlist.v").read_text()
 
 
 def models(netlist: str, family: Family) -> str:

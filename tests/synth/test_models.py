@@ -119,18 +119,20 @@ def bus(name: str, width: int, wire: str) -> str:
 
 
 ECP5 = [
-    (18, 18, "READBEFOREWRITE", "NORMAL"),
-    (9, 4, "NORMAL", "WRITETHROUGH"),
-    (2, 1, "WRITETHROUGH", "READBEFOREWRITE"),
-    (36, 36, "NORMAL", "NORMAL"),
-    (36, 18, "NORMAL", "NORMAL"),
-    (18, 9, "READBEFOREWRITE", "NORMAL"),
-]
+    (18, 18, "READBEFOREWRITE", "NORMAL", ""),
+    (9, 4, "NORMAL", "WRITETHROUGH", ""),
+    (2, 1, "WRITETHROUGH", "READBEFOREWRITE", ""),
+    (36, 36, "NORMAL", "NORMAL", ""),
+    (36, 18, "NORMAL", "NORMAL", ""),
+    (18, 9, "READBEFOREWRITE", "NORMAL", ""),
+    (18, 18, "READBEFOREWRITE", "NORMAL", "b"),
+    (9, 4, "NORMAL", "WRITETHROUGH", "ab"),
+]  # widths, modes, ports with an output register
 KINDS = {"NORMAL": "keep", "WRITETHROUGH": "new", "READBEFOREWRITE": "old"}
 
 
-@pytest.mark.parametrize(("a", "b", "mode_a", "mode_b"), ECP5)
-def test_dp16kd(tmp_path: Path, a: int, b: int, mode_a: str, mode_b: str) -> None:
+@pytest.mark.parametrize(("a", "b", "mode_a", "mode_b", "registers"), ECP5)
+def test_dp16kd(tmp_path: Path, a: int, b: int, mode_a: str, mode_b: str, registers: str) -> None:
     rng = np.random.default_rng(a * 100 + b)
     bits = Bits(rng, 2048)
     rows = [bits.read(16 * i, 18) for i in range(1024)]
@@ -138,9 +140,11 @@ def test_dp16kd(tmp_path: Path, a: int, b: int, mode_a: str, mode_b: str) -> Non
         f".INITVAL_{i:02X}(320'h{sum(rows[16 * i + j] << (20 * j) for j in range(16)):x})"
         for i in range(64)
     )
+    regmodes = "".join(f'.REGMODE_{port.upper()}("OUTREG"), ' for port in registers)
     inputs = {"ce": 2, "we": 2, "oce": 2, "da": 18, "db": 18, "aa": 14, "ab": 14}
     instance = f"""DP16KD #(.DATA_WIDTH_A({a}), .DATA_WIDTH_B({b}), .WRITEMODE_A("{mode_a}"),
-        .WRITEMODE_B("{mode_b}"), .RESETMODE("SYNC"), {inits}) dut (.CLKA(clk), .CLKB(clk),
+        .WRITEMODE_B("{mode_b}"), .RESETMODE("SYNC"), {regmodes} {inits}) dut (
+        .CLKA(clk), .CLKB(clk),
         .CEA(ce[0]), .CEB(ce[1]), .WEA(we[0]), .WEB(we[1]), .OCEA(oce[0]), .OCEB(oce[1]),
         .RSTA(1'b0), .RSTB(1'b0), .CSA0(1'b0), .CSA1(1'b0), .CSA2(1'b0), .CSB0(1'b0), .CSB1(1'b0),
         .CSB2(1'b0), {bus("DIA", 18, "da")}, {bus("DIB", 18, "db")}, {bus("ADA", 14, "aa")},
@@ -159,6 +163,11 @@ def test_dp16kd(tmp_path: Path, a: int, b: int, mode_a: str, mode_b: str) -> Non
         driven.append(row)
         expected.append(dict(held))
         step(bits, row, {"a": (a, mode_a), "b": (b, mode_b)}, held)
+    for port in registers:  # what was read waits for an edge at which it is let through
+        out: int | None = 0
+        for row, want in zip(driven, expected, strict=True):
+            read, want[port] = want[port], out
+            out = read if row["oce"] >> "ab".index(port) & 1 else out
     for got, want, number in zip(run(driven), expected, range(CYCLES), strict=True):
         left, right = int(got[18:].replace("x", "0"), 2), int(got[:18].replace("x", "0"), 2)
         if b == 36:
@@ -214,7 +223,7 @@ def step(
 
 def test_modes_that_no_model_has_are_refused(tmp_path: Path) -> None:
     for cell, parameter in {
-        "DP16KD": '.REGMODE_A("OUTREG")',
+        "DP16KD": '.CLKAMUX("INV")',
         "MULT18X18D": '.REG_OUTPUT_CLK("CLK0")',
         "RAMB36E1": ".DOA_REG(1)",
         "RAMB18E1": '.RAM_MODE("OTHER")',
@@ -225,15 +234,23 @@ def test_modes_that_no_model_has_are_refused(tmp_path: Path) -> None:
             run([])
 
 
-@pytest.mark.parametrize(("sa", "sb"), [(0, 0), (1, 1), (1, 0)])
-def test_mult18x18d(tmp_path: Path, sa: int, sb: int) -> None:
+@pytest.mark.parametrize(
+    ("sa", "sb", "registers"), [(0, 0, ""), (1, 1, ""), (1, 0, ""), (1, 0, "a"), (1, 1, "ab")]
+)
+def test_mult18x18d(tmp_path: Path, sa: int, sb: int, registers: str) -> None:
     rng = np.random.default_rng(sa + 2 * sb)
-    instance = f"""MULT18X18D dut ({bus("A", 18, "a")}, {bus("B", 18, "b")}, {bus("P", 36, "q")},
+    parameters = ", ".join(f'.REG_INPUT{side.upper()}_CLK("CLK0")' for side in registers)
+    instance = f"""MULT18X18D #({parameters}) dut (.CLK0(clk), .CE0(1'b1), .RST0(1'b0),
+        {bus("A", 18, "a")}, {bus("B", 18, "b")}, {bus("P", 36, "q")},
         .SIGNEDA(1'b{sa}), .SIGNEDB(1'b{sb}), .SOURCEA(1'b0), .SOURCEB(1'b0));"""
     run = simulate(tmp_path, "MULT18X18D", instance, {"a": 18, "b": 18}, 36)
     rows = [{name: int(rng.integers(0, 1 << 18)) for name in "ab"} for _ in range(CYCLES)]
     rows[:2] = [{"a": 1 << 17, "b": 1 << 17}, {"a": (1 << 18) - 1, "b": (1 << 18) - 1}]
-    for row, got in zip(rows, run(rows), strict=True):
+    given = [dict(row) for row in rows]
+    for side in registers:
+        for number in range(len(rows)):
+            given[number][side] = rows[number - 1][side] if number else 0
+    for row, got in zip(given, run(rows), strict=True):
         product = signed(row["a"], 18, sa) * signed(row["b"], 18, sb)
         assert int(got, 2) == product & (1 << 36) - 1
 

@@ -1,4 +1,4 @@
-// Block memory of ECP5 (Lattice FPGA-TN-02204): 1024 rows of 18 bits, two ports, no output register. A port
+// Block memory of ECP5 (Lattice FPGA-TN-02204): 1024 rows of 18 bits, two ports, each with an output register or without. A port
 // of 36 bits writes with both data inputs and reads on both data outputs, and is the only one that does.
 module DP16KD #(
     parameter DATA_WIDTH_A = 18, DATA_WIDTH_B = 18, WID = 0,
@@ -49,7 +49,8 @@ module DP16KD #(
 );
     localparam WIDE = DATA_WIDTH_A == 36 || DATA_WIDTH_B == 36;
     initial
-        if (REGMODE_A != "NOREG" || REGMODE_B != "NOREG" || CLKAMUX != "CLKA" || CLKBMUX != "CLKB" ||
+        if ((REGMODE_A != "NOREG" && REGMODE_A != "OUTREG") || (REGMODE_B != "NOREG" && REGMODE_B != "OUTREG") ||
+            (WIDE && (REGMODE_A != "NOREG" || REGMODE_B != "NOREG")) || CLKAMUX != "CLKA" || CLKBMUX != "CLKB" ||
             CSDECODE_A != "0b000" || CSDECODE_B != "0b000")
             $fatal(1, "DP16KD in a mode that is not modelled");
 
@@ -89,6 +90,12 @@ module DP16KD #(
     wire zero_a = cleared_a | (RESETMODE == "ASYNC" & RSTA), zero_b = cleared_b | (RESETMODE == "ASYNC" & RSTB);
     wire [17:0] left = DATA_WIDTH_B == 36 ? qb[17:0] : qa[17:0];
     wire [17:0] right = DATA_WIDTH_B == 36 ? qb[35:18] : qb[17:0];
-    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = left & {18{~(WIDE ? zero_b : zero_a)}};
-    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = right & {18{~zero_b}};
+    wire [17:0] read_a = left & {18{~(WIDE ? zero_b : zero_a)}}, read_b = right & {18{~zero_b}};
+    reg [17:0] out_a = 0, out_b = 0;
+    always @(posedge CLKA) if (OCEA) out_a <= read_a;
+    always @(posedge CLKB) if (OCEB) out_b <= read_b;
+    always @* if ((REGMODE_A == "OUTREG" && RSTA) || (REGMODE_B == "OUTREG" && RSTB))
+        $fatal(1, "DP16KD in a mode that is not modelled");
+    assign {DOA17, DOA16, DOA15, DOA14, DOA13, DOA12, DOA11, DOA10, DOA9, DOA8, DOA7, DOA6, DOA5, DOA4, DOA3, DOA2, DOA1, DOA0} = REGMODE_A == "OUTREG" ? out_a : read_a;
+    assign {DOB17, DOB16, DOB15, DOB14, DOB13, DOB12, DOB11, DOB10, DOB9, DOB8, DOB7, DOB6, DOB5, DOB4, DOB3, DOB2, DOB1, DOB0} = REGMODE_B == "OUTREG" ? out_b : read_b;
 endmodule
