@@ -45,6 +45,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
 }
 # Gowin's nextpnr wants a place for every pin; any will do
 _GOWIN_PINS = {"clk": 52, "rst": 25, "i": 26, "o": 27}
+_WANTED = 150  # MHz, that nextpnr works for; asked for less it leaves off sooner
 _STAGES = ("Packing", "Running main analytical placer", "Routing", "Critical path")
 
 
@@ -136,7 +137,7 @@ def route(
             progress=progress,
             netlist=netlist,
         )
-        arguments = ["--json", netlist.name]
+        arguments = ["--json", netlist.name, "--freq", f"{_WANTED}"]
         if device.family is Family.GOWIN:
             pins = "".join(f'IO_LOC "{pin}" {place};\n' for pin, place in _GOWIN_PINS.items())
             _write(folder / "pins.cst", pins)
