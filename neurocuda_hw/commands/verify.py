@@ -182,7 +182,7 @@ def verify(
                 progress=progress,
             ),
         )
-    own = built is not None and golden is None and given is None
+    own = built is not None and golden is None and given is None and not exit_code(results)
     if built is not None and own and (left_open := not_covered(built.report)):
         say(f"Of single-bit faults in memory: {left_open}.", err=to_stdout)
     show(results, left=_left(built, names), err=to_stdout)
