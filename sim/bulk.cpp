@@ -85,9 +85,10 @@ class Bench {
     }
 
     void report() const {
-        std::printf("%.2f s, %.0f kcycle/s\n", seconds_,
-                    static_cast<double>(check_.pace.cycles) / 1000 / std::max(seconds_, 1e-9));
-        check_.report();
+        char speed[64];
+        std::snprintf(speed, sizeof speed, "; %.2f s, %.0f kcycle/s", seconds_,
+                      static_cast<double>(check_.pace.cycles) / 1000 / std::max(seconds_, 1e-9));
+        check_.report(speed);
     }
 
     void write() const {

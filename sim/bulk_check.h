@@ -152,7 +152,8 @@ class Checker {
                (kOutputSpikes ? " step " : " word ") + std::to_string(out_place_);
     }
 
-    void report() const {
+    // What was found, for people; `speed` of whoever ran the design stands with its cycles.
+    void report(const char* speed = "") const {
         const auto number = [](uint64_t value) { return static_cast<unsigned long long>(value); };
         if (!first_.empty()) std::printf("%s\n", first_.c_str());
         if (!fault_.empty()) std::printf("broken protocol: %s\n", fault_.c_str());
@@ -161,8 +162,8 @@ class Checker {
                         number(spikes_[p]), number(unequal_[p]), number(compared()));
         std::printf("%-24s %12u values   %llu of %llu samples unequal\n", "outputs", kOutputs,
                     number(unequal_[kPopulations]), number(compared()));
-        std::printf("%llu cycles, %.1f per inference, first after %llu\n", number(pace.cycles),
-                    pace.per_inference(), number(pace.latency));
+        std::printf("%llu cycles, %.1f per inference, first after %llu%s\n", number(pace.cycles),
+                    pace.per_inference(), number(pace.latency), speed);
         std::printf("%s: %llu inferences\n", good() ? "EQUAL" : "NOT EQUAL", number(compared()));
     }
 
