@@ -222,7 +222,7 @@ def _verify(subject: Subject, trace: Trace, origin: str, asked: Request) -> Veri
         for bench in target.benches:
             if bench.name in asked.targets:
                 checks.append(bench.check(study, subject.built, asked))
-        if asked.mutate and all(c.same for c in checks):
+        if asked.mutate and target.benches and all(c.same for c in checks):
             mutants += target.mutants(study, subject.built, asked)
     return Verification(
         name=subject.name,

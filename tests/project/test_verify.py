@@ -247,11 +247,11 @@ def test_compiled_harness_is_kept(
     monkeypatch.setenv("NCHW_CACHE", str(cache))
     made: list[str] = []
 
-    def make(work: Path, extra: dict[str, str]) -> None:
+    def make(work: Path, name: str, extra: dict[str, str]) -> None:
         """Instead of Verilator and g++: half a minute for nothing."""
         made.append(extra["OBJCACHE"])
         (work / "obj_dir").mkdir()
-        (work / "obj_dir" / "bulk").write_text("compiled")
+        (work / "obj_dir" / name).write_text("compiled")
 
     monkeypatch.setattr(simulate, "_make", make)
 
@@ -374,7 +374,9 @@ def test_changed_folder_has_no_mutants(folder: Path) -> None:
 
 def test_bad_requests() -> None:
     with pytest.raises(
-        DataError, match=r"^targets must be of reference, verilog, cocotb, hls, loihi, not 'vhdl'$"
+        DataError,
+        match=r"^targets must be of reference, verilog, cocotb, icarus, netlist, hls, loihi, "
+        r"not 'vhdl'$",
     ):
         verify(NETWORK, request=Request(targets=("verilog", "vhdl")))
     with pytest.raises(DataError, match=r"^samples must be at least 1, not 0$"):
