@@ -58,6 +58,14 @@ module nchw_ram #(
     output reg  [WIDTH-1:0]   read_data
 );
     (* no_rw_check *) reg [WIDTH-1:0] words [0:DEPTH-1];  // so no tool adds logic for that case
+`ifdef __ICARUS__
+    // what a memory holds before it is written is no matter, but it is something
+    integer i;
+    initial begin
+        read_data = {(WIDTH + 31) / 32{$random}};
+        for (i = 0; i < DEPTH; i = i + 1) words[i] = {(WIDTH + 31) / 32{$random}};
+    end
+`endif
     always @(posedge clk) begin
         if (write) words[write_address] <= write_data;
         read_data <= words[read_address];
