@@ -70,6 +70,8 @@ def cover(
     if given is not None:
         tally.add(given)
     made, tally = find_inputs(network, samples or SAMPLES, tally=tally, progress=progress)
+    if given is None and not len(made):  # nothing shows anything; a trace holds something still
+        made = default_inputs(network, min(16, samples or 16))
     inputs = made if given is None else np.concatenate([given, made])
     return Covering(inputs=inputs, made=len(made), coverage=Coverage.of(tally))
 
