@@ -15,8 +15,8 @@ from neurocuda_hw.commands.networks import Reading, is_nir, load_network, networ
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import GIVEN, some
-from neurocuda_hw.passes.devices import NETLISTS
 from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.families import NETLISTS
 from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
 if TYPE_CHECKING:

@@ -34,9 +34,6 @@ class Family(Enum):
         return own.get(self, "RAMB36")
 
 
-NETLISTS = {"ice40": Family.ICE40, "ecp5": Family.ECP5, "series7": Family.SERIES7}  # simulated
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """One part.

@@ -11,11 +11,11 @@ from neurocuda_hw.ground.showing import Brief, html_table
 from neurocuda_hw.ground.words import GIVEN
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.trace import Divergence, Trace, first_divergence
-from neurocuda_hw.passes.devices import NETLISTS
 from neurocuda_hw.passes.study import Lanes
 from neurocuda_hw.reference.reference import explain
 from neurocuda_hw.simulation.simulate import Stalls
 from neurocuda_hw.targets.evidence import Evidence, counted
+from neurocuda_hw.targets.families import NETLISTS
 
 Progress = Callable[[str, int, int], None]
 ROW_HEADS = ("check", "verdict", ">samples", ">spikes", ">cycles per inference", "what is wrong")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neurocuda_hw.targets.base import Bench, Built, Target, unusable
+from neurocuda_hw.targets.families import NETLISTS
 
 if TYPE_CHECKING:
     from neurocuda_hw.passes.study import Study
@@ -43,7 +44,6 @@ class Netlist(Target):
         """The netlist against the golden trace."""
         from neurocuda_hw.ground.programs import require
         from neurocuda_hw.ground.toolchain import find_verilator
-        from neurocuda_hw.passes.devices import NETLISTS
         from neurocuda_hw.simulation.simulate import Simulator
         from neurocuda_hw.synth.netlist import make_netlist
         from neurocuda_hw.targets.verilog import bursts_of, check_of, hardware

@@ -10,7 +10,7 @@ from neurocuda_hw.data.stimulus import default_inputs
 from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.ground.toolchain import find_compiler, find_make, find_verilator, find_yosys
 from neurocuda_hw.network.trace import first_divergence
-from neurocuda_hw.passes.devices import NETLISTS, Family
+from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.mapping import Style, Ways
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.verify import verify
@@ -19,6 +19,7 @@ from neurocuda_hw.rtl.emit import Design, emit
 from neurocuda_hw.simulation.simulate import SimulationResult, Simulator
 from neurocuda_hw.synth.netlist import make_netlist, models
 from neurocuda_hw.targets.checks import Request
+from neurocuda_hw.targets.families import NETLISTS
 
 pytestmark = pytest.mark.slow
 
