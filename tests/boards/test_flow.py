@@ -109,6 +109,8 @@ def test_the_makefile_runs_the_same_commands(family: Family, tmp_path: Path) -> 
         ["make", "-n", "-C", str(folder)], capture_output=True, text=True, check=True
     )
     ran = [line for line in done.stdout.splitlines() if line.startswith("cd work && ")]
+    if family is Family.ECP5:  # between yosys and nextpnr
+        assert ran.pop(1) == "cd work && python3 ../absorb.py netlist.json board"
     assert len(ran) == len(todo) == 3
     for line, step in zip(ran, todo, strict=True):
         for argument in step.arguments:
