@@ -90,7 +90,7 @@ def test_a_slow_target_stalls_its_source_and_is_busy_itself() -> None:
     assert seen["o"][State.INTEGRATING] == 3 * 4 * 12 * 16
     assert seen["a"][State.INTEGRATING] == 3 * 4 * 2 * 12
     assert seen["a"][State.STALLED] > seen["a"][State.INTEGRATING]
-    assert seen["o"][State.STALLED] <= 3 * 3 * 16  # its values leave one by one
+    assert seen["o"][State.STALLED] <= 3 * 5 * 16  # its values leave one by one, with waits
 
 
 def test_a_fast_target_starves() -> None:
