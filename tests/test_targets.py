@@ -62,7 +62,10 @@ def test_verify_names_its_targets(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["verify", str(MODEL), "--golden", str(TRACE), "--target", "verilog,paper"])
     assert ended.value.code == 2
-    assert "--target must be of verilog, icarus, netlist, hls, loihi, not 'paper'" in capsys.readouterr().err
+    assert (
+        "--target must be of verilog, icarus, netlist, hls, loihi, not 'paper'"
+        in capsys.readouterr().err
+    )
 
 
 def test_verify_loihi_by_the_command_line() -> None:
