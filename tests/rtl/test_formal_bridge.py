@@ -304,7 +304,7 @@ def test_every_word_has_its_bytes_in_a_frame_once(tmp_path: Path) -> None:
     for twin in (
         ("words__payload[31], words__payload[14:0]", "words__payload[15:0]"),  # no end of a step
         ("fill == 3'h6", "fill == 3'h7"),  # one word too many
-        ("\\$2  & part", "\\$2 "),  # it takes a word with its first byte
-        ("\\$2  & part", "\\$2  & part & words__payload[0]"),  # readiness asks for the data
+        ("n2 & part", "n2"),  # it takes a word with its first byte
+        ("n2 & part", "n2 & part & words__payload[0]"),  # readiness asks for the data
     ):
         assert not proven(tmp_path, Outputs(), twin), twin
