@@ -18,6 +18,7 @@ Keys: ``<build>_cpu_ratio`` (this checkout over the other commit), ``<build>_cpu
 from __future__ import annotations
 
 import io
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import tempfile
 import zipfile
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 import cifar
 import torch
@@ -49,6 +51,26 @@ def git(*arguments: str) -> bytes:
     if done.returncode:
         raise DataError(f"git {arguments[0]} failed: {done.stderr.decode().strip()}")
     return done.stdout
+
+
+def answer_of(side: Path, job: dict[str, Any], answer: Path, checkout: Path, what: str) -> Any:
+    """What the script `side` writes to `answer` for a job, run with the package of a checkout.
+
+    Raises
+    ------
+    ToolError
+        If it fails; `what` says at what.
+    """
+    done = subprocess.run(
+        [sys.executable, str(side), json.dumps(job), str(answer)],
+        env={**os.environ, "PYTHONPATH": str(checkout)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ToolError(f"{what} could not be measured in {checkout}: {done.stderr[-500:]}")
+    return json.loads(answer.read_text())
 
 
 def unpacked(commit: str, folder: Path) -> Path:

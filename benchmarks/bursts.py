@@ -21,10 +21,6 @@ of ResNet-20 per second of the harness's processor time, all spikes compared, wi
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
 from argparse import Namespace
 from pathlib import Path
@@ -34,9 +30,9 @@ import cifar
 import numpy as np
 
 from benchmarks import ROOT
-from benchmarks.build_speed import git, unpacked
+from benchmarks.build_speed import answer_of, git, unpacked
 from benchmarks.table import say
-from neurocuda_hw.ground.errors import DataError, ToolError
+from neurocuda_hw.ground.errors import DataError
 from neurocuda_hw.hls import emit as emit_hls
 from neurocuda_hw.hls import verify_hls
 from neurocuda_hw.network.model_file import load
@@ -64,16 +60,7 @@ class Runs:
         job = {"network": str(network.resolve()), "inputs": str(sent), **job}
         job |= {"simulate": not self.planned, "device": job.get("device")}
         checkout = ROOT if job.get("bursts") else self.before
-        done = subprocess.run(
-            [sys.executable, str(SIDE), json.dumps(job), str(answer)],
-            env={**os.environ, "PYTHONPATH": str(checkout)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise ToolError(f"{name} could not be measured in {checkout}: {done.stderr[-500:]}")
-        found: Figures = json.loads(answer.read_text())
+        found: Figures = answer_of(SIDE, job, answer, checkout, name)
         self.figures["unequal"] += found.get("unequal", 0)
         self.figures |= {f"{name}_{key}": _short(value) for key, value in found.items()}
         say(f"{name}: {found['cycles']:,.0f} cycles, alone {found['latency']:,}")

@@ -26,9 +26,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
@@ -40,13 +37,12 @@ import torch
 from torch import nn
 
 from benchmarks import ROOT, mnist_784_128_10
-from benchmarks.build_speed import git, unpacked
+from benchmarks.build_speed import answer_of, git, unpacked
 from benchmarks.inputs import SAMPLE, mnist_case
 from benchmarks.prediction_cases import CASES
 from benchmarks.table import say
 from neurocuda_hw.conversion import convert
 from neurocuda_hw.data import datasets
-from neurocuda_hw.ground.errors import ToolError
 from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load, save
 from neurocuda_hw.network.trace import load_trace
@@ -131,16 +127,7 @@ class Runs:
         save(network, model)
         np.save(sent, inputs)
         job = {"network": str(model), "inputs": str(sent), "lanes": None, "files": None, **job}
-        done = subprocess.run(
-            [sys.executable, str(SIDE), json.dumps(job), str(answer)],
-            env={**os.environ, "PYTHONPATH": str(checkout)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise ToolError(f"{network.name} failed in {checkout}: {done.stderr[-500:]}")
-        found: Figures = json.loads(answer.read_text())
+        found: Figures = answer_of(SIDE, job, answer, checkout, network.name)
         return found
 
     def clock(self, checkout: Path, name: str) -> Figures:

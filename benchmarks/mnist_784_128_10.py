@@ -35,7 +35,7 @@ from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.devices import Family
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.reference.snn import SpikingNetwork
 from neurocuda_hw.rtl.emit import emit
 from neurocuda_hw.rtl.ip import ip_files

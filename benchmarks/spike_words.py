@@ -30,7 +30,8 @@ from neurocuda_hw.network.trace import Trace
 from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.folding import balanced_lanes, lane_choices
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import plan_layer
 
 STEPS = (2, 4, 8)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from neurocuda_hw.commands.folding import (
     board_options,
     bursts_option,
     check_streams,
+    clock_told,
     device_options,
     fold_for,
     on_board,
@@ -28,27 +29,29 @@ from neurocuda_hw.commands.folding import (
 from neurocuda_hw.commands.networks import (
     Reading,
     comparison_facts,
-    is_nir,
     load_network,
     network_options,
     refuse,
     show_comparison,
 )
-from neurocuda_hw.commands.stimuli import Command, Cut, covered, stimulus, stimulus_options
+from neurocuda_hw.commands.stimuli import (
+    Command,
+    Cut,
+    covered,
+    recorded,
+    stimulus,
+    stimulus_options,
+)
+from neurocuda_hw.commands.trained import convert_first, is_trained
 from neurocuda_hw.ground.collecting import uncollected
-from neurocuda_hw.ground.progress import Progress, progress_bar
+from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import some
-from neurocuda_hw.targets.base import ALL, Options
+from neurocuda_hw.targets.base import Options
+from neurocuda_hw.targets.built import ALL
 from neurocuda_hw.targets.table import BUILT, parts
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from neurocuda_hw.commands.converting import Converted
-    from neurocuda_hw.network import Network
-    from neurocuda_hw.network.trace import Trace
-    from neurocuda_hw.passes.devices import Device
-    from neurocuda_hw.passes.study import Study
+    pass
 
 
 MADE = 16  # inputs without --data and --cover
@@ -379,50 +382,6 @@ def build(
     say(f"In it: {', '.join(str(folder / part.place) for part in chosen[1:])}")
     checked = ",".join(part.name for part in chosen if part.benches)
     say(f"Next: nchw verify {folder} --target {checked}")
-
-
-def clock_told(study: Study, part: Device | None, clock: float | None) -> str:
-    """What an estimate says of a wanted clock; empty where none is, or no part is named."""
-    from neurocuda_hw.passes.area import network_area, total
-    from neurocuda_hw.passes.clocks import told
-
-    if clock is None or part is None:
-        return ""
-    areas = network_area(study.network, study.plans, part.family, study.bursts)
-    return told(part, total(areas).luts, clock)
-
-
-def recorded(network: Network, inputs: np.ndarray, progress: Progress) -> Trace:
-    """The golden trace of some inputs."""
-    from neurocuda_hw.reference.reference import Reference
-
-    return Reference(network).trace(
-        inputs, progress=lambda done, total: progress("reference", done, total)
-    )
-
-
-def is_trained(model: str, arch: str | None, unpickle: bool) -> bool:
-    """Whether MODEL is to be converted first."""
-    from neurocuda_hw.conversion.trained import is_program
-
-    return arch is not None or unpickle or (not is_nir(Path(model)) and is_program(model))
-
-
-def convert_first(
-    model: str, data: str | None, progress: Progress, arch: str | None, unpickle: bool, cut: Cut
-) -> Converted:
-    """What ``nchw convert MODEL --data DATA`` makes, with its defaults."""
-    from neurocuda_hw.commands.convert import convert
-    from neurocuda_hw.commands.converting import converted
-
-    if data is None:
-        raise click.UsageError("a trained model is converted with real samples: give --data DATA")
-    options = convert.make_context("convert", [model, "--data", data, "--output", ""]).params
-    apart = ("model", "data", "output", "plot", "as_json", *(f.name for f in fields(Cut)))
-    options = {name: value for name, value in options.items() if name not in apart}
-    return converted(
-        model, data, progress, **options | {"arch": arch, "unpickle": unpickle, "cut": cut}
-    )
 
 
 def show_populations(folder: Path, report: dict[str, Any]) -> None:

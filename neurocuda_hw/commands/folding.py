@@ -10,7 +10,7 @@ import click
 
 from neurocuda_hw.commands.console import print_table
 from neurocuda_hw.ground.progress import Progress
-from neurocuda_hw.targets.base import ALL
+from neurocuda_hw.targets.built import ALL
 from neurocuda_hw.targets.table import BUILT
 
 if TYPE_CHECKING:
@@ -252,3 +252,14 @@ def _taken(area: LayerArea) -> dict[str, Any]:
         "dsps": area.dsps,
         "ultras": area.ultras,
     }
+
+
+def clock_told(study: Study, part: Device | None, clock: float | None) -> str:
+    """What an estimate says of a wanted clock; empty where none is, or no part is named."""
+    from neurocuda_hw.passes.area import network_area, total
+    from neurocuda_hw.passes.clocks import told
+
+    if clock is None or part is None:
+        return ""
+    areas = network_area(study.network, study.plans, part.family, study.bursts)
+    return told(part, total(areas).luts, clock)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.network import Network, Population
     from neurocuda_hw.network.trace import Trace
     from neurocuda_hw.passes.choice import Choice
-    from neurocuda_hw.targets.base import Built
+    from neurocuda_hw.targets.built import Built
 
 # share of zeros from which a line says so: a linear map that is no convolution has them
 _MOSTLY = 0.5

@@ -14,7 +14,7 @@ from neurocuda_hw.ground.words import some
 
 if TYPE_CHECKING:
     from neurocuda_hw.host.nchw_host import Line
-    from neurocuda_hw.targets.base import Built
+    from neurocuda_hw.targets.built import Built
 
 BAUD = 115_200
 
@@ -74,7 +74,7 @@ def run(
     from neurocuda_hw.network.model_file import load
     from neurocuda_hw.network.trace import answers, load_trace
     from neurocuda_hw.reference.reference import Reference
-    from neurocuda_hw.targets.base import the_build
+    from neurocuda_hw.targets.built import the_build
 
     if (serial is not None) + (tcp is not None) + simulate != 1:
         raise click.UsageError("name the device by one of --serial, --tcp and --simulate")

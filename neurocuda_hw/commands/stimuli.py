@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neurocuda_hw.data.binning import Binning
     from neurocuda_hw.data.events import Events, Tally
     from neurocuda_hw.network import Network, Population
+    from neurocuda_hw.network.trace import Trace
 
 _MOST = 100_000
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -156,6 +157,15 @@ def stimulus_options(command: Command) -> Command:
     ):
         command = option(command)
     return command
+
+
+def recorded(network: Network, inputs: np.ndarray, progress: Progress) -> Trace:
+    """The golden trace of some inputs."""
+    from neurocuda_hw.reference.reference import Reference
+
+    return Reference(network).trace(
+        inputs, progress=lambda done, total: progress("reference", done, total)
+    )
 
 
 def covered(

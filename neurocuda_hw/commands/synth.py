@@ -12,7 +12,7 @@ from neurocuda_hw.ground.progress import Progress, progress_bar
 
 if TYPE_CHECKING:
     from neurocuda_hw.passes.devices import Device
-    from neurocuda_hw.targets.base import Built
+    from neurocuda_hw.targets.built import Built
 
 
 @click.command()
@@ -57,7 +57,7 @@ def synth(build_dir: str, device: str, routed: bool, seeds: int, as_json: bool) 
     from neurocuda_hw.passes.devices import Family, find_device
     from neurocuda_hw.synth import synthesise
     from neurocuda_hw.synth.route import router
-    from neurocuda_hw.targets.base import the_build
+    from neurocuda_hw.targets.built import the_build
     from neurocuda_hw.targets.table import BUILT
 
     part = find_device(device)

@@ -15,13 +15,13 @@ from neurocuda_hw.commands.networks import Reading, is_nir, load_network, networ
 from neurocuda_hw.commands.stimuli import Cut, stimulus, stimulus_options
 from neurocuda_hw.ground.progress import progress_bar
 from neurocuda_hw.ground.words import GIVEN, some
-from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.built import REPORT
 from neurocuda_hw.targets.families import NETLISTS
 from neurocuda_hw.targets.table import VERIFIED, parts, verified_by
 
 if TYPE_CHECKING:
     from neurocuda_hw.project.verify import Verification
-    from neurocuda_hw.targets.base import Built
+    from neurocuda_hw.targets.built import Built
     from neurocuda_hw.targets.checks import Check
 
 GOLDEN = "golden"  # the folder that `--golden` without a value means

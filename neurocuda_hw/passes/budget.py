@@ -36,7 +36,8 @@ from neurocuda_hw.passes.folding import lane_choices
 from neurocuda_hw.passes.layout import Fanout, low_zeros
 from neurocuda_hw.passes.memories import branches_of
 from neurocuda_hw.passes.pipeline import predict
-from neurocuda_hw.passes.plan import LayerPlan, Planner
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import Planner
 from neurocuda_hw.passes.streams import alike, by_lines
 from neurocuda_hw.passes.ways import Alternatives, alternatives, made_to_fit
 

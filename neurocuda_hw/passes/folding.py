@@ -16,7 +16,8 @@ from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.cycles import layer_work
 from neurocuda_hw.passes.layout import suitable_lanes
 from neurocuda_hw.passes.pipeline import predict
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import plan_layer
 
 MOST_LANES = 16
 PREDICTED = 12  # inferences on which lanes are tried

@@ -20,7 +20,8 @@ from neurocuda_hw.passes.activity import Activity
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.folding import balanced_lanes, uniform_lanes
 from neurocuda_hw.passes.mapping import Ways
-from neurocuda_hw.passes.plan import LayerPlan, Planner
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import Planner
 from neurocuda_hw.passes.streams import by_lines
 
 Made = TypeVar("Made")

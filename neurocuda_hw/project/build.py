@@ -30,7 +30,8 @@ from neurocuda_hw.passes.choice import choose
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.reference.reference import Progress, Reference
 from neurocuda_hw.rtl.register_map import Registers
-from neurocuda_hw.targets.base import REPORT, Options, head, read_built
+from neurocuda_hw.targets.base import Options
+from neurocuda_hw.targets.built import REPORT, head, read_built
 from neurocuda_hw.targets.table import BUILT, parts
 
 RECORD = "verification.json"  # what `nchw verify` found: see `record`

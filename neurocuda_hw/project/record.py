@@ -16,7 +16,7 @@ from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.ground.files import read_file, write_file
 from neurocuda_hw.project.build import RECORD
 from neurocuda_hw.project.verify import Verification
-from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.built import REPORT
 
 FORMAT = "neurocuda_hw.verification"
 FORMAT_VERSION = 1

@@ -27,7 +27,8 @@ from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import TRACE
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.simulation.mutate import MutantResult
-from neurocuda_hw.targets.base import Built, Target, the_build
+from neurocuda_hw.targets.base import Target
+from neurocuda_hw.targets.built import Built, the_build
 from neurocuda_hw.targets.checks import ROW_HEADS, Check, Request
 from neurocuda_hw.targets.evidence import EXIT_CODE, none_caught
 from neurocuda_hw.targets.table import BENCHES, TABLE

@@ -19,7 +19,8 @@ from neurocuda_hw.network.trace import Trace, load_trace
 from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import RECORD, TRACE
 from neurocuda_hw.project.record import read_record
-from neurocuda_hw.targets.base import REPORT, Built, Target
+from neurocuda_hw.targets.base import Target
+from neurocuda_hw.targets.built import REPORT, Built
 from neurocuda_hw.targets.table import parts
 
 LOIHI = "loihi/report.json"

@@ -14,7 +14,8 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.rtl.front_files import front_files
 from neurocuda_hw.rtl.front_plan import FrontPlan
 from neurocuda_hw.simulation.front import FrontBench, front_fault
-from neurocuda_hw.targets.base import Built, Options
+from neurocuda_hw.targets.base import Options
+from neurocuda_hw.targets.built import Built
 from neurocuda_hw.targets.checks import Request
 
 _WORDS, _ENDS = "front/words.bin", "front/ends.bin"

@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurocuda_hw.targets.base import Bench, Built, Options, Target, unusable
+from neurocuda_hw.targets.base import Bench, Options, Target, unusable
+from neurocuda_hw.targets.built import Built
 
 if TYPE_CHECKING:
     from neurocuda_hw.network.trace import Trace

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neurocuda_hw.targets.base import Bench, Built, Target, unusable
+from neurocuda_hw.targets.base import Bench, Target, unusable
+from neurocuda_hw.targets.built import Built
+from neurocuda_hw.targets.verilog import Verilog
 
 if TYPE_CHECKING:
     from neurocuda_hw.passes.study import Study
@@ -15,7 +17,7 @@ class Icarus(Target):
     """The generated Verilog, in Icarus."""
 
     name = "icarus"
-    also = ("verilog", "ecp5", "ice40", "gowin")
+    also = (Verilog.name, *Verilog.also)
     product = "this Verilog"
     bursts = True
 

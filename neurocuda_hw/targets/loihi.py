@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neurocuda_hw.targets.base import Bench, Built, Options, Target
+from neurocuda_hw.targets.base import Bench, Options, Target
+from neurocuda_hw.targets.built import Built
 
 if TYPE_CHECKING:
     from neurocuda_hw.network.trace import Trace

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from neurocuda_hw.targets.base import Bench, Built, Target, unusable
+from neurocuda_hw.targets.base import Bench, Target, unusable
+from neurocuda_hw.targets.built import Built
 from neurocuda_hw.targets.families import NETLISTS
+from neurocuda_hw.targets.verilog import Verilog
 
 if TYPE_CHECKING:
     from neurocuda_hw.passes.study import Study
@@ -16,7 +18,7 @@ class Netlist(Target):
     """What yosys makes of the generated Verilog, in Verilator."""
 
     name = "netlist"
-    also = ("verilog", "ecp5", "ice40", "gowin")
+    also = (Verilog.name, *Verilog.also)
     product = "this Verilog"
     bursts = True
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from neurocuda_hw.targets.base import Bench, Built, CompiledModel, Target
+from neurocuda_hw.targets.base import Bench, CompiledModel, Target
+from neurocuda_hw.targets.built import Built
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,8 +6,9 @@ A build for `ALL` is no target: it holds all of the table that join it.
 from __future__ import annotations
 
 from neurocuda_hw.passes.devices import Family
-from neurocuda_hw.targets.base import ALL, Bench, Options, Target
+from neurocuda_hw.targets.base import Bench, Options, Target
 from neurocuda_hw.targets.board import Bitstream
+from neurocuda_hw.targets.built import ALL
 from neurocuda_hw.targets.hls import Hls
 from neurocuda_hw.targets.icarus import Icarus
 from neurocuda_hw.targets.loihi import Loihi

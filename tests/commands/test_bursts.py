@@ -26,7 +26,7 @@ from neurocuda_hw.passes.study import Study, balanced
 from neurocuda_hw.project.verify import verify as verified
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import emit
-from neurocuda_hw.targets.base import read_built
+from neurocuda_hw.targets.built import read_built
 from neurocuda_hw.targets.checks import Request
 from neurocuda_hw.targets.table import BUILT
 from neurocuda_hw.targets.verilog import bursts_of

@@ -25,7 +25,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import load_trace
 from neurocuda_hw.simulation.serial import SerialDevice, serial_device
-from neurocuda_hw.targets.base import the_build
+from neurocuda_hw.targets.built import the_build
 from neurocuda_hw.targets.verilog import serial_files
 
 ROOT = Path(__file__).parents[2]

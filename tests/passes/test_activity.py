@@ -12,7 +12,7 @@ from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.activity import _later
 from neurocuda_hw.passes.cycles import critical_path, layer_work, mean_events
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.reference.reference import Reference
 
 

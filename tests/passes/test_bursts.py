@@ -17,7 +17,7 @@ from neurocuda_hw.network import Network
 from neurocuda_hw.network.neurons import IF, LIF, LeakyReadout, Reset
 from neurocuda_hw.network.neurons import Window as W
 from neurocuda_hw.passes.bursts import find_bursts
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.passes.queues import in_flight, queue_depth
 from neurocuda_hw.reference.reference import Reference
 

@@ -13,7 +13,7 @@ from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.cycles import layer_work, mean_events
 from neurocuda_hw.passes.folding import balanced_lanes
 from neurocuda_hw.passes.pipeline import predict
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.reference.reference import Reference
 
 RNG = np.random.default_rng(5)

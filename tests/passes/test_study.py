@@ -21,7 +21,7 @@ from neurocuda_hw.ground.errors import DataError, ModelError
 from neurocuda_hw.network import ranges
 from neurocuda_hw.network.model_file import load
 from neurocuda_hw.network.trace import load_trace
-from neurocuda_hw.passes.plan import Planner
+from neurocuda_hw.passes.planner import Planner
 from neurocuda_hw.passes.study import Study, balanced
 from neurocuda_hw.reference.reference import Reference
 

@@ -13,7 +13,8 @@ from neurocuda_hw.passes.area import LayerArea, layer_area
 from neurocuda_hw.passes.bursts import find_bursts
 from neurocuda_hw.passes.devices import find_device
 from neurocuda_hw.passes.mapping import AUTOMATIC, Memory, Style, Ways
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.passes.ways import alternatives, made_to_fit, styles_of
 
 BIG = find_device("xczu7ev")

@@ -27,7 +27,7 @@ from neurocuda_hw.project.build import GENERATED, build
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.register_map import Registers
 from neurocuda_hw.simulation.benches import config_header
-from neurocuda_hw.targets.base import read_built
+from neurocuda_hw.targets.built import read_built
 
 NETWORK = small_network()
 LANES = {"conv": 4, "hidden": 2, "out": 1}

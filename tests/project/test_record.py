@@ -14,7 +14,7 @@ from neurocuda_hw.project.build import RECORD
 from neurocuda_hw.project.record import build_digest, read_record, write_record
 from neurocuda_hw.project.verify import Verification
 from neurocuda_hw.simulation.mutate import MutantResult
-from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.built import REPORT
 from neurocuda_hw.targets.checks import Check
 
 

@@ -23,7 +23,7 @@ from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.report import read_facts
 from neurocuda_hw.report.facts import sent
-from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.built import REPORT
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from report.folders import folder_of, noted
 from neurocuda_hw.project.build import RECORD
 from neurocuda_hw.report import judge, read_facts
 from neurocuda_hw.simulation.mutate import MutantResult
-from neurocuda_hw.targets.base import REPORT
+from neurocuda_hw.targets.built import REPORT
 
 
 def verdict(folder: Path) -> tuple[str, str, str]:

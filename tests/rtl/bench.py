@@ -15,7 +15,8 @@ from neurocuda_hw.network.trace import Trace, pack
 from neurocuda_hw.network.wire import address_bits, event_bits
 from neurocuda_hw.passes.bursts import NO_BURSTS, Bursts
 from neurocuda_hw.passes.mapping import Ways
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.rtl.axi import Fault
 from neurocuda_hw.rtl.emit import plan_network
 from neurocuda_hw.rtl.top import Top

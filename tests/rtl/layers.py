@@ -19,7 +19,8 @@ from neurocuda_hw.network.neurons import (
     Window,
 )
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal, Synapse
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import plan_layer
 
 _RANDOM = np.random.default_rng(4)
 

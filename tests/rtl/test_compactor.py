@@ -12,7 +12,8 @@ from amaranth.sim import Simulator
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input
 from neurocuda_hw.network.synapses import Conv2d
-from neurocuda_hw.passes.plan import LayerPlan, plan_layer
+from neurocuda_hw.passes.plan import LayerPlan
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.passes.queues import REGISTERS, queue_depth
 from neurocuda_hw.rtl.compactor import Compactor
 

@@ -12,7 +12,7 @@ from neurocuda_hw.ground.toolchain import find_yosys
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.bursts import find_bursts
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.rtl.divider import DIVIDE_VERILOG, Divider, Stage
 from neurocuda_hw.rtl.memory import MemoryFiles
 from neurocuda_hw.rtl.verilog import to_verilog

@@ -13,7 +13,7 @@ from rtl.slow_rows import SlowRows
 from neurocuda_hw.network.neurons import IF
 from neurocuda_hw.network.synapses import Dense
 from neurocuda_hw.passes.memories import BANK, banked
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.rtl.memory import word
 from neurocuda_hw.rtl.rows import RomRows
 

@@ -12,7 +12,7 @@ from rtl.streams import transfer
 from neurocuda_hw.network import Network, Population, Projection
 from neurocuda_hw.network.neurons import IF, Encoding, Input, Readout, Window
 from neurocuda_hw.network.synapses import Conv2d, Dense
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.rtl.axi import EventOutput, Fault, PacketInput, ValueOutput
 from neurocuda_hw.rtl.delay import Delay
 from neurocuda_hw.rtl.fork import Fork

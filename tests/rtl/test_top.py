@@ -17,7 +17,7 @@ from neurocuda_hw.network.neurons import IF, LIF, Encoding, Input, Readout, Rese
 from neurocuda_hw.network.synapses import Conv2d, Dense, Diagonal
 from neurocuda_hw.network.trace import first_divergence
 from neurocuda_hw.passes.folding import lane_choices
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.reference.reference import Reference
 
 pytestmark = pytest.mark.slow

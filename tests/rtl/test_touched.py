@@ -9,7 +9,7 @@ from small import SPIKES, chain
 
 from neurocuda_hw.network.neurons import IF
 from neurocuda_hw.network.synapses import Conv2d
-from neurocuda_hw.passes.plan import plan_layer
+from neurocuda_hw.passes.planner import plan_layer
 from neurocuda_hw.rtl.actions import Action
 from neurocuda_hw.rtl.touched import TouchedRows
 

@@ -17,8 +17,9 @@ from neurocuda_hw.ground.toolchain import find_cocotb, find_compiler, find_veril
 from neurocuda_hw.project.build import write_folder
 from neurocuda_hw.reference.reference import Reference
 from neurocuda_hw.rtl.emit import Design
-from neurocuda_hw.targets.base import REPORT, head
-from neurocuda_hw.targets.verilog import bench_of, describe
+from neurocuda_hw.targets.built import REPORT, head
+from neurocuda_hw.targets.described import describe
+from neurocuda_hw.targets.verilog import bench_of
 
 pytestmark = pytest.mark.slow
 

@@ -22,7 +22,8 @@ from neurocuda_hw.passes.study import Study
 from neurocuda_hw.project.build import check_folder, folder_files, write_folder
 from neurocuda_hw.project.verify import Subject, verify
 from neurocuda_hw.reference.reference import Reference
-from neurocuda_hw.targets.base import REPORT, Built, Options, read_built
+from neurocuda_hw.targets.base import Options
+from neurocuda_hw.targets.built import REPORT, Built, read_built
 from neurocuda_hw.targets.checks import Request
 from neurocuda_hw.targets.verilog import hardware, lanes_of
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import neurocuda_hw
-from neurocuda_hw.targets.base import ALL
+from neurocuda_hw.targets.built import ALL
 from neurocuda_hw.targets.table import BENCHES, BUILT, COMPILED, VERIFIED, parts, verified_by
 
 PACKAGE = Path(neurocuda_hw.__file__).parent
